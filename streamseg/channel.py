@@ -1,0 +1,212 @@
+"""Bounded, cancellable hand-over between threads; the only module that starts threads.
+
+A stage is a plain iterator. ``Crew.thread`` lets one run in a thread of its own and gives back an
+iterator over what it makes:
+
+    with Crew() as crew:
+        frames = crew.thread("decode", iter(source), capacity=2)
+        mattes = crew.thread("segment", segment(frames), capacity=1)
+        for frame, matte in mattes:
+            ...
+
+An exception in a stage travels downstream in order, after the items before it, and comes out of the
+last iterator. Leaving the ``with`` block, for whatever reason, cancels every channel and joins every
+thread; each stage's generator is closed in its own thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from .errors import StallError
+
+T = TypeVar("T")
+
+JOIN_SECONDS = 5.0  # what the stages get to notice the end before they are left behind
+
+
+class Cancelled(BaseException):
+    """Raised inside a stage whose channel was cancelled; never seen outside the Crew's block.
+
+    A BaseException, so that a stage's own ``except Exception`` does not swallow it.
+    """
+
+
+class EndOfChannel(Exception):
+    """No more items follow."""
+
+
+class WaitedTooLong(Exception):
+    """Nothing came within the time allowed."""
+
+
+@dataclass(slots=True)
+class ChannelStats:
+    """``high_water``: the most items that ever waited; ``dropped``: items replaced by newer ones."""
+
+    capacity: int
+    high_water: int = 0
+    dropped: int = 0
+
+
+class Channel(Generic[T]):
+    """A queue of at most ``capacity`` items between one producer and one consumer.
+
+    newest=False: ``put`` waits while it is full (files: nothing is lost).
+    newest=True: ``put`` never waits, the oldest item gives way and is counted (live: no delay builds up).
+    """
+
+    def __init__(self, capacity: int, *, newest: bool = False) -> None:
+        if capacity < 1:
+            raise ValueError(f"a channel holds at least 1 item, not {capacity}")
+        self.stats = ChannelStats(capacity)
+        self.putting = self.getting = False  # who waits now: tells which stage is at work in a stall
+        self._newest = newest
+        self._items: deque[T] = deque()
+        self._condition = threading.Condition()
+        self._ended = False
+        self._failure: BaseException | None = None
+        self._cancelled = False
+
+    def put(self, item: T) -> None:
+        """Hand over an item. Raises Cancelled once the channel is cancelled."""
+        with self._condition:
+            if self._newest:
+                while len(self._items) >= self.stats.capacity:
+                    self._items.popleft()
+                    self.stats.dropped += 1
+            self.putting = True
+            self._condition.wait_for(lambda: self._cancelled or len(self._items) < self.stats.capacity)
+            self.putting = False
+            if self._cancelled:
+                raise Cancelled
+            self._items.append(item)
+            self.stats.high_water = max(self.stats.high_water, len(self._items))
+            self._condition.notify_all()
+
+    def end(self, failure: BaseException | None = None) -> None:
+        """No more items follow; ``failure`` is raised at the consumer after the last one."""
+        with self._condition:
+            self._ended, self._failure = True, failure
+            self._condition.notify_all()
+
+    def cancel(self) -> None:
+        """Wake both sides with Cancelled and let go of the items."""
+        with self._condition:
+            self._cancelled = True
+            self._items.clear()
+            self._condition.notify_all()
+
+    def get(self, timeout: float) -> T:
+        """The next item. Raises EndOfChannel at the end, the producer's exception if it failed,
+        WaitedTooLong when nothing came for ``timeout`` seconds, Cancelled once cancelled."""
+        with self._condition:
+            self.getting = True
+            moved = self._condition.wait_for(
+                lambda: self._cancelled or self._items or self._ended, timeout)
+            self.getting = bool(not moved)  # stays True after a timeout: the stall report reads it
+            if self._cancelled:
+                raise Cancelled
+            if self._items:
+                self._condition.notify_all()
+                return self._items.popleft()
+            if not moved:
+                raise WaitedTooLong
+            if self._failure is not None:
+                raise self._failure
+            raise EndOfChannel
+
+
+class _Worker(Generic[T]):
+    """One stage's thread: puts what ``items`` makes into ``channel``."""
+
+    def __init__(self, name: str, items: Iterator[T], channel: Channel[T]) -> None:
+        self.name = name
+        self.channel = channel
+        self._items = items
+        # a daemon, so that a stage which hangs for good cannot keep the process alive after StallError
+        self.thread = threading.Thread(target=self._work, name=f"streamseg-{name}", daemon=True)
+
+    def _work(self) -> None:
+        failure = self._guarded(self._hand_over)
+        failure = self._guarded(getattr(self._items, "close", lambda: None)) or failure
+        self.channel.end(failure)
+
+    def _hand_over(self) -> None:
+        for item in self._items:
+            self.channel.put(item)
+
+    @staticmethod
+    def _guarded(work: Callable[[], None]) -> BaseException | None:
+        try:
+            work()
+        except Cancelled:
+            return None
+        except BaseException as error:
+            return error
+        return None
+
+
+class Crew:
+    """The threads of one run, in a row. Use as a context manager; nothing outlives the block."""
+
+    def __init__(self, *, stall_timeout: float) -> None:
+        """``stall_timeout``: after so many seconds of waiting for a stage StallError is raised."""
+        self._stall_timeout = stall_timeout
+        self._workers: list[_Worker[Any]] = []
+
+    def thread(self, name: str, items: Iterator[T], *, capacity: int, newest: bool = False) -> Iterator[T]:
+        """Run ``items`` in a thread called ``name``; the result iterates over what it makes.
+
+        ``items`` may read from what the call before returned: stages stand in a row.
+        """
+        worker = _Worker(name, items, Channel[T](capacity, newest=newest))
+        self._workers.append(worker)
+        worker.thread.start()
+        return self._receive(worker.channel)
+
+    def _receive(self, channel: Channel[T]) -> Iterator[T]:
+        while True:
+            try:
+                item = channel.get(self._stall_timeout)
+            except EndOfChannel:
+                return
+            except WaitedTooLong:
+                raise self._stalled() from None
+            yield item
+
+    def _stalled(self) -> StallError:
+        before = [None, *(worker.channel for worker in self._workers)]
+        busy = [worker.name for worker, upstream in zip(self._workers, before, strict=False)
+                if not worker.channel.putting and not (upstream and upstream.getting)]
+        return StallError(f"no frame came for {self._stall_timeout:g} s while the stage "
+                          f"{' and '.join(busy) or 'at the end'} was at work: it hangs, or it is slow and "
+                          "needs a longer --stall-timeout")
+
+    @property
+    def stats(self) -> dict[str, ChannelStats]:
+        """The numbers of the channel behind each stage, by the stage's name."""
+        return {worker.name: worker.channel.stats for worker in self._workers}
+
+    def unless_running(self, name: str, close: Callable[[], None]) -> None:
+        """Call ``close`` unless the stage ``name`` still runs after the end of the block: what a thread
+        hangs in (a read from a dead network, say) must not be freed under its feet."""
+        if not any(worker.name == name and worker.thread.is_alive() for worker in self._workers):
+            close()
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        for worker in self._workers:
+            worker.channel.cancel()
+        deadline = time.monotonic() + JOIN_SECONDS
+        for worker in self._workers:
+            worker.thread.join(max(0.0, deadline - time.monotonic()))

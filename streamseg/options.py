@@ -1,0 +1,153 @@
+"""Options: every default of streamseg lives here and nowhere else.
+
+One field is one option of the Python API (``streamseg.run(..., background="blur")``) and one flag of
+the command line (``--background blur``): cli.py builds its flags from these fields and their metadata.
+This module imports nothing heavy, so that ``streamseg --help`` starts fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from fractions import Fraction
+from typing import Any
+
+from .errors import OptionError, choice
+
+
+def option(default: Any, group: str, help: str, *, choices: tuple[str, ...] | None = None,
+           low: float | None = None, high: float | None = None, metavar: str | None = None,
+           flag: str | None = None) -> Any:
+    """A field of Options: its default, the group it is listed under, its help, what it may be.
+
+    ``flag``: the command line's spelling where it is not ``--field-name`` (``--a/--no-a`` for bools).
+    """
+    metadata = {"group": group, "help": help, "choices": choices, "low": low, "high": high,
+                "metavar": metavar, "flag": flag}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a run may be told. Values are checked when the object is made: OptionError names the value
+    and what is allowed. Times are in seconds."""
+
+    # input
+    start: float = option(0.0, "Input", "Skip this many seconds.", low=0, metavar="S")
+    duration: float | None = option(None, "Input", "Stop after this many seconds.", low=0, metavar="S")
+    stream: int | None = option(None, "Input", "Which video stream, counted from 0; default: the best.",
+                                low=0, metavar="N")
+    rate: Fraction | None = option(
+        None, "Input", "Frames a second of a sequence of pictures or arrays; default 25.", metavar="FPS")
+    only: str | None = option(None, "Input", "Of a folder take only the files that match, as '*.webp'.",
+                              metavar="GLOB")
+    deinterlace: bool = option(False, "Input", "Deinterlace (bwdif), one frame a frame.")
+    timeout: float = option(15.0, "Input", "Give up when nothing comes from the input for this long.",
+                            low=0.1, metavar="S")
+    retry: int = option(0, "Input", "Open a network input again so many times, with growing waits.",
+                        low=0, metavar="N")
+    on_error: str = option("stop", "Input", "What a damaged part of the input does: stop the run, or be "
+                           "skipped and counted.", choices=("stop", "skip"))
+
+    stall_timeout: float = option(120.0, "Input", "Give up when a stage does not move for this long.",
+                                  low=0.1, metavar="S")
+
+    # method
+    method: str = option("default", "Method", "How the subject is found: see `streamseg methods`, or "
+                         "package.module:Class.", metavar="NAME")
+    set: Mapping[str, Any] = option({}, "Method", "A parameter of the method, as block=15.",
+                                    metavar="NAME=VALUE")
+    model: str | None = option(None, "Method", "A model file in place of the built-in one: .tflite, "
+                               ".onnx or .keras.", metavar="FILE")
+    model_spec: str | None = option(None, "Method", "JSON file that says what the model wants.",
+                                    metavar="FILE")
+    device: str = option("auto", "Method", "Where the model runs.", choices=("auto", "cpu", "gpu"))
+    runtime: str = option("auto", "Method", "What the model runs in.",
+                          choices=("auto", "litert", "keras", "onnx"))
+    batch: int = option(1, "Method", "Frames the method is given at once.", low=1, high=256, metavar="N")
+    threads: int | None = option(None, "Method", "Budget of threads for all libraries together; default: "
+                                 "the cores.", low=1, metavar="N")
+
+    # background
+    background: str | None = option(
+        None, "Background", "blur, none (transparent), original, a colour name or #rrggbb, a picture or a "
+        "video; default: none where the output can hold alpha, else green.", metavar="WHAT")
+    fit: str = option("cover", "Background", "How a picture or video fills the frame.",
+                      choices=("cover", "contain", "stretch", "tile"))
+    blur: float = option(0.5, "Background", "Strength of the background blur.", low=0.0, high=1.0,
+                         metavar="0..1")
+    show_matte: bool = option(False, "Background", "Lay the matte over the original, to look at it.")
+
+    # output
+    matte: str | None = option(None, "Output", "Also write the matte: .mkv (lossless FFV1), a folder or "
+                               "pictures.", metavar="PATH")
+    cutout: str | None = option(None, "Output", "Also write the subject with transparency around him.",
+                                metavar="PATH")
+    foreground: str | None = option(None, "Output", "Also write the foreground colours without alpha.",
+                                    metavar="PATH")
+    codec: str | None = option(None, "Output", "Video encoder; default: what the extension calls for.",
+                               metavar="NAME")
+    codec_set: Mapping[str, str] = option({}, "Output", "An option of the encoder, as preset=slow.",
+                                          metavar="NAME=VALUE")
+    quality: int | None = option(None, "Output", "0 (smallest) to 100 (best); default: the codec's usual.",
+                                 low=0, high=100, metavar="0..100")
+    bitrate: str | None = option(None, "Output", "Video bit rate instead of quality, as 4M.",
+                                 metavar="RATE")
+    hwaccel: str | None = option(None, "Output", "Decode and encode on hardware: cuda, vaapi, ...",
+                                 metavar="NAME")
+    audio: bool = option(True, "Output", "Keep sound and subtitles.", flag="--audio/--no-audio")
+    cfr: Fraction | None = option(None, "Output", "Constant frame rate instead of the input's own times: "
+                                  "frames are repeated or left out.", metavar="FPS")
+    preview: float | None = option(None, "Output", "Write only the first N seconds.", low=0, metavar="N")
+    overwrite: bool = option(False, "Output", "Replace outputs that exist.")
+    keep_partial: bool = option(False, "Output", "Keep what was written when a run fails.")
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            check(item.name, getattr(self, item.name), item.metadata)
+        for name in ("rate", "cfr"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, frames_per_second(name, value))
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Options:
+        """Options from keyword arguments; an unknown name is an OptionError that lists the known ones."""
+        known = [item.name for item in fields(cls)]
+        for name in options:
+            choice("option", name, known)
+        return cls(**options)
+
+
+def default_of(item: Any) -> Any:
+    """The default of a dataclass field, whether given as value or as factory."""
+    return item.default if item.default is not MISSING else item.default_factory()
+
+
+def check(name: str, value: Any, rules: Mapping[str, Any]) -> None:
+    """Raise OptionError unless ``value`` is among rules['choices'] and within rules['low'..'high']."""
+    if value is None:
+        return
+    if rules.get("choices"):
+        choice(name, value, rules["choices"])
+    low, high = rules.get("low"), rules.get("high")
+    if low is not None or high is not None:
+        allowed = f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise OptionError(f"{name} is {value!r}; it must be a number, {allowed}")
+        if not (low is None or value >= low) or not (high is None or value <= high):
+            raise OptionError(f"{name} is {value:g}; allowed is {allowed}")
+
+
+def frames_per_second(name: str, value: object) -> Fraction:
+    """A frame rate from 30, 29.97, '30000/1001' or a Fraction; 23.976, 29.97 and 59.94 mean n/1001."""
+    try:
+        rate = Fraction(str(value))
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= 1000:
+        raise OptionError(f"{name} is {value!r}; it must be frames a second, as 25, 29.97 or 30000/1001")
+    ntsc = Fraction(round(rate * 1001 / 1000) * 1000, 1001)
+    return ntsc if rate.denominator not in (1, 1001) and abs(ntsc - rate) < Fraction(1, 100) else rate

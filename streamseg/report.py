@@ -1,0 +1,129 @@
+"""What a run measured."""
+
+from __future__ import annotations
+
+import sys
+import time
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+class Stopwatch:
+    """Collects how long each stage took a frame. A stage is timed by one thread only."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, array[float]] = {}
+
+    @contextmanager
+    def measure(self, stage: str, frames: int = 1) -> Iterator[None]:
+        """Count the block's time to ``stage``, shared out over ``frames``."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            seconds = (time.perf_counter() - begin) / max(frames, 1)
+            self._seconds.setdefault(stage, array("f")).extend([seconds] * frames)
+
+    def timed(self, stage: str, items: Iterator[T]) -> Iterator[T]:
+        """``items``, with the time that each takes to come counted to ``stage``."""
+        while True:
+            try:
+                with self.measure(stage):
+                    item = next(items)
+            except StopIteration:
+                self._seconds[stage].pop()  # the wait for the end is no frame's time
+                return
+            yield item
+
+    def stages(self) -> dict[str, Stage]:
+        """Median and 95th percentile of each stage, in the order in which they were first entered."""
+        return {name: Stage(*(round(float(value) * 1e3, 3) for value in np.percentile(seconds, (50, 95))),
+                            total_s=round(float(np.sum(seconds)), 3))
+                for name, seconds in self._seconds.items() if len(seconds)}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Milliseconds a frame (median, 95th percentile) and seconds in all."""
+
+    p50_ms: float
+    p95_ms: float
+    total_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A hand-over between two threads: what it holds, the most that waited in it, what was dropped."""
+
+    capacity: int
+    high_water: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A file that was written; ``bytes`` is None where there is no size (pipes, windows)."""
+
+    path: str
+    kind: str
+    bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run did and how fast. Times in seconds unless the name says ms."""
+
+    input: str
+    method: str
+    frames: int
+    elapsed: float
+    fps: float
+    first_frame_s: float | None
+    stages: dict[str, Stage] = field(default_factory=dict)
+    queues: dict[str, Queue] = field(default_factory=dict)
+    outputs: list[Output] = field(default_factory=list)
+    damaged: int = 0
+    dropped: int = 0
+    peak_rss_mib: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, numbers and strings, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: frames written, the total if it is known, seconds since it began."""
+
+    frames: int
+    total: int | None
+    elapsed: float
+
+    @property
+    def fps(self) -> float:
+        return self.frames / self.elapsed if self.elapsed > 0 else 0.0
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds to go, None while unknown."""
+        if not self.total or not self.frames:
+            return None
+        return max(0, self.total - self.frames) / self.fps
+
+
+def peak_rss_mib() -> float | None:
+    """The process's largest resident set so far in MiB, None where the system does not tell."""
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2 ** 20 if sys.platform == "darwin" else 2 ** 10)
