@@ -70,7 +70,7 @@ class Channel(Generic[T]):
         self._newest = newest
         self._items: deque[T] = deque()
         self._condition = threading.Condition()
-        self._ended = False
+        self.ended = False
         self._failure: BaseException | None = None
         self._cancelled = False
 
@@ -93,7 +93,7 @@ class Channel(Generic[T]):
     def end(self, failure: BaseException | None = None) -> None:
         """No more items follow; ``failure`` is raised at the consumer after the last one."""
         with self._condition:
-            self._ended, self._failure = True, failure
+            self.ended, self._failure = True, failure
             self._condition.notify_all()
 
     def cancel(self) -> None:
@@ -109,7 +109,7 @@ class Channel(Generic[T]):
         with self._condition:
             self.getting = True
             moved = self._condition.wait_for(
-                lambda: self._cancelled or self._items or self._ended, timeout)
+                lambda: self._cancelled or self._items or self.ended, timeout)
             self.getting = bool(not moved)  # stays True after a timeout: the stall report reads it
             if self._cancelled:
                 raise Cancelled
@@ -184,7 +184,7 @@ class Crew:
     def _stalled(self) -> StallError:
         before = [None, *(worker.channel for worker in self._workers)]
         busy = [worker.name for worker, upstream in zip(self._workers, before, strict=False)
-                if not worker.channel.putting and not (upstream and upstream.getting)]
+                if not (worker.channel.putting or worker.channel.ended or (upstream and upstream.getting))]
         return StallError(f"no frame came for {self._stall_timeout:g} s while the stage "
                           f"{' and '.join(busy) or 'at the end'} was at work: it hangs, or it is slow and "
                           "needs a longer --stall-timeout")

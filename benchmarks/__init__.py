@@ -1,0 +1,1 @@
+"""Speed, quality and peers, measured. Each module is one command; results are JSON under results/."""

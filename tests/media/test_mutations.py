@@ -1,0 +1,108 @@
+"""At least 200 mutated files: exit code 0 or 1, one line of error, never a traceback, a hang or a dead
+process, and no partial file."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import clips
+
+SECONDS = 60  # for one run; a hang, not a slow machine
+MUTATIONS = 9
+KINDS: dict[str, Callable[[Path], Path]] = {
+    "h264.mp4": lambda path: clips.video(path, audio=True),
+    "subtitles.mkv": lambda path: clips.video(path, audio=True, subtitles=True),
+    "vp9.webm": lambda path: clips.video(path, audio=True),
+    "prores.mov": lambda path: clips.video(path, codec="prores_ks", pix_fmt="yuv422p10le"),
+    "mpeg4.avi": lambda path: clips.video(path, audio=True),
+    "animation.gif": lambda path: clips.animation(path),
+    "picture.png": lambda path: clips.image(path),
+    "picture.jpg": lambda path: clips.image(path),
+}
+
+
+def mutations(original: Path, folder: Path) -> Iterator[Path]:
+    """27 broken copies: bytes changed (few in the head, many anywhere), cut short, pieces swapped."""
+    for seed in range(MUTATIONS):
+        name = f"{seed}{original.suffix}"
+        if seed % 2:
+            yield clips.flipped(original, folder / f"flip{name}", seed=seed, count=4 + 20 * seed)
+        else:
+            yield clips.flipped(original, folder / f"flip{name}", seed=seed, count=6, span=(0.0, 0.05))
+        yield clips.truncated(original, folder / f"cut{name}", (seed + 0.5) / MUTATIONS)
+        yield clips.swapped(original, folder / f"swap{name}", seed=seed)
+
+
+class Runner:
+    """The process of run_many. ``run`` gives (exit code, standard error), or fails the test by name."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log.open("w+")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.media.run_many"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=self._log, text=True, bufsize=1)
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        guard = threading.Timer(SECONDS, self._process.kill)
+        guard.start()
+        self._process.stdin.write(json.dumps(arguments) + "\n")
+        line = self._process.stdout.readline()
+        guard.cancel()
+        if not line:
+            code = self._process.wait()
+            self._log.seek(0)
+            pytest.fail(f"{arguments}: the process ended with {code} (-9: it hung): "
+                        f"{self._log.read()[-2000:]}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer["code"], answer["stderr"]
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(SECONDS)
+        self._log.close()
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", KINDS)
+def test_mutated_files_end_with_0_or_1_and_leave_nothing_behind(kind: str, tmp_path: Path):
+    original = KINDS[kind](tmp_path / kind)
+    work, out = tmp_path / "work", tmp_path / "out"
+    work.mkdir()
+    out.mkdir()
+    target = out / ("result.png" if kind.startswith("picture") else "result.mkv")
+    codes = []
+    runner = Runner(tmp_path / "log")
+    try:
+        code, told = runner.run("run", str(original), "-o", str(target), "--method", "threshold", "--quiet")
+        assert (code, told) == (0, ""), "the unbroken file must pass, or this test shows nothing"
+        for number, broken in enumerate(mutations(original, work)):
+            policy = ("stop", "skip")[number % 2]
+            code, told = runner.run("run", str(broken), "-o", str(target), "--method", "threshold", "--quiet",
+                                    "--overwrite", "--on-error", policy, "--timeout", "10")
+            codes.append(code)
+            assert code in (0, 1), f"{broken.name}: exit code {code}: {told}"
+            assert "Traceback" not in told, f"{broken.name}: {told}"
+            assert "internal error" not in told, f"{broken.name}: {told}"
+            if code == 1:
+                errors = [line for line in told.splitlines() if line.startswith("streamseg: error: ")]
+                assert len(errors) == 1, f"{broken.name}: {told}"
+            assert [path.name for path in out.iterdir() if path != target] == [], broken.name
+    finally:
+        runner.close()
+    assert len(codes) == 3 * MUTATIONS
+    assert 1 in codes, "no mutation was noticed"
+
+
+def test_there_are_at_least_200_mutations():
+    assert len(KINDS) * 3 * MUTATIONS >= 200

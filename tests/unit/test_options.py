@@ -1,0 +1,44 @@
+"""options.py: every bad value is named with what is allowed."""
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from streamseg.errors import OptionError
+from streamseg.options import Options
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"fit": "zoom"}, "fit is 'zoom'; allowed are: cover, contain, stretch, tile"),
+    ({"blur": 1.5}, "blur is 1.5; allowed is 0 to 1"),
+    ({"blur": float("nan")}, "blur is nan; allowed is 0 to 1"),
+    ({"start": -1}, "start is -1; allowed is at least 0"),
+    ({"quality": "high"}, "quality is 'high'; it must be a number, 0 to 100"),
+    ({"batch": 0}, "batch is 0; allowed is 1 to 256"),
+    ({"cfr": "fast"}, "cfr is 'fast'; it must be frames a second"),
+    ({"rate": 0}, "rate is 0; it must be frames a second"),
+])
+def test_a_bad_value_is_named_with_what_is_allowed(options: dict[str, Any], message: str):
+    with pytest.raises(OptionError) as caught:
+        Options(**options)
+    assert message in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(("given", "rate"), [
+    (25, Fraction(25)), ("30", Fraction(30)), (29.97, Fraction(30000, 1001)),
+    ("23.976", Fraction(24000, 1001)), ("30000/1001", Fraction(30000, 1001)), (59.94, Fraction(60000, 1001)),
+    (12.5, Fraction(25, 2))])
+def test_rates_are_exact(given: Any, rate: Fraction):
+    assert Options(rate=given).rate == rate
+    assert Options(cfr=given).cfr == rate
+
+
+def test_defaults_are_valid_and_every_field_has_help():
+    from dataclasses import fields
+
+    Options()
+    for item in fields(Options):
+        assert item.metadata["help"].endswith("."), item.name
+        assert item.metadata["group"] in {"Input", "Method", "Background", "Output"}

@@ -1,0 +1,196 @@
+"""pipeline.py with fakes: order, batches, kinds, the report; every stage times every fault."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import streamseg
+from streamseg import channel, pipeline
+from streamseg.errors import OptionError, SegmentError, SinkError, SourceError, StallError, StreamsegError
+from streamseg.frames import Frame, Matte
+from streamseg.report import Progress
+from tests.unit.fakes import FRAMES, INFO, FakeCompositor, FakeSegmenter, FakeSink, FakeSource, Fault
+
+
+def alive() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("streamseg-")]
+
+
+class Stages:
+    """All fakes of one run, put in the place of the real stages."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **faults: Fault) -> None:
+        self.source = FakeSource(faults.get("source"))
+        self.segmenter = FakeSegmenter(faults.get("segment"))
+        self.compositor = FakeCompositor(faults.get("composite"))
+        self.sink = FakeSink(faults.get("sink"))
+        monkeypatch.setattr(pipeline, "open_source", lambda source, options: source)
+        monkeypatch.setattr(pipeline.methods, "create", lambda *_, **__: self.segmenter)
+        monkeypatch.setattr(pipeline, "Compositor", lambda *_, **__: self.compositor)
+        monkeypatch.setattr(pipeline, "open_sink", lambda target, *_, **__: target)
+        monkeypatch.setattr(channel, "JOIN_SECONDS", 2.0)
+
+    def run(self, **options: Any) -> streamseg.Report:
+        return streamseg.run(self.source, self.sink, **options)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 16])
+def test_each_frame_meets_its_own_matte_in_order(monkeypatch: pytest.MonkeyPatch, batch: int):
+    stages = Stages(monkeypatch)
+    report = stages.run(batch=batch)
+    assert stages.sink.written == list(range(FRAMES))
+    assert stages.compositor.pairs == [(index, index) for index in range(FRAMES)]
+    assert sum(stages.segmenter.calls) == FRAMES
+    assert max(stages.segmenter.calls) == min(batch, FRAMES)
+    assert stages.sink.state == "closed"
+    assert (stages.source.closed, stages.segmenter.closed, stages.compositor.closed) == (1, 1, 1)
+    assert report.frames == FRAMES
+    assert set(report.stages) == {"decode", "segment", "composite", "encode"}
+    assert report.dropped == report.damaged == 0
+    assert report.notes == ["a note of the source", "a note of the sink"]
+    assert {name: queue.capacity for name, queue in report.queues.items()} == {
+        "decode": 2 * batch, "segment": batch, "finish": 4}
+    assert alive() == []
+
+
+def test_progress_is_told_after_each_frame(monkeypatch: pytest.MonkeyPatch):
+    seen: list[Progress] = []
+    Stages(monkeypatch).run(progress=seen.append)
+    assert [step.frames for step in seen] == list(range(1, FRAMES + 1))
+    assert seen[-1].total == FRAMES
+    assert seen[-1].eta == 0
+
+
+def test_stills_are_reset_before_each_and_never_batched(monkeypatch: pytest.MonkeyPatch):
+    stages = Stages(monkeypatch)
+    stages.source.info = replace(INFO, stills=True)
+    stages.run(batch=4)
+    assert stages.segmenter.resets == FRAMES
+    assert set(stages.segmenter.calls) == {1}
+
+
+def test_a_live_source_drops_old_frames_instead_of_waiting(monkeypatch: pytest.MonkeyPatch):
+    """The segmenter holds frame 0 until the source has made all: of the rest only the newest is left."""
+    made_all = threading.Event()
+    stages = Stages(monkeypatch)
+    stages.source.info = replace(INFO, live=True)
+
+    class Slow(FakeSegmenter):
+        def segment(self, frames: Any) -> list[Matte]:
+            made_all.wait(10)
+            return super().segment(frames)
+
+    class Fast(FakeSource):
+        def __iter__(self) -> Any:
+            yield from super().__iter__()
+            made_all.set()
+
+    stages.segmenter = Slow()
+    stages.source = Fast(info=stages.source.info)
+    report = stages.run()
+    assert stages.sink.written[-1] == FRAMES - 1
+    assert report.dropped == FRAMES - report.frames > 0
+
+
+@pytest.mark.parametrize(("stage", "error"), [
+    ("source", SourceError), ("segment", SegmentError), ("composite", StreamsegError), ("sink", SinkError)])
+@pytest.mark.parametrize("at", [0, FRAMES // 2, FRAMES - 1])
+@pytest.mark.parametrize("kind", ["exception", "disk full", "Ctrl-C", "SIGTERM", "stall"])
+def test_every_fault_in_every_stage_ends_the_run_cleanly(
+        monkeypatch: pytest.MonkeyPatch, stage: str, error: type[Exception], at: int, kind: str):
+    fault = Fault(kind, at)
+    stages = Stages(monkeypatch, **{stage: fault})
+    if kind == "stall":
+        if stage == "sink":
+            pytest.skip("the main thread writes: a reader that does not read is back-pressure, not a stall")
+        monkeypatch.setattr(channel, "JOIN_SECONDS", 0.05)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command line does
+    try:
+        others = {"Ctrl-C": KeyboardInterrupt, "SIGTERM": KeyboardInterrupt, "stall": StallError}
+        with pytest.raises(others.get(kind, error)) as caught:
+            stages.run(stall_timeout=0.3 if kind == "stall" else 60)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        fault.release.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("streamseg-"):
+            thread.join(5)
+    assert alive() == []
+    assert stages.sink.state == "aborted"
+    message = str(caught.value)
+    if kind == "exception":
+        assert "RuntimeError: the fake broke" in message
+    if kind == "disk full":
+        assert "No space left on device" in message
+    if kind == "stall":
+        thread_of = {"source": "decode", "segment": "segment", "composite": "finish"}
+        assert f"the stage {thread_of[stage]} was at work" in message
+    else:
+        assert (stages.source.closed, stages.segmenter.closed, stages.compositor.closed) == (1, 1, 1)
+
+
+def test_a_failure_while_closing_one_sink_aborts_it(monkeypatch: pytest.MonkeyPatch):
+    stages = Stages(monkeypatch)
+    stages.sink = FakeSink(fail_at_close=True)
+    with pytest.raises(SinkError, match=r"cannot be finished.*No space left"):
+        stages.run()
+    assert stages.sink.state == "aborted"
+
+
+def test_a_background_that_cannot_be_opened_leaves_no_output(monkeypatch: pytest.MonkeyPatch):
+    stages = Stages(monkeypatch)
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise OptionError("background is 'nowhere.jpg'")
+
+    monkeypatch.setattr(pipeline, "Compositor", broken)
+    with pytest.raises(OptionError):
+        stages.run()
+    assert (stages.sink.state, stages.source.closed, stages.segmenter.closed) == ("aborted", 1, 1)
+
+
+@pytest.mark.parametrize(("answer", "match"), [
+    ([], "gave 0 mattes for 1 frames"), ([1.0], "must return one Matte"), ([None, None], "gave 2 mattes")])
+def test_a_method_that_does_not_answer_with_one_matte_a_frame_is_named(
+        monkeypatch: pytest.MonkeyPatch, answer: list[Any], match: str):
+    stages = Stages(monkeypatch)
+    monkeypatch.setattr(stages.segmenter, "segment", lambda frames: answer)
+    with pytest.raises(SegmentError, match=match):
+        stages.run()
+
+
+def test_mattes_yields_pairs_and_ends_its_threads_when_closed_early(monkeypatch: pytest.MonkeyPatch):
+    stages = Stages(monkeypatch)
+    pairs = streamseg.mattes(stages.source)
+    got: tuple[Frame, Matte] = next(pairs)
+    assert got[0].index == 0
+    pairs.close()
+    assert alive() == []
+    assert (stages.source.closed, stages.segmenter.closed) == (1, 1)
+    assert [item.index for item, _ in streamseg.mattes(FakeSource())] == list(range(FRAMES))
+
+
+def test_no_output_and_the_same_output_twice_are_refused(monkeypatch: pytest.MonkeyPatch):
+    stages = Stages(monkeypatch)
+    with pytest.raises(OptionError, match="no output"):
+        streamseg.run(stages.source)
+    with pytest.raises(OptionError, match="twice"):
+        streamseg.run(stages.source, "a.mp4", matte="./a.mp4")
+
+
+@pytest.mark.parametrize(("target", "options", "kind"), [
+    ("a.mp4", {}, "composite"), ("a.webm", {}, "cutout"), ("a.mov", {}, "cutout"), ("a.mkv", {}, "composite"),
+    ("a.webm", {"background": "blur"}, "composite"), ("a.mkv", {"background": "none"}, "cutout"),
+    ("a_%03d.png", {}, "cutout"), ("a.png", {"show_matte": True}, "composite"), ("-", {}, "composite")])
+def test_transparency_is_the_default_where_it_is_usual(target: str, options: dict[str, Any], kind: str):
+    assert pipeline._kind_of(target, streamseg.Options(**options)) == kind
+
+
+def test_an_unknown_option_is_refused_with_the_known_ones():
+    with pytest.raises(OptionError, match=r"'bakground'; allowed are: .*background"):
+        streamseg.run("a.mp4", "b.mp4", bakground="blur")
