@@ -1,0 +1,102 @@
+"""What is laid behind the subject: blur, a colour, a picture, a video, or the original."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Protocol
+
+from ..errors import OptionError, SourceError
+from ..frames import Frame, VideoInfo
+from ..options import Options
+from ..refine import Cover
+from ..source import open_source
+from . import colours
+from .blur import Blur
+from .media import Film, Picture
+from .planes import blend, fill, from_rgb, sample_values, small_planes, to_rgb, write_planes
+
+__all__ = ["Background", "Blur", "Film", "Original", "Picture", "Solid", "blend", "create", "fill",
+           "from_rgb", "sample_values", "small_planes", "to_rgb", "write_planes"]
+
+_WORDS = ("blur", "none", "original")
+
+
+class Background(Protocol):
+    """What is behind the subject. Called for the frames in their order."""
+
+    def paint(self, target: Frame, frame: Frame, cover: Cover) -> None:
+        """Fill all planes of ``target``, which is like ``frame``, with the background at its time."""
+
+    def close(self) -> None:
+        """Free what is held."""
+
+
+class Solid:
+    """One colour, RGB 0..255."""
+
+    def __init__(self, rgb: colours.RGB) -> None:
+        self.rgb = rgb
+
+    def paint(self, target: Frame, frame: Frame, cover: Cover) -> None:
+        """Fill ``target`` with the colour in its own matrix, range and depth."""
+        for plane, value in zip(target.planes, sample_values(self.rgb, target), strict=True):
+            plane.fill(value)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Original:
+    """The frame itself."""
+
+    def paint(self, target: Frame, frame: Frame, cover: Cover) -> None:
+        """Copy the frame."""
+        for plane, source in zip(target.planes, frame.planes, strict=True):
+            plane[:] = source
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def create(options: Options, info: VideoInfo) -> Background:
+    """The background that ``options`` asks for; the green of green screens if it asks for none.
+
+    Raises OptionError for what is neither a word, a colour nor a file that exists, SourceError for a
+    file that cannot be read.
+    """
+    wanted = "green" if options.background is None else options.background
+    word = wanted.strip().lower()
+    if word == "blur":
+        return Blur(options.blur)
+    if word == "original":
+        return Original()
+    colour = colours.parse(wanted)
+    if colour is not None:
+        return Solid(colour)
+    _check_file(wanted)
+    source = open_source(wanted, Options(timeout=options.timeout, retry=options.retry, audio=False))
+    try:
+        if not source.info.stills:
+            return Film(wanted, options.fit, options, info.rate)
+        picture = next(iter(source), None)
+    finally:
+        source.close()
+    if picture is None:
+        raise SourceError(f"background {wanted!r} holds no picture; give another file")
+    return Picture(picture, options.fit)
+
+
+def _check_file(wanted: str) -> None:
+    """Raise OptionError unless ``wanted`` is a file, a URL or a pattern of files."""
+    if "://" in wanted or "%" in wanted or Path(wanted).is_file():
+        return
+    if Path(wanted).is_dir():
+        raise OptionError(f"background {wanted!r} is a folder; give one picture or video of it")
+    folder = Path(wanted).parent
+    files = [str(folder / item.name) for item in folder.iterdir()] if folder.is_dir() else []
+    near = difflib.get_close_matches(wanted.lower(), [*_WORDS, *colours.NAMES], 3)
+    near += difflib.get_close_matches(str(Path(wanted)), files, 2, 0.8)
+    meant = f"; did you mean {', '.join(near)}?" if near else ""
+    raise OptionError(f"background {wanted!r} is neither blur, none, original, a colour name, #rgb, #rrggbb "
+                      f"nor a file that exists{meant}")

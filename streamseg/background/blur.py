@@ -1,0 +1,80 @@
+"""The frame's own background, blurred, without the subject bleeding into it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..frames import Frame, shrink
+from ..opencv import cv2
+from ..refine import Cover
+from .planes import Array, blend, enlarge, fill, whole_numbers
+
+# Standard deviation at strength 1, as a share of the frame's shorter side: 54 pixels at 1080p.
+_STRONGEST = 0.05
+# At this deviation a Gaussian on a reduced picture, enlarged again, cannot be told from one at full size.
+_LEAST_SIGMA = 1.25
+_LARGEST_FACTOR = 16
+# Long side of the picture on which the background is extended behind the subject.
+_FILL_SIDE = 40
+# A mean of less background than this is mostly rounding.
+_LEAST_KNOWN = np.float32(0.05)
+
+
+class Blur:
+    """The subject is first replaced by what is around him, then the whole is blurred by a Gaussian, on a
+    reduced picture.
+
+    So his colours have no part in the background, and beyond his edge it goes on behind him. Blurring
+    colours and weights in float and dividing (normalised convolution) gives the same picture, but took 98
+    ms at strength 0.1 and 1080p; the planes' own integers take 3.
+    """
+
+    def __init__(self, strength: float) -> None:
+        self.strength = strength
+
+    def paint(self, target: Frame, frame: Frame, cover: Cover) -> None:
+        """Fill ``target``'s planes with the blurred background of ``frame``."""
+        sigma = self.strength * _STRONGEST * min(frame.width, frame.height)
+        if sigma <= 0:
+            for plane, source in zip(target.planes, frame.planes, strict=True):
+                np.copyto(plane, source)
+            return
+        factor = 2 ** min(int(math.log2(max(1.0, sigma / _LEAST_SIGMA))), int(math.log2(_LARGEST_FACTOR)))
+        size = -(-frame.width // factor), -(-frame.height // factor)
+        small: list[Array] = [shrink(plane, size) for plane in frame.planes]
+        if len(cover.rim) or cover.inside.any():
+            small = _vacated(small, _taken(cover, size), cover.peak)
+        for plane, part in zip(target.planes, small, strict=True):
+            enlarge(cv2.GaussianBlur(part, (0, 0), sigma / factor, borderType=cv2.BORDER_REPLICATE), plane)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _taken(cover: Cover, size: tuple[int, int]) -> Array:
+    """(h, w), 0..peak; the peak where the subject may have any part.
+
+    More than the matte says: its edge may be a little inside him, and a rim of his colour is what a
+    ghost is made of.
+    """
+    near = cv2.dilate(cover.small(size), np.ones((3, 3), np.uint8))
+    taken = np.minimum(near, cover.peak // 16) * near.dtype.type(16)
+    taken[near > cover.peak // 16] = cover.peak
+    return taken if taken.min() < cover.peak else near  # a little of him everywhere: the most there is
+
+
+def _vacated(planes: Sequence[Array], taken: Array, peak: int) -> list[Array]:
+    """``planes`` (all of one size) with what is behind the subject extended over him."""
+    free = np.subtract(taken.dtype.type(peak), taken)
+    factor = max(1, round(max(free.shape) / _FILL_SIDE))
+    size, tiny = free.shape[::-1], (-(-free.shape[1] // factor), -(-free.shape[0] // factor))
+    known = shrink(free, tiny).astype(np.float32) / np.float32(peak)
+    known[known < _LEAST_KNOWN] = 0
+    means = [shrink(cv2.multiply(plane, free, scale=1.0 / peak), tiny) / np.maximum(known, _LEAST_KNOWN)
+             for plane in planes]
+    behind = [whole_numbers(colour, peak) for colour in fill(means, known)]
+    return [blend(cv2.resize(colour, size, interpolation=cv2.INTER_LINEAR), plane, taken, peak)
+            for plane, colour in zip(planes, behind, strict=True)]

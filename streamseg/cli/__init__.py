@@ -1,0 +1,69 @@
+"""The command line. ``cli`` is its one entry: it parses, runs one command and gives the exit code.
+
+    0    everything was done
+    1    a run failed (StreamsegError), or the reader of standard output went away
+    2    a flag or value that is not allowed
+    130  Ctrl-C; 143 SIGTERM; 129 SIGHUP (128 + the signal), after the same clean-up as any failure
+
+Nothing here imports PyAV, OpenCV, NumPy or rich before a command needs them: ``--help`` is instant.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from ..errors import StreamsegError
+from .group import group
+from .session import Session
+from .signals import Signals
+from .text import one_line
+
+__all__ = ["cli", "group"]
+
+
+def cli(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line ``arguments`` (default: sys.argv) and give back the exit code."""
+    session = Session()
+    with Signals() as signals:
+        try:
+            result = group.main(None if arguments is None else list(arguments), prog_name="streamseg",
+                                standalone_mode=False, obj=session)
+            return result if isinstance(result, int) else 0
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("streamseg: interrupted" if signals.code == 130 else "streamseg: terminated", err=True)
+            return signals.code
+        except StreamsegError as error:
+            if session.streaming and reader_went_away(error):
+                _close_stdout()
+                return 1
+            session.trace(error)
+            click.echo(f"streamseg: error: {one_line(error)}", err=True)
+            return error.exit_code
+        except Exception as error:
+            session.trace(error)
+            hint = "" if session.verbose else "; --verbose shows where"
+            click.echo(f"streamseg: internal error: {type(error).__name__}: {one_line(error)} "
+                       f"(a defect of streamseg: please report it{hint})", err=True)
+            return 1
+
+
+def reader_went_away(error: BaseException) -> bool:
+    """True if the error, or what caused it, is a broken pipe."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, BrokenPipeError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+def _close_stdout() -> None:
+    """Point standard output nowhere, so that Python's flush at exit does not complain of the pipe again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

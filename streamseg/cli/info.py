@@ -1,0 +1,121 @@
+"""`streamseg info`: what is installed and what the machine has; prints even where OpenCV does not load."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable
+from glob import glob
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import click
+
+from .. import __version__
+from . import show
+from .flags import Command, general_flags
+from .session import Session
+from .text import one_line
+
+EXAMPLES = """
+    streamseg info
+    streamseg info --json
+"""
+PACKAGES = ("numpy", "av", "ai-edge-litert", "scikit-learn", "click", "rich", "tensorflow", "keras",
+            "onnxruntime", "matplotlib", "pyvirtualcam")
+OPENCV_WHEELS = ("opencv-python", "opencv-python-headless", "opencv-contrib-python",
+                 "opencv-contrib-python-headless")
+ENCODERS = ("libx264", "libx265", "libvpx-vp9", "libsvtav1", "prores_ks", "ffv1", "qtrle", "png", "apng",
+            "gif", "libwebp_anim", "h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_vaapi", "h264_qsv",
+            "h264_videotoolbox", "aac", "libopus")
+DECODERS = ("h264", "hevc", "av1", "libdav1d", "vp9", "libvpx-vp9", "prores", "ffv1", "mpeg2video", "mpeg4",
+            "mjpeg", "webp", "gif", "apng")
+
+
+@click.command("info", cls=Command, short_help="Show versions, codecs, devices and runtimes.",
+               examples=EXAMPLES)
+@general_flags
+@click.pass_obj
+def info(session: Session) -> None:
+    """Show versions, codecs, devices and runtimes: what to put into a bug report."""
+    found = gather()
+    if session.json:
+        show.json_object(found)
+        return
+    screen = show.console(sys.stdout)
+    for heading, values in found.items():
+        screen.print(heading)
+        screen.print(show.table((), [(name, one_line(_shown(value))) for name, value in values.items()]))
+
+
+def gather() -> dict[str, dict[str, Any]]:
+    """Everything, by heading. A part that fails tells its error in its own place."""
+    return {
+        "versions": {"streamseg": __version__, "python": platform.python_version(),
+                     "system": platform.platform(), "opencv": _guarded(_opencv),
+                     "opencv's wheel": ", ".join(filter(_version, OPENCV_WHEELS)) or "none",
+                     **{name: _version(name) or "not installed" for name in PACKAGES},
+                     "ffmpeg": _guarded(_ffmpeg)},
+        "codecs": {"encoders": _guarded(lambda: _codecs(ENCODERS, "w")),
+                   "decoders": _guarded(lambda: _codecs(DECODERS, "r")),
+                   "hardware": _guarded(_hwaccels)},
+        "devices": {"cores": os.cpu_count(),
+                    "gpus": sorted(glob("/dev/nvidia[0-9]*") + glob("/dev/dri/renderD*")),
+                    "cameras": sorted(glob("/dev/video*"))},
+        "runtimes": {"litert": _runtime("ai-edge-litert"), "keras": _runtime("tensorflow"),
+                     "onnx": _runtime("onnxruntime")},
+    }
+
+
+def _guarded(ask: Callable[[], Any]) -> Any:
+    """What ``ask`` says, or the error in words: this page is what one looks at when nothing works."""
+    try:
+        return ask()
+    except Exception as error:
+        return f"does not load: {error}"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _runtime(package: str) -> str:
+    found = _version(package)
+    return f"{package} {found}" if found else f"not installed: pip install {package}"
+
+
+def _opencv() -> str:
+    from ..opencv import cv2
+    return str(cv2.__version__)
+
+
+def _ffmpeg() -> str:
+    import av
+    parts = (f"{name} {'.'.join(map(str, number))}" for name, number in av.library_versions.items())
+    return f"{getattr(av, 'ffmpeg_version_info', 'inside av')} ({', '.join(parts)})"
+
+
+def _codecs(names: tuple[str, ...], mode: str) -> list[str]:
+    import av
+    return [name for name in names if _has_codec(av, name, mode)]
+
+
+def _has_codec(av: Any, name: str, mode: str) -> bool:
+    try:
+        av.Codec(name, mode)
+    except ValueError:  # av's UnknownCodecError is one
+        return False
+    return True
+
+
+def _hwaccels() -> list[str]:
+    from av.codec.hwaccel import hwdevices_available
+    return list(hwdevices_available())
+
+
+def _shown(value: Any) -> str:
+    return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)

@@ -1,0 +1,159 @@
+"""The blend: out = alpha x subject + (1 - alpha) x background (Porter and Duff 1984, 'Compositing digital
+images', over), in the planes the picture came in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..background import Background, Original, blend, create, sample_values
+from ..errors import OptionError, choice
+from ..frames import Colour, Frame, Matte, VideoInfo
+from ..opencv import cv2
+from ..options import Options
+from ..refine import ROWS, Cover, Tiles, padded
+from .despill import Despill
+from .foreground import estimate, solve
+
+Array = npt.NDArray[Any]
+KINDS = ("composite", "cutout", "matte", "foreground")
+_TINT, _OUTLINE = (0, 200, 255), (255, 255, 255)
+
+
+class Compositor:
+    """Makes the pictures that a run was asked for from a frame and its matte.
+
+    kinds     what ``finish`` makes: "composite" the subject over the background, opaque, in the frame's
+              format; "cutout" the subject's own colours with ``alpha``; "matte" the alpha as gray, full
+              range; "foreground" the subject's own colours, opaque, extended to where he is not
+    options   ``background``, ``fit``, ``blur``, ``show_matte``
+    despill   RGB 0..255 of a key colour whose reflection is taken out of the subject's colours
+
+    Raises OptionError for a kind or background that is not known, SourceError for a background that
+    cannot be read.
+    """
+
+    def __init__(self, info: VideoInfo, kinds: Sequence[str], options: Options, *,
+                 despill: tuple[int, int, int] | None = None) -> None:
+        for kind in kinds:
+            choice("kind", kind, KINDS)
+        self.kinds = tuple(kinds)
+        self._show_matte = options.show_matte
+        self._despill = None if despill is None else Despill(despill)
+        self._background: Background | None = None
+        if "composite" in kinds and not options.show_matte:
+            if (options.background or "").strip().lower() == "none":
+                raise OptionError("background none leaves transparency, which an opaque picture cannot hold: "
+                                  "write to .mov, .webm, .png or .apng, or choose another background")
+            self._background = create(options, info)
+
+    def finish(self, frame: Frame, matte: Matte) -> dict[str, Frame]:
+        """kind -> picture, each with the frame's time, duration, index, name and packets."""
+        cover = Cover.of(frame, matte)
+        subject = frame if self._despill is None else self._despill(frame)
+        made: dict[str, Frame] = {}
+        for kind in self.kinds:
+            if kind == "matte":
+                made[kind] = _matte(frame, cover)
+            elif kind == "composite":
+                made[kind] = self._composite(frame, subject, cover)
+            else:
+                colours = made.get("foreground") or made.get("cutout") or _foreground(subject, cover)
+                made[kind] = replace(colours, alpha=cover.plane() if kind == "cutout" else None)
+        return made
+
+    def close(self) -> None:
+        """Close the background's file, if there is one."""
+        if self._background is not None:
+            self._background.close()
+
+    def _composite(self, frame: Frame, subject: Frame, cover: Cover) -> Frame:
+        if self._show_matte:
+            return _overlay(frame, cover)
+        assert self._background is not None
+        if isinstance(self._background, Original):
+            return replace(frame, alpha=None)
+        made = Frame.empty(frame)
+        self._background.paint(made, frame, cover)
+        _over(made, subject, cover)
+        return made
+
+
+def _over(made: Frame, subject: Frame, cover: Cover) -> None:
+    """Lay the subject over the background that ``made`` holds, in place.
+
+    Tiles wholly outside are left, those inside copied, those of the rim blended.
+    """
+    alphas: dict[tuple[int, int], Array] = {}
+    for number, plane in enumerate(made.planes):
+        sx, sy = _spans(made, number)
+        rows, columns = ROWS // sy, cover.columns // sx
+        target = padded(plane, rows, columns)
+        back = Tiles(target, rows, columns, cover.rim)
+        front = Tiles(padded(subject.planes[number], rows, columns), rows, columns, cover.rim)
+        if len(cover.rim):
+            if (sx, sy) not in alphas:
+                alphas[sx, sy] = cover.strip(sx, sy)
+            back.put(blend(front.take(), back.take(), alphas[sx, sy], cover.peak))
+        back.copy(front, cover.inside)
+        _settle(plane, target)
+
+
+def _foreground(frame: Frame, cover: Cover) -> Frame:
+    """The subject's own colours everywhere: solved for in the rim, extended beyond it."""
+    made, behind = Frame.empty(frame), Frame.empty(frame)
+    estimate(frame, cover, made, behind)
+    for number, plane in enumerate(made.planes):
+        sx, sy = _spans(made, number)
+        rows, columns = ROWS // sy, cover.columns // sx
+        target = padded(plane, rows, columns)
+        ours, picture, theirs = (
+            Tiles(item, rows, columns, cover.rim)
+            for item in (target, padded(frame.planes[number], rows, columns),
+                         padded(behind.planes[number], rows, columns)))
+        if len(cover.rim):
+            ours.put(solve(picture.take(), ours.take(), theirs.take(), cover.strip(sx, sy), cover.peak))
+        ours.copy(picture, cover.inside)
+        _settle(plane, target)
+    return made
+
+
+def _matte(frame: Frame, cover: Cover) -> Frame:
+    depth = frame.pixel.depth
+    made = Frame.empty(frame, "gray" if depth == 8 else f"gray{depth}le")
+    np.copyto(made.planes[0], cover.plane())
+    # alpha uses all values; the picture's matrix and transfer say nothing about it
+    return replace(made, colour=Colour(range=2))
+
+
+def _overlay(frame: Frame, cover: Cover) -> Frame:
+    """The original, the subject tinted, his edge (alpha crossing one half) drawn as a line."""
+    made = Frame.empty(frame)
+    alpha = cover.plane()
+    solid = (alpha > cover.peak // 2).astype(np.uint8)
+    width = max(3, frame.height // 270 | 1)
+    edge = cv2.morphologyEx(solid, cv2.MORPH_GRADIENT, np.ones((width, width), np.uint8))
+    tinted: Array = (alpha * np.float32(0.45)).astype(alpha.dtype)
+    tint, line = sample_values(_TINT, frame), sample_values(_OUTLINE, frame)
+    for number, plane in enumerate(made.planes):
+        size = (plane.shape[1], plane.shape[0])
+        part = cv2.resize(tinted, size, interpolation=cv2.INTER_AREA)
+        drawn = cv2.resize(edge * 255, size, interpolation=cv2.INTER_AREA) > 127
+        source: Array = np.ascontiguousarray(frame.planes[number])
+        mixed = blend(np.full_like(source, tint[number]), source, part, cover.peak)
+        np.copyto(plane, np.where(drawn, source.dtype.type(line[number]), mixed))
+    return made
+
+
+def _spans(frame: Frame, number: int) -> tuple[int, int]:
+    return (frame.pixel.sx, frame.pixel.sy) if number else (1, 1)
+
+
+def _settle(plane: Array, target: Array) -> None:
+    if target is not plane:
+        np.copyto(plane, target[:plane.shape[0], :plane.shape[1]])

@@ -1,0 +1,201 @@
+"""``streamseg demo``: a clip made of a photo, and every kind of output made from it in one pass.
+
+The photo is one that a dependency ships: nothing is downloaded, and the user needs no file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from .compare import write_picture
+from .errors import MissingDependencyError, SourceError
+from .frames import VideoInfo
+from .opencv import cv2
+from .pipeline import run
+from .report import Progress, Report
+from .sink.temporary import checked_target, into_place, temporary_file
+from .source import open_source
+
+Picture = npt.NDArray[Any]  # uint8 (h, w, 3) RGB
+
+SIZE, RATE, SECONDS = (1280, 720), 30, 4
+TONE_HZ, SAMPLE_RATE = 440, 48000
+LOOK_HEIGHT = 360
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A picture of a person, and the part that the clip begins with (centre and
+    height in pixels; what lies outside the picture is its mirror image)."""
+
+    rgb: Picture
+    centre: tuple[float, float]
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What the demo made. ``look``: original, matte and result side by side."""
+
+    clip: Path
+    result: Path
+    matte: Path
+    cutout: Path
+    look: Path
+    report: Report
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """What each file is, and where."""
+        return {"input": self.clip, "new background": self.result, "matte": self.matte,
+                "transparent": self.cutout, "to look at": self.look}
+
+
+def demo(folder: str | Path, clip: str | Path | None = None, *, overwrite: bool = False,
+         progress: Callable[[Progress], None] | None = None, **options: Any) -> Demo:
+    """Make the demo in ``folder`` from ``clip``, or from a clip of a photo that a dependency ships.
+
+    Composite, matte and alpha file come from one inference. ``options`` are fields of Options; without
+    ``background`` a picture is painted for it. Raises MissingDependencyError where no package with a
+    photo is installed, SinkError where an output exists and ``overwrite`` is not set.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    own = clip is None
+    source = folder / "demo-input.mp4" if clip is None else Path(clip)
+    still = not own and _info(source).stills
+    stem = "demo" if own else source.stem
+    extensions = (".jpg", ".png", ".png") if still else (".mp4", ".mkv", ".webm")
+    result, matte, cutout = (folder / f"{stem}-{kind}{extension}" for kind, extension in
+                             zip(("result", "matte", "cutout"), extensions, strict=True))
+    look, backdrop = folder / f"{stem}-look.png", folder / f"{stem}-background.png"
+    for path in (*([source] if own else []), result, matte, cutout, look):
+        checked_target(str(path), overwrite)  # before the work, not after it
+    if own:
+        write_clip(source, photo(), overwrite=overwrite)
+    if "background" not in options:
+        write_picture(painted(SIZE), backdrop, overwrite=True)
+        options = {**options, "background": str(backdrop)}
+    report = run(source, result, progress=progress, overwrite=overwrite, matte=str(matte),
+                 cutout=str(cutout), **options)
+    middle = report.frames // 2
+    shown = [_picture(path, middle) for path in (source, matte, result)]
+    write_picture(side_by_side(shown), look, overwrite=overwrite)
+    return Demo(source, result, matte, cutout, look, report)
+
+
+def photo() -> Photo:
+    """Rear Admiral Grace Hopper (US Navy, public domain) from matplotlib's sample data, or the astronaut
+    Eileen Collins (NASA, public domain) from scikit-image's."""
+    try:
+        from matplotlib.cbook import get_sample_data
+        data = np.fromfile(str(get_sample_data("grace_hopper.jpg", asfileobj=False)), np.uint8)
+        bgr: Any = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        return Photo(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), (268, 187), 350)
+    except (ImportError, OSError):
+        pass
+    try:
+        from skimage.data import astronaut
+        return Photo(astronaut(), (235, 150), 288)
+    except (ImportError, OSError) as error:
+        raise MissingDependencyError(
+            "the demo's photo comes with matplotlib, which is not installed: pip install 'streamseg[demo]', "
+            "or give a clip of your own: streamseg demo CLIP") from error
+
+
+def write_clip(path: Path, picture: Photo, *, overwrite: bool = False) -> None:
+    """Film ``picture`` with a gently moving camera: 4 s, 1280 x 720, 30 fps, H.264, a 440 Hz tone in AAC."""
+    target = checked_target(str(path), overwrite)
+    made = temporary_file(target)
+    try:
+        with av.open(str(made), "w") as out:
+            video = out.add_stream("libx264", rate=RATE, options={"preset": "veryfast", "crf": "18"})
+            video.width, video.height, video.pix_fmt = *SIZE, "yuv420p"
+            tone = out.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
+            for index, shown in enumerate(film(picture)):
+                frame = av.VideoFrame.from_ndarray(shown, "rgb24")
+                frame.pts, frame.time_base = index, Fraction(1, RATE)
+                out.mux(video.encode(frame))
+                for sound in _tone(index):
+                    out.mux(tone.encode(sound))
+            out.mux(video.encode(None))
+            out.mux(tone.encode(None))
+        into_place(made, target, path, overwrite)
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def film(picture: Photo) -> Iterator[Picture]:
+    """The clip's frames, uint8 (720, 1280, 3) RGB: the camera comes nearer and sways a little."""
+    width, height = SIZE
+    count = RATE * SECONDS
+    for index in range(count):
+        turn = 2 * math.pi * index / count
+        zoom = height / picture.height * (1.04 - 0.04 * math.cos(turn))
+        x = picture.centre[0] + 9 * math.sin(turn)
+        y = picture.centre[1] + 4 * math.sin(2 * turn)
+        move = np.array([[zoom, 0, width / 2 - zoom * x], [0, zoom, height / 2 - zoom * y]])
+        yield cv2.warpAffine(picture.rgb, move, SIZE, flags=cv2.INTER_CUBIC,
+                             borderMode=cv2.BORDER_REFLECT_101)
+
+
+def _tone(index: int) -> list[av.AudioFrame]:
+    """The sound of frame ``index``."""
+    step = SAMPLE_RATE // RATE
+    at = np.arange(index * step, (index + 1) * step)
+    wave = (0.2 * np.sin(2 * np.pi * TONE_HZ * at / SAMPLE_RATE)).astype(np.float32)
+    frame = av.AudioFrame.from_ndarray(wave[None], format="fltp", layout="mono")
+    frame.sample_rate, frame.time_base, frame.pts = SAMPLE_RATE, Fraction(1, SAMPLE_RATE), index * step
+    return [frame]
+
+
+def painted(size: tuple[int, int]) -> Picture:
+    """A background, uint8 (h, w, 3) RGB: an evening sky with lights out of focus."""
+    width, height = size
+    down = np.linspace(0, 1, height)[:, None, None]
+    sky = (1 - down) * np.array([38, 46, 110]) + down * np.array([250, 150, 96])
+    picture = np.repeat(sky, width, axis=1).astype(np.float32)
+    rng = np.random.default_rng(7)
+    for _ in range(40):
+        glow = np.zeros((height, width, 3), np.float32)
+        centre = (int(rng.integers(width)), int(height * rng.uniform(0.55, 1)))
+        light = (255, int(rng.integers(140, 230)), int(rng.integers(60, 160)))
+        cv2.circle(glow, centre, int(rng.integers(height // 40, height // 12)), light, -1, cv2.LINE_AA)
+        picture += 0.22 * glow
+    return cv2.GaussianBlur(np.clip(picture, 0, 255).astype(np.uint8), (0, 0), height / 240)
+
+
+def _info(clip: Path) -> VideoInfo:
+    opened = open_source(clip)
+    try:
+        return opened.info
+    finally:
+        opened.close()
+
+
+def _picture(path: Path, index: int) -> Picture:
+    """Frame ``index`` of a file, ``LOOK_HEIGHT`` rows high, in RGB."""
+    opened = open_source(path)
+    try:
+        for frame in opened:
+            if frame.index == index:
+                return frame.rgb((round(frame.width * LOOK_HEIGHT / frame.height), LOOK_HEIGHT))
+    finally:
+        opened.close()
+    raise SourceError(f"{path} has no frame {index}: it is shorter than what was written")
+
+
+def side_by_side(pictures: list[Picture], gap: int = 6) -> Picture:
+    """Pictures of one height in a row on white."""
+    white = np.full((pictures[0].shape[0], gap, 3), 255, np.uint8)
+    parts = [part for picture in pictures for part in (picture, white)]
+    return np.hstack(parts[:-1])

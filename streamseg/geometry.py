@@ -1,0 +1,124 @@
+"""Sizes and resampling: the one set of rules that training and inference share.
+
+A net that saw squeezed pictures in training and letterboxed ones in use loses several points, so
+whatever changes a picture's size on its way into a net, or a matte's on its way out, is here.
+
+Sizes are always ``(height, width)`` in pixels. Pictures are uint8 ``(h, w, 3)`` RGB in 0..255;
+mattes are float32 ``(h, w)`` in 0..1. No function changes an array it was given.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .opencv import cv2
+
+Size = tuple[int, int]
+
+# 224 x 224: what the person model's training pictures hold, whatever their shape.
+DEFAULT_BUDGET = 224 * 224
+# A budget is met "about": the multiples of 32 lie so far apart that a strict bound would give a
+# 16:9 picture 15 % fewer pixels than a square one.
+_OVERSHOOT = 1.08
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Where a letterboxed picture lies on its canvas, in pixels: the key to undoing it."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def net_size(
+    height: int, width: int, budget: int = DEFAULT_BUDGET, multiple: int = 32
+) -> Size:
+    """The ``(height, width)`` at which a picture of this shape goes into a net.
+
+    Both sides are multiples of ``multiple``; the area stays within ``budget`` (to 8 %); the aspect
+    is the picture's as nearly as such sides allow, and of sizes about equally near the larger wins.
+    """
+    _check_size(height, width)
+    if budget < multiple * multiple:
+        raise ValueError(f"budget {budget} holds no {multiple} x {multiple} picture")
+    # Nothing is gained by an aspect beyond what a strip of one multiple can show.
+    most = int(budget * _OVERSHOOT) // (multiple * multiple)
+    best, best_cost = (multiple, multiple), math.inf
+    for rows in range(1, most + 1):
+        for columns in range(1, most // rows + 1):
+            squeeze = abs(math.log((columns / rows) / (width / height)))
+            unused = max(0.0, math.log(budget / (rows * columns * multiple * multiple)))
+            # 10 % of squeeze costs as much as 20 % of the pixels.
+            cost = squeeze + 0.5 * unused
+            if cost < best_cost:
+                best, best_cost = (rows * multiple, columns * multiple), cost
+    return best
+
+
+def nearest_size(height: int, width: int, sizes: Iterable[Size]) -> Size:
+    """Of some fixed ``sizes`` the one whose aspect is nearest to a picture of ``height, width``."""
+    _check_size(height, width)
+    choices = list(sizes)
+    if not choices:
+        raise ValueError("no sizes to choose from")
+    aspect = math.log(width / height)
+    return min(choices, key=lambda size: (abs(math.log(size[1] / size[0]) - aspect), size))
+
+
+def resize(array: NDArray, size: Size) -> NDArray:
+    """A picture or matte at ``size``, same dtype; squeezed where the aspects differ.
+
+    Shrinking averages areas (no aliasing), enlarging is bilinear, both with half-pixel centres;
+    a size that is already right gives the array itself.
+    """
+    height, width = size
+    _check_size(height, width)
+    if array.shape[:2] == (height, width):
+        return array
+    shrinks = height * width < array.shape[0] * array.shape[1]
+    # cv2 drops a trailing channel axis of 1: put it back, so that ranks are kept.
+    out = cv2.resize(
+        array, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
+    return out.reshape((height, width, *array.shape[2:]))
+
+
+def letterbox(picture: NDArray, size: Size, fill: int = 0) -> tuple[NDArray, Box]:
+    """The whole picture, aspect kept, centred on a canvas of ``size`` filled with ``fill``."""
+    box = letterbox_box(picture.shape[0], picture.shape[1], size)
+    canvas = np.full(size + picture.shape[2:], fill, dtype=picture.dtype)
+    canvas[box.top : box.top + box.height, box.left : box.left + box.width] = resize(
+        picture, (box.height, box.width)
+    )
+    return canvas, box
+
+
+def letterbox_box(height: int, width: int, size: Size) -> Box:
+    """Where :func:`letterbox` lays a picture of ``height, width`` on a canvas of ``size``."""
+    _check_size(height, width)
+    _check_size(*size)
+    scale = min(size[0] / height, size[1] / width)
+    rows = max(1, min(size[0], round(height * scale)))
+    columns = max(1, min(size[1], round(width * scale)))
+    return Box((size[0] - rows) // 2, (size[1] - columns) // 2, rows, columns)
+
+
+def unletterbox(matte: NDArray, box: Box, size: Size | None = None) -> NDArray:
+    """The part of a matte that a letterboxed picture covers, at ``size`` (default: as it is)."""
+    bottom, right = box.top + box.height, box.left + box.width
+    if bottom > matte.shape[0] or right > matte.shape[1]:
+        raise ValueError(f"{box} does not lie on a matte of shape {matte.shape}")
+    inner = matte[box.top : bottom, box.left : right]
+    return inner if size is None else resize(inner, size)
+
+
+def _check_size(height: int, width: int) -> None:
+    if height < 1 or width < 1:
+        raise ValueError(f"a size must be at least 1 x 1, not {height} x {width}")

@@ -1,0 +1,62 @@
+"""What a model file runs in. One module a runtime; each imports its library only when it is used.
+
+A runtime is a class ``(path, spec, threads)`` with ``sizes``, ``run`` and ``close`` (the Net protocol).
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import DeviceError, OptionError, choice
+from ...geometry import Size
+from .spec import ModelSpec
+
+# name -> (module:Class, file names' endings)
+RUNTIMES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "litert": ("litert:LiteRt", (".tflite",)),
+    "onnx": ("onnx:Onnx", (".onnx",)),
+    "keras": ("keras:KerasNet", (".keras", ".h5")),
+}
+
+
+class Net(Protocol):
+    """A loaded model."""
+
+    sizes: tuple[Size, ...]
+    """Input sizes (height, width) it takes; empty: any whose sides are multiples of 32."""
+
+    def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """float32 (n, h, w, 3), already in the range the model wants, to its output (n, h, w, c)."""
+
+    def close(self) -> None:
+        """Free what is held."""
+
+
+def open_net(path: Path, spec: ModelSpec, runtime: str, device: str, threads: int) -> Net:
+    """Load a model file. Raises OptionError, DeviceError or MissingDependencyError with the remedy."""
+    choice("runtime", runtime, ["auto", *RUNTIMES])
+    if not path.is_file():
+        raise OptionError(f"model {str(path)!r} is not there: give the path of a .tflite, .onnx or "
+                          ".keras file")
+    if runtime == "auto":
+        fitting = [name for name, (_, endings) in RUNTIMES.items() if path.suffix.lower() in endings]
+        if not fitting:
+            listed = ", ".join(ending for _, endings in RUNTIMES.values() for ending in endings)
+            raise OptionError(f"model {str(path)!r} is of no kind that is known: allowed are {listed}")
+        runtime = fitting[0]
+    target, endings = RUNTIMES[runtime]
+    if path.suffix.lower() not in endings:
+        raise OptionError(f"runtime {runtime} takes {', '.join(endings)}, not {path.name!r}: "
+                          "leave --runtime out, or give another model")
+    if runtime == "litert" and device == "gpu":
+        raise DeviceError("LiteRT runs on the CPU here: for a GPU give a .keras or .onnx model, "
+                          "or --device cpu")
+    module, _, name = target.partition(":")
+    cls: Any = getattr(importlib.import_module("." + module, __name__), name)
+    net: Net = cls(path, spec, device=device, threads=threads)
+    return net

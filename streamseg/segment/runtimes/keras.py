@@ -1,0 +1,66 @@
+"""Keras (TensorFlow, JAX or torch below): for a GPU and batches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import DeviceError, MissingDependencyError, OptionError
+from ...geometry import Size
+from .spec import ModelSpec
+
+
+class KerasNet:
+    """A .keras file with one picture input, channels last."""
+
+    def __init__(self, path: Path, spec: ModelSpec, *, device: str = "auto", threads: int = 1) -> None:
+        try:
+            import keras
+        except ImportError as error:
+            raise MissingDependencyError(f"Keras does not load ({error}): pip install 'streamseg[train]', or "
+                                         "'streamseg[gpu]' for a GPU") from error
+        if device == "gpu" and not _has_gpu(keras.backend.backend()):
+            raise DeviceError(f"{keras.backend.backend()} finds no GPU: install its drivers and "
+                              "'streamseg[gpu]', or give --device cpu")
+        try:
+            self._model: Any = keras.saving.load_model(path, compile=False)
+        except (ValueError, OSError, TypeError) as error:
+            raise OptionError(f"model {str(path)!r} is no Keras model that loads: {error}") from error
+        shape = self._model.inputs[0].shape
+        if len(self._model.inputs) != 1 or len(shape) != 4 or shape[3] != 3:
+            raise OptionError(f"model {str(path)!r} takes {len(self._model.inputs)} inputs, the first of "
+                              f"shape {shape}; it must take one of (n, height, width, 3)")
+        stated = None if None in shape[1:3] else (int(shape[1]), int(shape[2]))
+        size = stated or spec.size
+        self.sizes: tuple[Size, ...] = (size,) if size else ()
+        self._functions: dict[Size, Any] = {}
+
+    def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """float32 (n, h, w, 3) to (n, h, w, c), all at once."""
+        # One compiled function a size: Keras would make one for all sizes, which some layers forbid.
+        size = batch.shape[1], batch.shape[2]
+        self._model.predict_function = self._functions.get(size)
+        output = np.asarray(self._model.predict_on_batch(batch), np.float32)
+        self._functions[size] = self._model.predict_function
+        return output if output.ndim == 4 else output[..., None]
+
+    def close(self) -> None:
+        """Free the model."""
+        self._model, self._functions = None, {}
+
+
+def _has_gpu(backend: str) -> bool:
+    if backend == "tensorflow":
+        import tensorflow
+
+        return bool(tensorflow.config.list_physical_devices("GPU"))
+    if backend == "jax":
+        import jax  # type: ignore[import-not-found,unused-ignore]
+
+        return any(item.platform != "cpu" for item in jax.devices())
+    import torch  # type: ignore[import-not-found,unused-ignore]
+
+    return bool(torch.cuda.is_available())

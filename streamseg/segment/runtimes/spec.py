@@ -1,0 +1,101 @@
+"""ModelSpec: what a foreign model wants to be given, and what its output means."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import OptionError, SegmentError, choice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """The fields of a --model-spec JSON file; each may be left out.
+
+    size         [height, width] of the input; default: what the file says, or near the picture's aspect
+    range        [low, high] that the RGB values 0..255 are brought to; default [0, 1]
+    channel      the output channel that is the subject, or a list of them (added up); default: the only one
+    fit          squeeze (default) or letterbox: how a picture comes to ``size``
+    activation   none (default: the output is a probability), sigmoid, or softmax (over channels)
+    layout       nhwc or nchw; default: told by where the input's 3 is
+    """
+
+    size: tuple[int, int] | None = None
+    range: tuple[float, float] = (0.0, 1.0)
+    channel: tuple[int, ...] | None = None
+    fit: str = "squeeze"
+    activation: str = "none"
+    layout: str | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> ModelSpec:
+        """From a JSON file. Raises OptionError that names the field and what is allowed."""
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise OptionError(f"model spec {str(path)!r} cannot be read ({error}): it must be a JSON object "
+                              f"with any of {', '.join(item.name for item in fields(cls))}") from error
+        if not isinstance(values, dict):
+            raise OptionError(f"model spec {str(path)!r} must hold a JSON object, not {values!r}")
+        known = [item.name for item in fields(cls)]
+        for key in values:
+            choice(f"field of {path.name}", key, known)
+        return cls.of(values)
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> ModelSpec:
+        """From plain values, checked."""
+        made = dict(values)
+        for key in ("size", "range"):
+            if made.get(key) is not None:
+                made[key] = _pair(key, made[key])
+        if made.get("size") is not None:
+            if any(side < 1 or side != int(side) for side in made["size"]):
+                raise OptionError(f"size is {values['size']!r}; it must be [height, width] in pixels")
+            made["size"] = (int(made["size"][0]), int(made["size"][1]))
+        if isinstance(made.get("channel"), int):
+            made["channel"] = [made["channel"]]
+        if made.get("channel") is not None:
+            channels = made["channel"]
+            if not isinstance(channels, list) or not channels or not all(
+                    isinstance(item, int) and item >= 0 for item in channels):
+                raise OptionError(f"channel is {values['channel']!r}; it must be a number from 0, or a "
+                                  "list of them")
+            made["channel"] = tuple(channels)
+        choice("fit", made.get("fit", "squeeze"), ("squeeze", "letterbox"))
+        choice("activation", made.get("activation", "none"), ("none", "sigmoid", "softmax"))
+        choice("layout", made.get("layout"), (None, "nhwc", "nchw"))
+        return cls(**made)
+
+    def alpha(self, output: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """float32 (n, h, w) in [0, 1] from a model's output (n, h, w, c)."""
+        output = output.astype(np.float32, copy=False)
+        if self.activation == "softmax":
+            powers = np.exp(output - output.max(axis=-1, keepdims=True))
+            output = powers / powers.sum(axis=-1, keepdims=True)
+        elif self.activation == "sigmoid":
+            output = np.reciprocal(1 + np.exp(-np.clip(output, -60, 60)), dtype=np.float32)
+        count = output.shape[-1]
+        channels = self.channel or ((0,) if count == 1 else ())
+        if not channels or max(channels) >= count:
+            raise OptionError(f"the model gives {count} channels: say in the model spec which is the "
+                              f"subject, as {{\"channel\": {count - 1}}}")
+        alpha = output[..., channels[0]] if len(channels) == 1 else output[..., list(channels)].sum(axis=-1)
+        low, high = float(alpha.min()), float(alpha.max())
+        # Rounding may lead a little past the ends; more means that these are no probabilities.
+        if not (low >= -0.05 and high <= 1.05):
+            raise SegmentError(f"the model gives values from {low:.3g} to {high:.3g}, not alpha from 0 to 1: "
+                               "name its activation in the model spec (sigmoid or softmax)")
+        return np.clip(alpha, 0.0, 1.0)
+
+
+def _pair(name: str, value: Any) -> tuple[float, float]:
+    if (not isinstance(value, (list, tuple)) or len(value) != 2
+            or not all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in value)):
+        raise OptionError(f"{name} is {value!r}; it must be a list of two numbers")
+    return float(value[0]), float(value[1])

@@ -1,0 +1,137 @@
+"""The person model, and anybody's model file in its place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import OptionError
+from ..frames import Frame, Matte
+from ..geometry import Box, Size, letterbox, letterbox_box, nearest_size, net_size, unletterbox
+from . import param
+from .runtimes import Net, open_net
+from .runtimes.spec import ModelSpec
+
+# Ours scales its input inside and gives alpha: nothing is to be done before or after it.
+_OWN = ModelSpec(range=(0.0, 255.0))
+
+
+@dataclass(kw_only=True)
+class Person:
+    """Finds people with a neural network, frame by frame, or runs the network that ``model`` names.
+
+    The built-in one takes pictures at true aspect, about 50,000 pixels, 16:9 as 16:9 and portrait as
+    portrait. A foreign model takes what its file or its model spec says (see runtimes/spec.py).
+    """
+
+    model: str | None = param(None, "Model file in place of the built-in one: .tflite, .onnx or .keras.")
+    model_spec: str | None = param(None, "JSON file that says what the model wants: size, range, channel, "
+                                   "fit, activation, layout.")
+    device: str = param("auto", "Where the model runs; auto is the CPU, or what a .keras model's library "
+                        "finds.", choices=("auto", "cpu", "gpu"))
+    runtime: str = param("auto", "What the model runs in; auto goes by the file.",
+                         choices=("auto", "litert", "keras", "onnx"))
+    threads: int | None = param(None, "Threads of the model; default: the cores.", low=1, high=256)
+    _spec: ModelSpec = field(init=False, repr=False, default=_OWN)
+    _net: Net = field(init=False, repr=False)
+
+    summary: ClassVar[str] = "People, found by a neural network trained for it; the default."
+    source: ClassVar[str] = ("U-Net on a MobileNetV2 encoder (Ronneberger et al. 2015, Sandler et al. 2018), "
+                             "trained in training/; see weights/MODEL_CARD.md. Seed write-ups 2 to 4.")
+    good_for: ClassVar[str] = "People before any background, sitting, standing or moving; any light."
+    bad_for: ClassVar[str] = "Other subjects; persons smaller than a tenth of the picture; things held."
+
+    def __post_init__(self) -> None:
+        if self.model is None:
+            if self.model_spec is not None:
+                raise OptionError("model_spec describes a model file: give --model FILE with it, or leave "
+                                  "it out")
+            path = built_in(self.runtime, self.device)
+        else:
+            path = Path(self.model)
+            self._spec = ModelSpec.read(Path(self.model_spec)) if self.model_spec else default_spec(path)
+        self._net = open_net(path, self._spec, self.runtime, self.device,
+                             self.threads or os.cpu_count() or 1)
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        """One matte a frame, at the network's size for the frame's aspect."""
+        mattes: list[Matte] = []
+        for group in _same_shape(frames):
+            size = self._size(group[0])
+            prepared = [self._prepare(frame, size) for frame in group]
+            alphas = self._spec.alpha(self._net.run(np.stack([picture for picture, _ in prepared])))
+            mattes += [Matte(_inside(alpha, box, size)) for alpha, (_, box) in zip(alphas, prepared,
+                                                                                  strict=True)]
+        return mattes
+
+    def reset(self) -> None:
+        """Nothing: every frame is judged by itself."""
+
+    def close(self) -> None:
+        """Free the model."""
+        self._net.close()
+
+    def _size(self, frame: Frame) -> Size:
+        if self._net.sizes:
+            return nearest_size(frame.height, frame.width, self._net.sizes)
+        return self._spec.size or net_size(frame.height, frame.width)
+
+    def _prepare(self, frame: Frame, size: Size) -> tuple[npt.NDArray[np.float32], Box | None]:
+        """float32 (h, w, 3) in the model's range, and where the picture lies in it if not everywhere."""
+        low, high = self._spec.range
+        box = None
+        if self._spec.fit == "letterbox":
+            box = letterbox_box(frame.height, frame.width, size)
+            picture, _ = letterbox(frame.rgb((box.width, box.height)), size)
+        else:
+            picture = frame.rgb((size[1], size[0]))
+        values = picture.astype(np.float32)
+        if (low, high) != (0.0, 255.0):
+            values = values * np.float32((high - low) / 255.0) + np.float32(low)
+        return values, box
+
+
+def built_in(runtime: str = "auto", device: str = "auto") -> Path:
+    """The shipped model's file for a runtime: LiteRT's, or Keras's for ``keras`` and for a GPU."""
+    if runtime == "onnx":
+        raise OptionError("the built-in model has no ONNX file: give --model FILE.onnx, or another --runtime")
+    ending = "keras" if runtime == "keras" or (runtime == "auto" and device == "gpu") else "tflite"
+    return Path(str(resources.files("streamseg") / "weights" / f"person-medium.{ending}"))
+
+
+def default_spec(path: Path) -> ModelSpec:
+    """NAME.json beside the model if there is one; else our own export's, or 0..1 squeezed."""
+    beside = path.with_suffix(".json")
+    if beside.is_file():
+        return ModelSpec.read(beside)
+    return _OWN if path.stem.startswith("person-") else ModelSpec()
+
+
+def _same_shape(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Consecutive frames of one size together: stills in a batch may differ."""
+    groups: list[list[Frame]] = []
+    for frame in frames:
+        if groups and (groups[-1][0].width, groups[-1][0].height) == (frame.width, frame.height):
+            groups[-1].append(frame)
+        else:
+            groups.append([frame])
+    return groups
+
+
+def _inside(alpha: npt.NDArray[np.float32], box: Box | None, size: Size) -> npt.NDArray[np.float32]:
+    """The part of the matte that the picture covers, in memory of its own."""
+    if box is not None:
+        rows, columns = alpha.shape[0] / size[0], alpha.shape[1] / size[1]
+        # A model may answer at another size than it was asked at.
+        top, left = round(box.top * rows), round(box.left * columns)
+        scaled = Box(top, left, max(1, min(round(box.height * rows), alpha.shape[0] - top)),
+                     max(1, min(round(box.width * columns), alpha.shape[1] - left)))
+        alpha = unletterbox(alpha, scaled)
+    return np.ascontiguousarray(alpha, dtype=np.float32)

@@ -1,0 +1,71 @@
+"""Frames onto a constant rate, and the check that they already are on one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+from ..errors import SinkError
+from ..frames import Frame
+
+
+class ConstantRate:
+    """Repeats or leaves out frames so that tick n of ``rate`` shows the frame nearest to n / rate.
+
+    A frame's tick is its time on the grid, rounded; of two on one tick the later stays; a gap repeats
+    the frame before it. Counts: ``repeated``, ``left_out``.
+    """
+
+    def __init__(self, rate: Fraction) -> None:
+        self.rate = rate
+        self.repeated = 0
+        self.left_out = 0
+        self._held: Frame | None = None
+        self._tick = 0
+
+    def place(self, frame: Frame) -> list[Frame]:
+        """The frames that are settled now that ``frame`` is known; pts in units of 1 / rate."""
+        assert frame.time is not None
+        tick = round(frame.time * self.rate)
+        settled: list[Frame] = []
+        if self._held is None:
+            self._tick = tick
+        elif tick <= self._tick:
+            self.left_out += 1
+        else:
+            settled = self._until(tick)
+        self._held = frame
+        return settled
+
+    def rest(self) -> list[Frame]:
+        """The last frame, shown for its duration."""
+        if self._held is None:
+            return []
+        ticks = round((self._held.duration or 0) * self._held.time_base * self.rate)
+        last = self._until(self._tick + max(ticks, 1))
+        self._held = None
+        return last
+
+    def _until(self, tick: int) -> list[Frame]:
+        assert self._held is not None
+        frames = [replace(self._held, pts=number, time_base=1 / self.rate, duration=1, packets=())
+                  for number in range(self._tick, tick)]
+        self.repeated += len(frames) - 1
+        self._tick = tick
+        return frames
+
+
+def on_grid(frame: Frame, rate: Fraction, what: str) -> Frame:
+    """``frame`` with its pts as whole frames of ``rate``, for containers that store no times.
+
+    Within a fifth of a frame of the grid counts as on it: Matroska rounds to milliseconds, which is
+    0.06 frames at 120 a second. Raises SinkError for others.
+    """
+    assert frame.time is not None
+    exact = frame.time * rate
+    tick = round(exact)
+    if abs(exact - tick) > Fraction(1, 5):
+        raise SinkError(f"frame {frame.index} at {float(frame.time):.3f} s falls between the frames of "
+                        f"{float(rate):g} a second, and {what} stores no times: give --cfr RATE for a "
+                        "constant rate, or write .mkv or .mp4, which keep variable ones")
+    return replace(frame, pts=tick, time_base=1 / rate, duration=1)

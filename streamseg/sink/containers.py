@@ -1,0 +1,128 @@
+"""Which extension is which container, and which codecs and pixel formats it gets.
+
+Codec and pixel format follow the extension and the frame's format: ``closest`` takes, of the formats
+an encoder accepts, the one that loses least (depth, chroma, alpha), and of those the smallest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePath
+
+import av
+
+from ..errors import OptionError
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A file format: FFmpeg's muxer and what goes into it by default.
+
+    ``alpha``: the encoder for pictures with transparency, None if it cannot hold any. ``matte``: the
+    encoder for mattes. ``audio`` and ``text``: what tracks are turned into when the container cannot
+    hold theirs; None: it holds no such tracks at all. ``timed``: it stores a time with each frame.
+    """
+
+    format: str
+    codec: str
+    alpha: str | None = None
+    matte: str | None = None
+    audio: str | None = None
+    text: str | None = None
+    timed: bool = True
+
+
+CONTAINERS: dict[str, Container] = {
+    ".mp4": Container("mp4", "libx264", None, "libx264", "aac", "mov_text"),
+    ".m4v": Container("mp4", "libx264", None, "libx264", "aac", "mov_text"),
+    ".mov": Container("mov", "libx264", "prores_ks", "libx264", "aac", "mov_text"),
+    ".mkv": Container("matroska", "libx264", "ffv1", "ffv1", "aac", "subrip"),
+    ".webm": Container("webm", "libvpx-vp9", "libvpx-vp9", "libvpx-vp9", "libopus", "webvtt"),
+    ".avi": Container("avi", "libx264", None, "ffv1", "libmp3lame", None, timed=False),
+    ".ts": Container("mpegts", "libx264", None, "libx264", "aac", None),
+    ".nut": Container("nut", "libx264", "ffv1", "ffv1", "aac", None),
+    ".gif": Container("gif", "gif", "gif", "gif"),
+    ".apng": Container("apng", "apng", "apng", "apng"),
+    ".webp": Container("webp", "libwebp_anim", "libwebp_anim", "libwebp_anim"),
+}
+Y4M = Container("yuv4mpegpipe", "wrapped_avframe", None, "wrapped_avframe", timed=False)
+NUT_RAW = Container("nut", "rawvideo", "rawvideo", "rawvideo", "aac", None)
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tiff", ".tif", ".bmp")
+ALPHA_PICTURES = (".png", ".webp", ".tiff", ".tif")
+# What players show: H.264 and its kin are shown in 4:2:0, hardly anywhere in RGB, 4:4:4 of RGB or grey.
+DELIVERY = ("h264", "hevc", "vp9", "vp8", "av1", "mpeg4")
+# Encoders that take any size with subsampled chroma; H.264 in 4:2:0 can only crop by twos.
+ODD_SIZES = ("libvpx-vp9", "libvpx", "ffv1", "prores_ks", "rawvideo", "wrapped_avframe", "libaom-av1")
+PATTERN = re.compile(r"%0?\d*d")
+
+
+def extension(target: str) -> str:
+    """Lower-case extension with its dot, '' if there is none."""
+    return PurePath(target).suffix.lower()
+
+
+def container_of(target: str) -> Container:
+    """The container of a video file's name. Raises OptionError that lists those there are."""
+    found = CONTAINERS.get(extension(target))
+    if found is None:
+        named = f"has the extension {extension(target)!r}" if extension(target) else "has no extension"
+        raise OptionError(f"output {target!r} {named}, which says no format; videos: "
+                          f"{' '.join(CONTAINERS)}; pictures: {' '.join(PICTURES)}; a folder ends with /; "
+                          "- is standard output, null: writes nothing")
+    return found
+
+
+def no_alpha(target: str) -> OptionError:
+    """The refusal of an output that cannot hold transparency, with those that can."""
+    return OptionError(f"{target}: {extension(target)} cannot hold transparency; use .mov (ProRes 4444), "
+                       ".webm (VP9), .mkv (FFV1), .apng, .webp, .gif, pictures (frame_%05d.png or a "
+                       "folder/), or give a background other than none")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What an FFmpeg pixel format can hold. ``sx``, ``sy``: luma pixels a chroma sample spans."""
+
+    name: str
+    depth: int
+    sx: int
+    sy: int
+    rgb: bool
+    grey: bool
+    alpha: bool
+
+    @classmethod
+    def of(cls, name: str) -> Layout:
+        item = av.VideoFormat(name, 16, 16)
+        parts = item.components
+        alpha = any(part.is_alpha for part in parts)
+        grey = len(parts) - alpha == 1
+        chroma = not grey and not item.is_rgb
+        return cls(name, parts[0].bits, 16 // item.chroma_width() if chroma else 1,
+                   16 // item.chroma_height() if chroma else 1, item.is_rgb, grey, alpha)
+
+
+def closest(source: Layout, supported: Iterable[str]) -> str | None:
+    """Of ``supported`` the format that loses least of ``source``, and then carries least in vain.
+
+    Formats with a palette, below 8 bits, in hardware or of floats are left out; None if none is left.
+    """
+    best: tuple[tuple[int, ...], str] | None = None
+    for position, name in enumerate(supported):
+        item = av.VideoFormat(name, 16, 16)
+        usable = len(item.components) > 0 and not item.has_palette and not item.is_bit_stream
+        if not usable or re.match(r"yuvj|.*(f16|f32|msb)|gray9|nv20|xyz|rgb8|bgr8|rgb4|bgr4|.*5[56]5", name):
+            continue
+        to = Layout.of(name)
+        lost = (source.alpha and not to.alpha, to.grey and not source.grey, max(source.depth - to.depth, 0),
+                max(to.sx * to.sy - source.sx * source.sy, 0) if not source.grey else 0,
+                source.rgb != to.rgb and not source.grey)
+        vain = (to.depth - source.depth, to.rgb and source.grey, source.grey and not to.grey,
+                source.sx * source.sy - to.sx * to.sy, to.alpha and not source.alpha, not item.is_planar,
+                position)
+        rank = tuple(int(part) for part in (*lost, *vain))
+        if best is None or rank < best[0]:
+            best = (rank, name)
+    return best[1] if best else None

@@ -1,0 +1,290 @@
+"""Which video encoder, with which settings: from the container, the frames' format and the options.
+
+``quality`` 0..100 becomes: crf 51 - q/2 (libx264, libx265), 63 - 0.6 q (libvpx, libaom, SVT-AV1);
+cq or global_quality 51 - q/2 (NVENC, QSV, VAAPI); a quantiser 31 - 0.3 q (MPEG-4, MJPEG, ProRes);
+q (WebP). Without it each encoder's usual value holds: crf 23 (x264), 28 (x265), 32 (VP9), 90 (WebP).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.codec.hwaccel import HWAccel
+
+from ..errors import DeviceError, OptionError
+from ..frames import Colour, VideoInfo
+from ..options import Options
+from .containers import DELIVERY, ODD_SIZES, Container, Layout, closest, extension
+
+DEFAULTS: dict[str, dict[str, str]] = {
+    "libx264": {"preset": "veryfast"},
+    "libx265": {"preset": "veryfast", "x265-params": "log-level=error"},
+    # cpu-used 6 is libvpx's usual for video on the fly; alternate references would hide alpha frames
+    "libvpx-vp9": {"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "auto-alt-ref": "0",
+                   "crf": "32", "b": "0"},
+    "libsvtav1": {"preset": "10"},
+    "ffv1": {"level": "3", "slicecrc": "1", "slices": "4"},
+    # libwebp leaves pixels as they were that changed little; at its own 75 slow motion leaves ghosts
+    "libwebp_anim": {"quality": "90"},
+}
+LOSSLESS = ("ffv1", "png", "apng", "gif", "rawvideo", "wrapped_avframe", "qtrle", "huffyuv", "ffvhuff")
+HARDWARE = {"cuda": "nvenc", "vaapi": "vaapi", "qsv": "qsv", "videotoolbox": "videotoolbox", "amf": "amf"}
+FAMILY = {"libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "libsvtav1": "av1"}
+_QSCALE_FLAG, _DURATION_FLAG, _LAMBDA = 1 << 1, 1 << 8, 118
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything an encoder is opened with. ``width`` and ``height`` are those of the written picture,
+    one more than the frame's where the codec only takes even sizes."""
+
+    codec: str
+    pix_fmt: str
+    width: int
+    height: int
+    time_base: Fraction
+    rate: Fraction
+    colour: Colour
+    sample_aspect: Fraction
+    threads: int
+    options: dict[str, str] = field(default_factory=dict)
+    bit_rate: int = 0
+    quantiser: int = 0
+    hwaccel: str | None = None
+
+    def apply(self, context: av.VideoCodecContext) -> None:
+        """Put the settings into a codec context that is not open yet."""
+        context.width, context.height, context.pix_fmt = self.width, self.height, self.pix_fmt
+        context.time_base, context.framerate = self.time_base, self.rate
+        context.sample_aspect_ratio = self.sample_aspect
+        context.colorspace, context.color_range = self.colour.matrix, self.colour.range
+        context.color_primaries, context.color_trc = self.colour.primaries, self.colour.transfer
+        context.thread_count = self.threads
+        # PyAV's default, slices, makes libx264 cut each picture into slices: slower, and larger files
+        context.thread_type = "AUTO"
+        context.flags |= _DURATION_FLAG
+        if self.bit_rate:
+            context.bit_rate = self.bit_rate
+        if self.quantiser:
+            context.flags |= _QSCALE_FLAG
+            context.global_quality = self.quantiser * _LAMBDA
+        context.options = dict(self.options)
+
+    def device(self) -> HWAccel | None:
+        """The hardware device to open the encoder on; NVENC takes pictures from main memory itself."""
+        return HWAccel(self.hwaccel) if self.hwaccel in ("vaapi", "qsv") else None
+
+    def try_out(self, target: str) -> None:
+        """Open the encoder once and throw it away: what it refuses is known before anything is computed.
+
+        Raises OptionError for options it does not know or values it does not take, DeviceError for
+        hardware that is not there.
+        """
+        try:
+            context = av.CodecContext.create(self.codec, "w", self.device())
+            assert isinstance(context, av.VideoCodecContext)
+            self.apply(context)
+            context.open()
+        except (av.error.FFmpegError, ValueError, RuntimeError, NotImplementedError) as error:
+            given = " ".join(f"{key}={value}" for key, value in self.options.items())
+            if self.hwaccel or "nvenc" in self.codec:
+                raise DeviceError(f"{target}: the encoder {self.codec} does not start ({error}): is the "
+                                  "device there, with its driver? Leave --hwaccel out to encode on the "
+                                  "CPU") from error
+            raise OptionError(f"{target}: the encoder {self.codec} does not take {self.width}x{self.height} "
+                              f"{self.pix_fmt} with {given or 'its defaults'} ({error}); `ffmpeg -h "
+                              f"encoder={self.codec}` lists what it takes") from error
+        unknown = [key for key in context.options if key in self.options]
+        if unknown:
+            raise OptionError(f"{target}: the encoder {self.codec} has no option "
+                              + ", ".join(unknown) + _near(unknown[0], _option_names(context)))
+
+
+def settings_for(target: str, box: Container, info: VideoInfo, kind: str, options: Options, *,
+                 pixels: str, colour: Colour, size: tuple[int, int], time_base: Fraction
+                 ) -> tuple[Settings, list[str]]:
+    """The encoder's settings for frames of format ``pixels``, and remarks on what is not kept.
+
+    Raises OptionError if codec and container or codec and alpha do not go together.
+    """
+    if kind == "matte":  # an auxiliary output: the encoder options are those of the picture's own
+        options = replace(options, codec=None, codec_set={}, quality=None, bitrate=None, hwaccel=None)
+    notes: list[str] = []
+    name, hardware = _encoder_name(target, box, kind, options, notes)
+    codec = _codec(target, box, name, hardware)
+    source = replace(Layout.of(pixels), alpha=kind == "cutout")
+    chosen = _pixel_format(target, codec, source, kind, notes)
+    colour = _colour(codec.name, source, Layout.of(chosen), colour, size[1])
+    width, height = _even_size(codec.name, Layout.of(chosen), size, notes)
+    made = Settings(name, chosen, width, height, time_base, info.rate or Fraction(25), colour,
+                    info.sample_aspect, options.threads or _cores(), dict(DEFAULTS.get(name, {})),
+                    hwaccel=hardware)
+    if name.startswith("libvpx") and info.sample_aspect != 1:  # PyAV cannot tell the muxer, VP9 has no field
+        notes.append(f"VP9 holds no pixel aspect: {info.sample_aspect} is lost and players will show square "
+                     "pixels; .mp4, .mov and .mkv keep it")
+    if name.startswith("libwebp") and kind == "matte":
+        made.options["lossless"] = "1"
+    return _rate_control(made, box, options, notes), notes
+
+
+def _encoder_name(target: str, box: Container, kind: str, options: Options, notes: list[str]
+                  ) -> tuple[str, str | None]:
+    default = {"cutout": box.alpha, "matte": box.matte}.get(kind, box.codec) or box.codec
+    if options.codec:
+        return options.codec, options.hwaccel
+    if options.hwaccel is None:
+        return default, None
+    if options.hwaccel not in HARDWARE:
+        raise OptionError(f"hwaccel is {options.hwaccel!r}; allowed are: {', '.join(HARDWARE)}")
+    if default not in FAMILY or kind == "cutout":
+        notes.append(f"encoded on the CPU: {options.hwaccel} encodes nothing that {extension(target)} holds"
+                     + (" with transparency" if kind == "cutout" else ""))
+        return default, None
+    return f"{FAMILY[default]}_{HARDWARE[options.hwaccel]}", options.hwaccel
+
+
+def _codec(target: str, box: Container, name: str, hardware: str | None) -> av.Codec:
+    """The encoder, checked to be there, to be for pictures and to fit into the container."""
+    try:
+        codec = av.Codec(name, "w")
+    except ValueError as error:
+        if hardware:
+            raise DeviceError(f"{target}: this FFmpeg has no encoder {name} for --hwaccel {hardware}; leave "
+                              "it out to encode on the CPU") from error
+        raise OptionError(f"codec is {name!r}, which is no encoder here"
+                          + _near(name, sorted(av.codecs_available))) from error
+    if codec.type != "video":
+        raise OptionError(f"codec is {name!r}, which encodes {codec.type}, not pictures")
+    with av.open(os.devnull, "w", format=box.format) as trial:
+        try:
+            trial.add_stream(name, rate=25)
+        except ValueError as error:
+            raise OptionError(f"{target}: a {extension(target)} file cannot hold {name}; its usual codec is "
+                              f"{box.codec}, .mkv holds nearly all") from error
+    return codec
+
+
+def _pixel_format(target: str, codec: av.Codec, source: Layout, kind: str, notes: list[str]) -> str:
+    supported = [item.name for item in codec.video_formats or []]
+    if codec.name in ("rawvideo", "wrapped_avframe"):
+        return _raw_format(source)
+    if codec.name == "gif":
+        return "pal8"
+    if codec.name.startswith("libwebp"):  # its YUV is BT.601 by definition; from RGB nothing shifts
+        supported = ["bgra"]
+    if codec.canonical_name in DELIVERY and (source.rgb or source.grey):
+        source = replace(source, sx=2, sy=2, rgb=False, grey=False)
+    chosen = closest(source, supported)
+    if chosen is None or (source.alpha and not Layout.of(chosen).alpha):
+        raise OptionError(f"{target}: the encoder {codec.name} cannot hold transparency; those that can: "
+                          "prores_ks (.mov), libvpx-vp9 (.webm), ffv1 (.mkv)")
+    kept = Layout.of(chosen)
+    if kept.depth < source.depth:
+        notes.append(f"{source.depth} bits become {kept.depth}: {codec.name} takes no more here"
+                     + ("; --codec libsvtav1 keeps 10" if codec.name == "libvpx-vp9" and kind != "cutout"
+                        else ""))
+    if kind == "matte" and codec.name not in LOSSLESS and not codec.name.startswith("libwebp"):
+        notes.append(f"the matte in {codec.name} is lossy; .mkv (FFV1) or pictures keep it as it is")
+    return chosen
+
+
+def _raw_format(source: Layout) -> str:
+    if not source.alpha:
+        return source.name
+    if source.rgb:
+        return "rgba" if source.depth == 8 else "rgba64le"
+    if source.depth == 12 and source.sx * source.sy == 4:
+        return "yuva420p16le"
+    return source.name.replace("yuv", "yuva")
+
+
+def _colour(codec: str, source: Layout, to: Layout, colour: Colour, height: int) -> Colour:
+    """The tags of what is written: as they came, but for what a conversion makes of them."""
+    if source.grey:
+        return replace(colour, matrix=2, range=2)
+    if to.rgb or to.name == "pal8":
+        return replace(colour, matrix=0, range=2)
+    if source.rgb:
+        return replace(colour, matrix=1 if height >= 720 else 6, range=2 if codec == "mjpeg" else 1)
+    return replace(colour, range=2) if codec == "mjpeg" else colour
+
+
+def _even_size(codec: str, to: Layout, size: tuple[int, int], notes: list[str]) -> tuple[int, int]:
+    width, height = size
+    if codec in ODD_SIZES:
+        return size
+    even = (-(-width // to.sx) * to.sx, -(-height // to.sy) * to.sy)
+    if even != size:
+        notes.append(f"{width}x{height} is written as {even[0]}x{even[1]}, its last row or column repeated: "
+                     f"{codec} with {to.name} takes even sizes only; .webm and --codec ffv1 take odd ones")
+    return even
+
+
+def _rate_control(made: Settings, box: Container, options: Options, notes: list[str]) -> Settings:
+    """``quality``, ``bitrate`` and ``codec_set`` put into the settings; the last has the last word."""
+    name, values, bit_rate, quantiser = made.codec, dict(made.options), 0, 0
+    if options.bitrate is not None and options.quality is not None:
+        raise OptionError(f"bitrate {options.bitrate} and quality {options.quality} exclude each other")
+    if box.format == "avi" and name in ("libx264", "libx265", "mpeg4"):
+        values["bf"] = "0"  # AVI stores no presentation times, so frames must come in their order
+    if name in LOSSLESS and (options.bitrate is not None or options.quality is not None):
+        notes.append(f"{name} is lossless: quality and bitrate change nothing there")
+    elif options.bitrate is not None:
+        bit_rate = parse_bitrate(options.bitrate)
+        for key in ("crf", "b"):
+            values.pop(key, None)
+    elif options.quality is not None:
+        extra, quantiser = _quality(name, options.quality)
+        values.update(extra)
+    values.update({str(key): str(value) for key, value in options.codec_set.items()})
+    return replace(made, options=values, bit_rate=bit_rate, quantiser=quantiser)
+
+
+def _quality(name: str, quality: int) -> tuple[dict[str, str], int]:
+    """(encoder options, quantiser) that ``quality`` 0..100 stands for."""
+    steep, gentle = str(round(51 - 0.5 * quality)), str(round(63 - 0.6 * quality))
+    if name in ("libx264", "libx265"):
+        return {"crf": steep}, 0
+    if name in ("libvpx-vp9", "libvpx", "libaom-av1", "libsvtav1"):
+        return {"crf": gentle}, 0
+    if name.endswith("_nvenc"):
+        return {"rc": "vbr", "cq": steep}, 0
+    if name.endswith(("_qsv", "_vaapi")):
+        return {"global_quality": steep}, 0
+    if name in ("mpeg4", "mjpeg", "mpeg2video", "prores_ks"):
+        return {}, max(1, round(31 - 0.3 * quality))
+    if name.startswith("libwebp"):
+        return {"quality": str(quality)}, 0
+    raise OptionError(f"what quality {quality} means is not known for the encoder {name}; give --bitrate, or "
+                      "its own options with --codec-set")
+
+
+def parse_bitrate(text: str) -> int:
+    """Bits a second from '4M', '800k' or '2500000'. Raises OptionError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", text.strip())
+    value = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2].lower()] if match else 0
+    if not 1000 <= value <= 2e9:
+        raise OptionError(f"bitrate is {text!r}; it must be bits a second from 1k to 2000M, as 4M or 800k")
+    return round(value)
+
+
+def _near(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, 4, 0.5) or [item for item in known if name in item][:4]
+    return f"; near it: {', '.join(near)}" if near else "; `streamseg info` lists what there is"
+
+
+def _option_names(context: Any) -> list[str]:
+    every = context.supported_options
+    return [item.name for item in (*every.private, *every.generic)]
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

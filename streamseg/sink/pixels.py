@@ -1,0 +1,175 @@
+"""Frames as an encoder wants them: planes as they are where they fit, converted where they do not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import SinkError
+from ..frames import FORMATS, Frame, shrink, yuv_from_rgb
+from ..opencv import cv2
+from .containers import Layout
+from .encoder import Settings
+
+
+def picture_for(frame: Frame, settings: Settings, alpha: bool) -> av.VideoFrame:
+    """``frame`` in the encoder's pixel format and size, with ``frame``'s pts and the settings' colour tags.
+
+    An opaque frame that fits already is handed on without a copy.
+    """
+    frame = _extended(frame, settings.width, settings.height)
+    layout = Layout.of(settings.pix_fmt)
+    if layout.rgb and not (frame.format == settings.pix_fmt and not alpha):
+        picture = _packed(frame, settings.pix_fmt, alpha)
+    elif frame.pixel.planes == 1 and not layout.grey:
+        picture = _grey_as_yuv(frame, settings.pix_fmt)
+    else:
+        picture = _with_alpha(frame) if alpha else frame.to_av()
+        if picture.format.name != settings.pix_fmt:
+            picture = _converted(picture, frame, settings)
+    picture.pts, picture.time_base = frame.pts, frame.time_base
+    if frame.duration:
+        picture.duration = frame.duration
+    picture.colorspace, picture.color_range = settings.colour.matrix, settings.colour.range
+    picture.color_primaries, picture.color_trc = settings.colour.primaries, settings.colour.transfer
+    # A decoded picture still says whether it was an I, P or B picture, and encoders take that as an order.
+    picture.pict_type = av.video.frame.PictureType.NONE
+    return picture
+
+
+def rgb_of(frame: Frame, depth: int) -> npt.NDArray[Any]:
+    """(h, w, 3) RGB: uint8 0..255 for ``depth`` 8, else uint16 0..65535. Exact to rounding."""
+    if depth == 8:
+        return frame.rgb()
+    peak, size = frame.pixel.peak, (frame.width, frame.height)
+    planes = [shrink(plane, size).astype(np.float32) for plane in frame.planes]
+    merged: npt.NDArray[Any]
+    if frame.pixel.planes == 1:
+        merged = cv2.merge(planes * 3) * np.float32(65535 / peak)
+    elif frame.pixel.rgb:
+        merged = cv2.merge([planes[2], planes[0], planes[1]]) * np.float32(65535 / peak)
+    else:
+        forward = yuv_from_rgb(frame.colour, frame.height, frame.pixel.depth)
+        inverse = np.linalg.inv(forward[:, :3])
+        affine = np.concatenate([inverse, -inverse @ forward[:, 3:]], axis=1) * 65535.0
+        merged = cv2.transform(cv2.merge(planes), affine)
+    return np.clip(np.rint(merged), 0, 65535).astype(np.uint16)
+
+
+def scaled(plane: npt.NDArray[Any], from_depth: int, to_depth: int) -> npt.NDArray[Any]:
+    """Full-range samples (alpha, grey) at another depth: 0 stays 0 and peak becomes peak."""
+    if from_depth == to_depth:
+        return plane
+    factor = ((1 << to_depth) - 1) / ((1 << from_depth) - 1)
+    kind = np.uint8 if to_depth == 8 else np.uint16
+    return np.rint(plane.astype(np.float32) * np.float32(factor)).astype(kind)
+
+
+def rgba_of(frame: Frame, depth: int) -> npt.NDArray[Any]:
+    """(h, w, 4) straight RGBA at ``depth`` 8 or 16. Raises SinkError if the frame has no alpha."""
+    return np.dstack([rgb_of(frame, depth), scaled(alpha_of(frame), frame.pixel.depth, depth)])
+
+
+def alpha_of(frame: Frame) -> npt.NDArray[Any]:
+    """The frame's alpha plane. Raises SinkError where there is none."""
+    if frame.alpha is None:
+        raise SinkError(f"frame {frame.index} was to be written with transparency and has no alpha")
+    return frame.alpha
+
+
+def _extended(frame: Frame, width: int, height: int) -> Frame:
+    """Last row and column repeated up to an even size; chroma was rounded up already."""
+    if (frame.width, frame.height) == (width, height):
+        return frame
+    pixel = frame.pixel
+
+    def extend(plane: npt.NDArray[Any], number: int) -> npt.NDArray[Any]:
+        rows, columns = pixel.shape(number, width, height)
+        return cv2.copyMakeBorder(plane, 0, rows - plane.shape[0], 0, columns - plane.shape[1],
+                                  cv2.BORDER_REPLICATE)
+
+    planes = tuple(extend(plane, number) for number, plane in enumerate(frame.planes))
+    alpha = None if frame.alpha is None else extend(frame.alpha, 0)
+    return replace(frame, planes=planes, alpha=alpha, owner=None)
+
+
+def _converted(picture: av.VideoFrame, frame: Frame, settings: Settings) -> av.VideoFrame:
+    """Through swscale, with matrix and ranges said outright: untagged YUV would count as BT.601."""
+    source_range = 2 if frame.pixel.rgb or frame.pixel.planes == 1 else frame.colour.range or 1
+    target_range = settings.colour.range or source_range
+    # PyAV numbers these as swscale does: 1 is BT.709, 5 BT.601, 7 SMPTE 240M, 9 BT.2020
+    matrix = settings.colour.matrix if frame.pixel.rgb else frame.colour.matrix
+    number = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}.get(matrix, 1 if frame.height >= 720 else 5)
+    flags = av.video.reformatter.Interpolation.BICUBIC | av.video.reformatter.Interpolation.ACCURATE_RND
+    return picture.reformat(format=settings.pix_fmt, interpolation=flags,
+                            src_colorspace=None if frame.pixel.rgb else number, dst_colorspace=number,
+                            src_color_range=source_range, dst_color_range=target_range,
+                            threads=settings.threads)
+
+
+def _with_alpha(frame: Frame) -> av.VideoFrame:
+    """The planes and alpha in FFmpeg's format of the same kind that has both."""
+    name = {"yuv420p12le": "yuva420p16le"}.get(frame.format, frame.format.replace("yuv", "yuva"))
+    if frame.pixel.rgb:
+        name = frame.format.replace("gbrp", "gbrap")
+    picture = av.VideoFrame(frame.width, frame.height, name)
+    alpha = alpha_of(frame)
+    for number, plane in enumerate(frame.planes):
+        # FFmpeg has no yuva420p12: 12-bit samples in 16 bits, limited range scales by powers of two
+        _fill(picture, number, plane << 4 if name == "yuva420p16le" else plane)
+    _fill(picture, 3, scaled(alpha, frame.pixel.depth, 16) if name == "yuva420p16le" else alpha)
+    return picture
+
+
+def _grey_as_yuv(frame: Frame, name: str) -> av.VideoFrame:
+    """A matte for encoders of colour: full-range luma, neutral chroma."""
+    pixel = FORMATS[name]
+    picture = av.VideoFrame(frame.width, frame.height, name)
+    _fill(picture, 0, scaled(frame.planes[0], frame.pixel.depth, pixel.depth))
+    for number in (1, 2):
+        rows, columns = pixel.shape(number, frame.width, frame.height)
+        _fill(picture, number, np.full((rows, columns), 1 << (pixel.depth - 1), pixel.dtype))
+    return picture
+
+
+def _packed(frame: Frame, name: str, alpha: bool) -> av.VideoFrame:
+    """RGB(A) formats, planar or interleaved, of 8 or more bits, from straight RGB."""
+    layout = Layout.of(name)
+    if name.startswith("gbr"):
+        return _with_alpha(frame) if alpha else _planar_rgb(frame, name)
+    depth = 8 if layout.depth == 8 else 16
+    rgba = rgba_of(frame, depth) if alpha else rgb_of(frame, depth)
+    if layout.alpha and not alpha:
+        rgba = np.dstack([rgba, np.full(rgba.shape[:2], (1 << depth) - 1, rgba.dtype)])
+    order = {"bgra": [2, 1, 0, 3], "bgr0": [2, 1, 0, 3], "argb": [3, 0, 1, 2], "bgr24": [2, 1, 0]}.get(name)
+    if name.endswith("0") and rgba.shape[2] == 3:
+        rgba = np.dstack([rgba, np.zeros(rgba.shape[:2], rgba.dtype)])
+    if order is not None:
+        rgba = rgba[:, :, order]
+    picture = av.VideoFrame(frame.width, frame.height, name)
+    if name.endswith("be"):
+        rgba = rgba.byteswap()
+    _fill(picture, 0, np.ascontiguousarray(rgba).reshape(frame.height, -1))
+    return picture
+
+
+def _planar_rgb(frame: Frame, name: str) -> av.VideoFrame:
+    depth = Layout.of(name).depth
+    rgb = rgb_of(frame, 8 if depth == 8 else 16)
+    picture = av.VideoFrame(frame.width, frame.height, name)
+    for number, channel in enumerate((1, 2, 0)):
+        _fill(picture, number, scaled(rgb[:, :, channel], 8 if depth == 8 else 16, depth))
+    return picture
+
+
+def _fill(picture: av.VideoFrame, number: int, samples: npt.NDArray[Any]) -> None:
+    """Copy (rows, samples) into a plane whose rows may be padded."""
+    plane: Any = picture.planes[number]
+    stride = plane.line_size // samples.itemsize
+    rows = samples.shape[0]
+    memory = np.frombuffer(plane, samples.dtype)[:rows * stride].reshape(rows, stride)
+    np.copyto(memory[:, :samples.shape[1]], samples)

@@ -1,0 +1,224 @@
+"""Pictures: one file, a numbered pattern (frame_%05d.png), or a folder with the inputs' names."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from ..errors import OptionError, SinkError
+from ..frames import FORMATS, Frame, VideoInfo
+from ..opencv import cv2
+from ..options import Options
+from .containers import ALPHA_PICTURES, PATTERN, PICTURES, extension, no_alpha
+from .pixels import rgb_of, rgba_of, scaled
+from .temporary import checked_target, into_place, refuse_existing, temporary_folder, writing
+
+DEEP = (".png", ".tiff", ".tif")  # hold 16 bits a sample
+_FRAME = "frame_%05d"
+
+
+class PictureSink:
+    """Writes each frame as a file of its own. See ``open_sink`` for the names.
+
+    All files are written into a hidden folder beside their places and renamed at ``close``: a run that
+    fails leaves everything as it was. notes, path, frames, size: as VideoSink's.
+    """
+
+    def __init__(self, target: str, info: VideoInfo, kind: str, options: Options) -> None:
+        self.target, self.kind = target, kind
+        self.notes: list[str] = []
+        self.frames, self.size = 0, 0
+        self._options, self._info = options, info
+        self._folder = is_folder(target)
+        self._pattern = bool(PATTERN.search(PurePath(target).name)) and not self._folder
+        self._ext = "" if self._folder else extension(target)
+        self._check(info)
+        self.path = self._place()
+        self._root = self.path if self._folder else self.path.parent
+        self._new_root = self._folder and not self._root.exists()
+        # inside the folder if there is one: what lies beside it may be another disk
+        self._made = temporary_folder(self._root if self._new_root else self._root / "pictures")
+        self._sizes: dict[str, int] = {}
+        self._done = False
+
+    def write(self, frame: Frame) -> None:
+        """Encode one picture. Raises SinkError for a second one where the target names one file."""
+        if self._done:
+            raise SinkError(f"{self.target}: closed already, frame {frame.index} comes too late")
+        name = self._name(frame)
+        if name in self._sizes:
+            if not self._folder:
+                raise SinkError(self._too_many())
+            raise SinkError(f"{self.target}: two pictures would be written as {name}; rename one input")
+        refuse_existing(self._root / name, self._root / name, self._options.overwrite)
+        data = encode_picture(frame, extension(name), self.kind, self._options.quality)
+        with writing(self.target, self._root.parent):
+            (self._made / name).write_bytes(data)
+        if not self._sizes:
+            self._first_remarks(frame, extension(name))
+        self._sizes[name] = len(data)
+        self.frames += 1
+
+    def close(self) -> None:
+        """Verify and rename all into place. Raises SinkError, and then nothing is left behind."""
+        if self._done:
+            return
+        try:
+            if not self._sizes:
+                raise SinkError(f"{self.target}: no frames came, so there is nothing to write")
+            self._verify()
+            if self._folder:
+                with writing(self.target, self._root.parent):
+                    self._root.mkdir(exist_ok=True)
+            self._rename()
+        except BaseException:
+            self.abort()
+            raise
+        self._done = True
+        self.size = sum(self._sizes.values())
+        shutil.rmtree(self._made, ignore_errors=True)
+
+    def abort(self) -> None:
+        """Remove what this run wrote, or keep it as NAME.partial/ if it is to be kept. Never raises."""
+        if self._done:
+            return
+        self._done = True
+        with contextlib.suppress(OSError):
+            if self._options.keep_partial and self._sizes:
+                stem = self._root.name if self._folder else PATTERN.sub("", self.path.stem).strip("_-.")
+                kept = (self._root.parent if self._folder else self._root) / f"{stem or 'frames'}.partial"
+                shutil.rmtree(kept, ignore_errors=True)
+                self._made.rename(kept)
+                self.notes.append(f"what was written until then is kept in {kept}")
+        shutil.rmtree(self._made, ignore_errors=True)
+
+    def _check(self, info: VideoInfo) -> None:
+        if not self._folder and self._ext not in PICTURES:
+            raise OptionError(f"output {self.target!r} is no picture; those are: {' '.join(PICTURES)}")
+        if self.kind == "cutout" and not self._folder and self._ext not in ALPHA_PICTURES:
+            raise no_alpha(self.target)
+        whole = self._options.duration is None and self._options.preview is None
+        if not (self._folder or self._pattern) and (info.frames or 0) > 1 and whole:
+            raise OptionError(self._too_many())
+        if info.sample_aspect != 1:
+            self.notes.append(f"pictures hold no pixel aspect: theirs, {info.sample_aspect}, is lost; "
+                              "stretch them, or write a video")
+
+    def _place(self) -> Path:
+        """The folder, the file, or the pattern's path. Raises SinkError if it may not be written."""
+        if not self._folder and not self._pattern:
+            return checked_target(self.target, self._options.overwrite)
+        path = Path(self.target).expanduser().resolve()
+        if not path.parent.is_dir():
+            raise SinkError(f"{self.target}: the folder {path.parent} does not exist; make it first: "
+                            f"mkdir -p '{path.parent}'")
+        if self._folder and path.exists() and not path.is_dir():
+            raise SinkError(f"{self.target} is a file, not a folder; give another name")
+        pattern = path if self._pattern else path / (_FRAME + ".png")
+        if self._pattern or not self._info.stills:
+            head, tail = PATTERN.split(pattern.name, maxsplit=1)
+            taken = re.compile(re.escape(head) + r"\d+" + re.escape(tail))
+            for there in sorted(pattern.parent.iterdir()) if pattern.parent.is_dir() else []:
+                if taken.fullmatch(there.name):
+                    refuse_existing(there, there, self._options.overwrite)
+        return path
+
+    def _name(self, frame: Frame) -> str:
+        """The file's name: the pattern or the one name filled in, or the input's with a fit extension."""
+        if not self._folder:
+            name = PurePath(self.target).name
+            return name % (self.frames + 1) if self._pattern else self.path.name
+        if frame.name is None:
+            return (_FRAME + ".png") % (self.frames + 1)
+        old = extension(frame.name)
+        fits = old in PICTURES and self.kind not in ("cutout", "matte") and (
+            frame.pixel.depth == 8 or old in DEEP)
+        return PurePath(frame.name).stem + (old if fits else ".png")
+
+    def _too_many(self) -> str:
+        path = PurePath(self.target)
+        return (f"{self.target} is one picture and the input has more; number them, "
+                f"{path.stem}_%05d{path.suffix}, or name a folder, {path.stem}/")
+
+    def _first_remarks(self, frame: Frame, ext: str) -> None:
+        if FORMATS[frame.format].depth > 8 and ext not in DEEP:
+            self.notes.append(f"{frame.pixel.depth} bits become 8: {ext} holds no more; .png, .tiff hold 16")
+        if self._options.quality is not None and ext not in (".jpg", ".jpeg", ".webp"):
+            self.notes.append(f"{ext} is lossless: quality changes nothing there")
+
+    def _verify(self) -> None:
+        """Every file has the size that was written; the first one decodes, with alpha where it should."""
+        for name, size in self._sizes.items():
+            path = self._made / name
+            found = path.stat().st_size if path.exists() else 0
+            if found != size:
+                raise SinkError(f"{self.target}: {name} has {found} bytes on the disk, written were {size}; "
+                                "the disk may be failing or full")
+        first = next(iter(self._sizes))
+        read = cv2.imdecode(np.frombuffer((self._made / first).read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+        if read is None or (self.kind == "cutout" and (read.ndim != 3 or read.shape[2] != 4)):
+            raise SinkError(f"{self.target}: {first} does not read back"
+                            + ("" if read is None else " with its transparency"))
+
+    def _rename(self) -> None:
+        for name in self._sizes:
+            refuse_existing(self._root / name, self._root / name, self._options.overwrite)
+        done: list[str] = []
+        try:
+            for name in self._sizes:
+                into_place(self._made / name, self._root / name, self.target, self._options.overwrite)
+                done.append(name)
+        except BaseException:
+            if not self._options.overwrite:  # what was replaced cannot come back, what is new goes
+                for name in done:
+                    (self._root / name).unlink(missing_ok=True)
+                if self._new_root:
+                    with contextlib.suppress(OSError):
+                        self._root.rmdir()
+            raise
+
+
+def is_folder(target: str) -> bool:
+    """Whether ``target`` means a folder: it ends with a slash, or is one."""
+    return target.endswith(("/", "\\")) or Path(target).expanduser().is_dir()
+
+
+def encode_picture(frame: Frame, ext: str, kind: str, quality: int | None) -> bytes:
+    """The bytes of a picture file: straight RGBA for a cutout, grey for a matte, else RGB; 16 bits where
+    the frame has more than 8 and the format can. ``quality``: JPEG 95 and WebP 90 by default.
+
+    Raises SinkError if the format cannot hold the picture.
+    """
+    depth = 16 if frame.pixel.depth > 8 and ext in DEEP else 8
+    array: Any
+    if frame.pixel.planes == 1:
+        array = scaled(frame.planes[0], frame.pixel.depth, depth)
+    elif kind == "cutout":
+        array = rgba_of(frame, depth)[:, :, [2, 1, 0, 3]]
+    else:
+        array = rgb_of(frame, depth)[:, :, ::-1]
+    try:
+        good, data = cv2.imencode(ext, np.ascontiguousarray(array), _writer_options(frame, ext, quality))
+    except cv2.error as error:
+        raise SinkError(f"{frame.width}x{frame.height} cannot be written as {ext} ({error.err}); .png takes "
+                        "any size") from error
+    if not good:
+        raise SinkError(f"{frame.width}x{frame.height} cannot be written as {ext}; .png takes any size")
+    return data.tobytes()
+
+
+def _writer_options(frame: Frame, ext: str, quality: int | None) -> Sequence[int]:
+    if ext in (".jpg", ".jpeg"):
+        full = frame.pixel.planes == 3 and frame.pixel.sx == 1
+        sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444 if full else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
+        return [cv2.IMWRITE_JPEG_QUALITY, 95 if quality is None else quality,
+                cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+    if ext == ".webp":
+        return [cv2.IMWRITE_WEBP_QUALITY, 90 if quality is None else max(1, quality)]
+    return []

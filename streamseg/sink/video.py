@@ -1,0 +1,294 @@
+"""One muxed file, or standard output: pictures encoded, other tracks copied, verified, renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any, cast
+
+import av
+
+from ..errors import OptionError, SinkError
+from ..frames import FORMATS, Frame, VideoInfo
+from ..options import Options
+from .cfr import ConstantRate, on_grid
+from .containers import NUT_RAW, Y4M, Container, container_of, extension, no_alpha
+from .encoder import Settings, settings_for
+from .palette import Palette
+from .pixels import picture_for
+from .temporary import checked_target, into_place, partial_name, temporary_file, writing
+from .tracks import Tracks
+from .verify import Written, verify
+
+# What describes the input file itself, not its content
+_FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", "encoder", "DURATION")
+
+
+class VideoSink:
+    """Writes ``target`` by way of a temporary file. See ``open_sink`` for what is written how.
+
+    notes     remarks for the user
+    path      the file's final place, None for standard output
+    frames    pictures written so far
+    size      bytes, after ``close``
+    """
+
+    def __init__(self, target: str, info: VideoInfo, kind: str, options: Options) -> None:
+        self.target, self.kind = target, kind
+        self.notes: list[str] = []
+        self.frames, self.size = 0, 0
+        self._info, self._options = info, options
+        self._box = _pipe_box(info, kind, options) if target == "-" else container_of(target)
+        if kind == "cutout" and self._box.alpha is None:
+            raise no_alpha(target)
+        self._called = extension(target) or ("Y4M" if self._box is Y4M else "NUT")
+        self._rate = options.cfr or (info.rate if not self._box.timed else None)
+        self._check_timing()
+        self._settings(_pixels(info, kind), info.colour, (info.width, info.height), info.time_base,
+                       self.notes).try_out(target)
+        self.path = None if target == "-" else checked_target(target, options.overwrite)
+        self._made = temporary_file(self.path) if self.path else None
+        self._container: av.container.OutputContainer | None = None
+        self._stream: av.VideoStream | None = None
+        self._encoder: Settings | None = None
+        self._tracks: Tracks | None = None
+        self._palette: Palette | None = None
+        self._cfr = ConstantRate(options.cfr) if options.cfr else None
+        self._shape: str | None = None  # of the first frame
+        self._span: tuple[Fraction, Fraction] | None = None
+        self._transparent = False
+        self._done = False
+
+    def write(self, frame: Frame) -> None:
+        """Encode one frame and mux the packets that came with it. Raises SinkError."""
+        if self._done:
+            raise SinkError(f"{self.target}: closed already, frame {frame.index} comes too late")
+        with writing(self.target, self.path and self.path.parent):
+            if self._shape is None:
+                self._start(frame)
+            self._check_frame(frame)
+            if self._tracks is not None:
+                self._tracks.put(frame.packets)
+            frame = self._timed(frame)
+            for placed in self._cfr.place(frame) if self._cfr else [frame]:
+                self._encode(placed)
+
+    def close(self) -> None:
+        """Finish, verify and rename into place. Raises SinkError, and then nothing is left behind."""
+        if self._done:
+            return
+        if self._shape is None:
+            self.abort()
+            raise SinkError(f"{self.target}: no frames came, so there is nothing to write")
+        try:
+            with writing(self.target, self.path and self.path.parent):
+                self._finish()
+            if self.path is not None and self._made is not None:
+                verify(self._made, self._box.format, self._written(), self.target)
+                self.size = self._made.stat().st_size
+                into_place(self._made, self.path, self.target, self._options.overwrite)
+        except BaseException:
+            self.abort()
+            raise
+        self._done = True
+        self._remarks()
+
+    def abort(self) -> None:
+        """Remove the temporary file, or give it its readable name if it is to be kept. Never raises."""
+        if self._done:
+            return
+        self._done = True
+        with contextlib.suppress(Exception):
+            if self._options.keep_partial and self._container is not None:
+                self._finish()
+        self._shut()
+        if self._made is None or self.path is None:
+            return
+        with contextlib.suppress(OSError):
+            if self._options.keep_partial and self.frames:
+                kept = self._made.replace(partial_name(self.path))
+                self.notes.append(f"what was written until then is kept as {kept}")
+            else:
+                self._made.unlink(missing_ok=True)
+
+    def _check_timing(self) -> None:
+        """Containers without times want a constant rate: refused before the first frame where known."""
+        if self._box.timed:
+            return
+        if self._info.variable_rate and not self._options.cfr:
+            raise OptionError(f"{self.target}: {self._called} stores no times and the input has a variable "
+                              "frame rate; give --cfr RATE, or write .mkv or .mp4")
+        if self._rate is None:
+            raise OptionError(f"{self.target}: {self._called} needs a frame rate and the input has none; "
+                              "give --cfr RATE, or write .mkv or .mp4")
+
+    def _settings(self, pixels: str, colour: Any, size: tuple[int, int], time_base: Fraction,
+                  notes: list[str]) -> Settings:
+        if self._rate is not None:
+            time_base = 1 / self._rate
+        elif self._box.format == "gif":
+            time_base = Fraction(1, 100)
+        elif self._box.format == "webp":
+            time_base = Fraction(1, 1000)
+        info = replace(self._info, rate=self._rate) if self._rate else self._info
+        made, remarks = settings_for(self.target, self._box, info, self.kind, self._options,
+                                     pixels=pixels, colour=colour, size=size, time_base=time_base)
+        if self._box.format == "gif":
+            one_bit = "; its alpha is 1 bit: half and more is opaque" if self.kind == "cutout" else ""
+            remarks.append("GIF holds times in hundredths of a second and 256 colours a picture" + one_bit)
+        notes += [remark for remark in remarks if remark not in notes]
+        return made
+
+    def _start(self, frame: Frame) -> None:
+        """Open the encoder for what the first frame really is, add the tracks, write the header."""
+        size = (frame.width, frame.height)
+        settings = self._settings(frame.format, frame.colour, size, frame.time_base, self.notes)
+        file: Any = str(self._made) if self._made else _Pipe(sys.stdout.buffer)
+        muxer = _muxer_options(self._box, self._options, frame.time or Fraction(0))
+        container = av.open(file, "w", format=self._box.format, container_options=muxer)
+        self._container = container
+        stream = container.add_stream(settings.codec, rate=settings.rate, hwaccel=settings.device())
+        self._stream = cast(av.VideoStream, stream)
+        settings.apply(self._stream.codec_context)
+        self._stream.time_base = settings.time_base
+        self._encoder = settings
+        container.metadata.update({key: value for key, value in self._info.metadata.items()
+                                   if key not in _FILE_TAGS})
+        if self._carries_tracks():
+            self._tracks = Tracks(container, self._box, self._info)
+            self.notes += self._tracks.notes
+        if self._info.chapters and self._box.audio is not None:
+            container.set_chapters(cast(Any, list(self._info.chapters)))
+        container.start_encoding()
+        self._shape = f"{frame.width}x{frame.height} {frame.format}"
+
+    def _carries_tracks(self) -> bool:
+        wanted = self._options.audio and self.kind in ("composite", "cutout") and bool(self._info.tracks)
+        if wanted and self._box.audio is None:
+            self.notes.append(f"{self._called} holds no sound and no subtitles")
+            return False
+        return wanted
+
+    def _check_frame(self, frame: Frame) -> None:
+        shape = f"{frame.width}x{frame.height} {frame.format}"
+        if shape != self._shape:
+            raise SinkError(f"{self.target}: frame {frame.index} is {shape}, the first was {self._shape}; "
+                            "one video holds one size: write pictures into a folder/ instead")
+
+    def _timed(self, frame: Frame) -> Frame:
+        """Every frame gets a time: without one, its number at the input's rate."""
+        if frame.pts is None:
+            rate = self._info.rate or Fraction(25)
+            frame = replace(frame, pts=round(frame.index / rate / frame.time_base))
+        return frame
+
+    def _encode(self, frame: Frame) -> None:
+        assert self._encoder is not None
+        if self._rate is not None and self._cfr is None:
+            frame = on_grid(frame, self._rate, self._called)
+        settings = self._encoder
+        assert frame.time is not None
+        if frame.time_base != settings.time_base:
+            duration = (frame.duration or 0) * frame.time_base / settings.time_base
+            frame = replace(frame, pts=round(frame.time / settings.time_base), time_base=settings.time_base,
+                            duration=round(duration) or None)
+        self._order(frame)
+        if self.kind == "cutout" and not self._transparent and frame.alpha is not None:
+            self._transparent = self.frames == 0 and bool((frame.alpha < frame.pixel.peak // 2).any())
+        if settings.codec == "gif":
+            rgba = picture_for(frame, replace(settings, pix_fmt="rgba"), self.kind == "cutout")
+            self._palette = self._palette or Palette(rgba, self.kind == "cutout")
+            self._mux_all(self._palette.put(rgba))
+        else:
+            self._mux_all([picture_for(frame, settings, self.kind == "cutout")])
+        self.frames += 1
+
+    def _order(self, frame: Frame) -> None:
+        assert frame.time is not None
+        if self._span is not None and frame.time <= self._span[1]:
+            raise SinkError(f"{self.target}: frame {frame.index} at {float(frame.time):.3f} s does not come "
+                            f"after the one before it, at {float(self._span[1]):.3f} s; --cfr RATE puts "
+                            "frames onto a constant rate")
+        self._span = (self._span[0] if self._span else frame.time, frame.time)
+
+    def _mux_all(self, pictures: list[Any]) -> None:
+        assert self._container is not None
+        assert self._stream is not None
+        for picture in pictures:
+            for packet in self._stream.encode(picture):
+                self._container.mux_one(packet)
+
+    def _finish(self) -> None:
+        """All that is still held back, then the trailer."""
+        if self._cfr is not None:
+            for frame in self._cfr.rest():
+                self._encode(frame)
+        if self._palette is not None:
+            self._mux_all(self._palette.put(None))
+        self._mux_all([None])
+        if self._tracks is not None:
+            self._tracks.close()
+        assert self._container is not None
+        self._container.close()
+        if self.target == "-":
+            sys.stdout.buffer.flush()
+
+    def _shut(self) -> None:
+        """Close the file whatever state it is in; FFmpeg's trailer may well fail then."""
+        if self._container is not None:
+            with contextlib.suppress(Exception):
+                self._container.close()
+        self._container = self._stream = self._tracks = self._palette = None
+
+    def _written(self) -> Written:
+        assert self._encoder is not None
+        assert self._span is not None
+        return Written(self.frames, self._encoder.width, self._encoder.height, self._span[1] - self._span[0],
+                       self.kind == "cutout", self._transparent)
+
+    def _remarks(self) -> None:
+        self._shut()
+        if self._cfr is not None and (self._cfr.repeated or self._cfr.left_out):
+            self.notes.append(f"at a constant {float(self._cfr.rate):g} frames a second: "
+                              f"{self._cfr.repeated} repeated, {self._cfr.left_out} left out")
+
+
+class _Pipe:
+    """Standard output as a file that can only be written: a shell's redirection would offer seeking."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes) -> int:
+        return int(self._stream.write(data))
+
+
+def _pixels(info: VideoInfo, kind: str) -> str:
+    """The pixel format that frames of ``kind`` will have."""
+    if kind != "matte":
+        return info.format
+    depth = FORMATS[info.format].depth
+    return "gray" if depth == 8 else f"gray{depth}le"
+
+
+def _pipe_box(info: VideoInfo, kind: str, options: Options) -> Container:
+    """Y4M where it can say it all: 8-bit opaque YUV or grey at a constant rate; else NUT."""
+    plain = FORMATS[info.format].depth == 8 and not FORMATS[info.format].rgb and kind != "cutout"
+    constant = options.cfr is not None or (not info.variable_rate and info.rate is not None)
+    return Y4M if plain and constant else NUT_RAW
+
+
+def _muxer_options(box: Container, options: Options, start: Fraction) -> dict[str, str]:
+    if box.format in ("mp4", "mov"):
+        # A partial file plays only if its index is written along the way; hybrid makes an ordinary file of
+        # it at the end. The delayed header knows the B-frames' delay, without it all times would shift.
+        return {"movflags": "+hybrid_fragmented+delay_moov" if options.keep_partial else "+faststart"}
+    if box.format in ("matroska", "webm") and start >= 0:
+        # sound begins a little before zero (AAC's and Opus's priming); FFmpeg would move all tracks by it.
+        # Pictures before zero do need that: Matroska cannot place them.
+        return {"avoid_negative_ts": "disabled"}
+    if box.format == "apng":
+        return {"plays": "0"}
+    return {"loop": "0"} if box.format in ("gif", "webp") else {}

@@ -1,0 +1,86 @@
+"""Sources: everything frames can come from, behind one protocol.
+
+``open_source`` takes a path, an address, '-' for standard input, a folder, a pattern as frame_%05d.png,
+an iterable of arrays or Frames, or anybody's own Source.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from ..errors import SourceError
+from ..frames import Frame, VideoInfo
+from ..options import Options
+from .opening import opened, scheme
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where frames come from. Iterate it once, from one thread, then close it.
+
+    info      what is known before the first frame
+    notes     remarks for the user; complete when the iteration has ended
+    damaged   damaged parts so far, if they are skipped
+    """
+
+    info: VideoInfo
+    notes: list[str]
+
+    @property
+    def damaged(self) -> int:
+        """Damaged parts so far."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames, in order of presentation."""
+
+    def close(self) -> None:
+        """Free what is held; may be called twice."""
+
+
+def open_source(spec: str | os.PathLike[str] | Iterable[Any] | Source,
+                options: Options | None = None) -> Source:
+    """Open an input, as far as its first picture, so that what is wrong with it shows at once.
+
+    ``spec`` is a path, an address, '-', a folder of pictures, a printf pattern, an iterable of arrays
+    (uint8 or uint16; (h, w, 3) RGB, (h, w, 4) RGBA with straight alpha, (h, w) grey) or of Frames, or a
+    Source, which is given back as it is.
+
+    Raises SourceError, DamagedInputError, SourceTimeoutError, DeviceError or OptionError.
+    """
+    chosen = options or Options()
+    if isinstance(spec, (str, os.PathLike)):
+        return _from_text(os.fspath(spec), chosen)
+    if isinstance(spec, Source):
+        return spec
+    if isinstance(spec, Iterable):
+        from .arrays import ArraySource
+
+        return ArraySource(spec, chosen)
+    raise SourceError(f"input is {type(spec).__name__}; it must be a path, an address, '-', an iterable of "
+                      "arrays or Frames, or a Source")
+
+
+def _from_text(spec: str, options: Options) -> Source:
+    from .describe import is_picture
+    from .stills import PictureSource, folder, pattern
+    from .video import VideoSource
+    from .webp import AnimatedWebp
+
+    if not isinstance(spec, str) or not spec:
+        raise SourceError(f"input is {spec!r}; it must be a path, an address or '-'")
+    local = spec != "-" and scheme(spec) is None
+    path = Path(spec.removeprefix("file://"))
+    if local and path.is_dir():
+        return PictureSource(folder(path, options.only), spec, options, stills=True)
+    if local and "%" in path.name and not path.exists():
+        return PictureSource(pattern(path), spec, options, stills=False)
+    if local and AnimatedWebp.recognises(path):
+        return AnimatedWebp(path, options)
+    container = opened(spec, options)
+    if local and is_picture(container):
+        container.close()
+        return PictureSource([path], spec, options, stills=True)
+    return VideoSource(container, spec, options)

@@ -1,0 +1,52 @@
+"""Interlaced pictures made progressive by FFmpeg's bwdif."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.error
+import av.filter
+
+from ..errors import SourceError
+from .opening import FAILURES, reason
+
+Timed = tuple[av.VideoFrame, int]
+
+
+def deinterlaced(pictures: Iterator[Timed], base: Fraction) -> Iterator[Timed]:
+    """One progressive picture for each, at its own time (bwdif needs the next one, so it lags by one)."""
+    graph, shape = None, None
+    for picture, pts in pictures:
+        now = (picture.width, picture.height, picture.format.name)
+        if graph is None or now != shape:
+            if graph is not None:
+                yield from _filtered(graph, None, base)
+            graph, shape = _bwdif(picture, base), now
+        picture.pts, picture.time_base = pts, base
+        yield from _filtered(graph, picture, base)
+    if graph is not None:
+        yield from _filtered(graph, None, base)
+
+
+def _bwdif(picture: av.VideoFrame, base: Fraction) -> Any:
+    graph = av.filter.Graph()
+    begin = graph.add_buffer(width=picture.width, height=picture.height, format=picture.format,
+                             time_base=base)
+    graph.link_nodes(begin, graph.add("bwdif", "mode=send_frame:deint=all"),
+                     graph.add("buffersink")).configure()
+    return graph
+
+
+def _filtered(graph: Any, picture: av.VideoFrame | None, base: Fraction) -> Iterator[Timed]:
+    try:
+        graph.vpush(picture)
+        while True:
+            done = graph.vpull()
+            yield done, round(done.pts * done.time_base / base)
+    except (av.error.BlockingIOError, av.error.EOFError):
+        return
+    except FAILURES as error:
+        raise SourceError(f"deinterlacing failed ({reason(error)}): leave --deinterlace out") from error

@@ -1,0 +1,90 @@
+"""What a container says of itself: the VideoInfo of an opened input, and what brings it upright."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+
+from ..frames import Frame, Track, VideoInfo
+from .exif import orientation
+from .formats import Turn, turn_of_angle, turn_of_exif, turn_of_matrix
+from .opening import LIVE, scheme
+from .timeline import Window
+
+
+def described(container: Any, stream: Any, tracks: list[Any], window: Window, *, frame: Frame,
+              transposed: bool, rate: Fraction | None, end: float | None, name: str) -> VideoInfo:
+    """The VideoInfo of what ``window`` leaves of the input; ``frame`` is its first, ``end`` the stated
+    end in seconds."""
+    aspect = sensible(stream.sample_aspect_ratio) or Fraction(1)
+    whole = window.begin is None and window.limit is None
+    zero = Fraction(container.start_time or 0, av.time_base)
+    length = None if end is None else max(0.0, end - float(zero if window.begin is None else window.begin))
+    if length is not None and window.limit is not None:
+        length = min(length, float(window.limit))
+    return VideoInfo(
+        frame.width, frame.height, frame.format, frame.time_base, rate, length,
+        (stream.frames or None) if whole else None, frame.colour, 1 / aspect if transposed else aspect,
+        frame.alpha is not None, stills=is_picture(container), live=scheme(name) in LIVE,
+        variable_rate=varies(stream, container), tracks=tuple(_track(track) for track in tracks),
+        chapters=_chapters(container, window), metadata=dict(container.metadata), name=name)
+
+
+def _chapters(container: Any, window: Window) -> tuple[dict[str, Any], ...]:
+    """The container's chapters within the window, shifted as the frames are."""
+    found = []
+    for chapter in container.chapters():
+        base = chapter["time_base"] or Fraction(1, 1000)
+        shift = window.shift(base)
+        start, end = chapter["start"] - shift, chapter["end"] - shift
+        if shift:
+            start = max(0, start)
+        if window.limit is not None and window.origin is not None:
+            end = min(end, int((window.limit + window.origin) / base) - shift)
+        if start < end:
+            found.append({**chapter, "start": start, "end": end})
+    return tuple(found)
+
+
+def _track(stream: Any) -> Track:
+    context = stream.codec_context
+    codec = context.name if context is not None else str(getattr(stream, "name", None) or "unknown")
+    return Track(stream.index, stream.type, codec, stream.metadata.get("language"), stream)
+
+
+def is_picture(container: Any) -> bool:
+    """Whether FFmpeg reads the input as one still picture."""
+    name: str = container.format.name
+    return name.endswith("_pipe") or name == "image2"
+
+
+def sensible(value: Fraction | None) -> Fraction | None:
+    """A rate or an aspect ratio, None where it is missing or out of all reason."""
+    return value if value is not None and 0 < value <= 1000 else None
+
+
+def varies(stream: Any, container: Any) -> bool:
+    """Whether the frames' distances are known to differ: by the index's times, or by average and base
+    rate. A container's rounding of times (Matroska: to 1 ms) does not count."""
+    average, base = sensible(stream.average_rate), sensible(stream.base_rate)
+    if "mp4" in container.format.name:
+        times = sorted(stream.index_entries[number].timestamp
+                       for number in range(min(256, len(stream.index_entries))))
+        steps = np.diff(np.array(times)) if len(times) > 2 else np.array([0])
+        return bool(steps.max() - steps.min() > max(1, 0.002 / float(stream.time_base)))
+    return average is not None and base is not None and abs(average / base - 1) > Fraction(1, 50)
+
+
+def upright(picture: av.VideoFrame, packet: bytes) -> Turn | None:
+    """What brings the pictures upright, from the display matrix or from EXIF in the first packet; None
+    for an angle that is not a multiple of 90 degrees."""
+    try:
+        side: Any = picture.side_data  # PyAV's stub calls it a mapping of one kind
+        matrices = [np.frombuffer(item, np.int32) for item in side if item.type.name == "DISPLAYMATRIX"]
+    except ValueError:  # PyAV cannot list side data with EXIF among it
+        found = orientation(packet)
+        return turn_of_exif(found) if found != 1 else turn_of_angle(picture.rotation)
+    return turn_of_matrix([int(value) for value in matrices[0]]) if matrices else Turn()

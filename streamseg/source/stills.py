@@ -1,0 +1,181 @@
+"""Pictures from files: one, a folder of them (each on its own), or a numbered sequence (a film)."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import re
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from ..errors import DamagedInputError, SourceError
+from ..frames import Frame, VideoInfo
+from ..options import Options
+from .completeness import cut_off
+from .decoding import Decoder, chosen
+from .describe import upright
+from .formats import Normaliser, Turn
+from .opening import opened
+from .timeline import Window
+from .video import DEFAULT_RATE
+
+PICTURES = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".jp2", ".j2k", ".jxl",
+            ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".exr", ".hdr", ".dds", ".tga", ".qoi", ".dpx", ".sgi",
+            ".avif", ".heic", ".heif")
+LISTED = 5  # names that a message lists
+
+
+def folder(path: Path, only: str | None) -> list[Path]:
+    """The pictures in a folder, '2.png' before '10.png'; ``only``: a glob instead of known extensions.
+
+    Raises SourceError where there is none.
+    """
+    files = [item for item in path.iterdir() if item.is_file() and not item.name.startswith(".")]
+    if only is not None:
+        found = [item for item in files if fnmatch.fnmatch(item.name, only)]
+        wanted = f"matches {only!r}"
+    else:
+        found = [item for item in files if item.suffix.lower() in PICTURES]
+        wanted = f"is a picture ({', '.join(PICTURES[:6])}, ...); --only '*.EXT' takes others"
+    if not found:
+        raise SourceError(f"none of the {len(files)} files in {path} {wanted}")
+    return sorted(found, key=lambda item: natural(item.name))
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """A key that sorts numbers in names by value."""
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part.lower())
+            for part in re.split(r"(\d+)", name) if part] + [(2, 0, name)]
+
+
+def pattern(path: Path) -> list[Path]:
+    """The files of frame_%05d.png, in order of their numbers. Raises SourceError where none or one of
+    them is missing."""
+    marks = list(re.finditer(r"%(0?)(\d*)d", path.name))
+    if len(marks) != 1 or path.name.replace(marks[0][0], "").replace("%%", "").count("%"):
+        raise SourceError(f"{path} does not exist; as a pattern it must have one number, as %d or %05d")
+    mark = marks[0]
+    before, after = (part.replace("%%", "%") for part in (path.name[:mark.start()], path.name[mark.end():]))
+    digits = rf"\d{{{mark[2]},}}" if mark[1] and mark[2] else r"\d+"
+    shape = re.compile(re.escape(before) + f"({digits})" + re.escape(after) + r"\Z")
+    if not path.parent.is_dir():
+        raise SourceError(f"{path.parent} does not exist")
+    found = {int(match[1]): item for item in path.parent.iterdir() if (match := shape.match(item.name))}
+    if not found:
+        raise SourceError(f"no file is named as {path}")
+    numbers = sorted(found)
+    gaps = sorted(set(range(numbers[0], numbers[-1])) - set(numbers))
+    if gaps:
+        named = ", ".join(path.name.replace(mark[0], mark[0] % gap) for gap in gaps[:LISTED])
+        raise SourceError(f"{path} has gaps: {len(gaps)} of {numbers[-1] - numbers[0] + 1} files are "
+                          f"missing, first {named}. Number them without gaps, or give the folder")
+    return [found[number] for number in numbers]
+
+
+class PictureSource:
+    """Pictures as frames, one decoded at a time; ``pts`` is the place in the list, in 1/rate seconds.
+
+    stills    each picture keeps its own size and format, and ``info.stills`` is set; else they are the
+              frames of a film and all get the first one's
+    """
+
+    def __init__(self, paths: Sequence[Path], name: str, options: Options, *, stills: bool) -> None:
+        self.notes: list[str] = []
+        self.damaged = 0
+        self._unread: list[str] = []
+        self._options = options
+        self._normaliser: Normaliser | None = None
+        self._stills = stills
+        rate = options.rate or DEFAULT_RATE
+        first, last = (0, len(paths)) if stills else _part(len(paths), rate, options)
+        if stills and (options.start or options.duration is not None):
+            self.notes.append("start and duration say nothing of single pictures: all are taken")
+        self._first, self._paths = first, paths[first:last]
+        self._base = 1 / rate
+        frames = self._read()
+        frame = next(frames, None)
+        if frame is None:
+            raise DamagedInputError(f"{name}: none of {len(self._paths)} pictures can be read"
+                                    if self._paths else f"{name} has no picture in the part asked for")
+        count = len(self._paths)
+        self.info = VideoInfo(frame.width, frame.height, frame.format, self._base, rate,
+                              float(count * self._base), count, frame.colour,
+                              has_alpha=frame.alpha is not None, stills=stills, name=name)
+        self._frames = self._all(frame, frames)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self._frames
+
+    def close(self) -> None:
+        """Nothing stays open between pictures."""
+
+    def _all(self, first: Frame, rest: Iterator[Frame]) -> Iterator[Frame]:
+        yield first
+        yield from rest
+        if self._unread:
+            names = ", ".join(self._unread[:LISTED]) + (", ..." if len(self._unread) > LISTED else "")
+            self.notes.append(f"{len(self._unread)} pictures could not be read: {names}")
+        if self._normaliser is not None and self._normaliser.rescaled:
+            self.notes.append(f"the pictures differ in size: {self._normaliser.rescaled} were scaled to "
+                              f"{self.info.width} x {self.info.height}")
+
+    def _read(self) -> Iterator[Frame]:
+        index = 0
+        for place, path in enumerate(self._paths):
+            try:
+                frame = self._one(path, index, place)
+            except SourceError as error:
+                if len(self._paths) == 1:  # nothing is left to skip to
+                    raise
+                self.damaged += 1
+                if self._options.on_error == "stop":
+                    raise DamagedInputError(f"{error}; --on-error skip leaves such pictures out") from error
+                self._unread.append(path.name)
+                continue
+            index += 1
+            yield frame
+
+    def _one(self, path: Path, index: int, place: int) -> Frame:
+        picture, turn, animated = read_picture(path, self._options)
+        if animated:
+            self.notes.append(f"{path.name} is animated: only its first picture is taken; give it alone "
+                              "to take all")
+        normaliser = self._normaliser
+        if normaliser is None or self._stills or normaliser.turn != turn:
+            normaliser = self._normaliser = Normaliser(turn, fixed=not self._stills)
+        frame = normaliser.frame(picture, index, place, self._base, 1, name=path.name)
+        if self._stills and frame.alpha is not None and frame.alpha.min() == frame.pixel.peak:
+            return dataclasses.replace(frame, alpha=None, owner=None)  # WebP, palettes: said, not used
+        return frame
+
+
+def _part(count: int, rate: Fraction, options: Options) -> tuple[int, int]:
+    """First and last place (exclusive) of a sequence's part that ``options`` ask for."""
+    window = Window.of(options)
+    first = 0 if window.begin is None else -int(-window.begin * rate // 1)
+    last = count if window.limit is None else first - int(-window.limit * rate // 1)
+    return min(first, count), min(last, count)
+
+
+def read_picture(path: Path, options: Options) -> tuple[av.VideoFrame, Turn, bool]:
+    """A file's first picture, what brings it upright, and whether more follow. Raises SourceError."""
+    strict = dataclasses.replace(options, on_error="stop", audio=False, stream=None, hwaccel=None)
+    missing = cut_off(path) if path.is_file() and path.stat().st_size else None
+    if missing:
+        raise DamagedInputError(f"{path} is cut off: {missing}")
+    container = opened(str(path), strict)
+    try:
+        stream = chosen(container, str(path), None)
+        decoder = Decoder(container, stream, str(path), strict)
+        decoder.remedy = ""
+        pictures = iter(decoder)
+        picture = next(pictures, None)
+        if picture is None:
+            raise DamagedInputError(f"{path}: no picture in it decodes")
+        animated = stream.frames > 1 or (container.format.name == "apng" and next(pictures, None) is not None)
+        return picture, upright(picture, decoder.first_packet) or Turn(), animated
+    finally:
+        container.close()

@@ -1,0 +1,177 @@
+"""Animated WebP, which FFmpeg cannot decode: its frames one by one through OpenCV, laid on the canvas.
+
+OpenCV's own reader of animations holds them all in memory; here one is decoded at a time.
+Source of the layout and of the blending: https://developers.google.com/speed/webp/docs/riff_container
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DamagedInputError, SourceError
+from ..frames import Colour, Frame, VideoInfo
+from ..opencv import cv2
+from ..options import Options
+from .completeness import cut_off
+from .opening import MAX_PIXELS
+from .timeline import Window
+
+ANIMATED, ALPHA = 0x02, 0x10
+BASE = Fraction(1, 1000)
+RGB = Colour(matrix=0, range=2)
+Picture = npt.NDArray[np.uint8]
+
+
+class AnimatedWebp:
+    """The frames of an animated WebP with their own durations; ``pts`` in milliseconds."""
+
+    @staticmethod
+    def recognises(path: Path) -> bool:
+        """True for a file whose first bytes say that it is an animated WebP."""
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            head = file.read(21)
+        return len(head) == 21 and head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(
+            head[20] & ANIMATED)
+
+    def __init__(self, path: Path, options: Options) -> None:
+        self.notes: list[str] = []
+        self.damaged = 0
+        self._path = path
+        self._options = options
+        self._window = Window.of(options)
+        self._cut = cut_off(path)
+        if self._cut and options.on_error == "stop" and self._window.limit is None:
+            raise DamagedInputError(f"{path} is cut off: {self._cut}; --on-error skip takes what is there")
+        self._file: BinaryIO = path.open("rb")
+        try:
+            head = self._file.read(30).ljust(30, b"\0")
+            self._alpha = bool(head[20] & ALPHA)
+            self._size = (_int24(head, 24) + 1, _int24(head, 27) + 1)
+            if self._size[0] * self._size[1] > MAX_PIXELS:
+                raise SourceError(f"{path} is {self._size[0]} x {self._size[1]}; at most "
+                                  f"{MAX_PIXELS // 10**6} megapixels can be worked on")
+            total, count = self._measured()
+            frames = self._made()
+            first = next(frames, None)
+            if first is None:
+                raise DamagedInputError(f"{path} has no picture that decodes in the part asked for")
+        except BaseException:
+            self.close()
+            raise
+        whole = self._window.begin is None and self._window.limit is None
+        length = max(Fraction(0), total * BASE - (self._window.begin or 0))
+        self.info = VideoInfo(*self._size, "gbrp", BASE, Fraction(1000 * count, total) if total else None,
+                              float(min(length, self._window.limit or length)), count if whole else None, RGB,
+                              has_alpha=self._alpha, variable_rate=True, name=str(path))
+        self._frames = self._chained(first, frames)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self._frames
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @staticmethod
+    def _chained(first: Frame, rest: Iterator[Frame]) -> Iterator[Frame]:
+        yield first
+        yield from rest
+
+    def _chunks(self) -> Iterator[tuple[int, int, bytes]]:
+        """(position of the body, its length, its first 16 bytes) of each ANMF chunk."""
+        at = 12
+        while True:
+            self._file.seek(at)
+            head = self._file.read(24)
+            if len(head) < 8:
+                return
+            (length,) = struct.unpack_from("<I", head, 4)
+            if head[:4] == b"ANMF" and length >= 16 and len(head) == 24:
+                yield at + 8, length, head[8:]
+            at += 8 + length + length % 2
+
+    def _measured(self) -> tuple[int, int]:
+        """The whole length in milliseconds and the number of frames."""
+        durations = [max(1, _int24(head, 12)) for _, _, head in self._chunks()]
+        return sum(durations), len(durations)
+
+    def _made(self) -> Iterator[Frame]:
+        canvas = np.zeros((self._size[1], self._size[0], 4), np.uint8)
+        at, index = 0, 0
+        for place, length, head in self._chunks():
+            x, y, duration = 2 * _int24(head, 0), 2 * _int24(head, 3), max(1, _int24(head, 12))
+            self._file.seek(place + 16)
+            part = decoded(self._file.read(length - 16), _int24(head, 6) + 1, _int24(head, 9) + 1)
+            begin, at = at, at + duration
+            if part is None or not self._fits(part, x, y):
+                self._damage(f"the frame at {begin / 1000:.3f} s does not decode")
+                continue
+            area = canvas[y:y + part.shape[0], x:x + part.shape[1]]
+            area[:] = part if head[15] & 2 else laid_over(part, area)
+            when = begin * BASE
+            if not self._window.skips(when):
+                if self._window.origin is None:
+                    self._window.open(when)
+                if self._window.past(when):
+                    return
+                yield self._frame(canvas, index, begin - self._window.shift(BASE), duration)
+                index += 1
+            if head[15] & 1:
+                area[:] = 0
+        if self._cut:
+            self._damage(f"it is cut off ({self._cut})")
+
+    def _fits(self, part: Picture, x: int, y: int) -> bool:
+        return x + part.shape[1] <= self._size[0] and y + part.shape[0] <= self._size[1]
+
+    def _frame(self, canvas: Picture, index: int, pts: int, duration: int) -> Frame:
+        planes: Any = cv2.split(canvas)
+        blue, green, red, alpha = planes
+        return Frame((green, blue, red), "gbrp", BASE, index, pts, RGB, duration,
+                     alpha if self._alpha else None)
+
+    def _damage(self, what: str) -> None:
+        self.damaged += 1
+        if self._options.on_error == "stop":
+            raise DamagedInputError(f"{self._path} is damaged: {what}; --on-error skip leaves such parts out")
+
+
+def _int24(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at:at + 3], "little")
+
+
+def decoded(body: bytes, width: int, height: int) -> Picture | None:
+    """The BGRA picture of an ANMF chunk's sub-chunks, made a WebP file of its own; None if it is none."""
+    extended = b""
+    if body[:4] == b"ALPH":
+        size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+        extended = b"VP8X" + struct.pack("<I", 10) + bytes([ALPHA, 0, 0, 0]) + size
+    data = b"WEBP" + extended + body
+    whole = np.frombuffer(b"RIFF" + struct.pack("<I", len(data)) + data, np.uint8)
+    try:
+        picture: Any = cv2.imdecode(whole, cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None
+    if picture is None or picture.shape[:2] != (height, width):
+        return None
+    return picture if picture.shape[2] == 4 else cv2.cvtColor(picture, cv2.COLOR_BGR2BGRA)
+
+
+def laid_over(above: Picture, below: Picture) -> Picture:
+    """Straight-alpha BGRA over BGRA."""
+    if above[..., 3].min() == 255:
+        return above
+    top = above[..., 3:].astype(np.float32) / 255
+    under = below[..., 3:].astype(np.float32) / 255 * (1 - top)
+    alpha = top + under
+    colours = (above[..., :3] * top + below[..., :3] * under) / np.maximum(alpha, 1e-6)
+    return np.rint(np.concatenate([colours, alpha * 255], axis=2)).astype(np.uint8)

@@ -1,0 +1,179 @@
+"""`streamseg run` as a user runs it: a process of its own, real files, ffprobe's opinion."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamseg.frames import Frame, Matte
+from streamseg.opencv import cv2
+from tests import clips
+
+ROOT = Path(__file__).parents[2]
+KILL = "STREAMSEG_TEST_SIGNAL"  # which signal Suicidal sends
+
+
+class Suicidal:
+    """A method that sends its own process the signal in the environment at frame 3, in mid-run."""
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        if frames[0].index == 3:
+            os.kill(os.getpid(), int(os.environ[KILL]))
+        return [Matte(np.ones((4, 4), np.float32)) for _ in frames]
+
+    def reset(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Failing:
+    """A method that has a defect at frame 3."""
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        if frames[0].index == 3:
+            raise ZeroDivisionError("division by zero")
+        return [Matte(np.ones((4, 4), np.float32)) for _ in frames]
+
+    def reset(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def streamseg(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([sys.executable, "-m", "streamseg", *map(str, arguments)], capture_output=True,
+                          timeout=120, stdin=subprocess.DEVNULL, cwd=cwd,
+                          env={**os.environ, "PYTHONPATH": str(ROOT), **environment})
+
+
+def probe(path: object, data: bytes | None = None) -> dict[str, Any]:
+    done = subprocess.run(["ffprobe", "-v", "error", "-count_frames", "-show_streams", "-show_format", "-of",
+                           "json", str(path)], input=data, capture_output=True, check=True)
+    return json.loads(done.stdout)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return clips.video(tmp_path_factory.mktemp("run") / "clip.mp4", frames=12, code=False, audio=True)
+
+
+def test_several_outputs_from_one_run(clip: Path, tmp_path: Path) -> None:
+    done = streamseg("run", clip, "-o", tmp_path / "a.mp4", "-o", tmp_path / "b.mov", "--matte",
+                     tmp_path / "m.mkv", "--method", "threshold", "--json")
+    assert done.returncode == 0, done.stderr
+    run, = json.loads(done.stdout)["runs"]
+    assert run["frames"] == 12
+    assert [output["kind"] for output in run["outputs"]] == ["composite", "cutout", "matte"]
+    found = {name: probe(tmp_path / name)["streams"] for name in names(tmp_path)}
+    assert {name: streams[0]["codec_name"] for name, streams in found.items()} == {
+        "a.mp4": "h264", "b.mov": "prores", "m.mkv": "ffv1"}
+    assert {streams[0]["nb_read_frames"] for streams in found.values()} == {"12"}
+    assert found["a.mp4"][1]["codec_name"] == "aac"
+
+
+def test_a_stream_has_standard_output_to_itself(clip: Path) -> None:
+    done = streamseg("run", clip, "-o", "-", "--method", "threshold", "--verbose")
+    assert done.returncode == 0, done.stderr
+    assert b"12 frames" in done.stderr
+    video = probe("-", done.stdout)["streams"][0]
+    assert (video["width"], video["height"], video["nb_read_frames"]) == (160, 120, "12")
+
+
+def test_a_video_comes_in_through_a_pipe(clip: Path, tmp_path: Path) -> None:
+    with clip.with_suffix(".mkv").open("wb") as stream:
+        subprocess.run(["ffmpeg", "-v", "error", "-i", str(clip), "-c", "copy", "-f", "matroska", "-"],
+                       stdout=stream, check=True)
+    with clip.with_suffix(".mkv").open("rb") as stream:
+        done = subprocess.run([sys.executable, "-m", "streamseg", "run", "-", "-o", str(tmp_path / "a.mp4"),
+                               "--method", "threshold", "-q"], stdin=stream, capture_output=True, timeout=120,
+                              env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert probe(tmp_path / "a.mp4")["streams"][0]["nb_read_frames"] == "12"
+
+
+def test_several_inputs_each_go_where_their_name_says(clip: Path, tmp_path: Path) -> None:
+    picture = clips.image(tmp_path / "in" / "p.png", code=False) if (tmp_path / "in").mkdir() is None else None
+    (tmp_path / "in" / "broken.mp4").write_bytes(b"no video at all")
+    done = streamseg("run", clip, tmp_path / "in" / "broken.mp4", picture, "-o", tmp_path / "out/", "--matte",
+                     f"{tmp_path}/matte/", "-o", f"{tmp_path}/out2/", "--method", "threshold",
+                     "--background", "blue", cwd=tmp_path)
+    assert done.returncode == 2  # out/ is there no more: Path drops the slash
+    assert b"end its name with '/'" in done.stderr
+    done = streamseg("run", clip, tmp_path / "in" / "broken.mp4", picture, "-o", f"{tmp_path}/out/", "--matte",
+                     f"{tmp_path}/matte/", "--method", "threshold", "--background", "blue")
+    assert done.returncode == 1
+    assert b"broken.mp4" in done.stderr
+    assert b"1 of 3 inputs failed" in done.stderr
+    assert names(tmp_path / "out") == ["clip.mp4", "p.png"]
+    assert names(tmp_path / "matte") == ["clip.mkv", "p.png"]
+    matte = cv2.imread(str(tmp_path / "matte" / "p.png"), cv2.IMREAD_UNCHANGED)
+    assert clips.iou(matte > 127, clips.truth(0)) > 0.9
+
+
+@pytest.mark.parametrize(("number", "code", "word"), [(signal.SIGINT, 130, b"interrupted"),
+                                                      (signal.SIGTERM, 143, b"terminated"),
+                                                      (signal.SIGHUP, 129, b"terminated")])
+def test_a_signal_in_mid_run_leaves_things_as_they_were(clip: Path, tmp_path: Path, number: int, code: int,
+                                                        word: bytes) -> None:
+    (tmp_path / "old.mp4").write_bytes(b"old")
+    done = streamseg("run", clip, "-o", tmp_path / "old.mp4", "--overwrite", "--cutout", tmp_path / "new.mov",
+                     "--method", f"{__name__}:Suicidal", **{KILL: str(int(number))})
+    assert done.returncode == code
+    assert done.stderr.strip() == b"streamseg: " + word
+    assert names(tmp_path) == ["old.mp4"]
+    assert (tmp_path / "old.mp4").read_bytes() == b"old"
+
+
+def test_a_defect_of_a_method_is_one_line_and_leaves_nothing(clip: Path, tmp_path: Path) -> None:
+    done = streamseg("run", clip, "-o", tmp_path / "a.mp4", "--method", f"{__name__}:Failing", "-q")
+    assert done.returncode == 1
+    line, = done.stderr.decode().splitlines()
+    assert line.startswith("streamseg: error: the method failed on frame 3: ZeroDivisionError")
+    assert names(tmp_path) == []
+    done = streamseg("run", clip, "-o", tmp_path / "a.mp4", "--method", f"{__name__}:Failing", "-v")
+    assert b"Traceback" in done.stderr
+    assert b'raise ZeroDivisionError("division by zero")' in done.stderr  # where it came from
+
+
+@pytest.mark.parametrize(("arguments", "code", "words"), [
+    (["run", "nothing.mp4", "-o", "a.mp4"], 1, "nothing.mp4"),
+    (["run", "clip.mp4", "-o", "clip.mp4"], 1, "exists"),
+    (["run", "clip.mp4", "-o", "a.xyz"], 2, ".xyz"),
+    (["run", "clip.mp4", "-o", "a.mp4", "--background", "none"], 2, ".mov"),
+    (["run", "clip.mp4", "-o", "a.mp4", "--method", "magic"], 2, "threshold"),
+    (["run", "clip.mp4", "-o", "a.mp4", "--method", "adaptive", "--set", "block=14"], 2, "13 or 15"),
+    (["run", "clip.mp4", "-o", "a.mp4", "-o", "./a.mp4"], 2, "twice"),
+    (["run", "clip.mp4", "-o", "no/such/a.mp4"], 1, "no/such"),
+    (["demo", "nothing.mp4"], 1, "nothing.mp4")], ids=lambda value: " ".join(value[2:]) if isinstance(value, list)
+    else "")
+def test_a_mistake_is_one_line_that_names_it(clip: Path, tmp_path: Path, arguments: list[str], code: int,
+                                             words: str) -> None:
+    (tmp_path / "clip.mp4").symlink_to(clip)
+    done = streamseg(*arguments, cwd=tmp_path)
+    line, = done.stderr.decode().splitlines()
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert line.startswith("streamseg: error: ")
+    assert words in line
+    assert names(tmp_path) == ["clip.mp4"]
+
+
+def test_a_reader_that_wants_no_more_gets_no_complaint(tmp_path: Path) -> None:
+    long = clips.video(tmp_path / "long.mp4", frames=60, size=(320, 240), code=False)  # more than a pipe holds
+    done = subprocess.run(["bash", "-c", '"$0" -m streamseg run "$1" -o - -q --method threshold | head -c 50000 | '
+                           'wc -c; exit "${PIPESTATUS[0]}"', sys.executable, str(long)], capture_output=True,
+                          timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.stdout.strip() == b"50000"
+    assert done.stderr == b""
+    assert done.returncode == 1

@@ -1,0 +1,140 @@
+"""The demo: its clip is what it says, and what it makes of a clip with a known truth is right."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import subprocess
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from streamseg import demo as demos
+from streamseg.cli import cli
+from streamseg.errors import MissingDependencyError, SinkError
+from streamseg.opencv import cv2
+from streamseg.source import open_source
+from tests import clips
+
+
+def probe(path: Path) -> list[dict[str, Any]]:
+    done = subprocess.run(["ffprobe", "-v", "error", "-count_frames", "-show_streams", "-of", "json", path],
+                          capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)["streams"]
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo's clip at a quarter of its size, one second long."""
+    monkeypatch.setattr(demos, "SIZE", (320, 180))
+    monkeypatch.setattr(demos, "SECONDS", 1)
+
+
+@pytest.mark.usefixtures("small")
+def test_the_clip_has_picture_motion_and_a_tone(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    demos.write_clip(path, demos.photo())
+    video, audio = probe(path)
+    assert (video["codec_name"], video["width"], video["height"]) == ("h264", 320, 180)
+    assert (video["nb_read_frames"], video["avg_frame_rate"]) == ("30", "30/1")
+    assert audio["codec_name"] == "aac"
+    assert abs(Fraction(audio["duration"]) - 1) < Fraction(1, 10)
+    shown = [frame.rgb().astype(float) for frame in open_source(path)]
+    steps = [np.abs(one - two).mean() for one, two in pairwise(shown)]
+    assert min(steps) > 0.5  # it moves all the time
+    assert max(steps) < np.abs(shown[0] - shown[15]).mean()  # but gently
+    assert [item.name for item in tmp_path.iterdir()] == ["clip.mp4"]
+    assert loudest(path) == pytest.approx(440, abs=5)
+
+
+def loudest(path: Path) -> float:
+    """The frequency with the most power in the first audio track."""
+    with av.open(str(path)) as container:
+        parts = [frame.to_ndarray()[0] for frame in container.decode(audio=0)]
+    wave = np.concatenate(parts)
+    return float(np.argmax(np.abs(np.fft.rfft(wave))) * 48000 / len(wave))
+
+
+@pytest.mark.usefixtures("small")
+def test_the_demo_needs_no_file_and_writes_them_all(tmp_path: Path,
+                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["demo", "--out", str(tmp_path / "new"), "--method", "threshold", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["report"]["frames"] == 30
+    written = {Path(path).name for path in found["files"].values()}
+    assert written == {"demo-input.mp4", "demo-result.mp4", "demo-matte.mkv", "demo-cutout.webm",
+                       "demo-look.png"}
+    assert {item.name for item in (tmp_path / "new").iterdir()} == written | {"demo-background.png"}
+    look = cv2.imread(found["files"]["to look at"])
+    assert look.shape == (360, 3 * 640 + 12, 3)
+
+
+def test_the_demo_of_a_clip_finds_its_subject_in_one_pass(tmp_path: Path,
+                                                          capsys: pytest.CaptureFixture[str]) -> None:
+    clip = clips.video(tmp_path / "mine.mp4", frames=6, code=False, audio=True)
+    assert cli(["demo", str(clip), "--out", str(tmp_path), "--method", "threshold",
+                "--background", "#0000ff"]) == 0
+    err = capsys.readouterr().err
+    assert "6 frames" in err
+    assert str(tmp_path / "mine-look.png") in err
+    for frame in open_source(tmp_path / "mine-matte.mkv"):
+        assert clips.iou(frame.luma() > 127, clips.truth(frame.index)) > 0.9
+    for frame in open_source(tmp_path / "mine-cutout.webm"):
+        assert frame.alpha is not None
+        assert clips.iou(frame.alpha > 127, clips.truth(frame.index)) > 0.9
+    for frame in open_source(tmp_path / "mine-result.mp4"):
+        sure = cv2.erode((~clips.truth(frame.index)).astype(np.uint8), np.ones((7, 7))).astype(bool)
+        assert np.median(frame.rgb()[sure], axis=0) == pytest.approx([0, 0, 255], abs=6)
+    assert [stream["codec_type"] for stream in probe(tmp_path / "mine-result.mp4")] == ["video", "audio"]
+    original, matte, result = np.split(cv2.imread(str(tmp_path / "mine-look.png"))[:, :, ::-1], [486, 972], 1)
+    truth = cv2.resize(clips.truth(3).astype(np.uint8), (480, 360)).astype(bool)
+    assert clips.iou(matte[:, :480, 0] > 127, truth) > 0.9
+    assert np.median(original[:, :480][~truth], axis=0) == pytest.approx(clips.BACKGROUND, abs=8)
+    assert np.median(result[~truth], axis=0) == pytest.approx([0, 0, 255], abs=8)
+
+
+def test_the_demo_of_a_picture_writes_pictures(tmp_path: Path) -> None:
+    picture = clips.image(tmp_path / "me.png", code=False)
+    made = demos.demo(tmp_path / "out", picture, method="threshold", background="blue")
+    assert [path.name for path in (made.result, made.matte, made.cutout)] == [
+        "me-result.jpg", "me-matte.png", "me-cutout.png"]
+    matte = cv2.imread(str(made.matte), cv2.IMREAD_UNCHANGED)
+    assert clips.iou(matte > 127, clips.truth(0)) > 0.9
+    assert cv2.imread(str(made.cutout), cv2.IMREAD_UNCHANGED).shape[2] == 4
+
+
+@pytest.mark.usefixtures("small")
+def test_an_output_that_exists_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "demo-look.png").write_bytes(b"mine")
+    with pytest.raises(SinkError, match=r"demo-look\.png exists"):
+        demos.demo(tmp_path, method="threshold")
+    assert [(item.name, item.read_bytes()) for item in tmp_path.iterdir()] == [("demo-look.png", b"mine")]
+
+
+def test_without_matplotlib_the_astronaut_steps_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    hide(monkeypatch, "matplotlib")
+    shown = demos.photo().rgb
+    assert (shown.shape, shown.dtype) == ((512, 512, 3), np.uint8)
+
+
+def test_without_any_photo_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    hide(monkeypatch, "matplotlib", "skimage")
+    with pytest.raises(MissingDependencyError, match=r"pip install 'streamseg\[demo\]'"):
+        demos.photo()
+
+
+def hide(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
+    """Let the import of ``packages`` fail as if they were not installed."""
+    real = builtins.__import__
+
+    def without(name: str, *arguments: Any, **more: Any) -> Any:
+        if name.partition(".")[0] in packages:
+            raise ImportError(f"No module named {name!r}")
+        return real(name, *arguments, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)

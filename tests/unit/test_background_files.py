@@ -1,0 +1,261 @@
+"""Pictures and videos as backgrounds: how they fill the frame, their colours and their clock."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from av.video.reformatter import ColorRange, Colorspace
+
+from streamseg.background import Film, Picture, create, media, sample_values
+from streamseg.background.media import converted
+from streamseg.composite import Compositor
+from streamseg.errors import SourceError
+from streamseg.frames import Colour, Frame
+from streamseg.opencv import cv2
+from streamseg.options import Options
+from tests import clips
+
+from . import drawn
+
+FITS = ("cover", "contain", "stretch", "tile")
+
+
+def halves(size, left=(200, 30, 30), right=(30, 30, 200), format="gbrp"):
+    """A picture of two colours side by side."""
+    blank = drawn.frame(format, size)
+    first, second = (sample_values(rgb, blank) for rgb in (left, right))
+    planes = []
+    for plane, one, other in zip(blank.planes, first, second, strict=True):
+        made = np.full_like(plane, one)
+        made[:, plane.shape[1] // 2:] = other
+        planes.append(drawn.locked(made))
+    return Frame(tuple(planes), format, blank.time_base, 0, 0, blank.colour)
+
+
+def shown(picture, like, fit):
+    planes = converted(picture, like, fit)
+    return Frame(planes, like.format, like.time_base, 0, 0, like.colour).rgb().astype(int)
+
+
+def near(pixel, rgb, within=5):
+    return np.abs(np.asarray(pixel) - rgb).max() <= within
+
+
+@pytest.mark.parametrize("format", ["yuv420p", "yuv444p10le", "gbrp", "gbrp16le"])
+@pytest.mark.parametrize("source", ["gbrp", "yuv420p", "yuv444p12le"])
+def test_a_wide_picture_fits_a_square_frame_in_four_ways(format, source):
+    like, wide = drawn.frame(format, (80, 80)), halves((160, 80), format=source)
+    red, blue, black = (200, 30, 30), (30, 30, 200), (0, 0, 0)
+    covered, contained, stretched, tiled = (shown(wide, like, fit) for fit in FITS)
+    for made in (covered, stretched):
+        assert near(made[5, 10], red)
+        assert near(made[75, 70], blue)
+    assert near(covered[40, 30], red)
+    assert near(contained[40, 10], red)
+    assert near(contained[40, 70], blue)
+    assert near(contained[8, 40], black)
+    assert near(contained[72, 40], black)
+    assert near(tiled[40, 70], red)  # its left half alone is as wide as the frame
+
+
+@pytest.mark.parametrize("format", ["yuv420p", "gbrp"])
+def test_a_tall_picture_fits_a_wide_frame_in_four_ways(format):
+    like, tall = drawn.frame(format, (160, 80)), halves((40, 80))
+    covered, contained, stretched, tiled = (shown(tall, like, fit) for fit in FITS)
+    red, blue, black = (200, 30, 30), (30, 30, 200), (0, 0, 0)
+    assert near(covered[40, 70], red)
+    assert near(covered[40, 90], blue)
+    assert near(contained[5, 70], red)
+    assert near(contained[5, 90], blue)
+    assert near(contained[5, 20], black)
+    assert near(contained[5, 140], black)
+    assert near(stretched[5, 20], red)
+    assert near(stretched[5, 140], blue)
+    for column, rgb in [(10, red), (30, blue), (50, red), (70, blue), (130, red), (150, blue)]:
+        assert near(tiled[40, column], rgb)
+
+
+def test_stretch_shows_all_and_cover_keeps_the_shape():
+    ramp = np.tile(np.linspace(0, 255, 200).astype(np.uint8), (100, 1))
+    picture = Frame((drawn.locked(ramp),) * 3, "gbrp", Fraction(1), 0)
+    like = drawn.frame("gbrp", (100, 100))
+    stretched, covered = (shown(picture, like, fit)[50, :, 0] for fit in ("stretch", "cover"))
+    assert np.abs(stretched - np.linspace(0, 255, 100)).max() <= 3
+    assert np.abs(covered - np.linspace(64, 191, 100)).max() <= 3
+
+
+@pytest.mark.parametrize("size", drawn.SIZES)
+@pytest.mark.parametrize("format", drawn.COLOUR_FORMATS)
+@pytest.mark.parametrize("fit", FITS)
+def test_the_planes_are_those_of_the_frame(size, format, fit):
+    like = drawn.frame(format, size)
+    for plane, wanted in zip(converted(halves((97, 33)), like, fit), like.planes, strict=True):
+        assert plane.shape == wanted.shape
+        assert plane.dtype == wanted.dtype
+
+
+@pytest.mark.parametrize(("matrix", "span"), [(1, 1), (1, 2), (5, 1), (5, 2)])
+@pytest.mark.parametrize("format", ["yuv420p", "yuv444p", "yuv422p10le"])
+def test_colours_of_a_picture_are_what_swscale_makes_of_them(matrix, span, format):
+    rng = np.random.default_rng(2)
+    rgb = np.kron(rng.integers(0, 256, (6, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    like = drawn.frame(format, (64, 48), colour=Colour(matrix, span))
+    picture = Frame(tuple(np.ascontiguousarray(rgb[:, :, channel]) for channel in (1, 2, 0)), "gbrp",
+                    Fraction(1), 0)
+    oracle = Frame.from_av(av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(
+        format=format, src_colorspace=Colorspace.DEFAULT, src_color_range=ColorRange.JPEG,
+        dst_colorspace={1: Colorspace.ITU709, 5: Colorspace.ITU601}[matrix],
+        dst_color_range={1: ColorRange.MPEG, 2: ColorRange.JPEG}[span]), 0)
+    unit = 1 << (like.pixel.depth - 8)
+    for number, (plane, wanted) in enumerate(zip(converted(picture, like, "stretch"), oracle.planes,
+                                                 strict=True)):
+        # within the blocks: at their edges swscale's chroma filter differs
+        rows, columns = 8 // (like.pixel.sy if number else 1), 8 // (like.pixel.sx if number else 1)
+        at = np.s_[rows // 2::rows, columns // 2::columns]
+        assert np.abs(plane[at].astype(float) - wanted[at]).max() <= 2 * unit
+
+
+def test_a_background_of_other_matrix_and_range_keeps_its_colours():
+    like = drawn.frame("yuv420p", (64, 48), colour=Colour(1, 1))
+    blank = drawn.frame("yuv420p", (128, 96), colour=Colour(5, 2))
+    for rgb in [(230, 40, 60), (20, 180, 90), (128, 128, 128)]:
+        picture = drawn.frame("yuv420p", (128, 96), values=sample_values(rgb, blank), colour=Colour(5, 2))
+        assert near(shown(picture, like, "cover")[20, 20], rgb, 3)
+
+
+def test_transparent_parts_of_a_picture_are_black():
+    picture = halves((80, 80))
+    own = np.full((80, 80), 255)
+    own[:, 40:] = 0
+    made = shown(drawn.with_alpha(picture, own), drawn.frame("yuv420p", (80, 80)), "cover")
+    assert near(made[40, 20], (200, 30, 30))
+    assert near(made[40, 60], (0, 0, 0))
+
+
+def test_a_picture_is_converted_once_a_size(monkeypatch):
+    calls = []
+    monkeypatch.setattr(media, "converted", lambda *given: calls.append(given) or converted(*given))
+    picture = Picture(halves((80, 80)), "cover")
+    for size in [(64, 48), (64, 48), (32, 32), (64, 48)]:
+        frame = drawn.frame("yuv420p", size)
+        made = Frame.empty(frame)
+        picture.paint(made, frame, None)
+        assert near(made.rgb()[10, 5], (200, 30, 30), 6)
+    assert len(calls) == 3
+
+
+class Reel:
+    """A source whose picture number n is grey of 20 n + 10, with the given times in milliseconds."""
+
+    opened = 0
+    closed = 0
+
+    def __init__(self, times, last=100):
+        self.frames = [drawn.frame("gray", (16, 16), values=(20 * n + 10,), pts=pts, index=n,
+                                   duration=last, name=None) for n, pts in enumerate(times)]
+        self.info = drawn.info(self.frames[0] if self.frames else drawn.frame("gray"))
+        self.notes, self.damaged = [], 0
+        Reel.opened += 1
+
+    def __iter__(self):
+        return iter(self.frames)
+
+    def close(self):
+        Reel.closed += 1
+
+
+def numbers(film, times, base=Fraction(1, 1000)):
+    seen = []
+    for index, pts in enumerate(times):
+        frame = drawn.frame("gray", (16, 16), pts=pts, index=index, time_base=base)
+        made = Frame.empty(frame)
+        film.paint(made, frame, None)
+        seen.append((int(made.planes[0][8, 8]) - 10) // 20)
+    return seen
+
+
+@pytest.fixture
+def reel(monkeypatch):
+    Reel.opened = Reel.closed = 0
+
+    def use(times, rate=None, **given):
+        monkeypatch.setattr(media, "open_source", lambda spec, options: Reel(times, **given))
+        return Film("clip", "stretch", Options(), rate)
+    return use
+
+
+def test_a_film_runs_on_its_own_clock(reel):
+    # pictures at 0, 100, 250: a frame shows the last one that is not after it, whatever its own rate
+    film = reel([5000, 5100, 5250])
+    assert numbers(film, [700, 740, 799, 800, 949, 950, 1049]) == [0, 0, 0, 1, 1, 2, 2]
+
+
+def test_a_film_starts_again_after_its_last_pictures_duration(reel):
+    film = reel([0, 100, 250], last=50)  # 300 ms long
+    assert numbers(film, [0, 299, 300, 400, 599, 600, 700, 851, 900]) == [0, 2, 0, 1, 2, 0, 1, 2, 0]
+    film.close()
+    assert Reel.opened == Reel.closed == 4
+
+
+def test_a_frame_far_ahead_finds_its_picture(reel):
+    assert numbers(reel([0, 100, 250], last=50), [0, 3000 + 260, 3000 + 610]) == [0, 2, 0]
+
+
+def test_frames_without_times_go_by_the_rate(reel):
+    film = reel([0, 100, 200], rate=Fraction(10))
+    assert numbers(film, [None, None, None, None]) == [0, 1, 2, 0]
+
+
+def test_a_film_of_one_picture_stays(reel):
+    assert numbers(reel([40], last=0), [0, 500, 90000]) == [0, 0, 0]
+
+
+def test_a_film_without_pictures_is_an_error(reel):
+    with pytest.raises(SourceError, match="no picture"):
+        reel([])
+    assert Reel.closed == Reel.opened == 1
+
+
+def test_a_picture_file_lies_behind_the_subject(tmp_path):
+    path = str(tmp_path / "wall.png")
+    cv2.imwrite(path, np.full((48, 64, 3), (200, 30, 30), np.uint8))  # BGR: blue
+    frame = drawn.frame("yuv420p", (160, 120))
+    maker = Compositor(drawn.info(frame), ["composite"], Options(background=path))
+    made = maker.finish(frame, drawn.matte())["composite"]
+    maker.close()
+    assert near(made.rgb()[3, 3], (30, 30, 200), 3)
+    assert made.planes[0][60, 80] == frame.planes[0][60, 80]
+
+
+def test_an_exif_turned_picture_is_upright(tmp_path):
+    path = clips.exif_image(tmp_path / "turned.jpg", 6)
+    background = create(Options(background=str(path), fit="stretch"), drawn.info(drawn.frame()))
+    frame = drawn.frame("yuv444p", clips.SIZE)
+    made = Frame.empty(frame)
+    background.paint(made, frame, None)
+    assert clips.read_index(made.rgb()) == 0
+
+
+@pytest.mark.parametrize("name", ["clip.mkv", "clip.gif"])
+def test_a_video_file_loops_behind_the_subject(tmp_path, name):
+    path = tmp_path / name
+    if name.endswith("gif"):
+        clips.animation(path, frames=5)
+    else:
+        clips.video(path, frames=5)
+    with av.open(str(path)) as container:
+        times = [float(picture.pts * picture.time_base) for picture in container.decode(video=0)]
+    step = Fraction(times[1] - times[0]).limit_denominator(1000)
+    background = create(Options(background=str(path), fit="stretch"), drawn.info(drawn.frame()))
+    assert isinstance(background, Film)
+    seen = []
+    for number in range(12):
+        frame = drawn.frame("yuv444p", clips.SIZE, pts=number, time_base=step, index=number)
+        made = Frame.empty(frame)
+        background.paint(made, frame, None)
+        seen.append(clips.read_index(made.rgb()))
+    background.close()
+    assert seen == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]

@@ -1,0 +1,362 @@
+"""What the command line prints where, and what it ends with. ``streamseg.pipeline.run`` is a fake here."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from streamseg import pipeline
+from streamseg.cli import cli, reader_went_away, show
+from streamseg.cli.text import clock, one_line, size
+from streamseg.errors import DeviceError, MissingDependencyError, OptionError, SinkError, SourceError
+from streamseg.options import Options
+from streamseg.report import Output, Progress, Queue, Report, Stage
+
+Call = dict[str, Any]
+
+
+def a_report(name: str = "in.mp4") -> Report:
+    return Report(name, "threshold", 300, 4.0, 75.0, 0.25, {"segment": Stage(1.5, 2.5, 0.45)},
+                  {"segment": Queue(1, 1, 0)}, [Output("out[b].mp4", "composite", 1_234_567)],
+                  damaged=2, peak_rss_mib=120.0, notes=["sound was transcoded to aac"])
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
+    """Calls of ``run``, which calls back twice and reports, or raises ``failure[source]``."""
+    made: list[Call] = []
+
+    def run(source: str, sinks: list[str], *, progress: Callable[[Progress], None] | None = None,
+            **options: Any) -> Report:
+        made.append({"source": source, "sinks": sinks, **options})
+        Options.of(options)
+        if source in FAILURES:
+            raise FAILURES[source]
+        if progress is not None:
+            progress(Progress(120, 300, 4.0))
+            progress(Progress(180, 300, 6.0))
+        return a_report(source)
+
+    monkeypatch.setattr(pipeline, "run", run)
+    return made
+
+
+FAILURES: dict[str, BaseException] = {
+    "bad.mp4": SourceError("bad.mp4 is no video:\nnothing decodes"),
+    "worse.mp4": OptionError("method is 'x'; allowed are: a, b"),
+    "gpu.mp4": DeviceError("device is 'gpu'; there is none"),
+    "lib.mp4": MissingDependencyError("keras is not installed: pip install keras"),
+    "defect.mp4": KeyError("k"),
+    "stop.mp4": KeyboardInterrupt(),
+}
+
+
+def test_run_hands_inputs_outputs_and_only_given_options_on(calls: list[Call]) -> None:
+    assert cli(["run", "in.mp4", "-o", "a.mp4", "-o", "b.mov", "--matte", "m.mkv", "--method", "threshold",
+                "--set", "value=90", "--no-audio", "--blur", "0.3"]) == 0
+    assert calls == [{"source": "in.mp4", "sinks": ["a.mp4", "b.mov"], "matte": "m.mkv",
+                      "method": "threshold", "set": {"value": "90"}, "audio": False, "blur": 0.3}]
+
+
+def test_the_report_is_on_standard_error_and_text_is_taken_literally(
+        calls: list[Call], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["run", "in[red].mp4", "-o", "x.mp4"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    for part in ("in[red].mp4: 300 frames in 4.0 s, 75.0 fps, method threshold", "out[b].mp4", "1.2 MB",
+                 "2 damaged frames skipped",
+                 "note: sound was transcoded to aac"):
+        assert part in err
+    assert "p95" not in err
+
+
+def test_verbose_adds_stages_and_queues(calls: list[Call], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["run", "in.mp4", "-o", "x.mp4", "-v"]) == 0
+    err = capsys.readouterr().err
+    rows = [line.split() for line in err.splitlines()]
+    assert ["segment", "1.50", "2.50", "0.45"] in rows
+    assert ["segment", "1", "1", "0"] in rows
+    assert "peak memory 120 MiB" in err
+    assert "first frame after 0.25 s" in err
+
+
+def test_a_pipe_gets_plain_lines_every_few_seconds(calls: list[Call],
+                                                   capsys: pytest.CaptureFixture[str]) -> None:
+    cli(["run", "in.mp4", "-o", "x.mp4"])
+    lines = [line for line in capsys.readouterr().err.splitlines() if " left" in line]
+    assert lines == ["streamseg: in.mp4: 180/300 frames, 30.0 fps, 0:04 left"]  # the first came too early
+
+
+def test_a_terminal_gets_a_bar(calls: list[Call], capsys: pytest.CaptureFixture[str],
+                               monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(show, "is_terminal", lambda stream: True)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert cli(["run", "in.mp4", "-o", "x.mp4"]) == 0
+    err = capsys.readouterr().err
+    assert "120/300 frames, 30.0 fps, 0:06 left" in err
+    assert "━" in err
+    assert "\x1b[?25h" in err  # the cursor is back
+
+
+def test_quiet_prints_nothing(calls: list[Call], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["run", "in.mp4", "-o", "x.mp4", "-q"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_quiet_and_verbose_exclude_each_other(calls: list[Call]) -> None:
+    assert cli(["run", "in.mp4", "-o", "x.mp4", "-q", "-v"]) == 2
+    assert calls == []
+
+
+def test_json_is_one_object_and_nothing_else(calls: list[Call], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["run", "in.mp4", "-o", "x.mp4", "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert found == {"exit_code": 0, "runs": [json.loads(json.dumps(a_report().to_dict()))]}
+    assert err == ""
+
+
+def test_json_tells_of_failures_too(calls: list[Call], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["run", "bad.mp4", "-o", "x.mp4", "--json"]) == 1
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert found["exit_code"] == 1
+    assert found["runs"] == [{"input": "bad.mp4", "error": {"type": "SourceError",
+                                                            "message": str(FAILURES["bad.mp4"])}}]
+    assert err == "streamseg: error: bad.mp4 is no video: nothing decodes\n"
+
+
+def test_json_and_a_stream_cannot_share_standard_output(calls: list[Call],
+                                                        capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["run", "in.mp4", "-o", "-", "--json"]) == 2
+    assert calls == []
+    assert "both want standard output" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("source", "code", "message"), [
+    ("bad.mp4", 1, "bad.mp4 is no video: nothing decodes"),
+    ("gpu.mp4", 1, "device is 'gpu'; there is none"),
+    ("lib.mp4", 1, "keras is not installed: pip install keras"),
+    ("worse.mp4", 2, "method is 'x'; allowed are: a, b")])
+def test_an_error_is_one_line_and_its_exit_code(calls: list[Call], capsys: pytest.CaptureFixture[str],
+                                                source: str, code: int, message: str) -> None:
+    assert cli(["run", source, "-o", "x.mp4"]) == code
+    assert capsys.readouterr() == ("", f"streamseg: error: {message}\n")
+
+
+def test_verbose_shows_where_an_error_came_from(calls: list[Call],
+                                                capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["run", "bad.mp4", "-o", "x.mp4", "--verbose"]) == 1
+    err = capsys.readouterr().err
+    assert "Traceback" in err
+    assert err.endswith("streamseg: error: bad.mp4 is no video: nothing decodes\n")
+
+
+def test_a_defect_is_one_line_that_asks_for_a_report(calls: list[Call],
+                                                     capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["run", "defect.mp4", "-o", "x.mp4"]) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert line.startswith("streamseg: internal error: KeyError: 'k' (a defect")
+
+
+@pytest.mark.parametrize("arguments", [
+    ["run"], ["run", "in.mp4"], ["run", "in.mp4", "-o", "x.mp4", "--fit", "tall"],
+    ["run", "in.mp4", "-o", "x.mp4", "--blur", "7"], ["run", "in.mp4", "-o", "x.mp4", "--rate", "fast"],
+    ["run", "in.mp4", "-o", "x.mp4", "--nothing"], ["nothing"], ["completion", "tcsh"],
+    ["run", "a.mp4", "b.mp4", "-o", "x.mp4"], ["compare", "in.mp4", "--methods", "a,a", "-o", "x.png"]],
+    ids=" ".join)
+def test_usage_errors_end_with_2_before_anything_runs(calls: list[Call], capsys: pytest.CaptureFixture[str],
+                                                      arguments: list[str]) -> None:
+    assert cli(arguments) == 2
+    assert calls == []
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "rror: " in err
+
+
+def test_of_several_inputs_a_failed_one_does_not_stop_the_others(calls: list[Call], tmp_path: Path,
+                                                                 capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["run", "a.mp4", "bad.mp4", "gpu.mp4", "b.mp4", "-o", f"{tmp_path}/new/deep/"]) == 1
+    assert [call["source"] for call in calls] == ["a.mp4", "bad.mp4", "gpu.mp4", "b.mp4"]
+    assert (tmp_path / "new/deep").is_dir()
+    err = capsys.readouterr().err
+    assert "streamseg: error: bad.mp4: bad.mp4 is no video" in err
+    assert err.endswith("streamseg: 2 of 4 inputs failed\n")
+    assert "b.mp4: 300 frames" in err
+
+
+def test_several_inputs_json_lists_every_run(calls: list[Call], tmp_path: Path,
+                                             capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["run", "a.mp4", "bad.mp4", "b.mp4", "-o", f"{tmp_path}/", "--json"]) == 1
+    runs = json.loads(capsys.readouterr().out)["runs"]
+    assert [run["input"] for run in runs] == ["a.mp4", "bad.mp4", "b.mp4"]
+    assert ["error" in run for run in runs] == [False, True, False]
+
+
+def test_a_usage_error_stops_several_inputs(calls: list[Call], tmp_path: Path) -> None:
+    assert cli(["run", "worse.mp4", "b.mp4", "-o", f"{tmp_path}/"]) == 2
+    assert len(calls) == 1
+
+
+def test_ctrl_c_ends_with_130(calls: list[Call], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["run", "stop.mp4", "-o", "x.mp4"]) == 130
+    assert capsys.readouterr().err.strip() == "streamseg: interrupted"
+
+
+@pytest.mark.parametrize(("number", "code", "word"), [
+    (signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated"),
+    (signal.SIGHUP, 129, "terminated")])
+def test_signals_clean_up_undisturbed_and_give_their_code(
+        monkeypatch: pytest.MonkeyPatch, number: int, code: int, word: str,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    done = []
+
+    def run(source: str, sinks: list[str], **options: Any) -> Report:
+        try:
+            os.kill(os.getpid(), number)
+            signal.pause()
+        finally:
+            os.kill(os.getpid(), number)  # impatience while clearing away
+            done.append("cleaned")
+        raise AssertionError
+
+    before = signal.getsignal(number)
+    monkeypatch.setattr(pipeline, "run", run)
+    assert cli(["run", "in.mp4", "-o", "x.mp4"]) == code
+    assert done == ["cleaned"]
+    assert capsys.readouterr().err.strip() == f"streamseg: {word}"
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_was_ignored_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_: Any, **__: Any) -> Report:
+        os.kill(os.getpid(), signal.SIGHUP)
+        return a_report()
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        monkeypatch.setattr(pipeline, "run", run)
+        assert cli(["run", "in.mp4", "-o", "x.mp4", "-q"]) == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def a_broken_pipe(message: str = "the reader has gone") -> SinkError:
+    error = SinkError(message)
+    error.__cause__ = BrokenPipeError(32, "Broken pipe")
+    return error
+
+
+def test_a_reader_that_goes_away_ends_it_quietly() -> None:
+    code = ("import sys\nfrom streamseg import pipeline\nfrom streamseg.cli import cli\n"
+            "from streamseg.errors import SinkError\n"
+            "def run(*a, **k):\n"
+            "    try:\n"
+            "        while True:\n"
+            "            sys.stdout.buffer.write(bytes(65536))\n"
+            "    except OSError as error:\n"
+            "        raise SinkError('the pipe is closed') from error\n"
+            "pipeline.run = run\n"
+            "sys.exit(cli(['run', 'in.mp4', '-o', '-']))\n")
+    done = subprocess.run(["bash", "-c", '"$0" -c "$1" | head -c 100 >/dev/null; exit "${PIPESTATUS[0]}"',
+                           sys.executable, code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == ""
+
+
+def test_a_broken_pipe_elsewhere_is_an_error(monkeypatch: pytest.MonkeyPatch,
+                                             capsys: pytest.CaptureFixture[str]) -> None:
+    def run(*_: Any, **__: Any) -> Report:
+        raise a_broken_pipe()
+
+    monkeypatch.setattr(pipeline, "run", run)
+    assert cli(["run", "in.mp4", "-o", "rtmp://host/live"]) == 1
+    assert capsys.readouterr().err == "streamseg: error: the reader has gone\n"
+
+
+def test_what_counts_as_a_broken_pipe() -> None:
+    assert reader_went_away(a_broken_pipe())
+    assert not reader_went_away(SinkError("disk full"))
+
+
+@pytest.mark.parametrize(("words", "current", "wanted"), [
+    ("streamseg r", "r", ["run"]), ("streamseg run --meth", "--meth", ["--method"]),
+    ("streamseg run --method kme", "kme", ["kmeans"]), ("streamseg run --fit c", "c", ["cover", "contain"]),
+    ("streamseg methods ch", "ch", ["chroma"]), ("streamseg run --method chroma --set k", "k", ["key="]),
+    ("streamseg compare a.mp4 --methods knn,mo", "knn,mo", ["knn,mog2"]),
+    ("streamseg completion z", "z", ["zsh"])])
+def test_completion_knows_commands_flags_methods_and_choices(words: str, current: str, wanted: list[str],
+                                                             capsys: pytest.CaptureFixture[str],
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_STREAMSEG_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    with pytest.raises(SystemExit):
+        cli([])
+    found = [line.partition(",")[2] for line in capsys.readouterr().out.splitlines()]
+    assert found[:len(wanted)] == wanted
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_the_shells_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["completion", shell]) == 0
+    assert f"_STREAMSEG_COMPLETE={shell}_complete" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    import streamseg
+    assert cli(["--version"]) == 0
+    assert capsys.readouterr().out == f"streamseg {streamseg.__version__}\n"
+
+
+def test_info_json_has_versions_codecs_devices_runtimes(capsys: pytest.CaptureFixture[str]) -> None:
+    import av
+    import numpy
+    assert cli(["info", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["versions"]["numpy"] == numpy.__version__
+    assert found["versions"]["av"] == av.__version__
+    assert "libx264" in found["codecs"]["encoders"]
+    assert "h264" in found["codecs"]["decoders"]
+    assert found["devices"]["cores"] == os.cpu_count()
+    assert found["runtimes"]["litert"].startswith("ai-edge-litert ")
+
+
+def test_methods_lists_every_one_and_explains_one(capsys: pytest.CaptureFixture[str]) -> None:
+    from streamseg.segment import DEFAULT, METHODS
+    assert cli(["methods"]) == 0
+    listed = capsys.readouterr().out
+    assert all(f"\n  {name} " in listed for name in METHODS)
+    assert f"{DEFAULT} (default)" in listed
+    assert cli(["methods", "adaptive"]) == 0
+    explained = capsys.readouterr().out
+    assert all(part in explained for part in ("good for", "bad for", "source", "block", "11", "odd"))
+    assert cli(["methods", "adaptive", "--json"]) == 0
+    method, = json.loads(capsys.readouterr().out)["methods"]
+    assert {item["name"]: item["default"] for item in method["parameters"]}["block"] == 11
+    assert cli(["methods", "nothing"]) == 2
+
+
+def test_text_of_messages() -> None:
+    assert one_line("a\nb\x1b[31m\tc") == "a b\\x1b[31m\\tc"
+    assert [clock(seconds) for seconds in (0, 59.6, 3723)] == ["0:00", "1:00", "1:02:03"]
+    assert [size(count) for count in (None, 5, 1500, 2_500_000, 3 * 10 ** 9)] == [
+        "", "5 B", "1.5 kB", "2.5 MB", "3.0 GB"]
+
+
+def test_click_knows_the_group() -> None:
+    from streamseg.cli import group
+    assert isinstance(group, click.Group)
+    assert sorted(group.commands) == ["compare", "completion", "demo", "info", "methods", "run"]

@@ -1,0 +1,95 @@
+"""geometry: sizes and resampling that training and inference share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from streamseg.geometry import (
+    Box,
+    letterbox,
+    letterbox_box,
+    nearest_size,
+    net_size,
+    resize,
+    unletterbox,
+)
+
+
+@pytest.mark.parametrize(("height", "width", "expected"), [
+    (1080, 1920, (160, 288)), (720, 1280, (160, 288)), (480, 640, (192, 256)), (500, 500, (224, 224)),
+    (640, 480, (256, 192)), (1920, 1080, (288, 160)),
+])
+def test_common_shapes_go_in_at_their_own_aspect(height: int, width: int, expected: tuple[int, int]) -> None:
+    assert net_size(height, width) == expected
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (480, 853), (2160, 3840), (9, 21)])
+@pytest.mark.parametrize("budget", [32 * 32, 160 * 256, 224 * 224, 384 * 384])
+def test_any_size_is_of_multiples_within_the_budget(shape: tuple[int, int], budget: int) -> None:
+    height, width = net_size(*shape, budget=budget)
+    assert height % 32 == 0
+    assert width % 32 == 0
+    assert 0 < height * width <= budget * 1.08
+
+
+def test_turning_a_picture_turns_its_size() -> None:
+    for height in range(200, 1200, 37):
+        landscape, portrait = net_size(height, 1201), net_size(1201, height)
+        assert landscape == portrait[::-1]
+
+
+def test_a_budget_too_small_is_refused() -> None:
+    with pytest.raises(ValueError, match="holds no 32 x 32"):
+        net_size(100, 100, budget=1000)
+
+
+def test_nearest_size_goes_by_aspect_not_by_area() -> None:
+    sizes = [(160, 288), (224, 224), (288, 160)]
+    assert nearest_size(2160, 3840, sizes) == (160, 288)
+    assert nearest_size(100, 101, sizes) == (224, 224)
+    assert nearest_size(900, 500, sizes) == (288, 160)
+    with pytest.raises(ValueError, match="no sizes"):
+        nearest_size(1, 1, [])
+
+
+def test_shrinking_averages_and_keeps_type_and_rank() -> None:
+    checks = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    picture = np.repeat(checks[..., None], 3, axis=2)
+    small = resize(picture, (16, 16))
+    assert small.shape == (16, 16, 3)
+    assert small.dtype == np.uint8
+    assert set(np.unique(small)) <= {127, 128}
+    assert resize(checks[..., None], (8, 8)).shape == (8, 8, 1)
+    assert resize(picture, (64, 64)) is picture
+
+
+def test_resizing_keeps_a_gradient_in_place() -> None:
+    # A half-pixel shift would move the ramp by half of its step.
+    ramp = np.tile(np.linspace(0, 1, 96, dtype=np.float32), (32, 1))
+    back = resize(resize(ramp, (16, 48)), (32, 96))
+    assert np.abs(back - ramp)[:, 2:-2].max() < 1e-3
+
+
+@pytest.mark.parametrize("shape", [(90, 160), (160, 90), (100, 100), (33, 177)])
+def test_unletterbox_undoes_letterbox(shape: tuple[int, int]) -> None:
+    ramp = np.tile(np.linspace(0, 1, shape[1], dtype=np.float32), (shape[0], 1))
+    canvas, box = letterbox(ramp, (256, 256))
+    assert canvas.shape == (256, 256)
+    assert box == letterbox_box(*shape, (256, 256))
+    assert box.height / box.width == pytest.approx(shape[0] / shape[1], rel=0.02)
+    back = unletterbox(canvas, box, shape)
+    assert back.shape == shape
+    assert np.abs(back - ramp).max() < 0.02
+
+
+def test_letterbox_fills_what_the_picture_leaves() -> None:
+    canvas, box = letterbox(np.full((10, 20, 3), 9, np.uint8), (40, 40), fill=114)
+    assert box == Box(10, 0, 20, 40)
+    assert (canvas[:10] == 114).all()
+    assert (canvas[10:30] == 9).all()
+
+
+def test_a_box_off_the_matte_is_refused() -> None:
+    with pytest.raises(ValueError, match="does not lie"):
+        unletterbox(np.zeros((10, 10), np.float32), Box(0, 0, 11, 10))

@@ -1,0 +1,389 @@
+"""The classical methods against known truth: each finds the object before a plain background."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamseg.errors import OptionError, SegmentError
+from streamseg.frames import Matte
+from streamseg.opencv import cv2
+from streamseg.segment import Segmenter, create, parameters
+from streamseg.segment.catalogue import describe
+
+from . import scenes
+from .scenes import assert_subject, frame, iou
+
+STILL = ("threshold", "adaptive", "kmeans", "meanshift", "region", "grabcut", "chroma")
+MOVING = ("mog2", "knn", "plate")
+
+
+def matte_of(name: str, rgb: Any, format: str = "yuv420p", **params: Any) -> Matte:
+    method = create(name, params)
+    matte, = method.segment([frame(rgb, format=format)])
+    method.close()
+    return matte
+
+
+def plate_file(tmp_path: Any, rgb: Any) -> str:
+    path = str(tmp_path / "plate.png")
+    assert cv2.imwrite(path, rgb[..., ::-1])
+    return path
+
+
+# --- the assertion itself -----------------------------------------------------------------------
+
+@pytest.mark.parametrize("wrong", ["zeros", "ones", "inverse", "grey", "shifted"])
+def test_the_assertion_rejects_what_is_no_answer(wrong: str) -> None:
+    mask = scenes.truth()
+    right = mask.astype(np.float32)
+    assert_subject(Matte(right), mask)
+    answers = {"zeros": np.zeros_like(right), "ones": np.ones_like(right), "inverse": 1 - right,
+               "grey": 0.5 * right + 0.25, "shifted": np.roll(right, 12, axis=1)}
+    with pytest.raises(AssertionError):
+        assert_subject(Matte(answers[wrong]), mask)
+
+
+def test_the_equal_palette_really_has_equal_luma() -> None:
+    luma = frame(scenes.picture("equal")[0]).luma()
+    mask = scenes.truth()
+    assert abs(float(luma[mask].mean()) - float(luma[~mask].mean())) < 2
+
+
+# --- each method on the seeds' kind of picture --------------------------------------------------
+
+@pytest.mark.parametrize("kind", ["dark", "light"])
+@pytest.mark.parametrize("name", [name for name in STILL if name != "chroma"])
+def test_subject_darker_or_lighter_than_the_background_is_found(name: str, kind: str) -> None:
+    rgb, mask = scenes.picture(kind)
+    assert_subject(matte_of(name, rgb), mask)
+
+
+@pytest.mark.parametrize("name", ["kmeans", "meanshift", "region", "grabcut"])
+def test_subject_of_equal_luma_is_found_by_its_colour(name: str) -> None:
+    rgb, mask = scenes.picture("equal")
+    assert_subject(matte_of(name, rgb), mask)
+
+
+def test_threshold_cannot_find_a_subject_of_equal_luma() -> None:
+    rgb, mask = scenes.picture("equal")
+    assert iou(matte_of("threshold", rgb).alpha, mask) < 0.8
+
+
+@pytest.mark.parametrize("name", ["grabcut", "region"])
+def test_textured_subject_is_found(name: str) -> None:
+    rgb, mask = scenes.textured()
+    assert_subject(matte_of(name, rgb), mask)
+
+
+def test_uneven_light_is_for_adaptive_and_not_for_threshold() -> None:
+    rgb, mask = scenes.picture("dark")
+    light = np.linspace(0.25, 1.0, scenes.WIDTH)[None, :, None]
+    lit = (rgb * light).astype(np.uint8)
+    assert_subject(matte_of("adaptive", lit), mask)
+    assert iou(matte_of("threshold", lit).alpha, mask) < 0.8
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_subject_that_walks_through_is_found_and_its_shadow_is_not(name: str, tmp_path: Any) -> None:
+    clip = scenes.crossing(shadow=0.75)
+    params = {"plate": plate_file(tmp_path, scenes.empty("light", 99))} if name == "plate" else {}
+    method = create(name, params)
+    scores = []
+    for index, (rgb, mask) in enumerate(clip):
+        matte, = method.segment([frame(rgb, index)])
+        if not mask.any():
+            assert float(matte.alpha.mean()) < 0.01
+        elif index >= 8:
+            scores.append(iou(matte.alpha, mask))
+            assert_subject(matte, mask, 0.85)
+    assert np.mean(scores) > 0.9
+    method.close()
+
+
+def test_plate_takes_the_median_of_a_clip(tmp_path: Any) -> None:
+    clip = scenes.crossing(30, before=14)
+    method = create("plate", {"clip": [rgb for rgb, _ in clip]})
+    for rgb, mask in clip[16::5]:
+        assert_subject(method.segment([frame(rgb)])[0], mask)
+
+
+@pytest.mark.parametrize("colour", [(12, 168, 62), (20, 60, 190), (200, 30, 160)])
+def test_chroma_keys_any_colour_and_finds_it_by_itself(colour: tuple[int, int, int]) -> None:
+    rgb, mask = scenes.picture("screen")
+    rgb = np.where(mask[..., None], rgb, np.array(colour)).astype(np.uint8)
+    text = "#{:02x}{:02x}{:02x}".format(*colour)
+    assert_subject(matte_of("chroma", rgb, key=text), mask)
+    assert_subject(matte_of("chroma", rgb, key="auto"), mask)
+
+
+def test_chroma_default_keys_green_also_in_its_shadow() -> None:
+    rgb, mask = scenes.picture("screen")
+    light = np.linspace(0.55, 1.0, scenes.WIDTH)[None, :, None]
+    assert_subject(matte_of("chroma", rgb), mask)
+    assert_subject(matte_of("chroma", np.where(mask[..., None], rgb, rgb * light).astype(np.uint8)), mask)
+
+
+@pytest.mark.parametrize(("key", "level"), [("white", 248), ("black", 6), ("#c8c8c8", 200), ("auto", 120)])
+def test_chroma_keys_a_background_without_hue(key: str, level: int) -> None:
+    rgb, mask = scenes.picture("screen")
+    rgb = np.where(mask[..., None], rgb, np.uint8(level))
+    assert_subject(matte_of("chroma", rgb, key=key), mask)
+
+
+def test_chroma_edge_is_soft_in_the_mixtures_order() -> None:
+    ramp = np.linspace(0, 1, scenes.WIDTH)[None, :, None]
+    green, skin = (np.array(colour, float) for colour in scenes.PALETTES["screen"])
+    rgb = np.broadcast_to(green * (1 - ramp) + skin * ramp, (scenes.HEIGHT, scenes.WIDTH, 3)).astype(np.uint8)
+    row = matte_of("chroma", rgb).alpha[70]
+    assert row[4] == 0
+    assert row[-4] == 1
+    assert (np.diff(row) >= -0.05).all()
+    assert ((row > 0.1) & (row < 0.9)).sum() > 15
+
+
+def test_chroma_says_which_colour_to_despill() -> None:
+    assert create("chroma").despill == (0, 177, 64)  # type: ignore[attr-defined]
+    assert create("chroma", {"spill": "false"}).despill is None  # type: ignore[attr-defined]
+    assert create("chroma", {"key": "white"}).despill is None  # type: ignore[attr-defined]
+    method = create("chroma", {"key": "auto"})
+    assert method.despill is None  # type: ignore[attr-defined]
+    method.segment([frame(scenes.picture("screen")[0])])
+    found = method.despill  # type: ignore[attr-defined]
+    assert np.abs(np.array(found) - scenes.PALETTES["screen"][0]).max() <= 4
+    method.reset()
+    assert method.despill is None  # type: ignore[attr-defined]
+
+
+# --- what all of them promise -------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", STILL)
+def test_pixel_formats_give_nearly_the_same_matte(name: str) -> None:
+    rgb, mask = scenes.picture("screen")
+    mattes = [matte_of(name, rgb, format) for format in ("yuv420p", "yuv420p10le", "gbrp", "yuv444p")]
+    for matte in mattes:
+        assert_subject(matte, mask)
+        assert float(np.abs(matte.alpha - mattes[0].alpha).mean()) < 0.02
+
+
+@pytest.mark.parametrize("name", ["mog2", "knn"])
+def test_a_clip_gives_the_same_mattes_again(name: str) -> None:
+    frames = [frame(rgb, index) for index, (rgb, _) in enumerate(scenes.crossing(10))]
+    first = create(name).segment(frames)
+    cv2.setRNGSeed(77)
+    for one, two in zip(first, create(name).segment(frames), strict=True):
+        np.testing.assert_array_equal(one.alpha, two.alpha)
+
+
+@pytest.mark.parametrize("name", STILL)
+def test_same_input_gives_the_same_matte_whatever_the_global_random_state(name: str) -> None:
+    rgb, _ = scenes.textured()
+    cv2.setRNGSeed(1)
+    np.random.seed(1)
+    first = matte_of(name, rgb).alpha
+    cv2.setRNGSeed(77)
+    np.random.seed(77)
+    np.testing.assert_array_equal(matte_of(name, rgb).alpha, first)
+
+
+@pytest.mark.parametrize("name", [*STILL, "mog2", "knn"])
+def test_reset_forgets_all_earlier_frames(name: str) -> None:
+    method = create(name)
+    rgb, mask = scenes.picture("screen", 20)
+    fresh = create(name).segment([frame(rgb)])[0].alpha
+    method.segment([frame(item[0], index) for index, item in enumerate(scenes.crossing(6, "dark", 0))])
+    method.reset()
+    np.testing.assert_array_equal(method.segment([frame(rgb)])[0].alpha, fresh)
+    del mask
+
+
+@pytest.mark.parametrize("name", STILL)
+def test_empty_background_gives_an_empty_matte(name: str) -> None:
+    flat = np.full((scenes.HEIGHT, scenes.WIDTH, 3), (12, 168, 62), np.uint8)
+    assert float(matte_of(name, flat).alpha.mean()) < 0.01
+    assert float(matte_of(name, scenes.empty("screen")).alpha.mean()) < 0.01
+
+
+@pytest.mark.parametrize("name", [*STILL, "mog2", "knn"])
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (3, 2), (17, 200), (255, 143)])
+def test_odd_and_tiny_pictures_give_a_matte_of_their_shape(name: str, width: int, height: int) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    method = create(name)
+    for matte in method.segment([frame(rgb, 0, "yuv444p"), frame(rgb, 1, "yuv444p")]):
+        rows, columns = matte.alpha.shape
+        assert abs(columns - rows * width / height) <= 1
+
+
+@pytest.mark.parametrize("name", [*STILL, "mog2", "knn"])
+def test_size_that_changes_in_mid_stream_is_followed(name: str) -> None:
+    method = create(name)
+    for scale in (1.0, 0.5):
+        rgb = cv2.resize(scenes.picture("screen")[0], None, fx=scale, fy=scale)
+        alpha = method.segment([frame(rgb)])[0].alpha
+        assert alpha.shape[1] / alpha.shape[0] == pytest.approx(16 / 9, rel=0.02)
+
+
+@pytest.mark.parametrize("name", [*STILL, "mog2", "knn"])
+def test_segment_changes_no_plane_of_the_frame(name: str) -> None:
+    given = frame(scenes.picture("dark")[0], format="yuv444p")
+    before = [plane.copy() for plane in given.planes]
+    create(name, {"size": scenes.WIDTH}).segment([given, given])
+    for plane, copy in zip(given.planes, before, strict=True):
+        np.testing.assert_array_equal(plane, copy)
+
+
+@pytest.mark.parametrize("name", ["threshold", "kmeans", "meanshift", "grabcut", "region"])
+@pytest.mark.parametrize("kind", ["dark", "equal"])
+def test_sides_do_not_swap_while_the_subject_moves(name: str, kind: str) -> None:
+    if (name, kind) == ("threshold", "equal"):
+        pytest.skip("threshold sees no colour")
+    method = create(name)
+    for index in range(20):
+        rgb, mask = scenes.picture(kind, 4.0 * index - 40, index)
+        assert_subject(method.segment([frame(rgb, index)])[0], mask)
+
+
+@pytest.mark.parametrize("name", ["threshold", "kmeans", "meanshift"])
+def test_sides_do_not_swap_when_the_subject_covers_the_border_for_a_moment(name: str) -> None:
+    method = create(name)
+    scores = []
+    for index in range(12):
+        rgb, mask = scenes.picture("dark", 0, index)
+        if index in (6, 7):  # a hand before the lens: the subject's colour all round the edge
+            cover = np.ones_like(mask)
+            cover[20:-20, 30:-30] = False
+            rgb = np.where(cover[..., None], np.array(scenes.PALETTES["dark"][1]), rgb).astype(np.uint8)
+            mask = mask | cover
+        scores.append(iou(method.segment([frame(rgb, index)])[0].alpha, mask))
+    assert min(scores) > 0.9
+
+
+def test_person_on_the_lower_edge_is_the_subject() -> None:
+    rgb, mask = scenes.picture("dark")
+    lower = 42  # pushes the shoulders below the edge
+    rgb, mask = np.roll(rgb, lower, axis=0), np.roll(mask, lower, axis=0)
+    rgb[:lower], mask[:lower] = scenes.empty("dark")[:lower], False
+    assert mask[-1].sum() > 60
+    for name in ("threshold", "adaptive", "kmeans", "meanshift", "region", "grabcut"):
+        assert_subject(matte_of(name, rgb), mask)
+
+
+def test_no_method_imports_scikit_learn_before_it_is_used() -> None:
+    code = ("import sys, streamseg.segment.catalogue as c\n"
+            f"for name in {(*STILL, *MOVING)!r}: c.describe(name)\n"
+            "from streamseg.segment import create\n"
+            "create('kmeans'); create('meanshift'); create('grabcut')\n"
+            "assert 'sklearn' not in sys.modules and 'tensorflow' not in sys.modules\n")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+# --- the catalogue ------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", [*STILL, *MOVING])
+def test_catalogue_tells_all_of_each_method(name: str) -> None:
+    info = describe(name)
+    assert info.name == name
+    assert all(len(text) > 10 for text in (info.summary, info.source, info.good_for, info.bad_for))
+    assert "eed write-up" in info.source
+    described = {item.name: item for item in info.parameters}
+    assert {"size", "blur"} <= set(described)
+    assert all(item.help and item.type for item in info.parameters)
+    assert described["blur"].allowed == "1 to 99, odd"
+    assert described["size"].default == parameters(type_of(name))["size"]["default"]
+
+
+def type_of(name: str) -> type[Segmenter]:
+    from streamseg.segment import method_class
+    return method_class(name)
+
+
+def test_catalogue_describes_a_class_of_somebody_else() -> None:
+    info = describe(f"{__name__}:Somebody")
+    assert info.summary == "Nobody's method."
+    assert [(item.name, item.default) for item in info.parameters] == [("level", 3)]
+
+
+class Somebody:
+    """Nobody's method.
+
+    More about it.
+    """
+
+    def __init__(self, level: int = 3) -> None:
+        self.level = level
+
+    def segment(self, frames: Any) -> list[Matte]:
+        return [Matte(np.zeros((2, 2), np.float32)) for _ in frames]
+
+    def reset(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+# --- parameters that are not allowed ------------------------------------------------------------
+
+@pytest.mark.parametrize(("name", "params", "message"), [
+    ("adaptive", {"block": "14"}, "block is 14; it must be odd: 13 or 15"),
+    ("adaptive", {"block": "1"}, "block is 1; allowed is 3 to 255"),
+    ("adaptive", {"method": "median"}, "method is 'median'; allowed are: mean, gaussian"),
+    ("adaptive", {"c": "much"}, "c is 'much'; it must be a number"),
+    ("threshold", {"type": "zero"},
+     "type is 'zero'; allowed are: auto, binary, binary_inv, trunc, tozero, tozero_inv"),
+    ("threshold", {"value": "256"}, "value is '256'; allowed are otsu or a whole number from 0 to 255"),
+    ("threshold", {"value": "nan"}, "value is 'nan'; allowed are otsu or a whole number from 0 to 255"),
+    ("threshold", {"type": "binary", "polarity": "dark"},
+     "polarity is 'dark', but type binary keeps the light side: leave one of the two out"),
+    ("threshold", {"k": "2"},
+     "parameter of threshold is 'k'; allowed are: size, blur, type, value, polarity"),
+    ("kmeans", {"k": "1"}, "k is 1; allowed is 0 (chosen by itself) or 2 to 16: one group divides nothing"),
+    ("kmeans", {"k": "17"}, "k is 17; allowed is 0 to 16"),
+    ("kmeans", {"k": "2.5"}, "k is 2.5; it must be a whole number"),
+    ("kmeans", {"engine": "torch"}, "engine is 'torch'; allowed are: opencv, sklearn"),
+    ("meanshift", {"quantile": "0"}, "quantile is 0; allowed is 0.01 to 1"),
+    ("region", {"seeds": "10"}, "seeds holds '10'; a seed is 'x,y': whole pixels as 640,360 or shares of the "
+                                "frame from 0.0 to 1.0 as 0.5,0.5; several are divided by ';'"),
+    ("region", {"polarity": "subject"},
+     "polarity is 'subject', but no seeds are given: the border is no place to grow the subject from; "
+     "add seeds='x,y;x,y'"),
+    ("grabcut", {"rect": "0.5,0,0.6,1"},
+     "rect is '0.5,0,0.6,1'; it must be x,y,width,height as shares of the frame between 0 and 1 that stay "
+     "within it, as 0.1,0.1,0.8,0.9"),
+    ("chroma", {"key": "gren"}, "key is 'gren'; allowed are auto, #rrggbb, green, blue, red, magenta, cyan, "
+                                "yellow, white, black"),
+    ("mog2", {"rate": "2"}, "rate is 2; allowed is -1 to 1"),
+    ("knn", {"shadows": "maybe"}, "shadows is 'maybe'; it must be true or false"),
+    ("plate", {}, "method plate has no background: give plate=FILE, a picture of the scene without the "
+                  "subject, or clip=FILE to take the median of"),
+])
+def test_what_is_not_allowed_is_named_with_what_is(name: str, params: dict[str, str], message: str) -> None:
+    with pytest.raises(OptionError) as raised:
+        create(name, params)
+    assert str(raised.value) == message
+
+
+def test_seed_outside_the_frame_is_an_error() -> None:
+    with pytest.raises(OptionError, match=r"^seeds holds '900,10', outside the frame of 256 x 144$"):
+        matte_of("region", scenes.picture()[0], seeds="900,10")
+
+
+@pytest.mark.parametrize(("clip", "what"), [
+    ("-", "the median of '-' cannot be taken, it cannot be read twice"),
+    ("rtsp://example.org/x", "the median of 'rtsp://example.org/x' cannot be taken"),
+    (iter([]), "the median of a list_iterator cannot be taken"),
+])
+def test_plate_refuses_a_clip_that_cannot_be_read_twice(clip: Any, what: str) -> None:
+    with pytest.raises(SegmentError) as raised:
+        create("plate", {"clip": clip})
+    assert str(raised.value).startswith(what)
+    assert str(raised.value).endswith("give plate=FILE, a picture of the scene without the subject")
+
+
+def test_plate_of_another_shape_is_an_error(tmp_path: Any) -> None:
+    method = create("plate", {"plate": plate_file(tmp_path, scenes.empty()[:, :144])})
+    with pytest.raises(SegmentError, match=r"shape \(width : height 1\.000\) is not the clip's \(1\.778\)"):
+        method.segment([frame(scenes.picture()[0])])

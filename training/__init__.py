@@ -1,0 +1,1 @@
+"""Makes, measures and exports the person model that streamseg ships."""
