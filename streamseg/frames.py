@@ -222,22 +222,19 @@ class Frame:
             small = [small[2], small[0], small[1]]
         depth = self.pixel.depth
         if self.pixel.rgb or self.pixel.planes == 1:
-            merged = cv2.merge(small)
-            return merged if depth == 8 else cv2.convertScaleAbs(merged, alpha=255.0 / self.pixel.peak)
+            return _to_uint8(cv2.merge(small), 255.0 / self.pixel.peak)
         forward = yuv_from_rgb(self.colour, self.height, depth)
         inverse = np.linalg.inv(forward[:, :3])
         affine = np.concatenate([inverse, -inverse @ forward[:, 3:]], axis=1) * 255.0
-        return cv2.transform(cv2.merge(small), affine) if depth == 8 else _to_uint8(
-            cv2.transform(cv2.merge(small).astype(np.float32), affine))
+        merged = cv2.merge(small)  # OpenCV rounds and saturates 8-bit results itself
+        return _to_uint8(cv2.transform(merged if depth == 8 else merged.astype(np.float32), affine), 1.0)
 
     def luma(self, size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
         """uint8 (h, w) brightness at ``size`` (width, height): the Y plane as it is, or of RGB."""
         target = size or (self.width, self.height)
         if self.pixel.rgb:
-            return cv2.cvtColor(self.rgb(target), cv2.COLOR_RGB2GRAY)
-        plane = shrink(self.planes[0], target)
-        return plane if self.pixel.depth == 8 else cv2.convertScaleAbs(
-            plane, alpha=1.0 / (1 << (self.pixel.depth - 8)))
+            return _to_uint8(cv2.cvtColor(self.rgb(target), cv2.COLOR_RGB2GRAY), 1.0)
+        return _to_uint8(shrink(self.planes[0], target), 1.0 / (1 << (self.pixel.depth - 8)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -323,14 +320,17 @@ def shrink(plane: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
     return cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
 
 
-def _to_uint8(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+def _to_uint8(values: npt.NDArray[Any], scale: float) -> npt.NDArray[np.uint8]:
+    """``values`` times ``scale``, rounded and cut off at 0 and 255; uint8 comes back as it is."""
+    if values.dtype == np.uint8:
+        return values
+    return np.clip(np.rint(values * np.float32(scale)), 0, 255).astype(np.uint8)
 
 
 def _view(picture: av.VideoFrame, number: int, pixel: PixelFormat) -> Plane:
     """A writable (rows, columns) view of a plane's memory, row padding left out."""
     plane = picture.planes[number]
     rows, columns = pixel.shape(number, picture.width, picture.height)
-    samples = np.frombuffer(plane, pixel.dtype)
+    samples: npt.NDArray[Any] = np.frombuffer(memoryview(plane), pixel.dtype)
     stride = plane.line_size // pixel.dtype.itemsize
     return samples[:rows * stride].reshape(rows, stride)[:, :columns]

@@ -155,8 +155,8 @@ class WarpingError:
         last, self._last = self._last, (np.array(alpha, np.float32), luma.copy())
         if last is None:
             return None
-        back = self._flow.calc(luma, last[1], None)
-        forth = self._flow.calc(last[1], luma, None)
+        back = self._flow.calc(luma, last[1], None)  # type: ignore[call-overload]
+        forth = self._flow.calc(last[1], luma, None)  # type: ignore[call-overload]
         rows, columns = np.indices(luma.shape, np.float32)
         x, y = columns + back[..., 0], rows + back[..., 1]
         forth = cv2.remap(forth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -64,7 +64,8 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *,
         queues = {name: Queue(stats.capacity, stats.high_water, stats.dropped)
                   for name, stats in crew.stats.items()}
         return Report(
-            input=opened.info.name, method=chosen.method, frames=count, elapsed=round(elapsed, 3),
+            input=opened.info.name, frames=count, elapsed=round(elapsed, 3),
+            method=methods.DEFAULT if chosen.method == "default" else chosen.method,
             fps=round(count / elapsed, 2), first_frame_s=first, stages=stopwatch.stages(), queues=queues,
             outputs=[_output(kind, item) for kind, item in sinks], damaged=getattr(opened, "damaged", 0),
             dropped=sum(queue.dropped for queue in queues.values()), peak_rss_mib=peak_rss_mib(),

@@ -44,9 +44,12 @@ class Stopwatch:
 
     def stages(self) -> dict[str, Stage]:
         """Median and 95th percentile of each stage, in the order in which they were first entered."""
-        return {name: Stage(*(round(float(value) * 1e3, 3) for value in np.percentile(seconds, (50, 95))),
-                            total_s=round(float(np.sum(seconds)), 3))
-                for name, seconds in self._seconds.items() if len(seconds)}
+        found = {}
+        for name, seconds in self._seconds.items():
+            if len(seconds):
+                p50, p95 = (round(float(value) * 1e3, 3) for value in np.percentile(seconds, (50, 95)))
+                found[name] = Stage(p50, p95, round(float(np.sum(seconds)), 3))
+        return found
 
 
 @dataclass(frozen=True, slots=True)

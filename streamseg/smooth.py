@@ -1,15 +1,17 @@
 """Steady mattes: filters over time, each a generator from (Frame, Matte) pairs to (Frame, Matte) pairs.
 
-``create`` gives one by name. All work at the mattes' size, start afresh after a cut or where the matte's
-size changes, and give exactly one pair for each that comes in, in order, the frames untouched.
+``create`` gives one by name. All start afresh after a cut or where the matte's size changes, and give one
+pair for each that comes in, in order, the frames themselves untouched.
 
     none        the mattes as they come
-    ema         the mean of all mattes so far, the newest weighted most: steady, but trails what moves
+    ema         a mean of all mattes so far, the newest weighted most: steady, but trails what moves
     adaptive    as ema, but a matte that changes where the picture changes is believed at once
     flow        the mattes so far are moved along with the picture before they are averaged
-    lookahead   as flow, and from the frames that follow as well: nothing trails; gives frames N late
+    lookahead   as flow, and from the frames that follow as well: nothing trails; gives frames late
 
-At the threshold 0.5 a pixel keeps its label until the matte is clear about the other (``hysteresis``).
+A filter works at half the matte's size and the correction that it finds is added to the matte. That costs
+a quarter of the time and keeps the rim sharp: a matte that is moved again and again blurs.
+benchmarks/smoothing.py compares them; its result is in benchmarks/results/smoothing.json.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,17 +34,17 @@ Smoother = Callable[[Iterator[Pair]], Iterator[Pair]]
 Array = npt.NDArray[Any]  # OpenCV's stubs know no dtypes: float32 (h, w) mattes, uint8 (h, w) pictures
 
 NAMES = ("none", "ema", "adaptive", "flow", "lookahead")
+_LEVELS = np.arange(256, dtype=np.float32)
 
 
-def create(name: str, *, strength: float = 0.7, hysteresis: float = 0.1, window: int = 2) -> Smoother:
+def create(name: str, *, strength: float = 0.7, hysteresis: float = 0.15, window: int = 2) -> Smoother:
     """The smoother ``name``, one of NAMES; call it with the pairs.
 
-    strength    0 to below 1: how much of a steady pixel comes from earlier frames
-    hysteresis  0 to 0.5: how far beyond 0.5 a matte must go to change a pixel's label
-    window      frames that ``lookahead`` looks ahead
+    strength    0 to below 1: how much of a steady pixel comes from the frames before
+    hysteresis  0 to 0.5: how far beyond 0.5 a matte must go to change the label of a pixel that is at 0.5
+    window      how many frames ``lookahead`` looks ahead, and holds
 
-    Raises OptionError. The pairs' source is iterated in the caller's thread; closing the generator closes
-    nothing else.
+    Raises OptionError. Nothing runs but in the caller's thread.
     """
     choice("smooth", name, NAMES)
     if not 0 <= strength < 1:
@@ -50,15 +52,12 @@ def create(name: str, *, strength: float = 0.7, hysteresis: float = 0.1, window:
     if not 0 <= hysteresis <= 0.5:
         raise OptionError(f"hysteresis is {hysteresis:g}; allowed is 0 to 0.5")
     if window < 1:
-        raise OptionError(f"window is {window}; allowed is at least 1: for no look ahead take smooth=flow")
+        raise OptionError(f"window is {window}; allowed is at least 1: to look at no later frame take flow")
     if name == "none":
         return iter
-    if name == "lookahead":
-        return partial(_look_ahead, keep=strength, hysteresis=hysteresis, window=window)
-    filters: dict[str, Callable[[], _Filter]] = {"ema": partial(_Ema, strength),
-                                                 "adaptive": partial(_Adaptive, strength),
-                                                 "flow": partial(_Flow, strength)}
-    return partial(_causal, make=filters[name], hysteresis=hysteresis)
+    if name in ("ema", "adaptive"):
+        return partial(_average, keep=strength, hysteresis=hysteresis, adaptive=name == "adaptive")
+    return partial(_follow, keep=strength, hysteresis=hysteresis, window=window if name == "lookahead" else 0)
 
 
 # --- shots ------------------------------------------------------------------------------------
@@ -67,7 +66,8 @@ class Cuts:
     """Finds where another shot begins, on pictures of 32 x 18.
 
     Two pictures of a shot agree but for brightness and motion. What a change of exposure (gain and offset)
-    does not explain is the residual of a straight-line fit of one onto the other.
+    does not explain is the residual of a straight-line fit of one onto the other, in levels of 255. A cut
+    that is found where there is none costs a frame of smoothing; one that is missed shows a ghost.
     """
 
     size = (32, 18)
@@ -78,146 +78,105 @@ class Cuts:
 
     def is_cut(self, luma: Array) -> bool:
         """Whether ``luma``, uint8 (h, w) of any size, begins a shot; True for the first picture."""
-        small = cv2.resize(luma, self.size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        small = shrink(luma, self.size).astype(np.float32)
         small -= small.mean()
         last, self._last = self._last, small
         if last is None:
             return True
         power, before = float(np.vdot(small, small)), float(np.vdot(last, last))
-        shared = float(np.vdot(small, last))
-        alike = shared / max((power * before) ** 0.5, 1e-6)
-        residual = ((max(0.0, 1 - alike * alike) if alike > 0 else 1.0) * power / small.size) ** 0.5
+        alike = float(np.vdot(small, last)) / max((power * before) ** 0.5, 1e-6)
+        unexplained = 1 - alike * alike if alike > 0 else 1.0
+        # of the richer picture, so that a cut to black counts as one to white does
+        residual = (unexplained * max(power, before) / small.size) ** 0.5
         return alike < self._correlation and residual > self._residual
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Shown:
-    """A pair with what the filters want of it. ``cut``: nothing from before it may be used."""
+    """A pair, and at working size its matte (``alpha``) and picture (``luma``).
+
+    cut          nothing from before it may be used
+    back, forth  ways to the picture before and to the one after, where they are known
+    """
 
     frame: Frame
     matte: Matte
+    alpha: Array
     luma: Array
     cut: bool
+    back: Way | None = None
+    forth: Way | None = None
+
+    def corrected(self, steady: Array) -> Pair:
+        """The pair with its matte changed by what ``steady`` (working size) differs from its own."""
+        height, width = self.matte.alpha.shape
+        alpha = cv2.add(self.matte.alpha, cv2.resize(cv2.subtract(steady, self.alpha), (width, height)))
+        return self.frame, Matte(np.clip(alpha, 0, 1, out=alpha))
 
 
 def _watch(pairs: Iterator[Pair]) -> Iterator[_Shown]:
     cuts, shape = Cuts(), None
     for frame, matte in pairs:
         height, width = matte.alpha.shape
-        luma = frame.luma((width, height))
+        size = max(16, width // 2), max(16, height // 2)  # DIS takes nothing smaller
+        luma = frame.luma(size)
         cut = cuts.is_cut(luma) or matte.alpha.shape != shape
         shape = matte.alpha.shape
-        yield _Shown(frame, matte, luma, cut)
+        yield _Shown(frame, matte, shrink(matte.alpha, size), luma, cut)
 
 
-# --- from earlier frames only -----------------------------------------------------------------
+# --- without motion ---------------------------------------------------------------------------
 
-class _Filter(Protocol):
-    """``begin`` takes a shot's first picture, ``follow`` gives each next frame's (alpha, expected): the
-    steadied matte, and what the frames before let expect, for the hysteresis."""
-
-    def begin(self, alpha: Array, luma: Array) -> None: ...
-
-    def follow(self, alpha: Array, luma: Array) -> tuple[Array, Array]: ...
-
-
-def _causal(pairs: Iterator[Pair], make: Callable[[], _Filter], hysteresis: float) -> Iterator[Pair]:
-    filter = make()
+def _average(pairs: Iterator[Pair], keep: float, hysteresis: float, adaptive: bool) -> Iterator[Pair]:
+    """ema and adaptive."""
+    state = before = np.empty(0)
     for shown in _watch(pairs):
         if shown.cut:
-            filter.begin(shown.matte.alpha, shown.luma)
-            yield shown.frame, shown.matte
+            state = shown.alpha
+            pair = (shown.frame, shown.matte)
         else:
-            alpha, expected = filter.follow(shown.matte.alpha, shown.luma)
-            yield shown.frame, Matte(_hold(alpha, expected, hysteresis))
+            trust = _not_both(shown.alpha, state, shown.luma, before) if adaptive else np.float32(1)
+            state = _hold(_mixed(shown.alpha, state, trust, keep), state, hysteresis * (1 - keep))
+            pair = shown.corrected(state)
+        before = shown.luma
+        yield pair
 
 
-class _Ema:
-    def __init__(self, keep: float) -> None:
-        self._keep = keep
-
-    def begin(self, alpha: Array, luma: Array) -> None:
-        self._state = alpha
-
-    def follow(self, alpha: Array, luma: Array) -> tuple[Array, Array]:
-        expected = self._state
-        self._state = cv2.addWeighted(alpha, 1 - self._keep, expected, self._keep, 0)
-        return self._state, expected
+def _not_both(alpha: Array, state: Array, luma: Array, before: Array) -> Array:
+    """float32 (h, w) 0..1: 0 where matte and picture change. A matte that changes before a picture that does
+    not is in error, and a small change of the matte is a shiver, whatever the picture does."""
+    changed = np.minimum(4 * cv2.absdiff(alpha, state), 1)
+    return 1 - changed * (1 - _same(luma, before))
 
 
-class _Adaptive:
-    """Weight of the new matte: low where the picture stands still (whatever the matte does there is an
-    error) and where the matte hardly changes (it shivers), 1 where both change (something moves)."""
+def _same(luma: Array, before: Array) -> Array:
+    """float32 (h, w): 1 where two pictures show the same, 0 where they differ by more than noise.
 
-    def __init__(self, keep: float) -> None:
-        self._keep = keep
-
-    def begin(self, alpha: Array, luma: Array) -> None:
-        self._state, self._luma = alpha, luma
-
-    def follow(self, alpha: Array, luma: Array) -> tuple[Array, Array]:
-        expected = self._state
-        moved = _moved(cv2.absdiff(luma, self._luma))
-        changed = cv2.min(cv2.absdiff(alpha, expected) * np.float32(4), 1.0)
-        weight = cv2.multiply(moved, changed)
-        weight = cv2.addWeighted(weight, self._keep, weight, 0, 1 - self._keep)
-        self._state, self._luma = expected + weight * (alpha - expected), luma
-        return self._state, expected
-
-
-def _moved(difference: Array) -> Array:
-    """float32 (h, w) 0..1: how sure it is that a pixel shows something else, from |luma - luma before|.
-
-    Noise and exposure change most pixels alike, so the scale is the picture's own median.
+    Noise and exposure change most pixels alike, so the scale is the difference's own median.
     """
-    smooth = cv2.blur(difference, (5, 5))
-    usual = float(np.median(smooth[::4, ::4]))
+    difference = cv2.blur(cv2.absdiff(luma, before), (5, 5))
+    usual = float(np.median(difference[::4, ::4]))
     low, high = 2 + 1.5 * usual, 8 + 3 * usual
-    table = np.clip((np.arange(256, dtype=np.float32) - low) / (high - low), 0, 1)
-    return cv2.LUT(smooth, table)
+    return cv2.LUT(difference, np.clip((high - _LEVELS) / (high - low), 0, 1))
 
 
-class _Flow:
-    def __init__(self, keep: float) -> None:
-        self._keep = keep
-        self._motion = Motion()
-
-    def begin(self, alpha: Array, luma: Array) -> None:
-        self._state, self._luma = alpha, shrink_half(luma)
-
-    def follow(self, alpha: Array, luma: Array) -> tuple[Array, Array]:
-        half = shrink_half(luma)
-        way, _ = self._motion.between(self._luma, half, alpha.shape, both=False)
-        expected = way.carry(self._state)
-        self._state = _mixed(alpha, expected, way.trust, self._keep)
-        self._luma = half
-        return self._state, expected
-
-
-def _mixed(alpha: Array, expected: Array, trust: Array, keep: float) -> Array:
+def _mixed(alpha: Array, expected: Array, trust: Any, keep: float) -> Array:
     """``keep`` of what was expected where it is trusted, the rest from the new matte."""
     return alpha + np.float32(keep) * trust * (expected - alpha)
 
 
-def _hold(alpha: Array, expected: Array, hysteresis: float) -> Array:
-    """The matte, with pixels that are within ``hysteresis`` of 0.5 kept on the side they were on."""
-    if not hysteresis:
-        return alpha
-    unsure = cv2.inRange(alpha, 0.5 - hysteresis, 0.5 + hysteresis)
-    was = cv2.inRange(expected, 0.5, 1.0)
-    high = cv2.bitwise_and(unsure, was)
-    low = cv2.subtract(unsure, was)
-    held = alpha.copy()
-    cv2.max(alpha, 0.5, dst=held)
-    held = cv2.copyTo(held, high, alpha.copy())
-    return cv2.copyTo(cv2.min(alpha, 0.4999), low, held)
+def _hold(alpha: Array, expected: Array, band: float) -> Array:
+    """The matte; pixels within ``band`` of 0.5 stay on the side of it on which they were."""
+    was = expected >= 0.5
+    unsure = (np.abs(alpha - np.float32(0.5)) < band) & (was != (alpha >= 0.5))
+    return np.where(unsure, np.where(was, np.float32(0.5), np.float32(0.4999)), alpha)
 
 
-# --- motion -----------------------------------------------------------------------------------
+# --- along with the picture -------------------------------------------------------------------
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Way:
-    """Where each pixel was in another picture: ``place`` float32 (h, w, 2) as x, y there; ``trust`` float32
+    """Where each pixel is in another picture: ``place`` float32 (h, w, 2) as x, y there; ``trust`` float32
     (h, w), 1 where that is to be believed, 0 where it is covered there or the flow failed."""
 
     place: Array
@@ -229,41 +188,24 @@ class Way:
 
 
 class Motion:
-    """Optical flow (DIS, ultrafast) between half-size pictures, with a forward-backward check.
-
-    Half the matte's size costs a fifth of the time and moves a soft matte as well; the flow is checked
-    both ways (a pixel must come back to within a pixel of where it was) and by the picture.
-    """
+    """Optical flow (DIS, ultrafast; Kroeger et al. 2016) between two pictures, checked forward and backward
+    and by the picture: a pixel must come back to within 0.7 pixels of where it was, and look the same."""
 
     def __init__(self) -> None:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 
-    def between(self, old: Array, new: Array, shape: tuple[int, int],
-                both: bool = True) -> tuple[Way, Way | None]:
-        """(new to old, old to new) for mattes of ``shape`` (h, w), of half-size pictures."""
-        back = self._flow.calc(new, old, None)
-        forth = self._flow.calc(old, new, None)
-        first = _way(back, forth, old, new, shape)
-        return first, _way(forth, back, new, old, shape) if both else None
+    def between(self, old: Array, new: Array, *, both: bool = True) -> tuple[Way, Way | None]:
+        """(new to old, and if ``both`` old to new) of two uint8 (h, w) pictures of a size, 16 x 16 at least."""
+        back, forth = self._flow.calc(new, old, None), self._flow.calc(old, new, None)
+        return _way(back, forth, old, new), _way(forth, back, new, old) if both else None
 
 
-def shrink_half(luma: Array) -> Array:
-    return shrink(luma, (max(16, luma.shape[1] // 2), max(16, luma.shape[0] // 2)))
-
-
-def _way(flow: Array, reverse: Array, other: Array, here: Array, shape: tuple[int, int]) -> Way:
+def _way(flow: Array, reverse: Array, other: Array, here: Array) -> Way:
     place = cv2.add(_grid(here.shape), flow)
     again = cv2.remap(reverse, place, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    gap = cv2.add(flow, again)
-    x, y = cv2.split(gap)
-    gap = cv2.max(cv2.absdiff(x, 0), cv2.absdiff(y, 0))
+    returns = cv2.inRange(cv2.add(flow, again), (-0.7, -0.7), (0.7, 0.7))
     seen = cv2.remap(other, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    moved = _moved(cv2.absdiff(seen, here))
-    trust = cv2.copyTo(1 - moved, cv2.inRange(gap, 0.0, 0.7))
-    full = cv2.resize(flow, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
-    scale = (shape[1] / here.shape[1], shape[0] / here.shape[0])
-    full = cv2.multiply(full, (*scale, 0, 0))
-    return Way(cv2.add(_grid(shape), full), cv2.resize(trust, (shape[1], shape[0])))
+    return Way(place, _same(seen, here) * (returns > 0))
 
 
 @lru_cache(maxsize=8)
@@ -274,72 +216,53 @@ def _grid(shape: tuple[int, int]) -> Array:
     return grid
 
 
-# --- from later frames as well ----------------------------------------------------------------
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    shown: _Shown
-    half: Array
-    back: Way | None  # to the frame before
-    forth: Way | None = None  # to the frame after
-
-
-def _look_ahead(pairs: Iterator[Pair], keep: float, hysteresis: float, window: int) -> Iterator[Pair]:
-    motion, waiting, past = Motion(), deque[_Waiting](), _Past(keep, hysteresis)
+def _follow(pairs: Iterator[Pair], keep: float, hysteresis: float, window: int) -> Iterator[Pair]:
+    """flow, and with a ``window`` lookahead."""
+    motion, waiting, shot = Motion(), deque[_Shown](), _Shot(keep, hysteresis)
+    last: _Shown | None = None
     for shown in _watch(pairs):
         if shown.cut:
-            while waiting:
-                yield past.next(waiting)
-            past = _Past(keep, hysteresis)
-        half, back = shrink_half(shown.luma), None
-        if waiting:
-            last = waiting[-1]
-            back, last.forth = motion.between(last.half, half, shown.matte.alpha.shape)
-        waiting.append(_Waiting(shown, half, back))
+            while waiting:  # of the shot that ends, with what there is ahead
+                yield shot.steady(waiting)
+            shot, last = _Shot(keep, hysteresis), None
+        if last is not None:
+            shown.back, last.forth = motion.between(last.luma, shown.luma, both=window > 0)
+        waiting.append(shown)
+        last = shown
         if len(waiting) > window:
-            yield past.next(waiting)
+            yield shot.steady(waiting)
     while waiting:
-        yield past.next(waiting)
+        yield shot.steady(waiting)
 
 
-class _Past:
+class _Shot:
+    """What is known of the shot so far: the steadied matte of the frame before, at working size."""
+
     def __init__(self, keep: float, hysteresis: float) -> None:
-        self._keep, self._hysteresis = keep, hysteresis
-        self._state: Array | None = None
-        self._given: Array | None = None
+        self._keep, self._band = keep, hysteresis * (1 - keep)
+        # weight of one side where the new matte has 1: with one side alone it makes up ``keep`` of the sum
+        self._share = np.float32(keep / (1 - keep))
+        self._state: Array = np.empty(0)
 
-    def next(self, waiting: deque[_Waiting]) -> Pair:
-        """Take the oldest that waits and steady it from what was before and what waits behind it."""
-        here = waiting[0]
-        alpha = here.shown.matte.alpha
-        keep = np.float32(self._keep)
-        ahead: Array | None = None
-        for item, after in zip(list(waiting)[-2::-1], list(waiting)[:0:-1], strict=True):
-            source = after.shown.matte.alpha if ahead is None else ahead
+    def steady(self, waiting: deque[_Shown]) -> Pair:
+        """Take the oldest that waits, with what was before it and what waits behind it mixed in."""
+        here = waiting.popleft()
+        sides = [(here.forth, self._ahead(waiting))] if waiting else []
+        sides += [(here.back, self._state)] if here.back is not None else []
+        total, weight, expected = here.alpha, np.float32(1), here.alpha
+        for way, matte in sides:
+            assert way is not None
+            expected, factor = way.carry(matte), self._share * way.trust
+            total, weight = total + factor * expected, weight + factor
+        # ``expected`` is now the frame before's, if there is one
+        held = _hold(total / weight, expected, self._band) if here.back is not None else total / weight
+        self._state = held
+        return here.corrected(held) if sides else (here.frame, here.matte)
+
+    def _ahead(self, later: deque[_Shown]) -> Array:
+        """What the later frames' mattes come to, at the first of them."""
+        alpha = later[-1].alpha
+        for item in list(later)[-2::-1]:
             assert item.forth is not None
-            carried = item.forth.carry(source)
-            if item is here:
-                ahead = carried
-            else:
-                ahead = _mixed(item.shown.matte.alpha, carried, item.forth.trust, self._keep)
-        total, weight = alpha.copy(), np.ones_like(alpha)
-        expected = alpha
-        share = keep / (1 - keep)
-        if self._state is not None:
-            assert here.back is not None
-            carried = here.back.carry(self._state)
-            factor = here.back.trust * share
-            total += factor * carried
-            weight += factor
-            self._state = _mixed(alpha, carried, here.back.trust, self._keep)
-            expected = here.back.carry(self._given)
-        else:
-            self._state = alpha
-        if ahead is not None:
-            factor = here.forth.trust * share
-            total += factor * ahead
-            weight += factor
-        total /= weight
-        waiting.popleft()
-        self._given = _hold(total, expected, self._hysteresis) if expected is not alpha else total
-        return here.shown.frame, Matte(np.clip(self._given, 0, 1))
+            alpha = _mixed(item.alpha, item.forth.carry(alpha), item.forth.trust, self._keep)
+        return alpha

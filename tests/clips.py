@@ -37,7 +37,7 @@ BITS = 8
 CODECS = {".mp4": "libx264", ".mkv": "libx264", ".mov": "libx264", ".webm": "libvpx-vp9", ".avi": "mpeg4",
           ".nut": "ffv1", ".y4m": "wrapped_avframe", ".ts": "libx264", ".flv": "libx264",
           ".mpg": "mpeg2video", ".apng": "apng", ".h264": "libx264"}
-AUDIO = {".webm": "libopus", ".avi": "mp2", ".mpg": "mp2"}
+AUDIO = {".mp3": "libmp3lame", ".webm": "libopus", ".avi": "mp2", ".mpg": "mp2"}
 FAST = {"libx264": {"preset": "ultrafast"},
         "libx265": {"preset": "ultrafast", "x265-params": "log-level=none"},
         "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"},

@@ -69,8 +69,8 @@ class Cover:
         if self.zoom == 1:
             return Tiles(self.alpha, ROWS, self.columns, self.rim).take()
         # Windows with a margin of one sample are enlarged across by one call and then down by one a row.
-        # 64 of them abreast: side by side in one row, OpenCV's table of coefficients for each column took
-        # 0.4 ms. Enlarging both ways in one call and cutting margins off took twice as long.
+        # 64 of them abreast: side by side in one row they took 0.48 ms (OpenCV makes a table of coefficients
+        # for each column), one under the other 0.50 (it works by rows), so 0.07.
         zoom, count = self.zoom, len(self.rim)
         high, wide = ROWS // zoom + 2, self.columns // zoom + 2
         edged = cv2.copyMakeBorder(self.alpha, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
@@ -145,8 +145,8 @@ def _all_equal(alpha: Array, value: int, combine: np.ufunc, rows: int, columns: 
     """(tile rows, tile columns): True where all samples of a tile are ``value``, 0 or the peak.
 
     Bits tell both ends exactly: the or of samples is 0 only where all are 0, the and is the peak (all
-    bits set) only where all are. Up to eight samples at a time: 0.02 ms for 480 x 270; minimum and
-    maximum over short axes took 0.9.
+    bits set) only where all are. Up to eight samples at a time; numpy's reductions over axes that short
+    took 0.35 ms a call for 480 x 270.
     """
     word = np.dtype(f"u{min(8, columns * alpha.itemsize)}")
     words = alpha.view(word)

@@ -6,8 +6,8 @@ calls, and put back: the number of calls does not depend on the rim's shape.
 
 Measured, 1080p luma, rim of 6 % of the tiles, one thread (AMD, AVX2): multiply + multiply + add of the
 whole plane 1.3 ms, of the strip 0.10; take 0.02 and put 0.02 with rows of 16 bytes moved as one number
-(complex128, only ever copied), 0.10 each byte by byte; a call per horizontal span of the rim instead
-(64-row bands) 1.2 ms, nearly all of it the calls themselves.
+(complex128, only ever copied), 0.10 each byte by byte. What is wholly inside: 0.09 in one masked copy, 0.9
+by a slice for each row of tiles, nearly all of it the calls themselves.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ METHODS: dict[str, str] = {
     "plate": "plate:Plate",
     "chroma": "chroma:Chroma",
 }
-DEFAULT = "grabcut"
+DEFAULT = "person"
 
 
 @runtime_checkable

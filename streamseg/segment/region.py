@@ -216,8 +216,8 @@ def _parse_rect(text: str) -> tuple[float, ...]:
 def _draw_prior(mask: Grey, rows: slice, columns: slice) -> None:
     """Mark a head above shoulders within the rectangle as probable subject.
 
-    On six clips of people this start gave a mean IoU of 0.91, one ellipse 0.86; an object of any other
-    shape in the middle is found from it as well.
+    Chosen on six clips of people: mean IoU 0.91 with a teacher's mattes over the first 12 frames, 0.86
+    from one ellipse; on clips it was not chosen on the gain may be smaller.
     """
     wide, high = columns.stop - columns.start, rows.stop - rows.start
     middle = (columns.start + columns.stop) // 2

@@ -119,7 +119,7 @@ def closest(source: Layout, supported: Iterable[str]) -> str | None:
         lost = (source.alpha and not to.alpha, to.grey and not source.grey, max(source.depth - to.depth, 0),
                 max(to.sx * to.sy - source.sx * source.sy, 0) if not source.grey else 0,
                 source.rgb != to.rgb and not source.grey)
-        vain = (to.depth - source.depth, to.rgb and source.grey, source.grey and not to.grey,
+        vain = (source.grey and not to.grey, to.depth - source.depth, to.rgb and source.grey,
                 source.sx * source.sy - to.sx * to.sy, to.alpha and not source.alpha, not item.is_planar,
                 position)
         rank = tuple(int(part) for part in (*lost, *vain))

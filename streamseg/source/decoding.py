@@ -20,6 +20,7 @@ from ..options import Options
 from .opening import FAILURES, MAX_PIXELS, explained, reason
 
 TRIES = 8  # demuxing errors in a row, after which nothing more is to be expected
+CHECKSUMMED = ("ffv1", "png", "apng")  # a wrong checksum is damage for certain; FFmpeg would hide it
 KEPT = ("audio", "subtitle", "data")
 
 
@@ -64,6 +65,8 @@ def decoder_for(stream: Any, options: Options) -> Any:
     if not context.is_hwaccel:
         context.thread_type = "AUTO"
     context.options = {"max_pixels": str(MAX_PIXELS)}
+    if context.name in CHECKSUMMED:
+        context.options = {**context.options, "err_detect": "crccheck+explode"}
     return context
 
 

@@ -48,7 +48,8 @@ class Failing:
     def close(self) -> None: ...
 
 
-def streamseg(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[bytes]:
+def streamseg(*arguments: object, cwd: Path | None = None,
+              **environment: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([sys.executable, "-m", "streamseg", *map(str, arguments)], capture_output=True,
                           timeout=120, stdin=subprocess.DEVNULL, cwd=cwd,
                           env={**os.environ, "PYTHONPATH": str(ROOT), **environment})
@@ -104,15 +105,11 @@ def test_a_video_comes_in_through_a_pipe(clip: Path, tmp_path: Path) -> None:
 
 
 def test_several_inputs_each_go_where_their_name_says(clip: Path, tmp_path: Path) -> None:
-    picture = clips.image(tmp_path / "in" / "p.png", code=False) if (tmp_path / "in").mkdir() is None else None
-    (tmp_path / "in" / "broken.mp4").write_bytes(b"no video at all")
-    done = streamseg("run", clip, tmp_path / "in" / "broken.mp4", picture, "-o", tmp_path / "out/", "--matte",
-                     f"{tmp_path}/matte/", "-o", f"{tmp_path}/out2/", "--method", "threshold",
-                     "--background", "blue", cwd=tmp_path)
-    assert done.returncode == 2  # out/ is there no more: Path drops the slash
-    assert b"end its name with '/'" in done.stderr
-    done = streamseg("run", clip, tmp_path / "in" / "broken.mp4", picture, "-o", f"{tmp_path}/out/", "--matte",
-                     f"{tmp_path}/matte/", "--method", "threshold", "--background", "blue")
+    picture = clips.image(tmp_path / "p.png", code=False)
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video at all")
+    done = streamseg("run", clip, broken, picture, "-o", f"{tmp_path}/out/", "--matte", f"{tmp_path}/matte/",
+                     "--method", "threshold", "--background", "blue")
     assert done.returncode == 1
     assert b"broken.mp4" in done.stderr
     assert b"1 of 3 inputs failed" in done.stderr
@@ -156,8 +153,7 @@ def test_a_defect_of_a_method_is_one_line_and_leaves_nothing(clip: Path, tmp_pat
     (["run", "clip.mp4", "-o", "a.mp4", "--method", "adaptive", "--set", "block=14"], 2, "13 or 15"),
     (["run", "clip.mp4", "-o", "a.mp4", "-o", "./a.mp4"], 2, "twice"),
     (["run", "clip.mp4", "-o", "no/such/a.mp4"], 1, "no/such"),
-    (["demo", "nothing.mp4"], 1, "nothing.mp4")], ids=lambda value: " ".join(value[2:]) if isinstance(value, list)
-    else "")
+    (["demo", "nothing.mp4"], 1, "nothing.mp4")], ids=str)
 def test_a_mistake_is_one_line_that_names_it(clip: Path, tmp_path: Path, arguments: list[str], code: int,
                                              words: str) -> None:
     (tmp_path / "clip.mp4").symlink_to(clip)
@@ -170,10 +166,11 @@ def test_a_mistake_is_one_line_that_names_it(clip: Path, tmp_path: Path, argumen
 
 
 def test_a_reader_that_wants_no_more_gets_no_complaint(tmp_path: Path) -> None:
-    long = clips.video(tmp_path / "long.mp4", frames=60, size=(320, 240), code=False)  # more than a pipe holds
-    done = subprocess.run(["bash", "-c", '"$0" -m streamseg run "$1" -o - -q --method threshold | head -c 50000 | '
-                           'wc -c; exit "${PIPESTATUS[0]}"', sys.executable, str(long)], capture_output=True,
-                          timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    long = clips.video(tmp_path / "long.mp4", frames=60, size=(320, 240), code=False)
+    script = ('"$0" -m streamseg run "$1" -o - -q --method threshold | head -c 50000 | wc -c; '
+              'exit "${PIPESTATUS[0]}"')
+    done = subprocess.run(["bash", "-c", script, sys.executable, str(long)], capture_output=True, timeout=120,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.stdout.strip() == b"50000"
     assert done.stderr == b""
     assert done.returncode == 1

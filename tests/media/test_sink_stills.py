@@ -212,7 +212,10 @@ def test_a_picture_that_stands_still_keeps_its_time(tmp_path: Path, extension: s
               for index, time in enumerate(TIMES)]
     write(open_sink(tmp_path / f"o{extension}", about(frames)), frames)
     with Image.open(tmp_path / f"o{extension}") as animation:
-        lengths = [round(item.info["duration"]) for item in ImageSequence.Iterator(animation)]
+        lengths = []
+        for item in ImageSequence.Iterator(animation):
+            item.load()
+            lengths.append(round(item.info["duration"]))
     assert sum(lengths[:-1]) == 700
 
 

@@ -360,3 +360,13 @@ def test_click_knows_the_group() -> None:
     from streamseg.cli import group
     assert isinstance(group, click.Group)
     assert sorted(group.commands) == ["compare", "completion", "demo", "info", "methods", "run"]
+
+
+def test_the_readme_names_every_method_the_default_and_one_test_command() -> None:
+    from streamseg.segment import DEFAULT, METHODS
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert [name for name in METHODS if f"`{name}`" not in readme] == []
+    assert f"| `{DEFAULT}` (default) |" in readme
+    assert readme.count("(default)") == 1
+    commands = [line for line in readme.splitlines() if line.endswith(" && python -m pytest")]
+    assert commands == ['python -m pip install -e ".[test]" -c constraints.txt && python -m pytest']

@@ -15,7 +15,7 @@ from streamseg.segment import create
 from streamseg.segment.clustering import best_centres, squared_distances, starting_centres
 from streamseg.segment.plate import exposure_gain
 from streamseg.segment.polarity import Vote, inside_excess
-from streamseg.segment.threshold import fill_outlines
+from streamseg.segment.threshold import fill_outlines, side_means
 from streamseg.segment.working import working_size
 
 from . import scenes
@@ -129,6 +129,14 @@ def test_polarity_can_be_forced_and_then_the_border_is_not_asked(name: str, side
     if name != "adaptive":  # whose outlines enclose the same area from within or without
         other = "light" if side == "dark" else "dark"
         assert iou(alpha_of(name, rgb, polarity=other), ~mask) > 0.9
+
+
+def test_side_means_are_those_of_the_pixels() -> None:
+    grey = frame(scenes.textured()[0]).luma()
+    low, high = side_means(grey, 110)
+    assert low == pytest.approx(grey[grey <= 110].mean(), rel=1e-4)
+    assert high == pytest.approx(grey[grey > 110].mean(), rel=1e-4)
+    assert side_means(grey, 255)[1] == 0
 
 
 # --- adaptive -----------------------------------------------------------------------------------

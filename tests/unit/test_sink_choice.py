@@ -29,7 +29,8 @@ def _frame(pts: int, base: Fraction = Fraction(1, 1000), duration: int | None = 
     ("yuv420p", X264, "yuv420p"), ("yuv422p10le", X264, "yuv422p10le"), ("yuv420p12le", X264, "yuv420p10le"),
     ("yuv444p", ["yuv420p", "yuv422p10le"], "yuv422p10le"), ("gray", X264, "gray"),
     ("gray", ["yuv410p", "yuv420p", "gray16le", "bgra"], "gray16le"), ("gbrp", ["yuv444p", "bgra"], "bgra"),
-    ("yuva420p", ["yuv420p", "yuva444p10le"], "yuva444p10le"), ("gbrap10le", ["gbrap12le", "gbrp10le"], "gbrap12le"),
+    ("yuva420p", ["yuv420p", "yuva444p10le"], "yuva444p10le"),
+    ("gbrap10le", ["gbrap12le", "gbrp10le"], "gbrap12le"),
     ("yuv420p10le", ["yuv420p"], "yuv420p"), ("yuv420p", ["pal8", "cuda", "grayf32le"], None)])
 def test_the_closest_format_loses_least_and_then_carries_least(source: str, supported: list[str],
                                                                wanted: str | None) -> None:
@@ -91,7 +92,8 @@ def test_milliseconds_of_ntsc_rates_count_as_on_the_grid() -> None:
 
 @pytest.mark.parametrize(("codec", "payload", "text"), [
     ("subrip", b"<i>Hello</i>\r\nyou", "Hello\nyou"), ("mov_text", b"\x00\x05Helloextra", "Hello"),
-    ("ass", rb"3,0,Default,,0,0,0,,{\b1}Hello,\Nyou", "Hello,\nyou"), ("webvtt", b"a &lt;b&gt; &amp;lt;", "a <b> &lt;"),
+    ("ass", rb"3,0,Default,,0,0,0,,{\b1}Hello,\Nyou", "Hello,\nyou"),
+    ("webvtt", b"a &lt;b&gt; &amp;lt;", "a <b> &lt;"),
     ("text", b"1 <2> 3", "1 <2> 3"), ("mov_text", b"\x00\x00", ""), ("mov_text", b"", ""),
     ("subrip", b"1 < 2 and {x}", "1 < 2 and {x}")])
 def test_text_is_read_from_subtitle_packets(codec: str, payload: bytes, text: str) -> None:
