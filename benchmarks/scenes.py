@@ -76,7 +76,8 @@ class Material:
         if not self._clips:
             yield from _drawn_clip(number, size)
         with av.open(str(self._clips[number % len(self._clips)])) as container:
-            shown = [_cover(picture.to_ndarray(format="rgb24"), size) for picture in container.decode(video=0)]
+            shown = [_cover(picture.to_ndarray(format="rgb24"), size)
+                     for picture in container.decode(video=0)]
         while True:
             yield from shown
             yield from reversed(shown)
@@ -101,7 +102,8 @@ def _drawn_person(number: int) -> Array:
     cloth = cv2.normalize(cloth, None, 0, 255, cv2.NORM_MINMAX)
     skin = np.array([224, 172, 138]) * random.uniform(0.45, 1)
     parts: list[tuple[tuple[int, int], tuple[int, int], float, Any]] = [
-        ((42, 200), (14, 52), 4, random.uniform(20, 90, 3)), ((70, 200), (14, 52), -4, random.uniform(20, 90, 3)),
+        ((42, 200), (14, 52), 4, random.uniform(20, 90, 3)),
+        ((70, 200), (14, 52), -4, random.uniform(20, 90, 3)),
         ((24, 112), (9, 44), 12, skin), ((88, 112), (9, 44), -12, skin),
         ((56, 108), (32, 52), 0, None), ((56, 34), (19, 27), 0, skin)]
     for centre, axes, angle, colour in parts:
@@ -159,7 +161,7 @@ class Actor:
 
     def shown(self, person: Array, seconds: float, size: Size) -> Array:
         """float32 (h, w, 4) of ``size``: the person (premultiplied) where he is at this time."""
-        columns, rows = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
+        rows, columns = np.indices(size[::-1], np.float32)
         scale = self.height * size[1] / person.shape[0]
         angle = math.radians(self.lean) * math.sin(math.pi * seconds)
         narrow = 1 - self.turn * (1 - math.cos(math.pi * seconds)) / 2
@@ -203,7 +205,7 @@ def _cross(start: float, speed: float) -> Callable[[float], float]:
     return lambda seconds: start + speed * seconds
 
 
-_STILL, _WALK = Actor(_at(0.5), lean=1.0), Actor(_swing(0.2, 4), lean=2)
+_STILL, _WALK = Actor(_at(0.5)), Actor(_swing(0.2, 4), lean=2)
 _NEAR = Actor(_swing(0.03, 3), _at(1.15), height=2.0, lean=3)
 SCENES: dict[str, Scene] = {
     "still": Scene((_STILL,), seed=1),
@@ -258,8 +260,9 @@ def _backdrop(scene: Scene, material: Material, size: Size) -> Iterator[Array]:
     wall, index = material.wall(scene.seed, size), 0
     room = np.array([wall.shape[1] - size[0], wall.shape[0] - size[1]])
     while True:
-        moved = scene.backdrop == "pan"
-        part = np.array([0.5 + 0.5 * math.sin(0.06 * index), 0.5 + 0.3 * math.sin(0.1 * index)]) if moved else 0.5
+        part = np.array([0.5, 0.5])
+        if scene.backdrop == "pan":
+            part += 0.5 * math.sin(0.06 * index), 0.3 * math.sin(0.1 * index)
         middle = room * part + (np.array(size) - 1) / 2
         yield cv2.getRectSubPix(wall, size, (float(middle[0]), float(middle[1])))
         index += 1
@@ -312,7 +315,8 @@ def write(name: str, folder: Path, material: Material, size: Size = (640, 360), 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where the clips are written; made if it is not there")
     parser.add_argument("--data", type=Path, help="corpus folder with index.csv")
     parser.add_argument("--clips", type=Path, help="folder with background_*.mp4")

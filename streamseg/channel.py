@@ -209,4 +209,5 @@ class Crew:
             worker.channel.cancel()
         deadline = time.monotonic() + JOIN_SECONDS
         for worker in self._workers:
-            worker.thread.join(max(0.0, deadline - time.monotonic()))
+            if worker.thread.ident is not None:  # a signal can come between making and starting a thread
+                worker.thread.join(max(0.0, deadline - time.monotonic()))

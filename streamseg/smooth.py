@@ -35,6 +35,7 @@ Array = npt.NDArray[Any]  # OpenCV's stubs know no dtypes: float32 (h, w) mattes
 
 NAMES = ("none", "ema", "adaptive", "flow", "lookahead")
 _LEVELS = np.arange(256, dtype=np.float32)
+_NO_MAP = np.empty(0, np.float32)  # remap: x and y are both in the first map
 
 
 def create(name: str, *, strength: float = 0.7, hysteresis: float = 0.15, window: int = 2) -> Smoother:
@@ -48,7 +49,7 @@ def create(name: str, *, strength: float = 0.7, hysteresis: float = 0.15, window
     """
     choice("smooth", name, NAMES)
     if not 0 <= strength < 1:
-        raise OptionError(f"strength is {strength:g}; allowed is 0 to below 1: at 1 nothing new would be seen")
+        raise OptionError(f"strength is {strength:g}; allowed is 0 to below 1: 1 would see nothing new")
     if not 0 <= hysteresis <= 0.5:
         raise OptionError(f"hysteresis is {hysteresis:g}; allowed is 0 to 0.5")
     if window < 1:
@@ -110,7 +111,9 @@ class _Shown:
     def corrected(self, steady: Array) -> Pair:
         """The pair with its matte changed by what ``steady`` (working size) differs from its own."""
         height, width = self.matte.alpha.shape
-        alpha = cv2.add(self.matte.alpha, cv2.resize(cv2.subtract(steady, self.alpha), (width, height)))
+        # in place: fresh arrays of this size cost more in page faults than the arithmetic does
+        alpha: Any = cv2.resize(steady - self.alpha, (width, height))
+        np.add(alpha, self.matte.alpha, out=alpha)
         return self.frame, Matte(np.clip(alpha, 0, 1, out=alpha))
 
 
@@ -168,8 +171,10 @@ def _mixed(alpha: Array, expected: Array, trust: Any, keep: float) -> Array:
 def _hold(alpha: Array, expected: Array, band: float) -> Array:
     """The matte; pixels within ``band`` of 0.5 stay on the side of it on which they were."""
     was = expected >= 0.5
-    unsure = (np.abs(alpha - np.float32(0.5)) < band) & (was != (alpha >= 0.5))
-    return np.where(unsure, np.where(was, np.float32(0.5), np.float32(0.4999)), alpha)
+    crossed = (was != (alpha >= 0.5)) & (np.abs(alpha - np.float32(0.5)) < band)
+    held = alpha.copy()
+    held[crossed] = np.where(was[crossed], np.float32(0.5), np.float32(0.4999))
+    return held
 
 
 # --- along with the picture -------------------------------------------------------------------
@@ -184,7 +189,7 @@ class Way:
 
     def carry(self, alpha: Array) -> Array:
         """The other picture's matte, moved to this picture."""
-        return cv2.remap(alpha, self.place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.remap(alpha, self.place, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 class Motion:
@@ -192,19 +197,20 @@ class Motion:
     and by the picture: a pixel must come back to within 0.7 pixels of where it was, and look the same."""
 
     def __init__(self) -> None:
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        # Any: the stubs do not know that no flow to begin with is None
+        self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 
     def between(self, old: Array, new: Array, *, both: bool = True) -> tuple[Way, Way | None]:
-        """(new to old, and if ``both`` old to new) of two uint8 (h, w) pictures of a size, 16 x 16 at least."""
+        """(new to old, and if ``both`` old to new) of uint8 (h, w) pictures of a size, at least 16 x 16."""
         back, forth = self._flow.calc(new, old, None), self._flow.calc(old, new, None)
         return _way(back, forth, old, new), _way(forth, back, new, old) if both else None
 
 
 def _way(flow: Array, reverse: Array, other: Array, here: Array) -> Way:
     place = cv2.add(_grid(here.shape), flow)
-    again = cv2.remap(reverse, place, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    again = cv2.remap(reverse, place, _NO_MAP, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
     returns = cv2.inRange(cv2.add(flow, again), (-0.7, -0.7), (0.7, 0.7))
-    seen = cv2.remap(other, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    seen = cv2.remap(other, place, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return Way(place, _same(seen, here) * (returns > 0))
 
 
@@ -249,7 +255,8 @@ class _Shot:
         here = waiting.popleft()
         sides = [(here.forth, self._ahead(waiting))] if waiting else []
         sides += [(here.back, self._state)] if here.back is not None else []
-        total, weight, expected = here.alpha, np.float32(1), here.alpha
+        total, expected = here.alpha, here.alpha
+        weight: Any = np.float32(1)
         for way, matte in sides:
             assert way is not None
             expected, factor = way.carry(matte), self._share * way.trust

@@ -268,7 +268,9 @@ def _audio_packets(track: Any, length: float, offset: float, pitch: int) -> list
         part = np.zeros(step)
         part[:len(wave[start:start + step])] = wave[start:start + step]
         planar = context.format.name
-        values = (part * 32767).astype(np.int16) if planar.startswith("s16") else part.astype(np.float32)
+        scale, kind = {"s16": (32767, np.int16), "s32": (2**31 - 1, np.int32)}.get(planar.rstrip("p"),
+                                                                                    (1, np.float32))
+        values = (part * scale).astype(kind)
         frame = av.AudioFrame.from_ndarray(values[None], format=planar, layout="mono")
         frame.sample_rate, frame.time_base = 48000, Fraction(1, 48000)
         frame.pts = start + round(offset * 48000)

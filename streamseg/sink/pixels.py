@@ -108,7 +108,7 @@ def _converted(picture: av.VideoFrame, frame: Frame, settings: Settings) -> av.V
     return picture.reformat(format=settings.pix_fmt, interpolation=flags,
                             src_colorspace=None if frame.pixel.rgb else number, dst_colorspace=number,
                             src_color_range=source_range, dst_color_range=target_range,
-                            threads=settings.threads)
+                            threads=1)  # more corrupt slice borders where the width is not aligned
 
 
 def _with_alpha(frame: Frame) -> av.VideoFrame:

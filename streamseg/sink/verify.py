@@ -81,7 +81,7 @@ def _verify_alpha(stream: av.VideoStream, packet: av.Packet, written: Written, s
         raise SinkError(f"{shown}: the first frame does not decode")
     picture = pictures[0]
     if picture.format.name == "pal8":
-        picture = picture.reformat(format="bgra")
+        picture = picture.reformat(format="bgra", threads=1)
     if not Layout.of(picture.format.name).alpha:
         raise SinkError(f"{shown}: transparency was lost in writing, the file has {picture.format.name}")
     if written.transparent and not _has_transparency(picture):
@@ -91,7 +91,7 @@ def _verify_alpha(stream: av.VideoStream, packet: av.Packet, written: Written, s
 def _has_transparency(picture: av.VideoFrame) -> bool:
     layout = Layout.of(picture.format.name)
     target = "rgba64le" if layout.depth > 8 else "rgba"
-    packed: Any = picture.reformat(format=target).planes[0]
+    packed: Any = picture.reformat(format=target, threads=1).planes[0]
     samples = np.frombuffer(packed, np.uint16 if layout.depth > 8 else np.uint8)
     row = packed.line_size // samples.itemsize
     alpha = samples.reshape(-1, row)[:, 3:4 * picture.width:4]

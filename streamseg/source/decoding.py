@@ -17,10 +17,9 @@ from av.stream import Discard, Disposition
 
 from ..errors import DamagedInputError, DeviceError, SourceError, SourceTimeoutError, StreamsegError
 from ..options import Options
-from .opening import FAILURES, MAX_PIXELS, explained, reason
+from .opening import FAILURES, INDEX_LAST, MAX_PIXELS, explained, reason
 
 TRIES = 8  # demuxing errors in a row, after which nothing more is to be expected
-CHECKSUMMED = ("ffv1", "png", "apng")  # a wrong checksum is damage for certain; FFmpeg would hide it
 KEPT = ("audio", "subtitle", "data")
 
 
@@ -65,8 +64,6 @@ def decoder_for(stream: Any, options: Options) -> Any:
     if not context.is_hwaccel:
         context.thread_type = "AUTO"
     context.options = {"max_pixels": str(MAX_PIXELS)}
-    if context.name in CHECKSUMMED:
-        context.options = {**context.options, "err_detect": "crccheck+explode"}
     return context
 
 
@@ -82,7 +79,8 @@ class Decoder:
 
     remedy = "; --on-error skip leaves such parts out and goes on"
 
-    def __init__(self, container: Any, stream: Any, name: str, options: Options) -> None:
+    def __init__(self, container: Any, stream: Any, name: str, options: Options, *,
+                 piped: bool = False) -> None:
         self.container = container
         self.stream = stream
         self.name = name
@@ -95,6 +93,8 @@ class Decoder:
         self._context = decoder_for(stream, options)
         self._packets: list[av.Packet] = []
         self._at = 0.0
+        if piped and "mp4" in container.format.name:
+            self.remedy = ". " + INDEX_LAST
         self.tracks = [other for other in container.streams
                        if options.audio and other.type in KEPT]
         for other in container.streams:

@@ -25,6 +25,8 @@ from ..options import Options
 MAX_PIXELS = 1 << 27
 LIVE = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srtp", "udp", "srt", "mms", "mmsh")
 LONGEST_WAIT = 30.0
+INDEX_LAST = ("An MP4 with its index at the end cannot be read from a pipe: give the file itself, or pipe "
+              "Matroska, NUT or Y4M")
 # What a damaged file can make PyAV raise besides FFmpeg's own errors: times and texts out of range.
 FAILURES = (av.FFmpegError, OSError, ValueError, ArithmeticError, RuntimeError)
 
@@ -117,8 +119,7 @@ def _piped(descriptor: int, name: str, options: Options) -> Any:
     try:
         return _open(pipe, name, options)
     except DamagedInputError as error:
-        raise DamagedInputError(f"{error}. An MP4 with its index at the end cannot be read from a pipe: "
-                                "give the file itself, or pipe Matroska, NUT or Y4M") from error
+        raise DamagedInputError(f"{error}. {INDEX_LAST}") from error
     finally:
         if pipe.interrupted:
             raise KeyboardInterrupt

@@ -81,8 +81,9 @@ class VideoSource:
 
     def _attach(self, container: Any) -> None:
         self._container = container
-        self._stream = chosen(container, self.name, self._options.stream)
-        self._decoder = Decoder(container, self._stream, self.name, self._options)
+        shown = "standard input" if self.name == "-" else self.name
+        self._stream = chosen(container, shown, self._options.stream)
+        self._decoder = Decoder(container, self._stream, shown, self._options, piped=self.name == "-")
 
     def _end(self, stream: Any, container: Any) -> float | None:
         """The stated end in seconds, None where nothing states it."""
@@ -143,7 +144,7 @@ class VideoSource:
         """Go to a key frame before ``begin``; False where the container cannot or need not be searched."""
         first = self._stream.start_time
         place = int((begin - EARLIER) / self._base)
-        if first is None or place <= first:
+        if first is None or place <= first or self.name == "-":
             return False
         try:
             self._container.seek(place, stream=self._stream)
