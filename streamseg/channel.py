@@ -129,6 +129,8 @@ class _Worker(Generic[T]):
     def __init__(self, name: str, items: Iterator[T], channel: Channel[T]) -> None:
         self.name = name
         self.channel = channel
+        self.launched = False
+        self.finished = threading.Event()
         self._items = items
         # a daemon, so that a stage which hangs for good cannot keep the process alive after StallError
         self.thread = threading.Thread(target=self._work, name=f"streamseg-{name}", daemon=True)
@@ -137,6 +139,11 @@ class _Worker(Generic[T]):
         failure = self._guarded(self._hand_over)
         failure = self._guarded(getattr(self._items, "close", lambda: None)) or failure
         self.channel.end(failure)
+        self.finished.set()
+
+    def launch(self) -> None:
+        self.launched = True
+        self.thread.start()
 
     def _hand_over(self) -> None:
         for item in self._items:
@@ -168,7 +175,7 @@ class Crew:
         """
         worker = _Worker(name, items, Channel[T](capacity, newest=newest))
         self._workers.append(worker)
-        worker.thread.start()
+        worker.launch()
         return self._receive(worker.channel)
 
     def _receive(self, channel: Channel[T]) -> Iterator[T]:
@@ -209,5 +216,6 @@ class Crew:
             worker.channel.cancel()
         deadline = time.monotonic() + JOIN_SECONDS
         for worker in self._workers:
-            if worker.thread.ident is not None:  # a signal can come between making and starting a thread
-                worker.thread.join(max(0.0, deadline - time.monotonic()))
+            # Ctrl-C may come while start() waits for the thread to run: join() would then raise
+            if worker.launched and worker.finished.wait(max(0.0, deadline - time.monotonic())):
+                worker.thread.join()

@@ -35,7 +35,7 @@ Array = npt.NDArray[Any]  # OpenCV's stubs know no dtypes: float32 (h, w) mattes
 
 NAMES = ("none", "ema", "adaptive", "flow", "lookahead")
 _LEVELS = np.arange(256, dtype=np.float32)
-_NO_MAP = np.empty(0, np.float32)  # remap: x and y are both in the first map
+_NO_MAP: Any = None  # remap: x and y are both in the first map (the stubs do not know None)
 
 
 def create(name: str, *, strength: float = 0.7, hysteresis: float = 0.15, window: int = 2) -> Smoother:
