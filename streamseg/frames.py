@@ -8,6 +8,7 @@ of these without loss (rgb24 to gbrp, nv12 to yuv420p, ...).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -171,7 +172,7 @@ class Frame:
         """Views of a decoded picture's planes, no copy. ``picture.format`` must be in FORMATS."""
         name = picture.format.name
         pixel = FORMATS[name]
-        planes = tuple(_view(picture, number, pixel) for number in range(pixel.planes))
+        planes = tuple(plane_view(picture, number, pixel) for number in range(pixel.planes))
         colour = Colour(int(picture.colorspace), int(picture.color_range),
                         int(picture.color_primaries), int(picture.color_trc))
         return cls(planes, name, time_base or picture.time_base or Fraction(1, 1000), index, picture.pts,
@@ -184,7 +185,7 @@ class Frame:
         name = format or like.format
         picture = av.VideoFrame(like.width, like.height, name)
         pixel = FORMATS[name]
-        planes = tuple(_view(picture, number, pixel) for number in range(pixel.planes))
+        planes = tuple(plane_view(picture, number, pixel) for number in range(pixel.planes))
         return cls(planes, name, like.time_base, like.index, like.pts, like.colour, like.duration,
                    alpha, like.name, like.packets, picture)
 
@@ -197,7 +198,7 @@ class Frame:
         if picture is None:
             picture = av.VideoFrame(self.width, self.height, self.format)
             for number, plane in enumerate(self.planes):
-                np.copyto(_view(picture, number, self.pixel), plane)
+                np.copyto(plane_view(picture, number, self.pixel), plane)
         picture.pts = self.pts
         picture.time_base = self.time_base
         if self.duration:
@@ -240,9 +241,14 @@ class Frame:
 @dataclass(frozen=True, slots=True, eq=False)
 class Matte:
     """``alpha``: float32 (h, w) in [0, 1], straight, 1 = person, at the segmenter's own size, covering
-    the whole picture (row 0 is the picture's top edge)."""
+    the whole picture (row 0 is the picture's top edge).
+
+    ``despill``: RGB 0..255 of a key colour whose reflection is to be taken out of this frame's subject,
+    or None. It travels with the matte because a method may find the key only as it runs.
+    """
 
     alpha: npt.NDArray[np.float32]
+    despill: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.alpha.ndim != 2 or self.alpha.dtype != np.float32 or not self.alpha.size:
@@ -301,6 +307,13 @@ class VideoInfo:
     metadata: dict[str, str] = field(default_factory=dict)
     name: str = ""
 
+    @property
+    def expected_frames(self) -> int | None:
+        """``frames``, else what duration and rate make (about, where the rate varies); None if unknown."""
+        if self.frames is not None or self.duration is None or self.rate is None:
+            return self.frames
+        return math.ceil(self.duration * self.rate - 0.01)  # 0.2800000001 s at 25 a second are 7 frames
+
 
 def shrink(plane: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
     """(rows, columns[, channels]) brought to ``size`` (width, height): 2 x 2 means while at least twice
@@ -327,8 +340,12 @@ def _to_uint8(values: npt.NDArray[Any], scale: float) -> npt.NDArray[np.uint8]:
     return np.clip(np.rint(values * np.float32(scale)), 0, 255).astype(np.uint8)
 
 
-def _view(picture: av.VideoFrame, number: int, pixel: PixelFormat) -> Plane:
-    """A writable (rows, columns) view of a plane's memory, row padding left out."""
+def plane_view(picture: av.VideoFrame, number: int, pixel: PixelFormat) -> Plane:
+    """A writable (rows, columns) view of plane ``number`` of a decoded picture, row padding left out.
+
+    ``pixel`` says the plane's dtype and shape; of an alpha plane it is a one-plane format of the same
+    depth. The view keeps the picture's memory alive.
+    """
     plane = picture.planes[number]
     rows, columns = pixel.shape(number, picture.width, picture.height)
     samples: npt.NDArray[Any] = np.frombuffer(memoryview(plane), pixel.dtype)

@@ -121,15 +121,16 @@ class DtSSD:
 
     def __init__(self) -> None:
         self.values: list[float] = []
-        self._last: npt.NDArray[np.float64] | None = None
+        self._last: tuple[npt.NDArray[np.float64], Mask | None] | None = None
 
-    def add(self, alpha: Alpha, truth: Alpha) -> float | None:
-        """The frame's own value, None for the first."""
+    def add(self, alpha: Alpha, truth: Alpha, ignore: Mask | None = None) -> float | None:
+        """The frame's own value, None for the first. A pixel counts if it is ignored in neither frame."""
         error, last = _difference(alpha, truth), self._last
-        self._last = error
+        self._last = error, ignore
         if last is None:
             return None
-        self.values.append(1e2 * math.sqrt(float(np.square(error - last).mean())))
+        unknown = ignore if last[1] is None else last[1] if ignore is None else last[1] | ignore
+        self.values.append(1e2 * math.sqrt(_mean(np.square(error - last[0]), unknown)))
         return self.values[-1]
 
     def result(self) -> float:
@@ -152,7 +153,8 @@ class WarpingError:
     def add(self, alpha: Alpha, luma: Luma) -> float | None:
         """The frame's own value, None for the first and where every pixel is occluded."""
         _same_shape(alpha, luma)
-        last, self._last = self._last, (np.array(alpha, np.float32), luma.copy())
+        luma = luma.copy()  # DIS takes no strided view, as a decoded picture's planes are
+        last, self._last = self._last, (np.array(alpha, np.float32), luma)
         if last is None:
             return None
         back = self._flow.calc(luma, last[1], None)  # type: ignore[call-overload]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import OptionError
-from ..frames import Frame
+from ..frames import Frame, Matte
 from ..opencv import cv2
 from . import param
 from .polarity import ring
@@ -39,8 +40,7 @@ class Chroma(Classical):
     from 1 - tolerance upwards and grows opaque over ``softness`` below that. A key without hue (white,
     black, grey) is compared in RGB instead, where 64 levels away means none of it.
 
-    ``despill`` is what the compositor wants: the key as RGB whose reflection is to be taken out of the
-    subject's colours, or None.
+    Each matte carries ``despill``: the key, whose reflection is then taken out of the subject's colours.
     """
 
     key: str = param("green", f"The background's colour: auto (what the border shows on the first frame), "
@@ -62,6 +62,10 @@ class Chroma(Classical):
 
     def __post_init__(self) -> None:
         self._key = None if self.key == "auto" else _parse_key(self.key)
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        """One matte a frame, with the key that it was made by."""
+        return [Matte(self._alpha(frame), self.despill) for frame in frames]
 
     @property
     def despill(self) -> RGB | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -124,7 +123,7 @@ class MeanShift(Clustering):
 
     def _update(self, picture: Picture) -> None:
         from sklearn.cluster import MeanShift as Peaks
-        from sklearn.cluster import estimate_bandwidth, get_bin_seeds
+        from sklearn.cluster import estimate_bandwidth
         scale = min(1.0, self.reduced / max(picture.shape[:2]))
         small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         points = _unmixed(small)
@@ -134,7 +133,7 @@ class MeanShift(Clustering):
                 # Below 8 units noise makes peaks of its own.
                 self._width = self.bandwidth or max(8.0, float(estimate_bandwidth(
                     points, quantile=self.quantile, n_samples=400, random_state=0)))
-            seeds = self._seeds(get_bin_seeds(points, self._width).astype(np.float32))
+            seeds = self._seeds(_bins(points, self._width))
             peaks = Peaks(bandwidth=self._width, seeds=seeds).fit(points)
         self._adopt(peaks.cluster_centers_.astype(np.float32))
 
@@ -159,6 +158,15 @@ class MeanShift(Clustering):
         """Forget the centres, their roles and the estimated bandwidth."""
         super().reset()
         self._width = 0.0
+
+
+def _bins(points: Points, width: float) -> Points:
+    """The centres of the cells of a grid of ``width`` that hold points.
+
+    As sklearn's get_bin_seeds, which warns the user where each point has a cell of its own (a picture of
+    a few pixels): nothing is wrong with that.
+    """
+    return (np.unique(np.round(points / width), axis=0) * width).astype(np.float32)
 
 
 def _unmixed(picture: Picture) -> Points:
@@ -251,6 +259,6 @@ def _minibatch(points: Points, centres: Points) -> Points:
 
 
 def _one_thread() -> AbstractContextManager[Any]:
-    """scikit-learn's pools held to one thread; threadpoolctl is one of its own dependencies."""
-    limits = importlib.import_module("threadpoolctl").threadpool_limits
-    return limits(1)
+    """scikit-learn's pools held to one thread."""
+    from threadpoolctl import threadpool_limits  # here: it looks for libraries as it is imported
+    return threadpool_limits(1)

@@ -49,6 +49,9 @@ CONTAINERS: dict[str, Container] = {
 }
 Y4M = Container("yuv4mpegpipe", "wrapped_avframe", None, "wrapped_avframe", timed=False)
 NUT_RAW = Container("nut", "rawvideo", "rawvideo", "rawvideo", "aac", None)
+# Tracks that MPEG-TS has a type for (FFmpeg's mpegtsenc.c), by the codec's own name.
+MPEGTS = ("mp1", "mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "dts", "truehd", "opus", "s302m",
+          "dvb_subtitle", "dvb_teletext", "klv", "timed_id3")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tiff", ".tif", ".bmp")
 ALPHA_PICTURES = (".png", ".webp", ".tiff", ".tif")
 # What players show: H.264 and its kin are shown in 4:2:0, hardly anywhere in RGB, 4:4:4 of RGB or grey.

@@ -17,6 +17,7 @@ from typing import Any
 import av
 from av.codec.hwaccel import HWAccel
 
+from ..budget import Threads
 from ..errors import DeviceError, OptionError
 from ..frames import Colour, VideoInfo
 from ..options import Options
@@ -123,7 +124,7 @@ def settings_for(target: str, box: Container, info: VideoInfo, kind: str, option
     colour = _colour(codec.name, source, Layout.of(chosen), colour, size[1])
     width, height = _even_size(codec.name, Layout.of(chosen), size, notes)
     made = Settings(name, chosen, width, height, time_base, info.rate or Fraction(25), colour,
-                    info.sample_aspect, options.threads or _cores(), dict(DEFAULTS.get(name, {})),
+                    info.sample_aspect, Threads.of(options.threads).encode, dict(DEFAULTS.get(name, {})),
                     hwaccel=hardware)
     if name.startswith("libvpx") and info.sample_aspect != 1:  # PyAV cannot tell the muxer, VP9 has no field
         notes.append(f"VP9 holds no pixel aspect: {info.sample_aspect} is lost and players will show square "
@@ -282,9 +283,3 @@ def _near(name: str, known: list[str]) -> str:
 def _option_names(context: Any) -> list[str]:
     every = context.supported_options
     return [item.name for item in (*every.private, *every.generic)]
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

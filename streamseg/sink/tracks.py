@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 import av
 
 from ..frames import Track, VideoInfo
-from .containers import Container
+from .containers import MPEGTS, Container
 from .text import ASS_HEADER, TEXT_CODECS, payload_of, text_of
 
 # Tags that describe the input's copy of a track (mkvmerge's statistics), or that the muxer writes itself
@@ -88,8 +88,12 @@ class Tracks:
 def holds(format: str, template: Any) -> bool:
     """Whether the muxer ``format`` takes a copy of the track: a header with it alone is written to memory.
 
-    Asking FFmpeg is not enough, it answers yes for codecs whose header then fails.
+    Asking FFmpeg is not enough, it answers yes for codecs whose header then fails. MPEG-TS takes anything,
+    but what it has no type for becomes private data that no player knows again.
     """
+    context = template.codec_context
+    if format == "mpegts" and (context is None or context.codec.canonical_name not in MPEGTS):
+        return False
     trial = av.open(io.BytesIO(), "w", format=format)
     try:
         trial.add_stream_from_template(template)

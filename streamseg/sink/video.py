@@ -174,8 +174,10 @@ class VideoSink:
     def _check_frame(self, frame: Frame) -> None:
         shape = f"{frame.width}x{frame.height} {frame.format}"
         if shape != self._shape:
-            raise SinkError(f"{self.target}: frame {frame.index} is {shape}, the first was {self._shape}; "
-                            "one video holds one size: write pictures into a folder/ instead")
+            called = f"{frame.index} ({frame.name})" if frame.name else str(frame.index)
+            raise SinkError(f"{self.target}: frame {called} is {shape}, the first was {self._shape}; one "
+                            "video holds one size and pixel format: write into a folder/, or give numbered "
+                            "pictures as a sequence, frame_%05d.png, which makes all as the first is")
 
     def _timed(self, frame: Frame) -> Frame:
         """Every frame gets a time: without one, its number at the input's rate."""

@@ -7,7 +7,6 @@ pictures marked corrupt, and a file that is shorter than its own structure says 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ import av
 import av.error
 from av.stream import Discard, Disposition
 
+from ..budget import Threads
 from ..errors import DamagedInputError, DeviceError, SourceError, SourceTimeoutError, StreamsegError
 from ..options import Options
 from .opening import FAILURES, INDEX_LAST, MAX_PIXELS, explained, reason
@@ -59,8 +59,7 @@ def decoder_for(stream: Any, options: Options) -> Any:
         raise DeviceError(f"this {context.name} video {lacks} on {options.hwaccel}: leave --hwaccel out")
     if alpha and library:
         context = av.CodecContext.create(library, "r")
-    budget = options.threads or os.cpu_count() or 1
-    context.thread_count = max(1, budget // 2)
+    context.thread_count = Threads.of(options.threads).decode
     if not context.is_hwaccel:
         context.thread_type = "AUTO"
     context.options = {"max_pixels": str(MAX_PIXELS)}
@@ -95,8 +94,9 @@ class Decoder:
         self._at = 0.0
         if piped and "mp4" in container.format.name:
             self.remedy = ". " + INDEX_LAST
-        self.tracks = [other for other in container.streams
-                       if options.audio and other.type in KEPT]
+        # An MP4's chapters are a track too, which the demuxer discards by itself: they are in the chapters.
+        self.tracks = [other for other in container.streams if options.audio and other.type in KEPT
+                       and Discard(other.discard) != Discard.all]
         for other in container.streams:
             if other is not stream and other not in self.tracks:
                 other.discard = Discard.all

@@ -18,7 +18,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from ..errors import SourceError
-from ..frames import FORMATS, Colour, Frame, PixelFormat, _view
+from ..frames import FORMATS, Colour, Frame, PixelFormat, plane_view
 from ..opencv import cv2
 
 FULL = 2
@@ -157,8 +157,8 @@ class Normaliser:
         if self.turn:
             picture = turned(picture, wanted, self.turn)
         pixel, grey = FORMATS[wanted.format], _alpha_format(wanted.format)
-        planes = tuple(_view(picture, number, pixel) for number in range(3))
-        alpha = _view(picture, 3, grey) if wanted.alpha else None
+        planes = tuple(plane_view(picture, number, pixel) for number in range(3))
+        alpha = plane_view(picture, 3, grey) if wanted.alpha else None
         owner = picture if picture.format.name == wanted.format else None
         return Frame(planes, wanted.format, time_base, index, pts, colour, duration, alpha, name, packets,
                      owner)
@@ -185,10 +185,10 @@ def turned(picture: av.VideoFrame, wanted: Layout, turn: Turn) -> av.VideoFrame:
     side = {(True, True): -1, (True, False): 1, (False, True): 0}.get((turn.mirror, turn.flip))
     for number in range(4 if wanted.alpha else 3):
         kind = grey if number == 3 else pixel
-        plane: Any = _view(picture, number, kind)
+        plane: Any = plane_view(picture, number, kind)
         if turn.transpose:
             plane = cv2.transpose(plane)
         if side is not None:
             plane = cv2.flip(plane, side)
-        np.copyto(_view(upright, number, kind), plane)
+        np.copyto(plane_view(upright, number, kind), plane)
     return upright

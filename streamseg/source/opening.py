@@ -21,6 +21,7 @@ from av.codec.hwaccel import HWAccel, hwdevices_available
 
 from ..errors import DamagedInputError, DeviceError, SourceError, SourceTimeoutError
 from ..options import Options
+from .completeness import cut_off
 
 MAX_PIXELS = 1 << 27
 LIVE = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srtp", "udp", "srt", "mms", "mmsh")
@@ -35,12 +36,13 @@ class Pipe:
     """Standard input or a named pipe as a file object for PyAV; a read waits ``timeout`` seconds at most.
 
     ``poll`` rather than a blocking read, because nobody could take a thread back from that. Raises
-    SourceTimeoutError from ``read``; PyAV hands it on as it is.
+    SourceTimeoutError from ``read``; PyAV hands it on as it is. ``received``: bytes so far.
     """
 
     def __init__(self, descriptor: int, name: str, timeout: float) -> None:
         self.name = name
         self.interrupted = False
+        self.received = 0
         self._descriptor = descriptor
         self._timeout = timeout
         self._poll = select.poll() if hasattr(select, "poll") else None  # Windows cannot poll a pipe
@@ -58,7 +60,9 @@ class Pipe:
             if self._poll is not None and not self._poll.poll(self._timeout * 1000):
                 raise SourceTimeoutError(f"nothing came from {self.name} for {self._timeout:g} s: is the "
                                          "program before it still running? --timeout waits longer")
-            return os.read(self._descriptor, size)
+            data = os.read(self._descriptor, size)
+            self.received += len(data)
+            return data
         except KeyboardInterrupt:  # PyAV lets only Exceptions through from here; opened() raises it again
             self.interrupted = True
             raise OSError("interrupted") from None
@@ -87,7 +91,14 @@ def opened(spec: str, options: Options) -> Any:
         return _piped(descriptor, str(path), options)
     if path.stat().st_size == 0 and stat.S_ISREG(mode):
         raise SourceError(f"{path} is empty (0 bytes)")
-    return _open(f"file:{path}", str(path), options)
+    try:
+        return _open(f"file:{path}", str(path), options)
+    except DamagedInputError as error:
+        missing = cut_off(path) if stat.S_ISREG(mode) else None
+        if missing is None:
+            raise
+        raise DamagedInputError(f"{path} is cut off ({missing}), and what is there cannot be read without "
+                                "its end: copy or download it again") from error
 
 
 def _mode(path: Path) -> int:
@@ -119,6 +130,8 @@ def _piped(descriptor: int, name: str, options: Options) -> Any:
     try:
         return _open(pipe, name, options)
     except DamagedInputError as error:
+        if not pipe.received:
+            raise SourceError(f"{name} is empty: what should write to it ended without a byte") from error
         raise DamagedInputError(f"{error}. {INDEX_LAST}") from error
     finally:
         if pipe.interrupted:

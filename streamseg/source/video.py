@@ -94,9 +94,11 @@ class VideoSource:
 
     def _nothing(self) -> SourceError:
         if self._window.begin is not None or self._window.limit is not None:
+            end, limit = self._clock.end, self._window.limit
             return SourceError(f"{self.name} has no picture in the part asked for: start is "
-                               f"{self._options.start:g} s, it ends at "
-                               f"{self._clock.end if self._clock.end is not None else float('nan'):g} s")
+                               f"{self._options.start:g} s"
+                               + ("" if limit is None else f", duration {float(limit):g} s")
+                               + ("" if end is None else f"; it ends at {end:g} s"))
         return DamagedInputError(f"{self.name}: no picture of it decodes ({self._decoder.damaged} errors)")
 
     # --- pictures, in time ---

@@ -95,6 +95,22 @@ def test_sound_that_the_container_cannot_hold_is_transcoded_and_said(tmp_path: P
         assert abs(found.times(stream["index"])[0]) < 0.03
 
 
+def test_mpeg_ts_gets_no_track_as_data_that_nobody_can_read(tmp_path: Path) -> None:
+    with_flac = tmp_path / "flac.mkv"
+    clips.video(tmp_path / "in.mkv", frames=20, audio=True, subtitles=True)
+    subprocess.run(["ffmpeg", "-v", "error", "-i", str(tmp_path / "in.mkv"), "-map", "0", "-c", "copy",
+                    "-c:a", "flac", str(with_flac)], check=True)
+    info, frames = read(with_flac)
+    sink = open_sink(tmp_path / "out.ts", info)
+    write(sink, frames)
+    found = probe(tmp_path / "out.ts")
+    assert [stream["codec_name"] for stream in found.of("audio")] == ["aac"]
+    assert found.of("data") == found.of("subtitle") == []
+    flac, text = sink.notes
+    assert "audio track 1 (flac, eng) became aac" in flac
+    assert "subtitle track 2 (srt, eng) is left out" in text
+
+
 def test_tracks_that_fit_nowhere_are_left_out_with_a_note(tmp_path: Path) -> None:
     info, frames = read(_clip(tmp_path / "in.mkv"))
     sink = write(open_sink(tmp_path / "out.avi", info), frames)

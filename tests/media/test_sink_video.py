@@ -272,7 +272,7 @@ def test_decoded_frame_types_are_not_forced_upon_the_encoder(tmp_path: Path) -> 
 def test_a_frame_of_another_size_is_refused_with_a_way_out(tmp_path: Path) -> None:
     sink = open_sink(tmp_path / "o.mp4", about(made(count=1)))
     sink.write(made(count=1)[0])
-    with pytest.raises(SinkError, match=r"frame 1 is 80x60.*folder"):
-        sink.write(replace(made(count=2, size=(80, 60))[1]))
+    with pytest.raises(SinkError, match=r"frame 1 \(b\.png\) is 80x60.*folder.*a sequence, frame_%05d\.png"):
+        sink.write(replace(made(count=2, size=(80, 60))[1], name="b.png"))
     sink.abort()
     assert list(tmp_path.iterdir()) == []

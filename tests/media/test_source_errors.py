@@ -73,8 +73,10 @@ def test_a_stream_or_a_part_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = clips.video(tmp_path / "a.mkv")
     with pytest.raises(SourceError, match=r"stream is 2; .* has 1 video stream"):
         open_source(path, Options(stream=2))
-    with pytest.raises(SourceError, match="has no picture in the part asked for: start is 99 s"):
+    with pytest.raises(SourceError, match="has no picture in the part asked for: start is 99 s; it ends"):
         open_source(path, Options(start=99))
+    with pytest.raises(SourceError, match=r"start is 0 s, duration 0 s; it ends at 0\.\d"):
+        open_source(path, Options(duration=0))
 
 
 def test_hardware_that_is_not_there_is_an_error(tmp_path: Path) -> None:
@@ -98,6 +100,12 @@ def test_a_cut_off_file_never_looks_whole(tmp_path: Path, suffix: str) -> None:
     assert 5 <= len(frames) < 30
     assert [clips.read_index(frame.rgb()) for frame in frames[:-2]] == list(range(len(frames) - 2))
     assert source.damaged >= 1
+
+
+def test_an_mp4_that_lost_the_index_at_its_end_is_called_cut_off(tmp_path: Path) -> None:
+    path = clips.truncated(clips.video(tmp_path / "a.mp4", frames=30), tmp_path / "cut.mp4", 0.5)
+    with pytest.raises(DamagedInputError, match=r"is cut off \([\d,]+ of [\d,]+ bytes are missing\)"):
+        open_source(path)
 
 
 def test_what_is_asked_of_the_whole_part_of_a_cut_off_file_is_given(tmp_path: Path) -> None:
@@ -197,6 +205,11 @@ def test_an_mp4_that_cannot_be_piped_says_what_can(tmp_path: Path, monkeypatch: 
     data = clips.video(tmp_path / "a.mp4", codec="ffv1", size=(320, 240), frames=8,
                        content=lambda index: clips.noise("yuv420p", (320, 240), index)).read_bytes()
     with piped(monkeypatch, data), pytest.raises(SourceError, match="pipe Matroska, NUT or Y4M"):
+        open_source("-")
+
+
+def test_an_empty_pipe_says_that_nothing_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    with piped(monkeypatch, b""), pytest.raises(SourceError, match="standard input is empty: what should"):
         open_source("-")
 
 

@@ -95,6 +95,16 @@ def test_tracks_chapters_and_metadata_are_told_and_no_packet_is_lost(tmp_path: P
     assert found == [(item["stream_index"], item["pts"]) for item in probed if item["stream_index"] != 0]
 
 
+def test_the_chapters_of_an_mp4_are_not_a_track_as_well(tmp_path: Path) -> None:
+    path = clips.video(tmp_path / "a.mp4", audio=True, chapters=True)
+    assert [stream["codec_type"] for stream in clips.ffprobe(path, "-show_streams")["streams"]] == [
+        "video", "audio", "data"]
+    source, frames = read(path)
+    assert [track.kind for track in source.info.tracks] == ["audio"]
+    assert {packet.stream_index for frame in frames for packet in frame.packets} == {1}
+    assert len(source.info.chapters) == 2
+
+
 def test_no_audio_reads_no_other_track(tmp_path: Path) -> None:
     source, frames = read(clips.video(tmp_path / "a.mkv", audio=True, subtitles=True), audio=False)
     assert source.info.tracks == ()
@@ -268,6 +278,18 @@ def test_preview_is_a_duration_and_the_smaller_counts(tmp_path: Path) -> None:
     path = clips.video(tmp_path / "a.mp4", frames=40)
     assert len(read(path, preview=0.2, duration=1.0)[1]) == 5
     assert len(read(path, preview=1.0, duration=0.2)[1]) == 5
+
+
+@pytest.mark.parametrize("part", [{}, {"duration": 0.4}, {"preview": 0.41}, {"start": 0.8, "duration": 0.5},
+                                  {"start": 0.2, "duration": 0.3}], ids=str)
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm"])
+def test_the_number_of_frames_to_expect_is_right_for_parts_too(tmp_path: Path, name: str,
+                                                               part: dict[str, float]) -> None:
+    path = clips.video(tmp_path / name, frames=24, code=False)
+    source = open_source(path, Options(**part))
+    expected = source.info.expected_frames
+    assert expected == len(list(source))
+    source.close()
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])

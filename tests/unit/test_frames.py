@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from streamseg.frames import FORMATS, Colour, Frame, Matte, shrink, yuv_from_rgb
+from streamseg.frames import FORMATS, Colour, Frame, Matte, VideoInfo, plane_view, shrink, yuv_from_rgb
 from tests import clips
 
 BASE = Fraction(1, 25)
@@ -156,6 +156,28 @@ def test_frames_that_break_the_contract_are_refused(changes: dict, message: str)
 def test_mattes_that_break_the_contract_are_refused(alpha: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Matte(alpha)
+
+
+@pytest.mark.parametrize(("frames", "duration", "rate", "expected"), [
+    (100, 4.0, 25, 100), (None, 4.0, 25, 100), (None, 0.28, 25, 7), (None, 0.29, 25, 8),
+    (None, 2.0, Fraction(30000, 1001), 60), (None, None, 25, None), (None, 4.0, None, None)])
+def test_the_number_of_frames_to_expect(frames: int | None, duration: float | None, rate: Fraction | None,
+                                        expected: int | None) -> None:
+    info = VideoInfo(8, 6, "yuv420p", BASE, None if rate is None else Fraction(rate), duration, frames)
+    assert info.expected_frames == expected
+
+
+@pytest.mark.parametrize("name", ["yuv420p", "gbrp10le", "gray"])
+def test_a_plane_view_is_the_pictures_memory_without_its_padding(name: str) -> None:
+    picture = av.VideoFrame(37, 11, name)
+    pixel = FORMATS[name]
+    for number in range(pixel.planes):
+        view = plane_view(picture, number, pixel)
+        assert view.shape == pixel.shape(number, 37, 11)
+        view[:] = 7 + number
+        assert plane_view(picture, number, pixel)[-1, -1] == 7 + number
+        stored = np.frombuffer(picture.planes[number], pixel.dtype)
+        assert stored[0] == stored[view.shape[1] - 1] == 7 + number
 
 
 @pytest.mark.parametrize("size", [(160, 120), (80, 60), (57, 43), (31, 20), (200, 150)])

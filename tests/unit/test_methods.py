@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.cluster import get_bin_seeds
 
+import streamseg
 from streamseg.errors import OptionError, SegmentError
-from streamseg.frames import Matte
+from streamseg.frames import Frame, Matte
 from streamseg.opencv import cv2
 from streamseg.segment import Segmenter, create, parameters
 from streamseg.segment.catalogue import describe
+from streamseg.segment.clustering import _bins
 
 from . import scenes
+from .fakes import FakeSink
 from .scenes import assert_subject, frame, iou
 
 STILL = ("threshold", "adaptive", "kmeans", "meanshift", "region", "grabcut", "chroma")
@@ -27,6 +32,17 @@ def matte_of(name: str, rgb: Any, format: str = "yuv420p", **params: Any) -> Mat
     matte, = method.segment([frame(rgb, format=format)])
     method.close()
     return matte
+
+
+class KeepingSink(FakeSink):
+    """Keeps the pictures that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: list[Frame] = []
+
+    def write(self, item: Frame) -> None:
+        self.frames.append(item)
 
 
 def plate_file(tmp_path: Any, rgb: Any) -> str:
@@ -159,6 +175,30 @@ def test_chroma_says_which_colour_to_despill() -> None:
     assert method.despill is None  # type: ignore[attr-defined]
 
 
+def test_a_chroma_matte_carries_the_key_that_it_was_made_by() -> None:
+    assert matte_of("chroma", scenes.picture("screen")[0]).despill == (0, 177, 64)
+    assert matte_of("chroma", scenes.picture("screen")[0], spill="false").despill is None
+    found = matte_of("chroma", scenes.picture("screen")[0], key="auto").despill  # of the first frame already
+    assert np.abs(np.array(found) - scenes.PALETTES["screen"][0]).max() <= 4
+    assert matte_of("threshold", scenes.picture("dark")[0]).despill is None
+
+
+def test_a_key_that_is_found_takes_the_reflection_out_in_a_run() -> None:
+    rgb, mask = scenes.picture("screen")
+    rgb[mask] = (150, 190, 140)  # skin with the screen's green on it
+
+    def green(**params: str) -> float:
+        """By how much the middle of the subject is greener than it is red, in the picture that is written."""
+        sink = KeepingSink()
+        streamseg.run([rgb] * 3, sink, method="chroma", set=params, background="black")
+        red, green, _ = sink.frames[-1].rgb()[90:100, 120:136].reshape(-1, 3).mean(axis=0)
+        return float(green - red)
+
+    assert green(key="#0ca83e", spill="false") > 30
+    assert green(key="#0ca83e") < 3
+    assert green(key="auto") < 3
+
+
 # --- what all of them promise -------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", STILL)
@@ -234,6 +274,21 @@ def test_segment_changes_no_plane_of_the_frame(name: str) -> None:
     create(name, {"size": scenes.WIDTH}).segment([given, given])
     for plane, copy in zip(given.planes, before, strict=True):
         np.testing.assert_array_equal(plane, copy)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (16, 16)])
+def test_meanshift_warns_of_nothing_where_each_pixel_has_a_bin_of_its_own(size: tuple[int, int]) -> None:
+    rgb = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3)).astype(np.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        matte_of("meanshift", rgb, "yuv444p", blur=1, bandwidth=1)
+
+
+def test_the_bins_are_those_of_sklearn() -> None:
+    points = np.random.default_rng(2).normal(100, 30, (400, 3)).astype(np.float32)
+    expected = get_bin_seeds(points, 24.0)
+    assert len(expected) < 200
+    assert sorted(map(tuple, _bins(points, 24.0).tolist())) == sorted(map(tuple, expected.tolist()))
 
 
 @pytest.mark.parametrize("name", ["threshold", "kmeans", "meanshift", "grabcut", "region"])

@@ -1,0 +1,99 @@
+"""Files of an evaluation: the numbers of each frame as CSV, and drawn over time."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import MissingDependencyError, OptionError
+from ..sink.temporary import checked_target, into_place, temporary_file, writing
+from .scores import Evaluation
+
+PLOTS = (".png", ".svg", ".pdf")
+_LABELS = {"iou": "IoU", "miou": "mIoU", "boundary_f": "boundary F", "boundary_iou": "boundary IoU",
+           "mad": "MAD x 1e3", "mse": "MSE x 1e3", "sad": "SAD", "dtssd": "dtSSD x 1e2",
+           "flicker": "flicker, ppm", "warping_error": "warping error"}
+
+
+def check_outputs(table: str | None, plot: str | None, overwrite: bool) -> None:
+    """Raise before the work what would fail after it: a target that may not be written, no matplotlib."""
+    targets = [checked_target(path, overwrite) for path in (table, plot) if path is not None]
+    if len(set(targets)) < len(targets):
+        raise OptionError(f"{table} is to be both the CSV and the plot: give each its own name")
+    if plot is not None:
+        if Path(plot).suffix.lower() not in PLOTS:
+            raise OptionError(f"plot is {plot!r}; its extension must be one of {', '.join(PLOTS)}")
+        _figure()
+
+
+def write_csv(result: Evaluation, target: str, overwrite: bool = False) -> None:
+    """A line a frame: clip, frame, its time in seconds, then its metrics; empty where there is no number.
+
+    Raises SinkError.
+    """
+    names = [name for name in result.metrics if any(name in clip.values for clip in result.clips)]
+
+    def write(path: Path) -> None:
+        with path.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["clip", "frame", "time", *names])
+            for clip in result.clips:
+                columns = [clip.values.get(name) for name in names]
+                for index, time in enumerate(clip.times):
+                    numbers = [math.nan if column is None else column[index] for column in columns]
+                    writer.writerow([clip.name, clip.frame_name(index), _cell(time), *map(_cell, numbers)])
+
+    _put(write, target, overwrite)
+
+
+def _cell(value: float) -> str:
+    return f"{value:.6g}" if math.isfinite(value) else ""
+
+
+def write_plot(result: Evaluation, target: str, overwrite: bool = False) -> None:
+    """Draw each metric over time (pictures: over their number), a line a clip, one panel a metric.
+
+    Raises SinkError, MissingDependencyError where matplotlib is not installed.
+    """
+    names = [name for name in result.metrics if any(name in clip.values for clip in result.clips)]
+    figure = _figure()((9.0, 0.6 + 1.5 * len(names)), layout="constrained")
+    panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+    timed = all(np.isfinite(clip.times).all() for clip in result.clips)
+    for panel, name in zip(panels, names, strict=True):
+        for clip in result.clips:
+            if name in clip.values:
+                across = np.array(clip.times) if timed else np.arange(clip.frames)
+                panel.plot(across, np.array(clip.values[name]), linewidth=1, label=Path(clip.name).name,
+                           marker="." if clip.frames < 60 else None)
+        panel.set_ylabel(_LABELS.get(name, name))
+        panel.grid(alpha=0.3)
+    panels[-1].set_xlabel("seconds" if timed else "frame")
+    if len(result.clips) > 1:
+        panels[0].legend(fontsize="small")
+    _put(lambda path: figure.savefig(path, dpi=120), target, overwrite)
+
+
+def _figure() -> Callable[..., Any]:
+    try:
+        from matplotlib.figure import Figure  # without pyplot: no window, no global state
+    except ImportError as error:
+        raise MissingDependencyError("a plot needs matplotlib, which is not installed: "
+                                     "pip install 'streamseg[bench]'") from error
+    return Figure
+
+
+def _put(write: Callable[[Path], None], target: str, overwrite: bool) -> None:
+    """Have ``write`` fill a temporary file, and give it its name."""
+    path = checked_target(target, overwrite)
+    made = temporary_file(path)
+    try:
+        with writing(target, path.parent):
+            write(made)
+        into_place(made, path, target, overwrite)
+    finally:
+        made.unlink(missing_ok=True)
