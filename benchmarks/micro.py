@@ -25,10 +25,11 @@ import numpy as np
 
 from streamseg.background import Picture
 from streamseg.composite import Compositor
+from streamseg.composite.foreground import solved
 from streamseg.frames import FORMATS, Frame, Matte, VideoInfo
 from streamseg.opencv import cv2
 from streamseg.options import Options
-from streamseg.refine import full_size
+from streamseg.refine import Cover, Mixture, Selection, full_size
 
 Kernel = Callable[[int], object]
 
@@ -69,13 +70,50 @@ def kernels(frames: list[Frame], mattes: list[Matte]) -> dict[str, Kernel]:
     return {
         "floor: copy of the planes": copy,
         "composite, solid": compositor("composite", background="#123456"),
+        "composite, bilinear edges": compositor("composite", background="#123456", edges="bilinear"),
+        "composite, erode 3": compositor("composite", background="#123456", erode=3.0),
+        "composite, feather 6": compositor("composite", background="#123456", feather=6.0),
+        "composite, light wrap": compositor("composite", background="#123456", light_wrap=0.5),
+        "composite, largest": compositor("composite", background="#123456", subject="largest"),
         "composite, picture": _with_picture(info, frames, mattes),
         "composite, blur 0.5": compositor("composite", background="blur"),
         "composite, blur 0.1": compositor("composite", background="blur", blur=0.1),
         "matte": compositor("matte"),
         "cutout": compositor("cutout"),
         "foreground": compositor("foreground"),
-        "full_size": lambda number: full_size(mattes[number % len(mattes)], frames[0]),
+        "full_size, bilinear": lambda number: full_size(mattes[number % len(mattes)], frames[0]),
+        "full_size, guided": lambda number: full_size(mattes[number % len(mattes)], frames[0], guided=True),
+    } | refining(frames, mattes)
+
+
+def refining(frames: list[Frame], mattes: list[Matte]) -> dict[str, Kernel]:
+    """The steps at the rim, each alone; what it needs is made before."""
+    covers = [Cover.of(frame, matte, guided=True) for frame, matte in zip(frames, mattes, strict=True)]
+    guesses = [Cover.of(frame, matte).luma for frame, matte in zip(frames, mattes, strict=True)]
+    pixel = frames[0].pixel
+    shares = [[cover.strip(*((pixel.sx, pixel.sy) if plane else (1, 1))) * np.float32(1 / pixel.peak)
+               for plane in range(pixel.planes)] for cover in covers]
+    clean = Selection("all", clean=True, steady=True)
+
+    def colours(number: int) -> object:
+        cover = covers[number % len(covers)]
+        return Mixture.of(cover.frame, cover.alpha, cover.columns)
+
+    def alpha(number: int) -> object:
+        cover = covers[number % len(covers)]
+        return cover.mixture.alpha(guesses[number % len(covers)], cover.rim)
+
+    def own(number: int) -> object:
+        cover = covers[number % len(covers)]
+        return [solved(cover.mixture, plane, cover, share)
+                for plane, share in enumerate(shares[number % len(covers)])]
+
+    return {
+        "specks and pinholes": lambda number: clean(mattes[number % len(mattes)]),
+        "bilinear alpha in the rim": lambda number: Cover.of(frames[number % len(frames)],
+                                                             mattes[number % len(mattes)]).luma,
+        "colours of both sides": colours, "guided alpha from them": alpha,
+        "subject's colours in the rim": own,
     }
 
 
@@ -113,9 +151,9 @@ def main() -> None:
     floor = next(iter(middle.values()))["cpu"]
     print(f"{chosen.size} {chosen.format}, {chosen.rounds} rounds, one thread; {platform.processor()} "
           f"OpenCV {cv2.__version__}, NumPy {np.__version__}")
-    print(f"{'kernel':28}{'wall ms':>10}{'cpu ms':>10}{'best ms':>10}{'x floor':>9}")
+    print(f"{'kernel':30}{'wall ms':>10}{'cpu ms':>10}{'best ms':>10}{'x floor':>9}")
     for name, value in middle.items():
-        print(f"{name:28}{value['wall']:10.3f}{value['cpu']:10.3f}{value['best']:10.3f}"
+        print(f"{name:30}{value['wall']:10.3f}{value['cpu']:10.3f}{value['best']:10.3f}"
               f"{value['cpu'] / floor:9.1f}")
     if chosen.json:
         chosen.json.write_text(json.dumps(

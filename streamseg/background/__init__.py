@@ -9,15 +9,15 @@ from typing import Protocol
 from ..errors import OptionError, SourceError
 from ..frames import Frame, VideoInfo
 from ..options import Options
-from ..refine import Cover
+from ..refine import Cover, fill
 from ..source import open_source
 from . import colours
 from .blur import Blur
 from .media import Film, Picture
-from .planes import blend, fill, from_rgb, sample_values, small_planes, to_rgb, write_planes
+from .planes import blend, enlarge, from_rgb, sample_values, small_planes, to_rgb, whole_numbers
 
-__all__ = ["Background", "Blur", "Film", "Original", "Picture", "Solid", "blend", "create", "fill",
-           "from_rgb", "sample_values", "small_planes", "to_rgb", "write_planes"]
+__all__ = ["Background", "Blur", "Film", "Original", "Picture", "Solid", "blend", "create", "enlarge",
+           "fill", "from_rgb", "sample_values", "small_planes", "to_rgb", "whole_numbers"]
 
 _WORDS = ("blur", "none", "original")
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..frames import Frame, shrink
 from ..opencv import cv2
-from ..refine import Cover
-from .planes import Array, blend, enlarge, fill, whole_numbers
+from ..refine import Cover, fill
+from .planes import Array, blend, enlarge, whole_numbers
 
 # Standard deviation at strength 1, as a share of the frame's shorter side: 54 pixels at 1080p.
 _STRONGEST = 0.05

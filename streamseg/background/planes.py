@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from ..opencv import cv2
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[Any]  # float32; OpenCV's stubs promise less
-_TINY = np.float32(1e-6)
 
 
 def from_rgb(frame: Frame) -> npt.NDArray[np.float64]:
@@ -50,12 +48,6 @@ def small_planes(frame: Frame, size: tuple[int, int]) -> list[Floats]:
     return [shrink(plane, size).astype(np.float32) for plane in frame.planes]
 
 
-def write_planes(target: Frame, values: Sequence[Floats]) -> None:
-    """Fill ``target``'s planes from float32 sample values, (h, w) of any size, bilinear."""
-    for plane, value in zip(target.planes, values, strict=True):
-        enlarge(whole_numbers(value, target.pixel.peak), plane)
-
-
 def whole_numbers(values: Floats, peak: int) -> Array:
     """``values`` rounded, within 0..``peak``: uint8 for 255, uint16 above."""
     if peak == 255:
@@ -80,28 +72,3 @@ def enlarge(samples: Array, plane: Array) -> None:
         cv2.resize(samples, (width, height), dst=plane, interpolation=cv2.INTER_LINEAR)
     else:
         np.copyto(plane, shrink(samples, (width, height)))
-
-
-def fill(planes: Sequence[Floats], weight: Floats) -> list[Floats]:
-    """``planes`` (float32 (h, w)) where ``weight`` ((h, w), 0..1) is 1, extended from there elsewhere.
-
-    Push and pull (Gortler et al. 1996, 'The lumigraph'): weighted means over ever larger areas, and from
-    the largest back, each scale laid over the next coarser one by its own weight.
-    """
-    levels = [([plane * weight for plane in planes], weight)]
-    while max(weight.shape) > 1:
-        height, width = weight.shape
-        half = -(-width // 2), -(-height // 2)
-        mean = cv2.resize(weight, half, interpolation=cv2.INTER_AREA).reshape(half[::-1])
-        # one sure sample of four makes the coarse one sure
-        weight = np.minimum(1, 4 * mean)
-        gain = weight / np.maximum(mean, _TINY)
-        levels.append(([cv2.resize(plane, half, interpolation=cv2.INTER_AREA).reshape(half[::-1]) * gain
-                        for plane in levels[-1][0]], weight))
-    top, weight = levels.pop()
-    made = [plane / np.maximum(weight, _TINY) for plane in top]
-    for known, weight in reversed(levels):
-        size, rest = weight.shape[::-1], 1 - weight
-        made = [plane + rest * cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR).reshape(weight.shape)
-                for plane, coarse in zip(known, made, strict=True)]
-    return made

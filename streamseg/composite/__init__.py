@@ -4,21 +4,23 @@ images', over), in the planes the picture came in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..background import Background, Original, blend, create, sample_values
+from ..background import Background, Film, Original, blend, create, sample_values, whole_numbers
 from ..errors import OptionError, choice
 from ..frames import Colour, Frame, Matte, VideoInfo
 from ..opencv import cv2
 from ..options import Options
-from ..refine import ROWS, Cover, Tiles, padded
+from ..refine import Cover, Edge, Mixture, Selection, Tiles, padded, tile_of
 from .despill import Despill
-from .foreground import estimate, solve
+from .foreground import solved
+from .wrap import Wrap
 
 Array = npt.NDArray[Any]
 KINDS = ("composite", "cutout", "matte", "foreground")
@@ -31,8 +33,10 @@ class Compositor:
     kinds     what ``finish`` makes: "composite" the subject over the background, opaque, in the frame's
               format; "cutout" the subject's own colours with ``alpha``; "matte" the alpha as gray, full
               range; "foreground" the subject's own colours, opaque, extended to where he is not
-    options   ``background``, ``fit``, ``blur``, ``show_matte``
-    despill   RGB 0..255 of a key colour whose reflection is taken out of the subject's colours
+    options   ``background``, ``fit``, ``blur``, ``show_matte``; ``edges``, ``subject``, ``clean``,
+              ``threshold``, ``erode``, ``feather``, ``light_wrap``
+    despill   RGB 0..255 of a key colour whose reflection is taken out of the subject's colours, for
+              mattes that name none themselves
 
     Raises OptionError for a kind or background that is not known, SourceError for a background that
     cannot be read.
@@ -44,7 +48,10 @@ class Compositor:
             choice("kind", kind, KINDS)
         self.kinds = tuple(kinds)
         self._show_matte = options.show_matte
-        self._despill = None if despill is None else Despill(despill)
+        self._guided, self._light_wrap = options.edges == "guided", options.light_wrap
+        self._selection = Selection(options.subject, clean=options.clean, steady=not info.stills)
+        self._edge = Edge(options)
+        self._despill = despill
         self._background: Background | None = None
         if "composite" in kinds and not options.show_matte:
             if (options.background or "").strip().lower() == "none":
@@ -54,25 +61,39 @@ class Compositor:
 
     def finish(self, frame: Frame, matte: Matte) -> dict[str, Frame]:
         """kind -> picture, each with the frame's time, duration, index, name and packets."""
-        cover = Cover.of(frame, matte)
-        subject = frame if self._despill is None else self._despill(frame)
+        cover = Cover.of(frame, self._selection(matte), guided=self._guided)
+        if self._edge.wanted:
+            cover = cover.reshaped(self._edge)
+        key = matte.despill or self._despill
+
+        @cache
+        def colours() -> Mixture:
+            if key is None:
+                return cover.mixture
+            return Mixture.of(Despill(key)(frame), cover.alpha, cover.columns)
+
         made: dict[str, Frame] = {}
         for kind in self.kinds:
             if kind == "matte":
                 made[kind] = _matte(frame, cover)
             elif kind == "composite":
-                made[kind] = self._composite(frame, subject, cover)
+                made[kind] = self._composite(frame, colours, cover)
             else:
-                colours = made.get("foreground") or made.get("cutout") or _foreground(subject, cover)
-                made[kind] = replace(colours, alpha=cover.plane() if kind == "cutout" else None)
+                own = made.get("foreground") or made.get("cutout") or _foreground(colours(), cover)
+                made[kind] = replace(own, alpha=cover.plane() if kind == "cutout" else None)
         return made
+
+    @property
+    def background_moves(self) -> bool:
+        """Whether the background is a film: the same frame and matte then make another picture later."""
+        return isinstance(self._background, Film)
 
     def close(self) -> None:
         """Close the background's file, if there is one."""
         if self._background is not None:
             self._background.close()
 
-    def _composite(self, frame: Frame, subject: Frame, cover: Cover) -> Frame:
+    def _composite(self, frame: Frame, colours: Callable[[], Mixture], cover: Cover) -> Frame:
         if self._show_matte:
             return _overlay(frame, cover)
         assert self._background is not None
@@ -80,47 +101,65 @@ class Compositor:
             return replace(frame, alpha=None)
         made = Frame.empty(frame)
         self._background.paint(made, frame, cover)
-        _over(made, subject, cover)
+        wrap = Wrap(made, self._light_wrap) if self._light_wrap else None
+        _over(made, colours(), cover)
+        if wrap is not None:
+            wrap.lay(made, cover)
         return made
 
 
-def _over(made: Frame, subject: Frame, cover: Cover) -> None:
+def _over(made: Frame, colours: Mixture, cover: Cover) -> None:
     """Lay the subject over the background that ``made`` holds, in place.
 
-    Tiles wholly outside are left, those inside copied, those of the rim blended.
+    Tiles wholly outside are left, those inside copied, those of the rim blended from the subject's own
+    colours: in the frame's the old background would shine through.
     """
-    alphas: dict[tuple[int, int], Array] = {}
+    shares = _shares(cover)
     for number, plane in enumerate(made.planes):
-        sx, sy = _spans(made, number)
-        rows, columns = ROWS // sy, cover.columns // sx
+        rows, columns = tile_of(made, number, cover.columns)
         target = padded(plane, rows, columns)
-        back = Tiles(target, rows, columns, cover.rim)
-        front = Tiles(padded(subject.planes[number], rows, columns), rows, columns, cover.rim)
+        tiles = Tiles(target, rows, columns, cover.rim)
         if len(cover.rim):
-            if (sx, sy) not in alphas:
-                alphas[sx, sy] = cover.strip(sx, sy)
-            back.put(blend(front.take(), back.take(), alphas[sx, sy], cover.peak))
-        back.copy(front, cover.inside)
+            back, share = tiles.take(), shares(number)
+            mixed = solved(colours, number, cover, share)
+            mixed -= back
+            mixed *= share
+            mixed += back
+            tiles.put(whole_numbers(mixed, cover.peak))
+        tiles.copy(_tiles(colours.frame, number, cover), cover.inside)
         _settle(plane, target)
 
 
-def _foreground(frame: Frame, cover: Cover) -> Frame:
+def _foreground(colours: Mixture, cover: Cover) -> Frame:
     """The subject's own colours everywhere: solved for in the rim, extended beyond it."""
-    made, behind = Frame.empty(frame), Frame.empty(frame)
-    estimate(frame, cover, made, behind)
+    made = Frame.empty(colours.frame)
+    shares = _shares(cover)
     for number, plane in enumerate(made.planes):
-        sx, sy = _spans(made, number)
-        rows, columns = ROWS // sy, cover.columns // sx
-        target = padded(plane, rows, columns)
-        ours, picture, theirs = (
-            Tiles(item, rows, columns, cover.rim)
-            for item in (target, padded(frame.planes[number], rows, columns),
-                         padded(behind.planes[number], rows, columns)))
+        rows, columns = tile_of(made, number, cover.columns)
+        smooth = whole_numbers(colours.ahead[number] * np.float32(cover.peak), cover.peak)
+        target = padded(colours.everywhere(smooth, number), rows, columns)
+        tiles = Tiles(target, rows, columns, cover.rim)
         if len(cover.rim):
-            ours.put(solve(picture.take(), ours.take(), theirs.take(), cover.strip(sx, sy), cover.peak))
-        ours.copy(picture, cover.inside)
-        _settle(plane, target)
+            tiles.put(whole_numbers(solved(colours, number, cover, shares(number)), cover.peak))
+        tiles.copy(_tiles(colours.frame, number, cover), cover.inside)
+        np.copyto(plane, target[:plane.shape[0], :plane.shape[1]])
     return made
+
+
+def _tiles(frame: Frame, number: int, cover: Cover) -> Tiles:
+    rows, columns = tile_of(frame, number, cover.columns)
+    return Tiles(padded(frame.planes[number], rows, columns), rows, columns, cover.rim)
+
+
+def _shares(cover: Cover) -> Callable[[int], Array]:
+    """plane -> alpha of the rim's tiles at its samples, float32 0..1."""
+    pixel = cover.frame.pixel
+
+    @cache
+    def share(sx: int, sy: int) -> Array:
+        return cover.strip(sx, sy) * np.float32(1 / cover.peak)
+
+    return lambda number: share(pixel.sx, pixel.sy) if number else share(1, 1)
 
 
 def _matte(frame: Frame, cover: Cover) -> Frame:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..frames import Frame
 from ..opencv import cv2
 
 Array = npt.NDArray[Any]
@@ -28,6 +29,11 @@ ROWS = 8
 def columns_for(width: int) -> int:
     """Columns a tile: 16, or 8 where those fit the width and 16 do not."""
     return 8 if width % 16 == 8 else 16
+
+
+def tile_of(frame: Frame, number: int, columns: int) -> tuple[int, int]:
+    """(rows, columns) in samples of plane ``number`` of a tile that has ``columns`` in luma."""
+    return (ROWS // frame.pixel.sy, columns // frame.pixel.sx) if number else (ROWS, columns)
 
 
 class Rim:

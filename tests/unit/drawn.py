@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from streamseg.frames import FORMATS, Colour, Frame, Matte, VideoInfo
+from streamseg.refine.tiles import ROWS, columns_for
 
 COLOUR_FORMATS = [name for name in FORMATS if not name.startswith("gray")]
 SIZES = [(160, 120), (161, 121), (120, 160)]  # whole tiles, sides that are multiples of nothing, upright
@@ -72,3 +73,12 @@ def block_means(plane: Any, sx: int, sy: int) -> Any:
     """float64 means over sy x sx samples, edges repeated: what subsampled chroma sees."""
     padded = np.pad(plane.astype(np.float64), ((0, -plane.shape[0] % sy), (0, -plane.shape[1] % sx)), "edge")
     return padded.reshape(padded.shape[0] // sy, sy, padded.shape[1] // sx, sx).mean((1, 3))
+
+
+def spread(item: Any, given: Frame, number: int) -> Any:
+    """float64 (h, w): a small map that covers ``given`` in whole tiles, at the pixels of plane ``number``."""
+    columns = columns_for(given.width)
+    sx, sy = (given.pixel.sx, given.pixel.sy) if number else (1, 1)
+    size = -(-given.width // columns) * columns // sx, -(-given.height // ROWS) * ROWS // sy
+    height, width = given.planes[number].shape
+    return bilinear(item, size)[:height, :width]

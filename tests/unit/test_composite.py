@@ -12,7 +12,7 @@ from streamseg.composite import Compositor
 from streamseg.errors import OptionError
 from streamseg.frames import FORMATS
 from streamseg.options import Options
-from streamseg.refine import full_size
+from streamseg.refine import Cover, full_size
 
 from . import drawn
 
@@ -29,21 +29,39 @@ def composite(frame, matte, **options):
 
 @pytest.mark.parametrize("format", drawn.COLOUR_FORMATS)
 @pytest.mark.parametrize("size", drawn.SIZES)
-def test_the_blend_is_linear_between_exact_ends(format, size):
+@pytest.mark.parametrize("edges", ["guided", "bilinear"])
+def test_the_rim_is_blended_from_the_subjects_own_colours_between_exact_ends(format, size, edges):
     frame, matte = drawn.frame(format, size), drawn.matte()
-    made = composite(frame, matte, background="#143cdc")
-    alpha = full_size(matte, frame)
-    assert set(np.unique(alpha)) >= {0, frame.pixel.peak}
+    made = composite(frame, matte, background="#143cdc", edges=edges)
+    cover = Cover.of(frame, matte, guided=edges == "guided")
+    alpha, peak = cover.plane(), frame.pixel.peak
+    assert set(np.unique(alpha)) >= {0, peak}
     for number, (plane, source, value) in enumerate(zip(made.planes, frame.planes, sample_values(BLUE, frame),
                                                         strict=True)):
         sx, sy = (frame.pixel.sx, frame.pixel.sy) if number else (1, 1)
-        share = drawn.block_means(alpha, sx, sy) / frame.pixel.peak
-        wanted = share * source + (1 - share) * value
-        # two rounded products, and for subsampled chroma an alpha rounded to whole values
-        allowed = 1.01 + 0.5 * np.abs(source - float(value)) / frame.pixel.peak * (sx * sy > 1)
-        assert (np.abs(plane - wanted) <= allowed).all()
+        share = drawn.block_means(alpha, sx, sy) / peak
+        ahead, behind = (drawn.spread(maps[number], frame, number) * peak
+                         for maps in (cover.mixture.ahead, cover.mixture.behind))
+        own = ahead + share * (source - share * ahead - (1 - share) * behind)
+        wanted = np.clip(share * own + (1 - share) * value, 0, peak)
+        # for subsampled chroma alpha is rounded to whole values, and the blend has a slope of 3 peaks at most
+        allowed = 0.51 + 1e-4 * peak + 1.5 * (sx * sy > 1)
+        assert np.abs(plane - wanted).max() <= allowed
         assert np.array_equal(plane[share == 1], source[share == 1])
         assert (plane[share == 0] == value).all()
+
+
+@pytest.mark.parametrize("format", ["yuv420p", "yuv420p10le", "gbrp"])
+@pytest.mark.parametrize("size", drawn.SIZES)
+def test_the_old_background_does_not_shine_through_the_rim(format, size):
+    frame, matte, truth = mixed(format, size, (200, 120, 90), (30, 200, 60))
+    made = composite(frame, matte, background="#143cdc", edges="bilinear")
+    values = sample_values(BLUE, frame)
+    for plane, source, (own, share), value in zip(made.planes, frame.planes, truth, values, strict=True):
+        rim = (share > 0.02) & (share < 0.98)
+        wanted = share * own + (1 - share) * value
+        plain = share * source + (1 - share) * value
+        assert np.abs(plane - wanted)[rim].mean() < 0.5 * np.abs(plain - wanted)[rim].mean()
 
 
 @pytest.mark.parametrize("depth", [8, 10, 12, 16])
@@ -80,7 +98,7 @@ def test_the_matte_is_gray_of_the_pictures_size_and_depth(format, size):
     depth = FORMATS[format].depth
     assert made.format == ("gray" if depth == 8 else f"gray{depth}le")
     assert made.colour.full_range
-    assert np.array_equal(made.planes[0], full_size(matte, frame))
+    assert np.array_equal(made.planes[0], full_size(matte, frame, guided=True))
 
 
 @pytest.mark.parametrize("background", ["red", "blur", "original"])
@@ -169,7 +187,7 @@ def mixed(format, size, subject, behind):
 @pytest.mark.parametrize("size", drawn.SIZES)
 def test_the_subjects_own_colours_are_found_in_the_rim(kind, format, size):
     frame, matte, truth = mixed(format, size, (200, 120, 90), (30, 200, 60))
-    made = compositor(frame, kind).finish(frame, matte)[kind]
+    made = compositor(frame, kind, edges="bilinear").finish(frame, matte)[kind]
     for plane, source, (own, share) in zip(made.planes, frame.planes, truth, strict=True):
         rim = (share > 0.05) & (share < 0.95)
         assert np.abs(plane[rim] - own[rim]).mean() < 0.4 * np.abs(source[rim] - own[rim]).mean()
@@ -190,7 +208,8 @@ def test_beyond_the_subject_the_foreground_goes_on_in_his_colours(format):
 def test_a_matte_without_an_edge_gives_finite_colours(value):
     frame = drawn.frame()
     made = compositor(frame, "cutout", "composite", background="blur").finish(frame, drawn.uniform(value))
-    assert (made["cutout"].alpha == round(value * 255)).all()
+    # of a matte of one half both sides' colours are guesses, the same but for rounding
+    assert np.abs(made["cutout"].alpha.astype(int) - round(value * 255)).max() <= (4 if value == 0.5 else 0)
     if value == 1.0:
         for kind in made:
             assert np.array_equal(made[kind].planes[0], frame.planes[0])

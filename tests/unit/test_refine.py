@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from streamseg.frames import FORMATS
-from streamseg.refine import ROWS, Cover, Rim, Tiles, full_size, padded
+from streamseg.refine import ROWS, Cover, Rim, Tiles, fill, full_size, padded
 
 from . import drawn
 
@@ -137,3 +137,15 @@ def test_every_format_has_a_full_size_alpha():
     for format in FORMATS:
         assert full_size(drawn.uniform(0.5), drawn.frame(format)).mean() == pytest.approx(
             FORMATS[format].peak / 2, abs=1)
+
+
+def test_fill_at_half_the_size_is_the_mean_of_what_is_known():
+    random = np.random.default_rng(2)
+    planes = [random.random((45, 70)).astype(np.float32) for _ in range(4)]
+    weight = np.zeros((45, 70), np.float32)
+    weight[:, :30] = 1
+    for made, plane in zip(fill(planes, weight, halved=True), planes, strict=True):
+        assert made.shape == (23, 35)
+        assert np.allclose(made[:22, :15], drawn.block_means(plane[:44, :30], 2, 2), atol=1e-5)
+        assert plane[:, :30].min() < made.min() < made.max() < plane[:, :30].max()
+    assert not np.any(fill(planes[:1], np.zeros_like(weight)))
