@@ -7,6 +7,7 @@ This module imports nothing heavy, so that ``streamseg --help`` starts fast.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from fractions import Fraction
@@ -63,12 +64,46 @@ class Options:
                                ".onnx or .keras.", metavar="FILE")
     model_spec: str | None = option(None, "Method", "JSON file that says what the model wants.",
                                     metavar="FILE")
+    classes: str | None = option(None, "Method", "Classes of a many-class model that are the subject.",
+                                 metavar="NAME,NAME")
     device: str = option("auto", "Method", "Where the model runs.", choices=("auto", "cpu", "gpu"))
     runtime: str = option("auto", "Method", "What the model runs in.",
                           choices=("auto", "litert", "keras", "onnx"))
     batch: int = option(1, "Method", "Frames the method is given at once.", low=1, high=256, metavar="N")
     threads: int | None = option(None, "Method", "Budget of threads for all libraries together; default: "
                                  "the cores.", low=1, metavar="N")
+
+    # matte: over time
+    smooth: str = option("auto", "Matte", "How mattes are steadied over time; auto: lookahead, or flow where "
+                         "frames cannot wait.",
+                         choices=("auto", "none", "ema", "adaptive", "flow", "lookahead"))
+    smooth_strength: float = option(0.75, "Matte", "How much of a steady pixel comes from other frames.",
+                                    low=0.0, high=0.95, metavar="0..0.95")
+    hysteresis: float = option(0.15, "Matte", "How far beyond a half a matte must go to change sides.",
+                               low=0.0, high=0.5, metavar="0..0.5")
+    lookahead: int = option(4, "Matte", "Frames that smoothing by lookahead looks ahead.", low=1, high=32,
+                            metavar="N")
+    skip_still: float | None = option(None, "Matte", "Compute no new matte while no part of the picture "
+                                      "changes by more than this PSNR, as 40; default: always compute.",
+                                      low=0.0, metavar="DB")
+    every: str = option("1", "Matte", "Compute a matte for every Nth frame only and move it along with the "
+                        "picture for the others; auto: as seldom as the picture allows.", metavar="N|auto")
+
+    # matte: its edge
+    edges: str = option("guided", "Matte", "How the small matte becomes as large as the picture: guided by "
+                        "the picture's colours, or bilinear.", choices=("guided", "bilinear"))
+    subject: str = option("all", "Matte", "Of several subjects keep all, the largest, or the one nearest "
+                          "to the middle.", choices=("all", "largest", "center"))
+    clean: bool = option(True, "Matte", "Take out specks beside the subject and pinholes in him.",
+                         flag="--clean/--no-clean")
+    threshold: float | None = option(None, "Matte", "Make the edge hard where alpha is this; default: as "
+                                     "soft as it is.", low=0.0, high=1.0, metavar="0..1")
+    erode: float = option(0.0, "Matte", "Take so many pixels off the edge; negative: add them.",
+                          low=-100.0, high=100.0, metavar="PIXELS")
+    feather: float = option(0.0, "Matte", "Soften the edge by so many pixels.", low=0.0, high=200.0,
+                            metavar="PIXELS")
+    light_wrap: float = option(0.0, "Matte", "How much of the new background's light falls round the "
+                               "subject's edge.", low=0.0, high=1.0, metavar="0..1")
 
     # background
     background: str | None = option(
@@ -137,7 +172,8 @@ def check(name: str, value: Any, rules: Mapping[str, Any]) -> None:
         allowed = f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise OptionError(f"{name} is {value!r}; it must be a number, {allowed}")
-        if not (low is None or value >= low) or not (high is None or value <= high):
+        inside = (low is None or value >= low) and (high is None or value <= high)
+        if not (inside and math.isfinite(value)):
             raise OptionError(f"{name} is {value:g}; allowed is {allowed}")
 
 

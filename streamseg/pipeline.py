@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from . import segment as methods
+from . import smooth
+from .budget import Threads
 from .channel import Crew
 from .composite import Compositor
 from .errors import OptionError, SegmentError, SinkError, SourceError, StreamsegError
@@ -24,6 +26,7 @@ from .options import Options
 from .report import Output, Progress, Queue, Report, Stopwatch, peak_rss_mib
 from .segment import Segmenter
 from .sink import Sink, alpha_by_default, open_sink
+from .smooth import Smoother, Sparse
 from .source import Source, open_source
 
 FINISHED = 4  # finished frames that may wait for the encoder: evens out its I frames; 12 MB at 1080p
@@ -37,7 +40,7 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *,
     source    what ``open_source`` takes: a path, URL, folder, '-', or an iterable of arrays
     sink      path(s) or '-', whose extension decides container and codec, or Sink object(s); None if
               only options.matte, cutout or foreground is wanted
-    progress  called in this thread after each frame that was written
+    progress  called in this thread: once when all is ready, and after each frame that was written
     options   fields of Options
 
     All outputs are made from one inference. Raises StreamsegError; then every partial output is gone
@@ -54,10 +57,12 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *,
         sinks = _open_sinks(sink, opened.info, chosen, stack)
         segmenter = _segmenter(source, chosen)
         stack.callback(crew.unless_running, "segment", segmenter.close)
-        compositor = Compositor(opened.info, sorted({kind for kind, _ in sinks}), chosen,
-                                despill=getattr(segmenter, "despill", None))
+        compositor = Compositor(opened.info, sorted({kind for kind, _ in sinks}), chosen)
         stack.callback(crew.unless_running, "finish", compositor.close)
         stack.enter_context(crew)
+        runs_on = getattr(segmenter, "runs_on", "the CPU")
+        if progress is not None:
+            progress(Progress(0, opened.info.expected_frames, 0.0, runs_on))
         finished = _stages(crew, opened, segmenter, compositor, chosen, stopwatch)
         count, first = _write_all(finished, sinks, opened.info, stopwatch, progress, began)
         elapsed = time.perf_counter() - began
@@ -65,7 +70,7 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *,
                   for name, stats in crew.stats.items()}
         return Report(
             input=opened.info.name, frames=count, elapsed=round(elapsed, 3),
-            method=methods.DEFAULT if chosen.method == "default" else chosen.method,
+            method=methods.DEFAULT if chosen.method == "default" else chosen.method, runs_on=runs_on,
             fps=round(count / elapsed, 2), first_frame_s=first, stages=stopwatch.stages(), queues=queues,
             outputs=[_output(kind, item) for kind, item in sinks], damaged=getattr(opened, "damaged", 0),
             dropped=sum(queue.dropped for queue in queues.values()), peak_rss_mib=peak_rss_mib(),
@@ -74,7 +79,8 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *,
 
 
 def mattes(source: Any, **options: Any) -> Iterator[tuple[Frame, Matte]]:
-    """Yield each frame of ``source`` with its matte, which is at the method's own size.
+    """Yield each frame of ``source`` with its matte, which is at the method's own size and steadied over
+    time (``smooth="none"``: as the method gave it).
 
     Decoding and the method run in threads of their own; they end when the iterator is closed.
     """
@@ -104,6 +110,10 @@ def _matte_stages(crew: Crew, source: Source, segmenter: Segmenter, options: Opt
                          capacity=1 if live else 2 * options.batch, newest=live)
     batch = 1 if live or source.info.stills else options.batch
     mattes = segment_stage(frames, segmenter, batch, source.info.stills, stopwatch)
+    if not source.info.stills and options.smooth != "none":
+        steady = smooth.create(options.smooth, strength=options.smooth_strength, window=options.lookahead,
+                               hysteresis=options.hysteresis, live=live)
+        mattes = smooth_stage(mattes, steady, stopwatch)
     return crew.thread("segment", mattes, capacity=batch)
 
 
@@ -126,6 +136,29 @@ def segment_stage(frames: Iterator[Frame], segmenter: Segmenter, batch: int, sti
                 raise SegmentError(f"the method gave {len(found)} mattes for {len(group)} frames at frame "
                                    f"{group[0].index}: segment() must return one Matte a frame")
         yield from zip(group, found, strict=True)
+
+
+def smooth_stage(pairs: Iterator[tuple[Frame, Matte]], smoother: Smoother,
+                 stopwatch: Stopwatch) -> Iterator[tuple[Frame, Matte]]:
+    """Each frame with its matte steadied over time. The smoother takes the pairs itself, some before it
+    gives the first; what it waits for them is not counted as its time."""
+    waited = 0.0
+
+    def incoming() -> Iterator[tuple[Frame, Matte]]:
+        nonlocal waited
+        begin = time.perf_counter()
+        for pair in pairs:
+            waited += time.perf_counter() - begin
+            yield pair
+            begin = time.perf_counter()
+        waited += time.perf_counter() - begin
+
+    begin = time.perf_counter()
+    with _blame(SegmentError, "the mattes cannot be steadied (--smooth none leaves it out)"):
+        for pair in smoother(incoming()):
+            stopwatch.count("smooth", time.perf_counter() - begin - waited)
+            yield pair
+            begin, waited = time.perf_counter(), 0.0
 
 
 def finish_stage(pairs: Iterator[tuple[Frame, Matte]], compositor: Compositor,
@@ -151,7 +184,7 @@ def _write_all(finished: Iterator[dict[str, Frame]], sinks: Sequence[tuple[str, 
         elapsed = time.perf_counter() - began
         first = round(elapsed, 3) if first is None else first
         if progress is not None:
-            progress(Progress(count, info.frames, elapsed))
+            progress(Progress(count, info.expected_frames, elapsed))
     with _blame(SinkError, "the output cannot be finished"):
         for _, sink in sinks:
             sink.close()
@@ -160,9 +193,13 @@ def _write_all(finished: Iterator[dict[str, Frame]], sinks: Sequence[tuple[str, 
 
 def _segmenter(source: Any, options: Options) -> Segmenter:
     clip = str(source) if isinstance(source, (str, Path)) and str(source) != "-" else None
-    return methods.create(options.method, options.set, clip=clip, threads=options.threads,
-                          device=options.device, runtime=options.runtime, model=options.model,
-                          model_spec=options.model_spec)
+    every = smooth.interval(options.every)
+    segmenter = methods.create(options.method, options.set, clip=clip, threads=options.threads,
+                               device=options.device, runtime=options.runtime, model=options.model,
+                               model_spec=options.model_spec, classes=options.classes)
+    if every == 1 and options.skip_still is None:
+        return segmenter
+    return Sparse(segmenter, skip_still=options.skip_still, every=every)
 
 
 def _open_sinks(sink: Target | Sequence[Target] | None, info: VideoInfo, options: Options,
@@ -173,8 +210,8 @@ def _open_sinks(sink: Target | Sequence[Target] | None, info: VideoInfo, options
                 if (path := getattr(options, kind)) is not None]
     if not targets:
         raise OptionError("no output: give -o PATH, --matte PATH, --cutout PATH or --foreground PATH")
-    names = [os.path.abspath(target) for _, target in targets if isinstance(target, (str, Path))
-             and str(target) != "-"]
+    names = ["standard output" if str(target) == "-" else os.path.abspath(target)
+             for _, target in targets if isinstance(target, (str, Path))]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise OptionError(f"{', '.join(sorted(twice))} is named as an output twice: give each its own path")
@@ -204,7 +241,9 @@ def _kind_of(target: Target, options: Options) -> str:
 
 def _output(kind: str, sink: Sink) -> Output:
     path = getattr(sink, "path", None)
-    return Output(str(path if path is not None else type(sink).__name__), kind, getattr(sink, "size", None))
+    if path is None:  # a pipe, a window, nothing
+        return Output(getattr(sink, "target", type(sink).__name__), kind, None)
+    return Output(str(path), kind, getattr(sink, "size", None))
 
 
 @contextmanager
@@ -223,7 +262,7 @@ def _opencv_threads(budget: int | None) -> Iterator[None]:
     """OpenCV's own pool for the time of a run: every stage has a thread already, so a call gets more
     than one only where the budget has more than the four stages need."""
     before = cv2.getNumThreads()
-    cv2.setNumThreads(max(1, (budget or os.cpu_count() or 1) // 4))
+    cv2.setNumThreads(Threads.of(budget).opencv)
     try:
         yield
     finally:

@@ -28,8 +28,11 @@ class Stopwatch:
         try:
             yield
         finally:
-            seconds = (time.perf_counter() - begin) / max(frames, 1)
-            self._seconds.setdefault(stage, array("f")).extend([seconds] * frames)
+            self.count(stage, time.perf_counter() - begin, frames)
+
+    def count(self, stage: str, seconds: float, frames: int = 1) -> None:
+        """Count ``seconds`` to ``stage``, shared out over ``frames``."""
+        self._seconds.setdefault(stage, array("f")).extend([seconds / max(frames, 1)] * frames)
 
     def timed(self, stage: str, items: Iterator[T]) -> Iterator[T]:
         """``items``, with the time that each takes to come counted to ``stage``."""
@@ -81,10 +84,12 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a run did and how fast. Times in seconds unless the name says ms."""
+    """What a run did and how fast. Times in seconds unless the name says ms; ``runs_on`` names the device
+    of the method, and the runtime where it has one."""
 
     input: str
     method: str
+    runs_on: str
     frames: int
     elapsed: float
     fps: float
@@ -104,11 +109,13 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: frames written, the total if it is known, seconds since it began."""
+    """How far a run is: frames written, the total if it is known, seconds since it began, and what the
+    method runs on. The first is of 0 frames, when everything is open and loaded."""
 
     frames: int
     total: int | None
     elapsed: float
+    runs_on: str = "the CPU"
 
     @property
     def fps(self) -> float:

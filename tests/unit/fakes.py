@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
@@ -78,6 +79,22 @@ class FakeSegmenter:
 
     def close(self) -> None:
         self.closed += 1
+
+
+class FakeSmoother:
+    """Gives the pairs as they come, each when the next but one has come."""
+
+    def __init__(self, fault: Fault | None = None) -> None:
+        self._fault = fault or Fault()
+
+    def __call__(self, pairs: Iterator[tuple[Frame, Matte]]) -> Iterator[tuple[Frame, Matte]]:
+        waiting: deque[tuple[Frame, Matte]] = deque()
+        for item, matte in pairs:
+            self._fault.trip(item.index)
+            waiting.append((item, matte))
+            if len(waiting) > 2:
+                yield waiting.popleft()
+        yield from waiting
 
 
 class FakeCompositor:

@@ -14,6 +14,7 @@ from streamseg.options import Options
     ({"blur": 1.5}, "blur is 1.5; allowed is 0 to 1"),
     ({"blur": float("nan")}, "blur is nan; allowed is 0 to 1"),
     ({"start": -1}, "start is -1; allowed is at least 0"),
+    ({"preview": float("inf")}, "preview is inf; allowed is at least 0"),
     ({"quality": "high"}, "quality is 'high'; it must be a number, 0 to 100"),
     ({"batch": 0}, "batch is 0; allowed is 1 to 256"),
     ({"cfr": "fast"}, "cfr is 'fast'; it must be frames a second"),
@@ -41,4 +42,4 @@ def test_defaults_are_valid_and_every_field_has_help():
     Options()
     for item in fields(Options):
         assert item.metadata["help"].endswith("."), item.name
-        assert item.metadata["group"] in {"Input", "Method", "Background", "Output"}
+        assert item.metadata["group"] in {"Input", "Method", "Matte", "Background", "Output"}

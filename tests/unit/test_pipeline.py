@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import streamseg
@@ -14,7 +16,17 @@ from streamseg import channel, pipeline
 from streamseg.errors import OptionError, SegmentError, SinkError, SourceError, StallError, StreamsegError
 from streamseg.frames import Frame, Matte
 from streamseg.report import Progress
-from tests.unit.fakes import FRAMES, INFO, FakeCompositor, FakeSegmenter, FakeSink, FakeSource, Fault
+from tests.unit.fakes import (
+    FRAMES,
+    INFO,
+    FakeCompositor,
+    FakeSegmenter,
+    FakeSink,
+    FakeSmoother,
+    FakeSource,
+    Fault,
+    frame,
+)
 
 
 def alive() -> list[str]:
@@ -27,10 +39,12 @@ class Stages:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **faults: Fault) -> None:
         self.source = FakeSource(faults.get("source"))
         self.segmenter = FakeSegmenter(faults.get("segment"))
+        self.smoother = FakeSmoother(faults.get("smooth"))
         self.compositor = FakeCompositor(faults.get("composite"))
         self.sink = FakeSink(faults.get("sink"))
         monkeypatch.setattr(pipeline, "open_source", lambda source, options: source)
         monkeypatch.setattr(pipeline.methods, "create", lambda *_, **__: self.segmenter)
+        monkeypatch.setattr(pipeline.smooth, "create", lambda *_, **__: self.smoother)
         monkeypatch.setattr(pipeline, "Compositor", lambda *_, **__: self.compositor)
         monkeypatch.setattr(pipeline, "open_sink", lambda target, *_, **__: target)
         monkeypatch.setattr(channel, "JOIN_SECONDS", 2.0)
@@ -50,7 +64,7 @@ def test_each_frame_meets_its_own_matte_in_order(monkeypatch: pytest.MonkeyPatch
     assert stages.sink.state == "closed"
     assert (stages.source.closed, stages.segmenter.closed, stages.compositor.closed) == (1, 1, 1)
     assert report.frames == FRAMES
-    assert set(report.stages) == {"decode", "segment", "composite", "encode"}
+    assert set(report.stages) == {"decode", "segment", "smooth", "composite", "encode"}
     assert report.dropped == report.damaged == 0
     assert report.notes == ["a note of the source", "a note of the sink"]
     assert {name: queue.capacity for name, queue in report.queues.items()} == {
@@ -58,10 +72,10 @@ def test_each_frame_meets_its_own_matte_in_order(monkeypatch: pytest.MonkeyPatch
     assert alive() == []
 
 
-def test_progress_is_told_after_each_frame(monkeypatch: pytest.MonkeyPatch):
+def test_progress_is_told_when_all_is_ready_and_after_each_frame(monkeypatch: pytest.MonkeyPatch):
     seen: list[Progress] = []
     Stages(monkeypatch).run(progress=seen.append)
-    assert [step.frames for step in seen] == list(range(1, FRAMES + 1))
+    assert [step.frames for step in seen] == list(range(FRAMES + 1))
     assert seen[-1].total == FRAMES
     assert seen[-1].eta == 0
 
@@ -72,6 +86,70 @@ def test_stills_are_reset_before_each_and_never_batched(monkeypatch: pytest.Monk
     stages.run(batch=4)
     assert stages.segmenter.resets == FRAMES
     assert set(stages.segmenter.calls) == {1}
+
+
+def test_stills_and_smooth_none_are_not_smoothed(monkeypatch: pytest.MonkeyPatch):
+    stages = Stages(monkeypatch, smooth=Fault("exception", 0))
+    assert "smooth" not in stages.run(smooth="none").stages
+    stages = Stages(monkeypatch, smooth=Fault("exception", 0))
+    stages.source.info = replace(INFO, stills=True)
+    assert "smooth" not in stages.run().stages
+
+
+@pytest.mark.parametrize(("live", "options", "wanted"), [
+    (False, {}, {"name": "auto", "strength": 0.75, "hysteresis": 0.15, "window": 4, "live": False}),
+    (True, {"smooth": "ema", "smooth_strength": 0.5, "hysteresis": 0.0, "lookahead": 2},
+     {"name": "ema", "strength": 0.5, "hysteresis": 0.0, "window": 2, "live": True})])
+def test_the_options_reach_the_smoother(monkeypatch: pytest.MonkeyPatch, live: bool,
+                                        options: dict[str, Any], wanted: dict[str, Any]):
+    asked: list[dict[str, Any]] = []
+    stages = Stages(monkeypatch)
+    stages.source.info = replace(INFO, live=live)
+    monkeypatch.setattr(pipeline.smooth, "create",
+                        lambda name, **rest: asked.append({"name": name, **rest}) or stages.smoother)
+    stages.run(**options)
+    assert asked == [wanted]
+
+
+def test_the_time_of_smoothing_is_without_the_wait_for_mattes(monkeypatch: pytest.MonkeyPatch):
+    now = 0.0
+
+    def pairs() -> Iterator[tuple[Frame, Matte]]:
+        nonlocal now
+        for index in range(5):
+            now += 100
+            yield frame(index), Matte(np.zeros((4, 8), np.float32))
+        now += 100  # the wait for the end
+
+    class Slow(FakeSmoother):
+        def __call__(self, pairs: Iterator[tuple[Frame, Matte]]) -> Iterator[tuple[Frame, Matte]]:
+            nonlocal now
+            for pair in super().__call__(pairs):
+                now += 1
+                yield pair
+
+    monkeypatch.setattr(pipeline.time, "perf_counter", lambda: now)
+    stopwatch = pipeline.Stopwatch()
+    assert len(list(pipeline.smooth_stage(pairs(), Slow(), stopwatch))) == 5
+    assert stopwatch.stages()["smooth"].total_s == 5
+
+
+@pytest.mark.parametrize(("options", "computed"), [({"every": "3"}, 3), ({"skip_still": 30.0}, 1), ({}, 9)])
+def test_mattes_are_computed_only_where_the_options_want_them(
+        monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], computed: int):
+    stages = Stages(monkeypatch)
+    report = stages.run(batch=4, **options)
+    assert sum(stages.segmenter.calls) == computed
+    assert stages.sink.written == list(range(FRAMES))
+    assert any(f"{computed} mattes computed" in note for note in report.notes) == bool(options)
+    assert stages.segmenter.closed == 1
+
+
+def test_an_interval_that_is_none_leaves_no_output(monkeypatch: pytest.MonkeyPatch):
+    stages = Stages(monkeypatch)
+    with pytest.raises(OptionError, match="every is 'often'"):
+        stages.run(every="often")
+    assert (stages.sink.state, stages.source.closed) == ("aborted", 1)
 
 
 def test_a_live_source_drops_old_frames_instead_of_waiting(monkeypatch: pytest.MonkeyPatch):
@@ -98,7 +176,8 @@ def test_a_live_source_drops_old_frames_instead_of_waiting(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(("stage", "error"), [
-    ("source", SourceError), ("segment", SegmentError), ("composite", StreamsegError), ("sink", SinkError)])
+    ("source", SourceError), ("segment", SegmentError), ("smooth", SegmentError),
+    ("composite", StreamsegError), ("sink", SinkError)])
 @pytest.mark.parametrize("at", [0, FRAMES // 2, FRAMES - 1])
 @pytest.mark.parametrize("kind", ["exception", "disk full", "Ctrl-C", "SIGTERM", "stall"])
 def test_every_fault_in_every_stage_ends_the_run_cleanly(
@@ -128,7 +207,7 @@ def test_every_fault_in_every_stage_ends_the_run_cleanly(
     if kind == "disk full":
         assert "No space left on device" in message
     if kind == "stall":
-        thread_of = {"source": "decode", "segment": "segment", "composite": "finish"}
+        thread_of = {"source": "decode", "segment": "segment", "smooth": "segment", "composite": "finish"}
         assert f"the stage {thread_of[stage]} was at work" in message
     else:
         assert (stages.source.closed, stages.segmenter.closed, stages.compositor.closed) == (1, 1, 1)
@@ -175,12 +254,21 @@ def test_mattes_yields_pairs_and_ends_its_threads_when_closed_early(monkeypatch:
     assert [item.index for item, _ in streamseg.mattes(FakeSource())] == list(range(FRAMES))
 
 
+def test_standard_output_is_reported_by_its_name_and_without_a_size(monkeypatch: pytest.MonkeyPatch):
+    stages = Stages(monkeypatch)
+    stages.sink.__dict__ |= {"target": "-", "path": None, "size": 0}
+    output, = stages.run().outputs
+    assert (output.path, output.bytes) == ("-", None)
+
+
 def test_no_output_and_the_same_output_twice_are_refused(monkeypatch: pytest.MonkeyPatch):
     stages = Stages(monkeypatch)
     with pytest.raises(OptionError, match="no output"):
         streamseg.run(stages.source)
     with pytest.raises(OptionError, match="twice"):
         streamseg.run(stages.source, "a.mp4", matte="./a.mp4")
+    with pytest.raises(OptionError, match="standard output is named as an output twice"):
+        streamseg.run(stages.source, "-", matte="-")
 
 
 @pytest.mark.parametrize(("target", "options", "kind"), [

@@ -1,0 +1,65 @@
+"""Steady mattes: filters over time, each a generator from (Frame, Matte) pairs to (Frame, Matte) pairs.
+
+``create`` gives one by name. All start afresh after a cut or where the matte's size changes, and give one
+pair for each that comes in, in order, the frames themselves untouched.
+
+    none        the mattes as they come
+    ema         a mean of all mattes so far, the newest weighted most: steady, but trails what moves
+    adaptive    as ema, but a matte that changes where the picture changes is believed at once
+    flow        the mattes so far are moved along with the picture before they are averaged
+    lookahead   as flow, and from the frames that follow as well: nothing trails; gives frames late
+
+A filter works at half the matte's size and the correction that it finds is added to the matte. That costs
+a quarter of the time and keeps the rim sharp: a matte that is moved again and again blurs.
+benchmarks/smoothing.py compares them; its result is in benchmarks/results/smoothing.json.
+
+``Sparse`` spares the method work: no new matte while the picture stands still, or only every Nth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from ..errors import OptionError, choice
+from ..options import Options
+from .average import average
+from .follow import follow
+from .motion import Motion, Way
+from .shots import Cuts, Pair
+from .sparse import Sparse, interval
+
+__all__ = ["NAMES", "Cuts", "Motion", "Pair", "Smoother", "Sparse", "Way", "create", "interval"]
+
+Smoother = Callable[[Iterator[Pair]], Iterator[Pair]]
+NAMES = ("auto", "none", "ema", "adaptive", "flow", "lookahead")
+_DEFAULT = Options()
+
+
+def create(name: str, *, strength: float = _DEFAULT.smooth_strength,
+           hysteresis: float = _DEFAULT.hysteresis, window: int = _DEFAULT.lookahead,
+           live: bool = False) -> Smoother:
+    """The smoother ``name``, one of NAMES; call it with the pairs.
+
+    strength    0 to below 1: how much of a steady pixel comes from the frames before
+    hysteresis  0 to 0.5: how far beyond 0.5 a matte must go to change the label of a pixel that is at 0.5
+    window      how many frames ``lookahead`` looks ahead, and holds
+    live        ``auto`` is lookahead, or flow where frames cannot wait
+
+    Raises OptionError. Nothing runs but in the caller's thread.
+    """
+    choice("smooth", name, NAMES)
+    if not 0 <= strength < 1:
+        raise OptionError(f"strength is {strength:g}; allowed is 0 to below 1: 1 would see nothing new")
+    if not 0 <= hysteresis <= 0.5:
+        raise OptionError(f"hysteresis is {hysteresis:g}; allowed is 0 to 0.5")
+    if window < 1:
+        raise OptionError(f"window is {window}; allowed is at least 1: to look at no later frame take flow")
+    if name == "auto":
+        name = "flow" if live else "lookahead"
+    if name == "none":
+        return iter
+    band = hysteresis * (1 - strength)  # of the mean: a matte that comes moves it only so far
+    if name in ("ema", "adaptive"):
+        return partial(average, keep=strength, band=band, adaptive=name == "adaptive")
+    return partial(follow, keep=strength, band=band, window=window if name == "lookahead" else 0)

@@ -1,0 +1,133 @@
+"""Mattes for less work: none while the picture stands still, and only every Nth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import OptionError, SegmentError
+from ..frames import Frame, Matte
+from ..opencv import cv2
+from ..segment import Segmenter
+from .motion import Motion
+from .shots import Array, Cuts
+
+AUTO_LONGEST = 3  # frames from one matte to the next at most, under auto: flow over more is a guess
+AUTO_PSNR = 26.0  # dB: what has changed more than this is not carried under auto
+_SIZE, _TILES = (128, 72), (8, 6)  # pictures are compared at this size, in so many tiles
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Anchor:
+    """The frame whose matte was computed last."""
+
+    frame: Frame
+    matte: Matte
+
+
+class Sparse:
+    """A Segmenter that asks another only where it must.
+
+    skip_still  dB: while no part of the picture differs by more than this PSNR from the one whose matte was
+                computed last, that matte stays; None: never
+    every       a matte is computed for each Nth frame, and moved along with the picture (optical flow) for
+                the others; None: as seldom as the picture allows. A cut always calls for a new one.
+
+    All else (``runs_on``, ``despill``, ...) is the other's.
+    """
+
+    def __init__(self, segmenter: Segmenter, *, skip_still: float | None = None,
+                 every: int | None = 1) -> None:
+        self._segmenter, self._skip_still, self._every = segmenter, skip_still, every
+        self._motion = Motion()
+        self.computed = self.carried = self.kept = 0
+        self.reset()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_segmenter"], name)
+
+    @property
+    def notes(self) -> list[str]:
+        """The other's remarks, and how many mattes were not computed."""
+        return [*getattr(self._segmenter, "notes", ()),
+                f"{self.computed} mattes computed, {self.carried} carried along with the picture, "
+                f"{self.kept} kept while it stood still"]
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        """One matte a frame; those that must be computed are asked for in one call."""
+        plans = [self._plan(frame) for frame in frames]
+        wanted = [frame for frame, plan in zip(frames, plans, strict=True) if plan == "compute"]
+        found = self._segmenter.segment(wanted) if wanted else []
+        if len(found) != len(wanted) or not all(isinstance(matte, Matte) for matte in found):
+            raise SegmentError(f"the method gave {len(found)} mattes for {len(wanted)} frames at frame "
+                               f"{frames[0].index}: segment() must return one Matte a frame")
+        mattes = iter(found)
+        return [self._matte(frame, plan, mattes) for frame, plan in zip(frames, plans, strict=True)]
+
+    def reset(self) -> None:
+        """Forget all earlier frames."""
+        self._segmenter.reset()
+        self._cuts = Cuts()
+        self._anchor: _Anchor | None = None
+        self._seen: Array | None = None  # the picture of the frame that is computed last
+        self._since = 0
+
+    def close(self) -> None:
+        """Close the other."""
+        self._segmenter.close()
+
+    def _plan(self, frame: Frame) -> str:
+        """'compute', 'carry' or 'keep', from the pictures alone."""
+        small = frame.luma(_SIZE)
+        self._since += 1
+        if not self._cuts.is_cut(small) and self._seen is not None:
+            alike = worst_psnr(small, self._seen)
+            if self._skip_still is not None and alike >= self._skip_still:
+                return "keep"
+            if self._since < (self._every or AUTO_LONGEST) and (self._every or alike >= AUTO_PSNR):
+                return "carry"
+        self._seen, self._since = small, 0
+        return "compute"
+
+    def _matte(self, frame: Frame, plan: str, computed: Iterator[Matte]) -> Matte:
+        if plan == "compute":
+            self._anchor = _Anchor(frame, next(computed))
+            self.computed += 1
+            return self._anchor.matte
+        assert self._anchor is not None  # only a matte that was computed is kept or carried
+        if plan == "keep":
+            self.kept += 1
+            return self._anchor.matte
+        self.carried += 1
+        return self._carried(frame, self._anchor)
+
+    def _carried(self, frame: Frame, anchor: _Anchor) -> Matte:
+        """The anchor's matte, from where its pixels were to where they are now."""
+        height, width = anchor.matte.alpha.shape
+        size = max(16, width), max(16, height)  # optical flow takes nothing smaller
+        way, _ = self._motion.between(anchor.frame.luma(size), frame.luma(size), both=False)
+        alpha: Any = way.carry(cv2.resize(anchor.matte.alpha, size))
+        return replace(anchor.matte, alpha=np.clip(cv2.resize(alpha, (width, height)), 0, 1))
+
+
+def worst_psnr(luma: Array, other: Array) -> float:
+    """dB, of the part of two uint8 (h, w) pictures that differs most: a waving hand is a small part."""
+    squares = np.square(cv2.absdiff(luma, other), dtype=np.float32)
+    worst = float(cv2.resize(squares, _TILES, interpolation=cv2.INTER_AREA).max())
+    return float("inf") if worst == 0 else float(10 * np.log10(255 ** 2 / worst))
+
+
+def interval(every: str) -> int | None:
+    """``--every``: N, or None for auto. Raises OptionError."""
+    if every == "auto":
+        return None
+    try:
+        number = int(every)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= 100:
+        raise OptionError(f"every is {every!r}; allowed is 1 to 100, or auto")
+    return number
