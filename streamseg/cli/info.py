@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 import click
 
 from .. import __version__
+from ..budget import cores
 from . import show
 from .flags import Command, general_flags
 from .session import Session
@@ -60,7 +60,7 @@ def gather() -> dict[str, dict[str, Any]]:
         "codecs": {"encoders": _guarded(lambda: _codecs(ENCODERS, "w")),
                    "decoders": _guarded(lambda: _codecs(DECODERS, "r")),
                    "hardware": _guarded(_hwaccels)},
-        "devices": {"cores": os.cpu_count(),
+        "devices": {"cores": cores(),
                     "gpus": sorted(glob("/dev/nvidia[0-9]*") + glob("/dev/dri/renderD*")),
                     "cameras": sorted(glob("/dev/video*"))},
         "runtimes": {"litert": _runtime("ai-edge-litert"), "keras": _runtime("tensorflow"),

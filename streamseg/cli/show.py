@@ -52,7 +52,9 @@ def _plain_lines(name: str) -> Callable[[Progress], None]:
 
     def update(now: Progress) -> None:
         nonlocal due
-        if now.elapsed >= due:
+        if not now.frames:
+            print(f"streamseg: {one_line(name)}: runs on {now.runs_on}", file=sys.stderr, flush=True)
+        elif now.elapsed >= due:
             due = now.elapsed + PLAIN_SECONDS
             print(f"streamseg: {one_line(name)}: {progress_line(now)}", file=sys.stderr, flush=True)
 
@@ -81,6 +83,8 @@ def _bar(name: str) -> Iterator[Callable[[Progress], None]]:
 
         def update(now: Progress) -> None:
             nonlocal drawn
+            if not now.frames:
+                bar.console.print(f"{label}: runs on {now.runs_on}", markup=False, highlight=False)
             bar.update(task, completed=now.frames, total=now.total, state=progress_line(now))
             if now.elapsed - drawn >= REDRAW_SECONDS:
                 drawn = now.elapsed
@@ -93,8 +97,9 @@ def report(result: Report, *, verbose: bool = False) -> None:
     """Print what a run did: a line, a table of its outputs, notes; with ``verbose`` stages and queues."""
     screen = console()
     first = "" if result.first_frame_s is None else f", first frame after {result.first_frame_s:.2f} s"
-    screen.print(f"{one_line(result.input)}: {result.frames} frames in {result.elapsed:.1f} s, "
-                 f"{result.fps:.1f} fps, method {result.method}{first if verbose else ''}")
+    screen.print(f"{one_line(result.input)}: {result.frames} frame{'s' * (result.frames != 1)} in {result.elapsed:.1f} s, "
+                 f"{result.fps:.1f} fps, method {result.method} on {result.runs_on}"
+                 f"{first if verbose else ''}")
     screen.print(_outputs(result))
     for count, what in ((result.damaged, "damaged frames skipped"), (result.dropped, "frames dropped")):
         if count:

@@ -92,8 +92,13 @@ def create(name: str, params: Mapping[str, Any] | None = None, **context: Any) -
         choice(f"parameter of {name}", key, accepted or ["(none)"])
     values = {key: _parse(key, value, accepted[key]) for key, value in given.items()}
     for key, value in context.items():
-        if key in accepted and key not in values and value is not None:
-            values[key] = value
+        if value is None:
+            continue
+        if key in accepted:
+            values.setdefault(key, value)
+        elif key in ("model", "model_spec", "classes"):  # the others have defaults, or are for any method
+            raise OptionError(f"{key} is {value!r}, but method {name} runs no model: leave --method out, or "
+                              f"--{key.replace('_', '-')}")
     return cls(**values)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -12,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from ..budget import Threads
 from ..errors import OptionError
 from ..frames import Frame, Matte
 from ..geometry import Box, Size, letterbox, letterbox_box, nearest_size, net_size, unletterbox
@@ -34,12 +34,14 @@ class Person:
 
     model: str | None = param(None, "Model file in place of the built-in one: .tflite, .onnx or .keras.")
     model_spec: str | None = param(None, "JSON file that says what the model wants: size, range, channel, "
-                                   "fit, activation, layout.")
+                                   "fit, activation, layout, classes.")
+    classes: str | None = param(None, "Classes of a many-class model that are the subject, as "
+                                "person,bicyclist; their probabilities are added up.")
     device: str = param("auto", "Where the model runs; auto is the CPU, or what a .keras model's library "
                         "finds.", choices=("auto", "cpu", "gpu"))
     runtime: str = param("auto", "What the model runs in; auto goes by the file.",
                          choices=("auto", "litert", "keras", "onnx"))
-    threads: int | None = param(None, "Threads of the model; default: the cores.", low=1, high=256)
+    threads: int | None = param(None, "Budget of threads, of which the model takes its share; default: the cores.", low=1, high=256)
     _spec: ModelSpec = field(init=False, repr=False, default=_OWN)
     _net: Net = field(init=False, repr=False)
 
@@ -54,12 +56,22 @@ class Person:
             if self.model_spec is not None:
                 raise OptionError("model_spec describes a model file: give --model FILE with it, or leave "
                                   "it out")
+            if self.classes is not None:
+                raise OptionError(f"classes is {self.classes!r}, but the built-in model knows persons only: "
+                                  "give --model FILE of a many-class model, or leave --classes out")
             path = built_in(self.runtime, self.device)
         else:
             path = Path(self.model)
             self._spec = ModelSpec.read(Path(self.model_spec)) if self.model_spec else default_spec(path)
+            if self.classes is not None:
+                self._spec = self._spec.of_classes(self.classes)
         self._net = open_net(path, self._spec, self.runtime, self.device,
-                             self.threads or os.cpu_count() or 1)
+                             Threads.of(self.threads).net)
+
+    @property
+    def runs_on(self) -> str:
+        """Runtime and device in words."""
+        return self._net.runs_on
 
     def segment(self, frames: Sequence[Frame]) -> list[Matte]:
         """One matte a frame, at the network's size for the frame's aspect."""

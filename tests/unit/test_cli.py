@@ -25,7 +25,7 @@ Call = dict[str, Any]
 
 
 def a_report(name: str = "in.mp4") -> Report:
-    return Report(name, "threshold", 300, 4.0, 75.0, 0.25, {"segment": Stage(1.5, 2.5, 0.45)},
+    return Report(name, "threshold", "the CPU", 300, 4.0, 75.0, 0.25, {"segment": Stage(1.5, 2.5, 0.45)},
                   {"segment": Queue(1, 1, 0)}, [Output("out[b].mp4", "composite", 1_234_567)],
                   damaged=2, peak_rss_mib=120.0, notes=["sound was transcoded to aac"])
 
@@ -42,6 +42,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
         if source in FAILURES:
             raise FAILURES[source]
         if progress is not None:
+            progress(Progress(0, 300, 0.0, "the CPU"))
             progress(Progress(120, 300, 4.0))
             progress(Progress(180, 300, 6.0))
         return a_report(source)
@@ -94,6 +95,14 @@ def test_a_pipe_gets_plain_lines_every_few_seconds(calls: list[Call],
     cli(["run", "in.mp4", "-o", "x.mp4"])
     lines = [line for line in capsys.readouterr().err.splitlines() if " left" in line]
     assert lines == ["streamseg: in.mp4: 180/300 frames, 30.0 fps, 0:04 left"]  # the first came too early
+
+
+def test_what_the_method_runs_on_is_said_before_the_first_frame(
+        calls: list[Call], capsys: pytest.CaptureFixture[str]) -> None:
+    cli(["run", "in.mp4", "-o", "x.mp4"])
+    err = capsys.readouterr().err
+    assert err.splitlines()[0] == "streamseg: in.mp4: runs on the CPU"
+    assert "method threshold on the CPU" in err
 
 
 def test_a_terminal_gets_a_bar(calls: list[Call], capsys: pytest.CaptureFixture[str],
@@ -330,7 +339,7 @@ def test_info_json_has_versions_codecs_devices_runtimes(capsys: pytest.CaptureFi
     assert found["versions"]["av"] == av.__version__
     assert "libx264" in found["codecs"]["encoders"]
     assert "h264" in found["codecs"]["decoders"]
-    assert found["devices"]["cores"] == os.cpu_count()
+    assert found["devices"]["cores"] == len(os.sched_getaffinity(0))
     assert found["runtimes"]["litert"].startswith("ai-edge-litert ")
 
 
@@ -359,7 +368,8 @@ def test_text_of_messages() -> None:
 def test_click_knows_the_group() -> None:
     from streamseg.cli import group
     assert isinstance(group, click.Group)
-    assert sorted(group.commands) == ["compare", "completion", "demo", "info", "methods", "run"]
+    assert sorted(group.commands) == ["bench", "cameras", "compare", "completion", "demo", "eval",
+                                          "info", "live", "methods", "run"]
 
 
 def test_the_readme_names_every_method_the_default_and_one_test_command() -> None:
@@ -367,6 +377,6 @@ def test_the_readme_names_every_method_the_default_and_one_test_command() -> Non
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     assert [name for name in METHODS if f"`{name}`" not in readme] == []
     assert f"| `{DEFAULT}` (default) |" in readme
-    assert readme.count("(default)") == 1
+    assert readme.count("` (default) |") == 1
     commands = [line for line in readme.splitlines() if line.endswith(" && python -m pytest")]
     assert commands == ['python -m pip install -e ".[test]" -c constraints.txt && python -m pytest']

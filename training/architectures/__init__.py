@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import keras
 import numpy as np
 
-from training.architectures import person
+from training.architectures import deeplab, person, pretrained, tiramisu, unet
 
-NAMES = tuple(person.SIZES)
+BUILDERS: dict[str, Callable[..., keras.Model]] = {
+    "unet-plain": unet.plain,
+    "unet-normalised": unet.normalised,
+    **{f"unet-{name}": partial(pretrained.build, name) for name in pretrained.ENCODERS},
+    "fc-densenet103": tiramisu.build,
+    "deeplabv3": deeplab.build,
+}
+NAMES = (*person.SIZES, *BUILDERS)
 
 
-def build(name: str) -> keras.Model:
-    """A net with fresh weights: uint8-ranged RGB in, logits out. ``name`` is one of NAMES."""
-    if name not in NAMES:
+def build(
+    name: str, classes: int = 1, size: tuple[int, int] | None = None, **encoder: Any
+) -> keras.Model:
+    """A net with fresh weights: RGB 0..255 ``(n, h, w, 3)`` in, logits ``(n, h, w, classes)`` out.
+
+    ``name`` is one of NAMES; ``size`` (height, width) fixes the input, default: any multiples of 32.
+    ``encoder``: ``imagenet=True`` and ``frozen=True`` of the nets in pretrained.py, ``width`` and
+    ``stride`` of DeepLab. ValueError on an unknown name, or on more than ours can do: one class, any
+    size.
+    """
+    if name in person.SIZES:
+        if classes != 1 or size is not None or encoder:
+            raise ValueError(f"{name} has one class, takes any size and has no options")
+        return person.build(name)
+    if name not in BUILDERS:
         raise ValueError(f"no architecture {name!r}: choose one of {', '.join(NAMES)}")
-    return person.build(name)
+    return BUILDERS[name](classes, size, **encoder)
 
 
 def copy_weights(model: keras.Model, start: keras.Model) -> list[str]:

@@ -29,6 +29,8 @@ class Net(Protocol):
 
     sizes: tuple[Size, ...]
     """Input sizes (height, width) it takes; empty: any whose sides are multiples of 32."""
+    runs_on: str
+    """Runtime and device in words, as 'LiteRT (CPU, 1 thread)'."""
 
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """float32 (n, h, w, 3), already in the range the model wants, to its output (n, h, w, c)."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +28,12 @@ class KerasNet:
         if device == "gpu" and not _has_gpu(keras.backend.backend()):
             raise DeviceError(f"{keras.backend.backend()} finds no GPU: install its drivers and "
                               "'streamseg[gpu]', or give --device cpu")
+        # auto: where the library puts it by itself, which is a GPU if it finds one.
+        self._place: Callable[[], AbstractContextManager[Any]] = (
+            partial(keras.device, "cpu") if device == "cpu" else nullcontext)
         try:
-            self._model: Any = keras.saving.load_model(path, compile=False)
+            with self._place():
+                self._model: Any = keras.saving.load_model(path, compile=False)
         except (ValueError, OSError, TypeError) as error:
             raise OptionError(f"model {str(path)!r} is no Keras model that loads: {error}") from error
         shape = self._model.inputs[0].shape
@@ -37,13 +44,16 @@ class KerasNet:
         size = stated or spec.size
         self.sizes: tuple[Size, ...] = (size,) if size else ()
         self._functions: dict[Size, Any] = {}
+        name = keras.backend.backend()
+        self.runs_on = f"Keras ({name}, {'GPU' if device != 'cpu' and _has_gpu(name) else 'CPU'})"
 
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """float32 (n, h, w, 3) to (n, h, w, c), all at once."""
         # One compiled function a size: Keras would make one for all sizes, which some layers forbid.
         size = batch.shape[1], batch.shape[2]
         self._model.predict_function = self._functions.get(size)
-        output = np.asarray(self._model.predict_on_batch(batch), np.float32)
+        with self._place():
+            output = np.asarray(self._model.predict_on_batch(batch), np.float32)
         self._functions[size] = self._model.predict_function
         return output if output.ndim == 4 else output[..., None]
 

@@ -48,6 +48,7 @@ class LiteRt:
         else:
             self._runs = {_input_size(path, self._interpreter.get_input_details(), spec): self._plain}
         self.sizes: tuple[Size, ...] = tuple(self._runs)
+        self.runs_on = f"LiteRT (CPU, {threads} thread{'s' * (threads > 1)})"
 
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """float32 (n, h, w, 3) to (n, h, w, c), one picture after another."""

@@ -44,6 +44,8 @@ class Onnx:
         size = stated or spec.size
         self.sizes: tuple[Size, ...] = (size,) if size else ()
         self._batched = shape[0] is None
+        provider = self._session.get_providers()[0].removesuffix("ExecutionProvider")
+        self.runs_on = f"ONNX Runtime ({provider})"
 
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """float32 (n, h, w, 3) to (n, h, w, c)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import OptionError, SegmentError, choice
+from . import classes as names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class ModelSpec:
     fit          squeeze (default) or letterbox: how a picture comes to ``size``
     activation   none (default: the output is a probability), sigmoid, or softmax (over channels)
     layout       nhwc or nchw; default: told by where the input's 3 is
+    classes      names of the output's channels, in order, for --classes: a list, "voc21" or "camvid11"
     """
 
     size: tuple[int, int] | None = None
@@ -31,6 +33,7 @@ class ModelSpec:
     fit: str = "squeeze"
     activation: str = "none"
     layout: str | None = None
+    classes: tuple[str, ...] | None = None
 
     @classmethod
     def read(cls, path: Path) -> ModelSpec:
@@ -67,10 +70,19 @@ class ModelSpec:
                 raise OptionError(f"channel is {values['channel']!r}; it must be a number from 0, or a "
                                   "list of them")
             made["channel"] = tuple(channels)
+        if made.get("classes") is not None:
+            made["classes"] = names.class_list(made["classes"])
         choice("fit", made.get("fit", "squeeze"), ("squeeze", "letterbox"))
         choice("activation", made.get("activation", "none"), ("none", "sigmoid", "softmax"))
         choice("layout", made.get("layout"), (None, "nhwc", "nchw"))
         return cls(**made)
+
+    def of_classes(self, wanted: str) -> ModelSpec:
+        """This spec with the classes that ``wanted`` names ('person,bicyclist') for the subject."""
+        if self.classes is None:
+            raise OptionError(f"classes is {wanted!r}, but nothing names the model's: give a model spec "
+                              f"with \"classes\": {' or '.join(names.LISTS)}, or a list of names")
+        return replace(self, channel=names.channels(wanted, self.classes))
 
     def alpha(self, output: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """float32 (n, h, w) in [0, 1] from a model's output (n, h, w, c)."""
@@ -81,10 +93,14 @@ class ModelSpec:
         elif self.activation == "sigmoid":
             output = np.reciprocal(1 + np.exp(-np.clip(output, -60, 60)), dtype=np.float32)
         count = output.shape[-1]
+        if self.classes and len(self.classes) != count:
+            raise OptionError(f"the model gives {count} channels, but its model spec names "
+                              f"{len(self.classes)} classes: they must be as many")
         channels = self.channel or ((0,) if count == 1 else ())
         if not channels or max(channels) >= count:
+            named = f", or give --classes, of {', '.join(self.classes)}" if self.classes else ""
             raise OptionError(f"the model gives {count} channels: say in the model spec which is the "
-                              f"subject, as {{\"channel\": {count - 1}}}")
+                              f"subject, as {{\"channel\": {count - 1}}}{named}")
         alpha = output[..., channels[0]] if len(channels) == 1 else output[..., list(channels)].sum(axis=-1)
         low, high = float(alpha.min()), float(alpha.max())
         # Rounding may lead a little past the ends; more means that these are no probabilities.

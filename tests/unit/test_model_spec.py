@@ -1,0 +1,124 @@
+"""What a model spec may say, what its output then means, and the names of classes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamseg.errors import OptionError, SegmentError
+from streamseg.segment.runtimes.classes import CAMVID11, LISTS, VOC21
+from streamseg.segment.runtimes.spec import ModelSpec
+
+
+def spec(**values: Any) -> ModelSpec:
+    return ModelSpec.of(values)
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    ('{"sise": [1, 2]}', r"field of m\.json is 'sise'; allowed are: size, range, channel, fit, .*classes"),
+    ("[1]", "must hold a JSON object"),
+    ("{", "cannot be read"),
+    ('{"size": 256}', "size is 256; it must be a list of two numbers"),
+    ('{"size": [0, 256]}', r"size is \[0, 256\]; it must be \[height, width\] in pixels"),
+    ('{"size": [25.5, 256]}', "in pixels"),
+    ('{"range": [0, true]}', "range is .* it must be a list of two numbers"),
+    ('{"channel": -1}', "channel is -1; it must be a number from 0"),
+    ('{"channel": []}', "channel is"),
+    ('{"fit": "crop"}', "fit is 'crop'; allowed are: squeeze, letterbox"),
+    ('{"activation": "relu"}', "activation is 'relu'; allowed are: none, sigmoid, softmax"),
+    ('{"layout": "hwc"}', "layout is 'hwc'; allowed are: None, nhwc, nchw"),
+    ('{"classes": "coco"}', "classes is 'coco'; it must be voc21 or camvid11, or a list of different names"),
+    ('{"classes": ["a", "A"]}', "different names"),
+    ('{"classes": []}', "different names"),
+])
+def test_a_wrong_spec_names_the_value_and_what_is_allowed(content: str, message: str, tmp_path) -> None:
+    path = tmp_path / "m.json"
+    path.write_text(content)
+    with pytest.raises(OptionError, match=message):
+        ModelSpec.read(path)
+
+
+def test_a_spec_that_is_not_there_is_an_option_error(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"none\.json.*cannot be read"):
+        ModelSpec.read(tmp_path / "none.json")
+
+
+def test_a_spec_is_read_as_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps({"size": [144, 256], "range": [-1, 1], "channel": 1, "fit": "letterbox",
+                                "activation": "softmax", "layout": "nchw", "classes": ["Wall", "person"]}))
+    assert ModelSpec.read(path) == ModelSpec(
+        size=(144, 256), range=(-1.0, 1.0), channel=(1,), fit="letterbox", activation="softmax",
+        layout="nchw", classes=("wall", "person"))
+
+
+LOGITS = np.log(np.array([[[[1.0, 2.0, 5.0]]]], np.float32))  # softmax: 1/8, 2/8, 5/8
+
+
+@pytest.mark.parametrize(("given", "output", "alpha"), [
+    (spec(), np.full((1, 1, 1, 1), 0.25, np.float32), 0.25),
+    (spec(activation="sigmoid"), np.zeros((1, 1, 1, 1), np.float32), 0.5),
+    (spec(activation="sigmoid"), np.full((1, 1, 1, 1), -1000, np.float32), 0.0),
+    (spec(activation="softmax", channel=1), LOGITS, 0.25),
+    (spec(activation="softmax", channel=[0, 2]), LOGITS, 0.75),
+    (spec(activation="softmax", classes=["a", "b", "c"]).of_classes("c"), LOGITS, 0.625),
+    (spec(activation="softmax", classes=["a", "b", "c"], channel=0).of_classes("b, C"), LOGITS, 0.875),
+    (spec(activation="softmax", classes=["a", "b", "c"]).of_classes("c,c"), LOGITS, 0.625),
+    (spec(activation="softmax", channel=0), LOGITS + 500, 0.125),
+    (spec(), np.full((1, 1, 1, 1), 1.04, np.float32), 1.0),
+])
+def test_alpha_is_what_the_spec_says_of_the_output(given: ModelSpec, output: Any, alpha: float) -> None:
+    found = given.alpha(output)
+    assert found.dtype == np.float32
+    assert found.shape == (1, 1, 1)
+    assert found.item() == pytest.approx(alpha, abs=1e-6)
+
+
+def test_several_channels_without_a_word_which_one_are_refused() -> None:
+    with pytest.raises(OptionError, match=r'gives 3 channels: say .* as \{"channel": 2\}$'):
+        spec(activation="softmax").alpha(LOGITS)
+    with pytest.raises(OptionError, match=r"or give --classes, of a, b, c$"):
+        spec(activation="softmax", classes=["a", "b", "c"]).alpha(LOGITS)
+    with pytest.raises(OptionError, match="gives 3 channels"):
+        spec(activation="softmax", channel=3).alpha(LOGITS)
+
+
+def test_names_that_are_not_as_many_as_the_channels_are_refused() -> None:
+    with pytest.raises(OptionError, match="gives 3 channels, but its model spec names 2 classes"):
+        spec(activation="softmax", classes=["a", "b"], channel=0).alpha(LOGITS)
+
+
+@pytest.mark.parametrize("value", [3.0, -0.5, np.nan])
+def test_values_that_are_no_probabilities_are_refused(value: float) -> None:
+    with pytest.raises(SegmentError, match="name its activation"):
+        spec().alpha(np.full((1, 2, 2, 1), value, np.float32))
+
+
+def test_the_built_in_lists_are_those_of_the_data_sets() -> None:
+    assert LISTS == {"voc21": VOC21, "camvid11": CAMVID11}
+    assert (len(VOC21), len(CAMVID11)) == (21, 11)
+    assert VOC21[15] == "person"  # what DeepLab's model card says
+    assert (CAMVID11[8], CAMVID11[9], CAMVID11[10]) == ("car", "pedestrian", "bicyclist")
+
+
+@pytest.mark.parametrize(("classes", "wanted", "channels"), [
+    ("voc21", "person", (15,)), ("voc21", "Person, bicycle", (15, 2)), ("camvid11", "pedestrian", (9,)),
+    ("camvid11", "person,bicyclist", (9, 10)), (["sky", "person"], "pedestrian", (1,)),
+])
+def test_classes_are_found_by_name(classes: Any, wanted: str, channels: tuple[int, ...]) -> None:
+    assert spec(classes=classes).of_classes(wanted).channel == channels
+
+
+@pytest.mark.parametrize("wanted", ["yoda", "person,yoda", "person,", ""])
+def test_an_unknown_class_lists_the_known(wanted: str) -> None:
+    with pytest.raises(OptionError, match=r"classes names '(yoda|)'; the model knows: background, .*"):
+        spec(classes="voc21").of_classes(wanted)
+
+
+def test_classes_of_a_model_without_names_ask_for_them() -> None:
+    with pytest.raises(OptionError, match=r'give a model spec with "classes": voc21 or camvid11'):
+        spec().of_classes("person")

@@ -1,0 +1,137 @@
+"""A trained net in the formats that streamseg runs: LiteRT, Keras, ONNX. What export.py is made of."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from streamseg import geometry
+from streamseg.errors import MissingDependencyError, OptionError
+from training import architectures
+from training.architectures import person
+
+Size = geometry.Size
+Pictures = list[NDArray[np.uint8]]
+"""uint8 RGB ``(h, w, 3)`` each, of any sizes."""
+
+
+def deployed(model: keras.Model) -> keras.Model:
+    """The net with its last activation inside: of Keras's own layers only, weights its own.
+
+    Ours is built anew without custom layers; any other is copied and ends in a sigmoid, or in a softmax
+    where it has several classes.
+    """
+    if not model.name.startswith("person-"):
+        copy = keras.models.clone_model(model)
+        copy.set_weights(model.get_weights())
+        last = keras.layers.Activation("softmax" if copy.output_shape[-1] > 1 else "sigmoid", name="alpha")
+        return keras.Model(copy.input, last(copy.output), name=model.name)
+    size = model.name.removeprefix("person-")
+    twin = person.build(size, portable=True)
+    left = set(architectures.copy_weights(twin, model)) - {"detail_fold", "detail_unfold"}
+    if left:
+        raise OptionError(f"the model is not of size {size}: {', '.join(sorted(left))} differ")
+    return twin
+
+
+def to_tflite(model: keras.Model, sizes: list[Size], weights: str = "fp16",
+              calibration: Pictures | None = None) -> bytes:
+    """A LiteRT file of a net that gives logits: a signature ``HxW`` per size, ``picture`` in, ``alpha`` out.
+
+    Sizes are fixed: in a graph of any size, resizing reads its target from a tensor, and the fast CPU
+    kernels then take none of it. ``weights``: fp32, fp16, or int8 (needs ``calibration``; input and
+    output stay float32, operations without an 8-bit kernel too).
+    """
+    import tensorflow as tf
+
+    holder = tf.Module()
+    # Only the variables: a tracked Keras model would be saved with an any-size function of its own.
+    holder.variables_of_net = [weight.value for weight in model.weights]
+    activation = tf.sigmoid if model.output_shape[-1] == 1 else tf.nn.softmax
+
+    def function(height: int, width: int) -> Any:
+        def alpha(picture: Any) -> dict[str, Any]:
+            return {"alpha": activation(model(picture, training=False))}
+
+        spec = tf.TensorSpec((1, height, width, 3), tf.float32, name="picture")
+        return tf.function(alpha).get_concrete_function(spec)
+
+    signatures = {f"{height}x{width}": function(height, width) for height, width in sizes}
+    folder = tempfile.mkdtemp()
+    try:
+        tf.saved_model.save(holder, folder, signatures=signatures)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(signatures))
+        if weights != "fp32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if weights == "fp16":
+            converter.target_spec.supported_types = [tf.float16]
+        if weights == "int8":
+            converter.representative_dataset = lambda: _samples(calibration or [], sizes)
+        return converter.convert()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _samples(pictures: Pictures, sizes: list[Size]) -> Iterator[tuple[str, dict[str, NDArray[np.float32]]]]:
+    """What the converter runs to see how large each sum gets: every picture at every size."""
+    for height, width in sizes:
+        for picture in pictures:
+            yield f"{height}x{width}", {"picture": net_input(picture, (height, width))}
+
+
+def to_onnx(twin: keras.Model, size: Size, path: Path) -> None:
+    """Writes an .onnx of a net with its activation inside: any batch of pictures of one ``size``."""
+    try:
+        import tf2onnx  # noqa: F401  Keras needs it, and would name neither it nor the remedy
+    except ImportError as error:
+        raise MissingDependencyError(f"tf2onnx does not load ({error}): pip install tf2onnx, or leave onnx "
+                                     "out of --formats") from error
+    signature = [keras.InputSpec(shape=(None, *size, 3), dtype="float32", name="picture")]
+    twin.export(path, format="onnx", verbose=False, input_signature=signature)
+
+
+def round_weights(twin: keras.Model) -> None:
+    """Rounds a net's weights to what 16 bits hold; compressed they then take half the room."""
+    for weight in twin.weights:
+        value = keras.ops.convert_to_numpy(weight)
+        weight.assign(value.astype(np.float16).astype(np.float32))
+
+
+def save_small(model: keras.Model, path: Path) -> None:
+    """Saves a ``.keras`` file compressed, byte for byte the same for the same weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / path.name
+        model.save(plain)
+        with (
+            zipfile.ZipFile(plain) as source,
+            zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target,
+        ):
+            for name in source.namelist():
+                content = source.read(name)
+                if name == "metadata.json":  # when it was saved does not belong to the weights
+                    content = json.dumps({**json.loads(content), "date_saved": ""}).encode()
+                # A fixed date, for the same reason.
+                target.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED, compresslevel=9)
+
+
+def operations(content: bytes) -> set[str]:
+    """The names of all operations in a LiteRT file, in any of its signatures."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    names = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
+    return {names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes}
+
+
+def net_input(picture: NDArray[np.uint8], size: Size) -> NDArray[np.float32]:
+    """A picture as a net takes it: float32 ``(1, h, w, 3)``, RGB 0..255, squeezed to ``size``."""
+    return geometry.resize(picture, size).astype(np.float32)[None]
