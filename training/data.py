@@ -1,78 +1,181 @@
-"""Reads a picture set (index.csv), keeps it in memory, and deals it out in a seeded order.
+"""Reads and writes a picture set (index.csv), keeps it in memory, and deals it out in a seeded order.
 
-A set is a folder with ``index.csv``: columns image, matte, source, split, kind, truth_by, width,
-height. Mattes are 8-bit grey PNG: 0 background, 255 person, between: soft alpha, 128: nobody knows.
+A set is a folder with ``index.csv``: columns image, matte, source, split, kind, truth_by, width, height.
+Mattes are 8-bit grey PNG: 0 background, 255 person, between: soft alpha, 128: nobody knows.
+
+A set of many classes has a ``classes.csv`` too: name, red, green, blue; a class's number is its place, from
+0. Its ``matte`` files hold the number of each pixel's class, 255 for unknown, and a net trained on it has a
+channel for each class: ``streamseg run --model FILE --classes NAME,NAME`` makes a matte of some of them.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-IGNORE = 128
+from streamseg.errors import SourceError
+from streamseg.opencv import cv2
+
+INDEX, CLASSES_FILE = "index.csv", "classes.csv"
+# Unknown pixels: in a matte, and among class numbers.
+IGNORE, IGNORE_CLASS = 128, 255
+# Backgrounds that no training sees: on them an empty matte must come out.
+HELD_OUT = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One picture of the set; paths are relative to the set's folder, ``matte`` may be empty."""
+    """One picture of the set; paths are relative to the set's folder, ``matte`` is empty where nobody is in
+    the picture. ``width``, ``height``: pixels. ``kind`` (portrait, street, ...) is for people who look."""
 
     image: str
     matte: str
     source: str
     split: str
+    kind: str
     truth_by: str
     width: int
     height: int
 
 
+@dataclass(frozen=True, slots=True)
+class Class:
+    """A class's name, and the RGB colour it is drawn in."""
+
+    name: str
+    colour: tuple[int, int, int]
+
+
 def read_index(folder: Path, split: str | None = None) -> list[Row]:
-    """The rows of ``folder/index.csv``, those of one ``split`` if it is given."""
-    path = Path(folder) / "index.csv"
+    """The rows of ``folder/index.csv``, those of one ``split`` if it is given.
+
+    Raises SourceError if the file is missing, lacks a column, has none of the rows, or a size is no number.
+    """
+    path = Path(folder) / INDEX
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: a picture set needs its index")
+        raise SourceError(f"{path} is missing: a picture set needs its index; `python -m training.prepare` "
+                          "makes one")
+    names = [field.name for field in fields(Row)]
     with path.open(newline="", encoding="utf-8") as file:
-        rows = [
-            Row(
-                line["image"], line["matte"], line["source"], line["split"], line["truth_by"],
-                int(line["width"]), int(line["height"]),
-            )
-            for line in csv.DictReader(file)
-        ]  # fmt: skip
-    return [row for row in rows if split is None or row.split == split]
+        lines = csv.DictReader(file)
+        lacking = [name for name in names if name not in (lines.fieldnames or [])]
+        if lacking:
+            raise SourceError(f"{path} has no column {', '.join(lacking)}; it must have {', '.join(names)}")
+        rows = [_row(path, number, line, names) for number, line in enumerate(lines, 2)]
+    chosen = [row for row in rows if split is None or row.split == split]
+    if not chosen:
+        there = ", ".join(sorted({row.split for row in rows})) or "no rows at all"
+        raise SourceError(f"{path} has no row of split {split!r}; it has: {there}")
+    return chosen
+
+
+def write_index(folder: Path, rows: Iterable[Row]) -> None:
+    """Writes ``folder/index.csv`` aside and renames it: it is there whole or not at all."""
+    path = Path(folder) / INDEX
+    aside = path.with_suffix(".tmp")
+    with aside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Row)])
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+    aside.replace(path)
+
+
+def read_classes(folder: Path) -> list[Class]:
+    """The classes of a set, by number. Raises SourceError."""
+    path = Path(folder) / CLASSES_FILE
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [Class(line["name"], (int(line["red"]), int(line["green"]), int(line["blue"])))
+                    for line in csv.DictReader(file)]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise SourceError(f"{path} cannot be read ({error!r}); it must have the columns name, red, green, "
+                          "blue") from error
+
+
+def write_classes(folder: Path, classes: Sequence[Class]) -> None:
+    """Writes the set's ``classes.csv``."""
+    with (Path(folder) / CLASSES_FILE).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", "red", "green", "blue"])
+        writer.writerows([one.name, *one.colour] for one in classes)
+
+
+def held_out(rows: Iterable[Row]) -> frozenset[str]:
+    """Images of the backgrounds that training leaves out: a tenth of them, at most HELD_OUT.
+
+    Chosen by a hash of their names, so that a set that grows by others keeps them.
+    """
+    empty = sorted({row.image for row in rows if not row.matte},
+                   key=lambda name: hashlib.sha256(name.encode()).digest())
+    return frozenset(empty[: min(HELD_OUT, len(empty) // 10)])
+
+
+def training_rows(folder: Path) -> list[Row]:
+    """The train rows, without the backgrounds held out."""
+    rows = read_index(folder, "train")
+    kept_away = held_out(rows)
+    return [row for row in rows if row.image not in kept_away]
+
+
+def background_rows(folder: Path, split: str) -> list[Row]:
+    """Rows with nobody in the picture that no training has seen: those of ``split`` if it has any (and is
+    not train), else the held-out ones of train."""
+    rows = read_index(folder)
+    own = [row for row in rows if row.split == split != "train" and not row.matte]
+    train = [row for row in rows if row.split == "train"]
+    kept_away = held_out(train)
+    return own or [row for row in train if row.image in kept_away]
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
-    """A picture file as uint8 ``(h, w, 3)`` RGB."""
+    """A picture file as uint8 ``(h, w, 3)`` RGB. Raises SourceError."""
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
-        raise ValueError(f"{path} is not a readable picture")
+        raise SourceError(f"{path} is not a readable picture")
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def read_matte(path: Path) -> NDArray[np.uint8]:
-    """A matte file as uint8 ``(h, w)``, 128 = ignore."""
+    """A matte file as uint8 ``(h, w)``, 128 = ignore. Raises SourceError."""
     matte = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if matte is None:
-        raise ValueError(f"{path} is not a readable matte")
+        raise SourceError(f"{path} is not a readable matte")
     return matte
 
 
+def _row(path: Path, number: int, line: Mapping[str, str], names: list[str]) -> Row:
+    values: dict[str, str | int] = {name: line[name] or "" for name in names}
+    try:
+        values |= {name: int(line[name]) for name in ("width", "height")}
+    except (TypeError, ValueError):
+        raise SourceError(f"{path}, line {number}: width {line['width']!r} and height {line['height']!r} "
+                          "must be whole numbers") from None
+    return Row(**values)  # type: ignore[arg-type]
+
+
 class PictureSet:
-    """Pictures and truths by number, decoded once and kept (about 0.3 MB each at 352 px).
+    """Pictures and truths by number, decoded once and kept as long as there is room for them.
 
     ``set[i]`` is ``(picture, truth)``: uint8 ``(h, w, 3)`` RGB and uint8 ``(h, w, 2)``, whose first
     channel is alpha 0..255 (0 where unknown) and the second 255 where the truth is known. A picture
-    without a matte is one with nobody in it. The arrays are shared: do not write into them.
+    without a matte is one with nobody in it. The arrays are shared: do not write into them. ``ignore`` is
+    the value of unknown pixels in the mattes' files.
+
+    ``memory``: bytes (about 0.4 MB a picture of 352 pixels). What finds no room is read from disk every time;
+    nothing makes way for it, because a shuffled epoch asks for all equally often.
     """
 
-    def __init__(self, folder: Path, rows: Iterable[Row]) -> None:
-        self.folder = Path(folder)
+    def __init__(
+        self, folder: Path, rows: Iterable[Row], ignore: int = IGNORE, memory: float = math.inf
+    ) -> None:
+        self.folder, self.ignore, self._room = Path(folder), ignore, memory
         self.rows = list(rows)
         self._kept: dict[int, tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
 
@@ -82,8 +185,12 @@ class PictureSet:
     def __getitem__(self, i: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         pair = self._kept.get(i)
         if pair is None:
-            # Two threads may read the same file at once; both get the same values.
-            pair = self._kept[i] = self._read(self.rows[i])
+            # Two threads may read the same file at once, and count it twice; both get the same values.
+            pair = self._read(self.rows[i])
+            size = sum(array.nbytes for array in pair)
+            if size <= self._room:
+                self._room -= size
+                self._kept[i] = pair
         return pair
 
     def _read(self, row: Row) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -93,8 +200,8 @@ class PictureSet:
         if row.matte:
             matte = read_matte(self.folder / row.matte)
             if matte.shape != picture.shape[:2]:
-                raise ValueError(f"{row.matte} is {matte.shape}, its picture {picture.shape[:2]}")
-            known = matte != IGNORE
+                raise SourceError(f"{row.matte} is {matte.shape}, its picture {picture.shape[:2]}")
+            known = matte != self.ignore
             truth[..., 0] = np.where(known, matte, 0)
             truth[..., 1] = np.where(known, 255, 0)
         return picture, truth
@@ -104,11 +211,14 @@ class Deal:
     """The order in which pictures are dealt: every epoch a new seeded shuffle, resumable anywhere.
 
     ``weights`` says how often a source's pictures come in an epoch: 2 is twice, 0.5 every other
-    epoch on average, 0 never. ``deal[k]`` is the picture number of the k-th sample ever dealt.
+    epoch on average, 0 never; "source/kind" says it for one kind of them. ``deal[k]`` is the picture
+    number of the k-th sample ever dealt.
     """
 
     def __init__(self, rows: list[Row], weights: Mapping[str, float], seed: int) -> None:
-        self._each = np.array([weights.get(row.source, 1.0) for row in rows])
+        self._each = np.array([
+            weights.get(f"{row.source}/{row.kind}", weights.get(row.source, 1.0)) for row in rows
+        ])  # fmt: skip
         self._seed = seed
         # The same number every epoch, so that sample k needs no history to be found.
         self.per_epoch = max(1, int(self._each.sum()))

@@ -42,3 +42,16 @@ class MatteLoss(keras.losses.Loss):
     def get_config(self):
         own = {"rim": self.rim, "jaccard": self.jaccard, "sharp": self.sharp}
         return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("streamseg")
+class ClassLoss(keras.losses.Loss):
+    """Mean cross entropy over the pixels whose class is known.
+
+    truth: ``(n, h, w, 2)``: class number, 255 where known; prediction: logits ``(n, h, w, classes)``.
+    """
+
+    def call(self, y_true, y_pred):
+        numbers, known = ops.cast(y_true[..., 0], "int32"), ops.cast(y_true[..., 1] > 0, "float32")
+        entropy = ops.sparse_categorical_crossentropy(numbers, y_pred, from_logits=True)
+        return ops.sum(known * entropy, axis=(1, 2)) / ops.maximum(ops.sum(known, axis=(1, 2)), 1.0)

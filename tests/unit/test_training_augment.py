@@ -1,0 +1,162 @@
+"""training.augment: pairs stay aligned, the unknown stays unknown, and a seed gives the same sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamseg.opencv import cv2
+from tests.unit.training_sets import figure, person, texture
+from training import augment
+
+SIZE = (96, 128)
+Rng = np.random.Generator
+
+
+def marked(seed: int = 0, size: tuple[int, int] = (120, 100)) -> augment.Pair:
+    """A picture that is its own truth: white where alpha is 255, black elsewhere, all known."""
+    alpha = figure(np.random.default_rng(seed), size)
+    return cv2.merge([alpha] * 3), cv2.merge([alpha, np.full(size, 255, np.uint8)])
+
+
+def pair(seed: int = 0, size: tuple[int, int] = (120, 100)) -> augment.Pair:
+    picture, alpha = person(np.random.default_rng(seed), size)
+    return picture, cv2.merge([alpha, np.full(size, 255, np.uint8)])
+
+
+def crop(given: augment.Pair, rng: Rng) -> augment.Pair:
+    return augment.crop(given, SIZE, rng)
+
+
+def place(given: augment.Pair, rng: Rng) -> augment.Pair:
+    return augment.place(given, SIZE, rng)
+
+
+@pytest.mark.parametrize("make", [crop, place, augment.disturb])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_seed_gives_the_same_sample_and_the_arrays_given_stay(make: Callable[..., Any], seed: int) -> None:
+    given = pair(seed)
+    for array in given:
+        array.flags.writeable = False
+    first, same, other = (make(given, np.random.default_rng(s)) for s in (seed, seed, seed + 100))
+    assert all(np.array_equal(a, b) for a, b in zip(first, same, strict=True))
+    assert not np.array_equal(first[0], other[0])
+
+
+@pytest.mark.parametrize("make", [crop, place])
+def test_picture_and_truth_are_moved_alike(make: Callable[..., Any]) -> None:
+    for seed in range(30):
+        picture, truth = make(marked(seed), np.random.default_rng(seed))
+        assert picture.shape == (*SIZE, 3)
+        assert truth.shape == (*SIZE, 2)
+        known = truth[..., 1] > 0
+        # OpenCV interpolates two and three channels with weights of different precision
+        assert np.abs(picture[..., 0].astype(int) - truth[..., 0])[known].max() <= 8
+
+
+def test_crops_are_flipped_about_half_of_the_time() -> None:
+    size = (96, 96)
+    ramp = np.repeat(np.linspace(0, 255, 96).astype(np.uint8)[None], 96, 0)
+    given = cv2.merge([ramp] * 3), cv2.merge([ramp, np.full(size, 255, np.uint8)])
+    slopes = []
+    for seed in range(60):
+        picture, _ = augment.crop(given, size, np.random.default_rng(seed))
+        slopes.append(float(picture[48, 60:70].mean()) - float(picture[48, 26:36].mean()))
+    assert 20 < sum(slope > 0 for slope in slopes) < 40
+
+
+@pytest.mark.parametrize("make", [crop, place])
+def test_what_nobody_knows_stays_unknown_wherever_it_goes(make: Callable[..., Any]) -> None:
+    size = (120, 100)
+    seen = 0
+    for seed in range(20):
+        # the picture is red where its truth is unknown, and only there
+        unknown = figure(np.random.default_rng(seed), size) > 0
+        picture = np.zeros((*size, 3), np.uint8)
+        picture[unknown, 0] = 255
+        truth = cv2.merge([np.zeros(size, np.uint8), np.where(unknown, 0, 255).astype(np.uint8)])
+        moved, marks = make((picture, truth), np.random.default_rng(seed))
+        red = moved[..., 0] > 60
+        seen += int(red.sum())
+        assert not (marks[..., 1][red] > 0).any()
+        assert set(np.unique(marks[..., 1])) <= {0, 255}
+    assert seen > 1000
+
+
+def test_laid_over_by_alpha_and_the_fronts_unknown_comes_along() -> None:
+    front, back = pair(1, SIZE), pair(2, SIZE)
+    front[1][:20, :, 1] = 0
+    back[1][-20:, :, 1] = 0
+    mixed, truth = augment.over(front, back, np.random.default_rng(0))
+    apart = cv2.dilate(front[1][..., 0], np.ones((9, 9), np.uint8)) == 0
+    assert np.array_equal(mixed[apart], back[0][apart])
+    inside = cv2.erode(front[1][..., 0], np.ones((9, 9), np.uint8)) == 255
+    assert (truth[..., 0][inside] >= 254).all()
+    assert (truth[:20, :, 1] == 0).all()
+    # what nobody knows of the back is hidden where the front surely stands
+    below = truth[-20:, :, 1]
+    assert (below[inside[-20:]] == 255).all()
+    assert (below[apart[-20:]] == 0).all()
+
+
+def test_two_people_are_one_matte_of_both() -> None:
+    left, right = np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8)
+    left[:, 10:40], right[:, 80:110] = 255, 255
+    pairs = [(np.full((*SIZE, 3), 90, np.uint8), cv2.merge([alpha, np.full(SIZE, 255, np.uint8)]))
+             for alpha in (left, right)]
+    _, truth = augment.over(*pairs, np.random.default_rng(0))
+    assert (truth[48, 15:35, 0] == 255).all()
+    assert (truth[48, 85:105, 0] == 255).all()
+    assert (truth[48, 45:75, 0] == 0).all()
+
+
+def test_one_who_is_cut_by_the_pictures_edge_does_not_float() -> None:
+    for seed in range(30):
+        given = marked(seed)  # its body ends at the lower edge
+        _, truth = augment.place(given, SIZE, np.random.default_rng(seed))
+        if truth[..., 0].max() > 200:
+            assert truth[-2, :, 0].max() > 100, seed
+
+
+def test_disturbing_changes_the_picture_and_never_the_truth() -> None:
+    changed = 0
+    for seed in range(40):
+        given = pair(seed, SIZE)
+        picture, truth = augment.disturb(given, np.random.default_rng(seed))
+        assert truth is given[1]
+        assert picture.shape == given[0].shape
+        assert picture.dtype == np.uint8
+        changed += not np.array_equal(picture, given[0])
+    assert changed == 40
+
+
+@pytest.mark.parametrize(("damage", "mild", "strong"), [(augment.jpeg, 90, 10), (augment.h264, 18, 45)])
+def test_codecs_do_more_damage_at_lower_quality_and_shift_nothing(
+        damage: Callable[..., Any], mild: int, strong: int) -> None:
+    picture = texture(np.random.default_rng(0), SIZE)
+    picture[30:60, 40:90] = (250, 20, 20)
+    errors = [float(np.abs(damage(picture, level).astype(int) - picture).mean()) for level in (mild, strong)]
+    assert 0 < errors[0] < errors[1] < 40
+    assert errors[1] > 1.5 * errors[0]
+    found = damage(picture, strong)[45, :, 0].astype(int)
+    assert abs(int(np.argmax(np.diff(found))) - 39) <= 4
+    assert np.array_equal(damage(picture, strong), damage(picture, strong))
+
+
+def test_backlight_dims_the_person_and_lights_the_rest() -> None:
+    picture, truth = pair(3, SIZE)
+    lit = augment._backlight(picture, truth[..., 0], np.random.default_rng(0)).astype(int)
+    inside, outside = truth[..., 0] == 255, cv2.dilate(truth[..., 0], np.ones((15, 15), np.uint8)) == 0
+    inside &= cv2.erode(truth[..., 0], np.ones((21, 21), np.uint8)) == 255
+    assert lit[inside].mean() < 0.95 * picture[inside].mean()
+    assert lit[outside].mean() - picture[outside].mean() > lit[inside].mean() - picture[inside].mean() + 10
+
+
+def test_the_rim_is_where_alpha_changes() -> None:
+    alpha = np.zeros((20, 20), np.uint8)
+    alpha[:, 10:] = 255
+    found = augment.rim(alpha, radius=2)
+    assert [x for x in range(20) if found[10, x]] == [8, 9, 10, 11]

@@ -1,0 +1,78 @@
+"""Whether a model finds nobody where nobody is, and the same in a picture mirrored or shifted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamseg import geometry, metrics
+from training.data import PictureSet
+
+Picture = NDArray[np.uint8]
+Alpha = NDArray[np.float32]
+Predict = Callable[[list[Picture]], list[Alpha]]
+
+# Pixels by which the camera, or a hand that holds it, moves a picture; mean alpha an empty one may have.
+SHIFTS = (1, 2, 3, 5)
+EMPTY = 0.005
+# Shifted pictures cost a prediction for each shift: every eighth tells enough.
+EVERY = 8
+
+
+def check(predict: Predict, pictures: PictureSet, empty: PictureSet) -> dict[str, float]:
+    """All three; ``empty`` holds pictures with nobody in them (may be none: then nothing is said of it)."""
+    people = [pictures[i][0] for i in range(len(pictures))]
+    found: dict[str, float] = {}
+    if len(empty):
+        found |= nobody(predict, [empty[i][0] for i in range(len(empty))])
+    return found | mirrored(predict, people) | shifted(predict, people[::EVERY])
+
+
+def nobody(predict: Predict, pictures: list[Picture]) -> dict[str, float]:
+    """Mean alpha of pictures without a person: their mean, the worst, how many lie above EMPTY."""
+    alphas = [float(matte.mean()) for matte in predict(pictures)]
+    return {"empty_pictures": len(alphas), "empty_mean_alpha": float(np.mean(alphas)),
+            "empty_worst_alpha": max(alphas), "empty_above": sum(alpha > EMPTY for alpha in alphas)}
+
+
+def mirrored(predict: Predict, pictures: list[Picture]) -> dict[str, float]:
+    """IoU of a picture's matte and of the mirrored picture's, mirrored back."""
+    plain = predict(pictures)
+    back = [matte[:, ::-1] for matte in predict([np.ascontiguousarray(p[:, ::-1]) for p in pictures])]
+    ious = [metrics.iou(one, other) for one, other in zip(plain, back, strict=True)]
+    return {"mirrored_iou": float(np.mean(ious)), "mirrored_iou_p5": float(np.percentile(ious, 5))}
+
+
+def shifted(predict: Predict, pictures: list[Picture]) -> dict[str, float]:
+    """How a matte changes where a picture is shifted by SHIFTS pixels and should not change at all.
+
+    Windows of one size are cut from each picture, their mattes brought to the window's size and compared
+    where the windows overlap: mean |difference| x 1e3, and the pixels (parts per million) whose label flips.
+    """
+    differences, flips = [], []
+    for picture in pictures:
+        rows, columns = (side - SHIFTS[-1] for side in picture.shape[:2])
+        windows = [picture[s : s + rows, s : s + columns] for s in (0, *SHIFTS)]
+        first, *others = (geometry.resize(matte, (rows, columns))
+                          for matte in predict([np.ascontiguousarray(window) for window in windows]))
+        for shift, matte in zip(SHIFTS, others, strict=True):
+            one, other = first[shift:, shift:], matte[:-shift, :-shift]
+            differences.append(1e3 * float(np.abs(one - other).mean()))
+            flips.append(1e6 * float(((one >= 0.5) != (other >= 0.5)).mean()))
+    return {"shifted_difference": float(np.mean(differences)), "shifted_flips_ppm": float(np.mean(flips))}
+
+
+def text(found: dict[str, float]) -> str:
+    """The figures as lines."""
+    lines = [f"mirrored picture: IoU with the plain one's matte {found['mirrored_iou']:.4f}, in the worst "
+             f"twentieth of the pictures below {found['mirrored_iou_p5']:.4f}",
+             f"picture shifted by {SHIFTS[0]} to {SHIFTS[-1]} pixels: |difference| x 1e3 "
+             f"{found['shifted_difference']:.2f}, labels that flip {found['shifted_flips_ppm']:.0f} ppm"]
+    if "empty_pictures" in found:
+        lines.insert(0, f"nobody in the picture ({found['empty_pictures']:.0f} backgrounds kept out of "
+                        f"training): mean alpha {100 * found['empty_mean_alpha']:.2f} %, worst "
+                        f"{100 * found['empty_worst_alpha']:.1f} %, above {100 * EMPTY:g} % "
+                        f"{found['empty_above']:.0f} pictures")
+    return "\n".join(lines)
