@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from streamseg.opencv import cv2
-from tests.unit.training_sets import figure, person, texture
+from tests.training.sets import figure, person, texture
 from training import augment
 
 SIZE = (96, 128)

@@ -11,7 +11,7 @@ import pytest
 
 from streamseg.errors import SourceError
 from streamseg.opencv import cv2
-from tests.unit.training_sets import people_set, save, texture
+from tests.training.sets import people_set, save, texture
 from training.data import CLASSES_FILE, IGNORE_CLASS, PictureSet, read_classes, read_index, read_matte
 from training.prepare.__main__ import main
 from training.prepare.writer import shrink_classes, shrink_matte

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from streamseg.errors import SourceError
-from tests.unit.training_sets import people_set, save
+from tests.training.sets import people_set, save
 from training import data
 from training.data import Deal, PictureSet, Row, background_rows, held_out, training_rows
 from training.feed import Feed, Recipe

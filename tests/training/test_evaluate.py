@@ -13,7 +13,7 @@ import pytest
 from streamseg import metrics
 from streamseg.errors import OptionError, SourceError
 from streamseg.opencv import cv2
-from tests.unit.training_sets import people_set, save, texture
+from tests.training.sets import people_set, save, texture
 from training import classes, curves, evaluate, robust, sheets
 from training.commands import command
 from training.data import Class, PictureSet, Row, background_rows, read_classes, write_classes

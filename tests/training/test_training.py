@@ -18,7 +18,7 @@ keras = pytest.importorskip("keras", reason=WHY)
 
 from streamseg.errors import OptionError, SourceError  # noqa: E402
 from streamseg.opencv import cv2  # noqa: E402
-from tests.unit.training_sets import people_set, save, texture  # noqa: E402
+from tests.training.sets import people_set, save, texture  # noqa: E402
 from training import compare, evaluate, losses, runs, train  # noqa: E402
 from training.data import Class, Row, write_classes, write_index  # noqa: E402
 

@@ -1,0 +1,310 @@
+"""Benchmarks run, in a tiny form: whether they run and what they tell, never how fast."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from benchmarks import common, loops, quality, scenes, table
+from streamseg import mattes
+from streamseg.bench import LIMIT, bench, changes, make_clip
+from streamseg.errors import MissingDependencyError, StreamsegError
+from streamseg.frames import Frame, Matte
+from streamseg.opencv import cv2
+from streamseg.source import open_source
+from tests import clips
+
+ROOT = Path(__file__).parents[2]
+SIZE = (160, 120)
+DELAY = "STREAMSEG_TEST_DELAY"  # seconds that Slow takes for a frame
+STAGES = ["decode", "small picture", "infer", "smooth", "refine", "composite", "encode"]
+BENCHMARKS = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py")
+                    if path.stem != "common" and re.search(r'Bench\("|"--quick"', path.read_text()))
+
+
+class Slow:
+    """A method that takes as long as the environment says, at least."""
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        time.sleep(float(os.environ.get(DELAY, "0")) * len(frames))
+        return [Matte(np.ones((4, 4), np.float32)) for _ in frames]
+
+    def reset(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return clips.video(tmp_path_factory.mktemp("bench") / "clip.mp4", size=SIZE, frames=12, audio=True)
+
+
+# --- the clip ---------------------------------------------------------------------------------
+
+def test_the_made_clip_is_what_it_is_said_to_be(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "clip.mp4", size=(320, 180), seconds=1.0)
+    streams = {stream["codec_type"]: stream for stream in clips.ffprobe(path, "-show_streams")["streams"]}
+    assert (streams["video"]["codec_name"], streams["video"]["width"], streams["video"]["height"]) \
+        == ("h264", 320, 180)
+    assert streams["video"]["avg_frame_rate"] == "30/1"
+    assert streams["video"]["nb_frames"] == "30"
+    assert streams["audio"]["codec_name"] == "aac"
+    assert float(streams["audio"]["duration"]) == pytest.approx(1.0, abs=0.1)
+    first, last = pictures(path)[0], pictures(path)[-1]
+    assert np.abs(first.astype(float) - last).mean() > 2  # it moves
+    grain = first - cv2.GaussianBlur(first.astype(np.float32), (0, 0), 2)
+    assert np.median(np.abs(grain)) > 0.5  # and has a camera's noise
+
+
+def test_persons_stand_side_by_side(tmp_path: Path) -> None:
+    two, one = (pictures(make_clip(tmp_path / f"{count}.mp4", size=(320, 180), seconds=0.1,
+                                   persons=count))[0].astype(float) for count in (2, 1))
+    assert np.abs(two[:, :160] - two[:, 160:]).mean() < 4
+    assert np.abs(one[:, :160] - one[:, 160:]).mean() > 8
+
+
+def test_the_made_clip_shows_a_person_with_a_rim_as_real_clips_have_it(tmp_path: Path) -> None:
+    """Else the model would find nothing, and the blend would be measured on an empty matte."""
+    path = make_clip(tmp_path / "clip.mp4", size=(640, 360), seconds=0.1)
+    for _, matte in mattes(path, method="person", smooth="none"):
+        assert 0.15 < (matte.alpha > 0.5).mean() < 0.5
+        assert 0.005 < ((matte.alpha > 0) & (matte.alpha < 1)).mean() < 0.15
+
+
+def pictures(path: Path) -> list[Any]:
+    with av.open(str(path)) as container:
+        return [picture.to_ndarray(format="rgb24") for picture in container.decode(video=0)]
+
+
+# --- streamseg bench --------------------------------------------------------------------------
+
+def test_a_row_tells_speed_memory_start_and_every_stage(clip: Path) -> None:
+    result = bench(clip, methods=["threshold", "person"], batches=[2], repeats=2, seconds=0.3)
+    assert [row["name"] for row in result["rows"]] == [LIMIT, "threshold, batch 2", "person, batch 2"]
+    for row in result["rows"]:
+        for figure in ("fps", "start_s", "cpu_percent", "peak_rss_mib"):
+            assert 0 < row[figure]["min"] <= row[figure]["median"] <= row[figure]["max"]
+        assert row["frames"] == 8  # of 25 a second
+        assert {"decode", "segment", "composite", "encode"} <= set(row["stages"])
+    assert "smooth" not in result["rows"][0]["stages"]
+    for row in result["rows"][1:]:
+        assert "smooth" in row["stages"]
+        assert list(row["alone_ms"]) == STAGES
+        assert all(row["alone_ms"][stage] > 0 for stage in STAGES if stage != "composite")  # a difference
+    assert "LiteRT" in result["rows"][2]["runs_on"]
+    assert result["clip"] == {"name": "clip.mp4", "seconds": 0.3, "width": 160, "height": 120, "rate": 25.0,
+                              "format": "yuv420p"}
+    json.dumps(result, allow_nan=False)
+
+
+def test_a_slowed_stage_shows_and_nothing_shows_where_nothing_changed(
+        clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measure = partial(bench, clip, methods=[f"{__name__}:Slow"], repeats=1, seconds=0.2)
+    before = measure()
+    assert not [change for change in changes(before, before, 0.1) if change.failed]
+    monkeypatch.setenv(DELAY, "0.25")
+    worse = {change.figure: change for change in changes(before, measure(), 0.1)
+             if change.variant != LIMIT and change.failed}
+    assert worse["segment ms"].new >= 250  # the others are left to chance: the machine may be busy
+
+
+def test_a_method_that_fails_does_not_stop_the_others(clip: Path) -> None:
+    result = bench(clip, methods=["threshold", "nonsense"], repeats=1, seconds=0.1)
+    assert "fps" in result["rows"][1]
+    assert "method is 'nonsense'" in result["rows"][2]["error"]
+    with pytest.raises(StreamsegError, match="nothing could be measured: nonsense: method is 'nonsense'"):
+        bench(clip, methods=["nonsense"], repeats=1, seconds=0.1)
+
+
+def test_a_picture_is_no_clip_to_measure_with(tmp_path: Path) -> None:
+    with pytest.raises(StreamsegError, match="is no video file"):
+        bench(clips.image(tmp_path / "photo.png"), methods=["threshold"], repeats=1)
+
+
+def test_without_a_photo_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from streamseg.bench import clip as clip_module
+
+    def missing() -> None:
+        raise MissingDependencyError("no photo")
+
+    monkeypatch.setattr(clip_module, "photo", missing)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'streamseg\[bench\]', or give a clip"):
+        make_clip(tmp_path / "clip.mp4")
+
+
+def test_quick_as_a_user_types_it(clip: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "b"
+    done = run("streamseg", "bench", str(clip), "--quick", "--methods", "threshold", "-o", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert "fps" in done.stderr
+    assert {item.name for item in folder.iterdir()} == {"bench.json", "bench-fps.png", "bench-stages.png"}
+
+
+def run(module: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", module, *words], capture_output=True, text=True, timeout=280,
+                          cwd=ROOT, stdin=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
+# --- the project's benchmarks -----------------------------------------------------------------
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_a_benchmark_runs_and_its_tables_can_be_written(name: str, tmp_path: Path) -> None:
+    done = run(f"benchmarks.{name}", "--quick", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / f"{name}.json").read_text())
+    assert result["command"].startswith(f"python -m benchmarks.{name}")
+    assert {"commit", "hardware"} <= set(result)
+    make = getattr(importlib.import_module(f"benchmarks.{name}"), "tables", lambda result: {})
+    for part, made in make(result).items():
+        assert part.partition(".")[0] == name
+        assert all(len(line) == len(made.head) for line in made.rows)
+        assert made.rows or part == "quality.sets"  # which needs a corpus
+        assert table.table_of(part, tmp_path).startswith("| ")
+
+
+@pytest.mark.skipif(find_spec("tensorflow") is None, reason="TensorFlow is not installed")
+def test_batches_are_measured_beside_the_largest_matrix_product(tmp_path: Path) -> None:
+    """What a GPU is measured with, here on the CPU."""
+    done = run("benchmarks.limits", "--quick", "--batches", "1", "3", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    batches = json.loads((tmp_path / "limits.json").read_text())["batches"]
+    assert batches["gflop"] > 0.1
+    for part in (batches["float32"], batches["float16"]):
+        assert list(part["pictures_a_second"]) == ["1", "3"]
+        for batch, rate in part["pictures_a_second"].items():
+            share = rate * batches["gflop"] / part["product_gflops"]
+            assert 0 < part["of_product"][batch] == pytest.approx(share, rel=0.05, abs=0.002)
+
+
+def test_the_must_table_has_every_row_with_its_limit() -> None:
+    from benchmarks.offline import ROWS
+    musts = {row.name: (row.limit, row.must) for row in ROWS if row.must}
+    assert musts == {
+        "solid background": ("transcode", 0.70), "picture background": ("transcode", 0.70),
+        "blur": ("transcode", 0.60), "matte alone, FFV1": ("decode + FFV1", 0.80),
+        "composite + matte + previews": ("solid background", 0.75),
+        "solid background, 4K": ("transcode, 4K", 0.75)}
+
+
+def test_the_limit_encodes_every_frame_and_copies_the_sound(clip: Path, tmp_path: Path) -> None:
+    assert common.transcode(clip, tmp_path / "limit.mp4") > 0
+    streams = clips.ffprobe(tmp_path / "limit.mp4", "-show_streams", "-count_frames")["streams"]
+    assert {stream["codec_type"]: stream["nb_read_frames"] for stream in streams}["video"] == "12"
+    assert {stream["codec_name"] for stream in streams} == {"h264", "aac"}
+    assert common.decode(clip) > 0
+
+
+def test_a_matte_limit_is_lossless_grey(clip: Path, tmp_path: Path) -> None:
+    grey = [av.VideoFrame.from_ndarray(np.full((120, 160), level, np.uint8), "gray") for level in (9, 200)]
+    assert common.transcode(clip, tmp_path / "limit.mkv", pictures=grey) > 0
+    stream, = clips.ffprobe(tmp_path / "limit.mkv", "-show_streams")["streams"]
+    assert (stream["codec_name"], stream["pix_fmt"]) == ("ffv1", "gray")
+    assert [int(frame.planes[0].mean()) for frame in open_source(tmp_path / "limit.mkv")] == [9, 200] * 6
+
+
+LOOPS = {"usual": loops.usual, "mp4v": partial(loops.usual, mp4v=True), "floats": loops.float_tensors,
+         "pillow": loops.pillow, "matte file": loops.matte_file}
+
+
+@pytest.fixture(scope="module")
+def person_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clip(tmp_path_factory.mktemp("person") / "person.mp4", size=(320, 180), seconds=0.4)
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_peers_loop_really_does_the_work(name: str, person_clip: Path, tmp_path: Path) -> None:
+    """All frames come out, the colour is where the person is not, and the person is kept."""
+    out = tmp_path / "out.mp4"
+    load = partial(loops.LoopNet, None, (180, 320))
+    assert LOOPS[name](person_clip, out, load) > 0
+    made, given = pictures(out), pictures(person_clip)
+    assert len(made) == len(given) == 12
+    assert made[5][:40, :40].reshape(-1, 3).mean(axis=0) == pytest.approx(loops.COLOUR, abs=40)
+    middle = np.s_[70:110, 140:180]
+    assert np.abs(made[5][middle].astype(float) - given[5][middle]).mean() < 25
+
+
+def test_ffmpegs_chroma_key_keeps_frames_and_sound(person_clip: Path, tmp_path: Path) -> None:
+    assert loops.chroma_key(person_clip, tmp_path / "out.mp4") > 0
+    streams = clips.ffprobe(tmp_path / "out.mp4", "-show_streams", "-count_frames")["streams"]
+    assert [stream["nb_read_frames"] for stream in streams if stream["codec_type"] == "video"] == ["12"]
+    assert [stream["codec_name"] for stream in streams if stream["codec_type"] == "audio"] == ["aac"]
+
+
+# --- quality ----------------------------------------------------------------------------------
+
+class Exact:
+    """A method that answers with what it was told to."""
+
+    def __init__(self, alphas: list[Any]) -> None:
+        self.alphas, self.at = alphas, 0
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        self.at += len(frames)
+        return [Matte(alpha) for alpha in self.alphas[self.at - len(frames):self.at]]
+
+    def reset(self) -> None:
+        self.at = 0
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(("wrong", "iou", "steady"), [(False, 1.0, 0.0), (True, 0.0, 0.0)])
+def test_the_truth_scores_best_on_a_scene_and_its_inverse_worst(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: bool, iou: float, steady: float) -> None:
+    scene = quality.Shown.of(scenes.write("walking", tmp_path, scenes.Material(), (160, 90), 4))
+    assert len(scene.frames) == len(scene.truths) == 4
+    truths = [np.float32(alpha >= 0.5) for alpha in scene.truths]
+    answer = Exact([1 - truth for truth in truths] if wrong else truths)
+    monkeypatch.setattr(quality.Entry, "open", lambda entry, clip=None: answer)
+    found = quality.judge_scene(quality.Entry("exact", "ours", "exact", {}), scene)
+    assert found["iou"] == pytest.approx(iou)
+    assert found["mad"] == pytest.approx(0.0 if not wrong else 1000.0, abs=25)  # soft rims
+    assert found["ms"] > 0
+
+
+def test_val_pictures_are_judged_by_set_and_unknown_pixels_count_for_nothing(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = np.zeros((40, 60), np.uint8)
+    truth[10:30, 20:40] = 255
+    truth[:, 50:] = 128  # nobody knows
+    cv2.imwrite(str(tmp_path / "a.webp"), np.full((40, 60, 3), 90, np.uint8))
+    cv2.imwrite(str(tmp_path / "a.png"), truth)
+    with (tmp_path / "index.csv").open("w", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(["image", "matte", "source", "split", "kind", "truth_by", "width", "height"])
+        lines.writerows(["a.webp", "a.png", source, split, "portrait", "people", 60, 40]
+                        for source, split in (("one", "val"), ("two", "val"), ("two", "train")))
+    answer = Exact([])
+    answer.alphas = [np.float32(truth > 0)]  # takes the unknown for a person
+    monkeypatch.setattr(quality.Entry, "open", lambda entry, clip=None: answer)
+    found = quality.judge_pictures(quality.Entry("exact", "ours", "exact", {}), tmp_path, None)
+    perfect = {"iou": 1.0, "boundary_f": 1.0, "mad": 0.0, "pictures": 1, "truth_by": "people"}
+    assert found["sets"] == {"one": perfect, "two": perfect}
+    rows = quality.summaries({"exact": found}, {}, {"exact": "ours", "none": "peer"})
+    assert rows["exact"]["people"] == {"iou": 1.0, "boundary_f": 1.0, "mad": 0.0}
+    assert rows["none"] == {"kind": "peer", "people": None, "teacher": None, "scenes": None, "ms": None}
+    assert quality.draw(rows).startswith(b"\x89PNG")
+
+
+def test_every_method_and_smoothing_is_judged_but_what_cannot_be() -> None:
+    from streamseg import segment, smooth
+    names = {entry.name for entry in quality.entries(None)}
+    assert set(segment.METHODS) - {"person", "chroma"} <= names
+    assert {f"person-medium + {name}" for name in smooth.NAMES if name not in ("auto", "none")} <= names
+    assert "person-medium" in names

@@ -1,0 +1,158 @@
+"""`streamseg live`: one field one flag, settings from file and line, refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from streamseg.cli import cli, group
+from streamseg.cli.live import _given, live
+from streamseg.errors import OptionError
+from streamseg.frames import VideoInfo
+from streamseg.live import run as live_run
+from streamseg.live.clock import SystemClock
+from streamseg.live.figures import LiveReport
+from streamseg.live.options import SHARED, LiveOptions
+from streamseg.live.places import Opener
+from streamseg.options import Options, default_of
+from tests import clips
+
+FIELDS = {item.name: item for item in fields(LiveOptions)}
+VALUES = {"camera": "1", "size": "640x480", "rate": "15", "format": "yuyv422", "backend": "opencv",
+          "backgrounds": "blur,green", "max_cpu": "50%", "duration": 3.0, "audio": "default",
+          "config": "live.toml", "json_stats": "out.jsonl"}
+
+
+def words_for(name: str) -> tuple[list[str], Any]:
+    item = FIELDS[name]
+    spelling = (item.metadata["flag"] or f"--{name.replace('_', '-')}").split("/")
+    default = default_of(item)
+    if isinstance(default, bool):
+        return [spelling[1] if default else spelling[0]], not default
+    return [spelling[0], str(VALUES[name])], VALUES[name]
+
+
+def parsed(*words: str) -> dict[str, Any]:
+    params = dict(live.make_context("live", list(words)).params)
+    for name in ("source", "to", "save_config"):
+        params.pop(name)
+    return _given(params)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_field_has_one_flag_that_sets_it(name: str) -> None:
+    words, value = words_for(name)
+    assert parsed(*words) == {name: value}
+    assert getattr(LiveOptions.of({name: value}), name) != default_of(FIELDS[name])
+
+
+def test_the_flags_are_those_fields_the_shared_ones_and_a_few_of_its_own() -> None:
+    names = {item.name for item in live.params if isinstance(item, click.Option)}
+    assert names == set(FIELDS) | set(SHARED) | {"to", "save_config", "json", "quiet", "verbose"}
+    assert set(SHARED) <= {item.name for item in fields(Options)}
+    assert not set(SHARED) & set(FIELDS)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What `live` asks the engine for, which does nothing but report."""
+    seen: dict[str, Any] = {"failed": False}
+
+    def run(source: Any, to: Any, *, options: Options, live: LiveOptions, tell: Any, on_stats: Any
+            ) -> LiveReport:
+        seen.update(source=source, to=list(to), options=options, live=live)
+        on_stats({"fps": 30.0})
+        row = {"name": "null", "failed": seen["failed"]}
+        return LiveReport(1.0, 30, 30.0, {"p50": 10.0, "p95": 12.0, "max": 15.0}, 0, 30, 0, 0, 40.0, 180.0,
+                          ["full"], [row], [(10.0, 30)], [])
+
+    monkeypatch.setattr(live_run, "run", run)
+    return seen
+
+
+def test_without_anything_a_camera_goes_to_the_virtual_camera(asked: dict[str, Any]) -> None:
+    assert cli(["live", "--quiet"]) == 0
+    assert asked["source"] is None
+    assert asked["to"] == ["virtual"]
+
+
+def test_the_line_wins_over_the_settings_file(asked: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "live.toml"
+    path.write_text('to = ["null", "window"]\nblur = 0.9\nbackground = "green"\nmirror = true\n')
+    assert cli(["live", "-q", "--config", str(path), "--blur", "0.2", "clip.mp4", "--realtime"]) == 0
+    assert asked["to"] == ["null", "window"]
+    assert asked["source"] == "clip.mp4"
+    assert (asked["options"].blur, asked["options"].background) == (0.2, "green")
+    assert asked["live"].mirror
+    assert asked["live"].realtime
+
+
+def test_save_config_writes_what_config_reads(asked: dict[str, Any], tmp_path: Path) -> None:
+    path = str(tmp_path / "live.toml")
+    assert cli(["live", "--to", "null", "--blur", "0.2", "--mirror", "--set", "block=3", "--save-config",
+                path]) == 0
+    assert "source" not in asked  # nothing ran
+    assert cli(["live", "-q", "--config", path]) == 0
+    assert (asked["to"], asked["options"].blur, asked["live"].mirror) == (["null"], 0.2, True)
+    assert asked["options"].set == {"block": "3"}
+
+
+def test_json_stats_on_standard_output_is_a_line_each_and_nothing_else(asked: dict[str, Any],
+                                                                      capsys: pytest.CaptureFixture[str]
+                                                                      ) -> None:
+    assert cli(["live", "--to", "null", "--json-stats", "-"]) == 0
+    out, err = capsys.readouterr()
+    assert [json.loads(line) for line in out.splitlines()] == [{"fps": 30.0}]
+    assert "30 frames in 1.0 s, 30.0 fps, 10.0 ms (95 %: 12.0)" in err
+
+
+def test_an_output_that_failed_makes_the_exit_code_1(asked: dict[str, Any]) -> None:
+    asked["failed"] = True
+    assert cli(["live", "-q", "--to", "null"]) == 1
+
+
+def refusal(*words: str) -> str:
+    result = CliRunner().invoke(group, ["live", *words], standalone_mode=False)
+    assert isinstance(result.exception, OptionError), result.output
+    return str(result.exception)
+
+
+def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
+    method = ["--method", "threshold"]
+    assert "--realtime plays it" in refusal(*method, "clip.mp4", "--to", "null")
+    assert "no call shows" in refusal(*method, "--background", "none", "--to", "null")
+    assert "5% to 100%" in refusal(*method, "--max-cpu", "0")
+    clip = str(clips.video(tmp_path / "clip.mp4", frames=3))
+    playing = [*method, clip, "--realtime", "--to", "null"]
+    assert "holds frames back" in refusal(*playing, "--smooth", "lookahead")
+    assert "whether anybody looks" in refusal(*playing, "--on-demand")
+
+
+def test_an_output_that_is_none_is_refused(tmp_path: Path) -> None:
+    info = VideoInfo(64, 48, "yuv420p", Fraction(1, 30))
+    opener = Opener(info, Options(), None, SystemClock(), print, False)
+    for target, words in (("nowhere", "must be virtual, window"), ("clip.avi", ".mkv or .mp4"),
+                          ("http://host/x", "streams go to rtmp://")):
+        with pytest.raises(OptionError, match=words):
+            opener(target)
+
+
+@pytest.mark.parametrize("command", ["live", "cameras"])
+def test_help_loads_nothing_heavy(command: str) -> None:
+    code = ("import sys\nfrom streamseg.cli import cli\n"
+            f"assert cli(['{command}', '--help']) == 0\n"
+            "sys.exit(' '.join(name for name in ('av', 'cv2', 'numpy', 'rich') if name in sys.modules))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
+    assert (done.returncode, done.stderr.strip()) in ((0, ""), (1, "")), done.stderr
+    assert "Usage: streamseg" in done.stdout
