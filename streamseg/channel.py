@@ -12,6 +12,8 @@ iterator over what it makes:
 An exception in a stage travels downstream in order, after the items before it, and comes out of the
 last iterator. Leaving the ``with`` block, for whatever reason, cancels every channel and joins every
 thread; each stage's generator is closed in its own thread.
+
+Live, the row ends in several outputs at once: ``Crew.branch`` gives each a thread and a slot of its own.
 """
 
 from __future__ import annotations
@@ -60,14 +62,16 @@ class Channel(Generic[T]):
 
     newest=False: ``put`` waits while it is full (files: nothing is lost).
     newest=True: ``put`` never waits, the oldest item gives way and is counted (live: no delay builds up).
+    handed=True: ``put`` waits until the item is taken, so that its producer begins on nothing that would
+    grow old in the meantime (live, too).
     """
 
-    def __init__(self, capacity: int, *, newest: bool = False) -> None:
+    def __init__(self, capacity: int, *, newest: bool = False, handed: bool = False) -> None:
         if capacity < 1:
             raise ValueError(f"a channel holds at least 1 item, not {capacity}")
         self.stats = ChannelStats(capacity)
         self.putting = self.getting = False  # who waits now: tells which stage is at work in a stall
-        self._newest = newest
+        self._newest, self._handed = newest, handed
         self._items: deque[T] = deque()
         self._condition = threading.Condition()
         self.ended = False
@@ -89,6 +93,12 @@ class Channel(Generic[T]):
             self._items.append(item)
             self.stats.high_water = max(self.stats.high_water, len(self._items))
             self._condition.notify_all()
+            if self._handed:
+                self.putting = True
+                self._condition.wait_for(lambda: self._cancelled or not self._items)
+                self.putting = False
+                if self._cancelled:
+                    raise Cancelled
 
     def end(self, failure: BaseException | None = None) -> None:
         """No more items follow; ``failure`` is raised at the consumer after the last one."""
@@ -103,9 +113,14 @@ class Channel(Generic[T]):
             self._items.clear()
             self._condition.notify_all()
 
-    def get(self, timeout: float) -> T:
+    @property
+    def failure(self) -> BaseException | None:
+        """What the producer ended with, None while it runs and where it ended well."""
+        return self._failure
+
+    def get(self, timeout: float | None) -> T:
         """The next item. Raises EndOfChannel at the end, the producer's exception if it failed,
-        WaitedTooLong when nothing came for ``timeout`` seconds, Cancelled once cancelled."""
+        WaitedTooLong when nothing came for ``timeout`` seconds (None: waits on), Cancelled once cancelled."""
         with self._condition:
             self.getting = True
             moved = self._condition.wait_for(
@@ -160,23 +175,85 @@ class _Worker(Generic[T]):
         return None
 
 
+class Branch(Generic[T]):
+    """One of several ends of the row: items put here go to a stage in a thread of its own.
+
+    The newest item waits in one slot and takes the place of an older one: a slow end never holds up who
+    puts. Made by ``Crew.branch``.
+    """
+
+    def __init__(self, name: str, stage: Callable[[Iterator[T]], Iterator[Any]]) -> None:
+        self.name = name
+        self.inlet = Channel[T](1, newest=True)
+        # what the stage yields is of no interest and must never hold it up
+        self.worker = _Worker[Any](name, stage(self._items()), Channel[Any](1, newest=True))
+
+    def _items(self) -> Iterator[T]:
+        while True:
+            try:
+                item = self.inlet.get(None)
+            except EndOfChannel:
+                return
+            yield item
+
+    def put(self, item: T) -> None:
+        """Hand over an item; after the stage's end it goes nowhere."""
+        if not self.ended:
+            self.inlet.put(item)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the stage has ended, well or not."""
+        return self.worker.channel.ended
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What the stage ended with, None if it ended well or has not ended."""
+        return self.worker.channel.failure
+
+    @property
+    def dropped(self) -> int:
+        """Items that gave way to newer ones."""
+        return self.inlet.stats.dropped
+
+    def end(self, timeout: float) -> bool:
+        """No more items follow: let the stage finish. -> whether it did within ``timeout`` seconds"""
+        self.inlet.end()
+        return self.worker.finished.wait(timeout)
+
+
 class Crew:
     """The threads of one run, in a row. Use as a context manager; nothing outlives the block."""
 
-    def __init__(self, *, stall_timeout: float) -> None:
-        """``stall_timeout``: after so many seconds of waiting for a stage StallError is raised."""
+    def __init__(self, *, stall_timeout: float | None) -> None:
+        """``stall_timeout``: after so many seconds of waiting for a stage StallError is raised; None: live,
+        where who looks at the pictures also looks at the time."""
         self._stall_timeout = stall_timeout
         self._workers: list[_Worker[Any]] = []
+        self._branches: list[Branch[Any]] = []
 
-    def thread(self, name: str, items: Iterator[T], *, capacity: int, newest: bool = False) -> Iterator[T]:
+    def thread(self, name: str, items: Iterator[T], *, capacity: int, newest: bool = False,
+               handed: bool = False) -> Iterator[T]:
         """Run ``items`` in a thread called ``name``; the result iterates over what it makes.
 
         ``items`` may read from what the call before returned: stages stand in a row.
         """
-        worker = _Worker(name, items, Channel[T](capacity, newest=newest))
+        return self._receive(self.channel(name, items, capacity=capacity, newest=newest, handed=handed))
+
+    def channel(self, name: str, items: Iterator[T], *, capacity: int, newest: bool = False,
+                handed: bool = False) -> Channel[T]:
+        """As ``thread``, but gives the channel itself, for who has other things to do while he waits."""
+        worker = _Worker(name, items, Channel[T](capacity, newest=newest, handed=handed))
         self._workers.append(worker)
         worker.launch()
-        return self._receive(worker.channel)
+        return worker.channel
+
+    def branch(self, name: str, stage: Callable[[Iterator[T]], Iterator[Any]]) -> Branch[T]:
+        """Run ``stage`` over what is put into the result, in a thread called ``name``."""
+        made = Branch[T](name, stage)
+        self._branches.append(made)
+        made.worker.launch()
+        return made
 
     def _receive(self, channel: Channel[T]) -> Iterator[T]:
         while True:
@@ -192,7 +269,7 @@ class Crew:
         before = [None, *(worker.channel for worker in self._workers)]
         busy = [worker.name for worker, upstream in zip(self._workers, before, strict=False)
                 if not (worker.channel.putting or worker.channel.ended or (upstream and upstream.getting))]
-        return StallError(f"no frame came for {self._stall_timeout:g} s while the stage "
+        return StallError(f"no frame came for {self._stall_timeout or 0:g} s while the stage "
                           f"{' and '.join(busy) or 'at the end'} was at work: it hangs, or it is slow and "
                           "needs a longer --stall-timeout")
 
@@ -204,18 +281,23 @@ class Crew:
     def unless_running(self, name: str, close: Callable[[], None]) -> None:
         """Call ``close`` unless the stage ``name`` still runs after the end of the block: what a thread
         hangs in (a read from a dead network, say) must not be freed under its feet."""
-        if not any(worker.name == name and worker.thread.is_alive() for worker in self._workers):
+        if not any(worker.name == name and worker.thread.is_alive() for worker in self._all()):
             close()
+
+    def _all(self) -> list[_Worker[Any]]:
+        return [*self._workers, *(branch.worker for branch in self._branches)]
 
     def __enter__(self) -> Crew:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        for worker in self._workers:
+        for branch in self._branches:
+            branch.inlet.cancel()
+        for worker in self._all():
             worker.channel.cancel()
         deadline = time.monotonic() + JOIN_SECONDS
-        for worker in self._workers:
+        for worker in self._all():
             # Ctrl-C may come while start() waits for the thread to run: join() would then raise
             if worker.launched and worker.finished.wait(max(0.0, deadline - time.monotonic())):
                 worker.thread.join()

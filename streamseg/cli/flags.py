@@ -99,22 +99,22 @@ class MethodName(click.ParamType):
         return [CompletionItem(before + comma + name) for name in METHODS if name.startswith(last)]
 
 
-def option_flags(only: Collection[str] | None = None) -> Callable[[F], F]:
-    """Give a command a flag for each field of Options, or for those named in ``only``.
+def option_flags(only: Collection[str] | None = None, *, of: type[Any] = Options) -> Callable[[F], F]:
+    """Give a command a flag for each field of ``of``, or for those named in ``only``.
 
     Flags that are not on the line are None (mappings: empty): ``chosen`` leaves them out.
     """
     def decorate(command: F) -> F:
-        for item in reversed(fields(Options)):
+        for item in reversed(fields(of)):
             if only is None or item.name in only:
                 command = _flag(item)(command)
         return command
     return decorate
 
 
-def chosen(values: dict[str, Any]) -> dict[str, Any]:
-    """The keyword arguments for Options of a command's flags: only what was on the line."""
-    mappings = {item.name for item in fields(Options) if isinstance(default_of(item), dict)}
+def chosen(values: dict[str, Any], *, of: type[Any] = Options) -> dict[str, Any]:
+    """The keyword arguments for ``of`` of a command's flags: only what was on the line."""
+    mappings = {item.name for item in fields(of) if isinstance(default_of(item), dict)}
     return {name: dict(value) if name in mappings else value
             for name, value in values.items() if value is not None and value != ()}
 

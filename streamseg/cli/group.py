@@ -6,10 +6,14 @@ import click
 from click.shell_completion import ShellComplete, get_completion_class
 
 from .. import __version__
+from .bench import bench
+from .cameras import cameras
 from .compare import compare
 from .demo import demo
+from .eval import evaluate
 from .flags import Command, write_examples
 from .info import info
+from .live import live
 from .methods import methods
 from .run import run
 
@@ -17,6 +21,7 @@ EXAMPLES = """
     streamseg demo
     streamseg run in.mp4 -o out.mp4 --background blur
     streamseg run in.mp4 -o cutout.mov
+    streamseg live --to virtual --background blur
     streamseg methods
     streamseg compare in.mp4 --methods threshold,grabcut -o sheet.png
 """
@@ -53,5 +58,5 @@ def completion(shell: str) -> None:
     click.echo(ShellComplete.source(made(group, {}, "streamseg", "_STREAMSEG_COMPLETE")))
 
 
-for command in (run, demo, methods, compare, info):
+for command in (run, demo, methods, compare, evaluate, info, bench, live, cameras):
     group.add_command(command)

@@ -1,0 +1,157 @@
+"""`streamseg live`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from ..errors import OptionError, SinkError
+from ..live.options import SHARED, LiveOptions
+from ..options import Options
+from . import show
+from .flags import Command, Flag, chosen, general_flags, option_flags
+from .session import Session
+from .text import one_line
+
+if TYPE_CHECKING:
+    from ..live.figures import LiveReport
+
+EXAMPLES = """
+    streamseg live --to virtual --background blur
+    streamseg live --to virtual --to window --background office.jpg
+    streamseg live --camera 1 --size 1920x1080 --to window
+    streamseg live --to talk.mkv --to window --audio default
+    streamseg live clip.mp4 --realtime --to null --json-stats - --duration 10
+    streamseg live rtsp://camera.local/stream --to virtual --reconnect
+    streamseg live --config live.toml
+"""
+DEFAULT_TO = "virtual"
+
+
+@click.command("live", cls=Command, short_help="Put a background behind you in calls, as you speak.",
+               examples=EXAMPLES)
+@click.argument("source", required=False, metavar="[SOURCE]")
+@click.option("--to", "to", multiple=True, metavar="SINK", cls=Flag, group="Output",
+              help="virtual[:DEVICE] (default), window, null, an address (rtmp, rtsp, srt, udp) or a file "
+              "(.mkv, .mp4). May be given several times; the figures are about the first.")
+@option_flags(SHARED)
+@option_flags(of=LiveOptions)
+@click.option("--save-config", metavar="FILE", type=click.Path(), cls=Flag, group="Control",
+              help="Write this line's settings to FILE, for --config, and end.")
+@general_flags
+@click.pass_obj
+def live(session: Session, source: str | None, to: tuple[str, ...], save_config: str | None,
+         **flags: Any) -> int:
+    """Put another background behind you, live.
+
+    SOURCE is a camera's device, an address, 'screen', or with --realtime a file; without it the first camera
+    is taken. Without --background the room is blurred; without --threads the model runs in one. Ctrl-C,
+    SIGTERM, the key q or the closed window end it in order, with exit code 0.
+
+    Keys, in window and terminal: n and b next background and the one before, + and - blur, m mirror, v matte,
+    f freeze, p pause, r record, s figures, q quit.
+    """
+    given = _given(flags) | ({"source": source} if source else {}) | ({"to": list(to)} if to else {})
+    settings = _with_file(given)
+    options, live_options = _options(settings)
+    if save_config is not None:
+        from ..live.config import save
+        save(save_config, {name: value for name, value in settings.items() if name != "config"},
+             overwrite=options.overwrite)
+        return 0
+    targets = settings.get("to") or [DEFAULT_TO]
+    session.streaming = live_options.json_stats == "-"
+    report = _run(session, settings.get("source"), targets, options, live_options)
+    return 1 if any(output["failed"] for output in report.outputs) else 0
+
+
+def _given(flags: dict[str, Any]) -> dict[str, Any]:
+    return chosen({name: flags[name] for name in SHARED}) | chosen(
+        {name: value for name, value in flags.items() if name not in SHARED}, of=LiveOptions)
+
+
+def _with_file(given: dict[str, Any]) -> dict[str, Any]:
+    """The settings file's values, and over them what was on the line."""
+    if "config" not in given:
+        return given
+    from ..live.config import read
+    values = read(given["config"])
+    if isinstance(values.get("to"), str):
+        values["to"] = [values["to"]]
+    return values | given
+
+
+def _options(settings: dict[str, Any]) -> tuple[Options, LiveOptions]:
+    own = {name: value for name, value in settings.items() if name not in (*SHARED, "to", "source")}
+    return Options.of({name: settings[name] for name in SHARED if name in settings}), LiveOptions.of(own)
+
+
+def _run(session: Session, source: str | None, to: list[str], options: Options, live_options: LiveOptions
+         ) -> LiveReport:
+    from .. import opencv  # noqa: F401 - before PyAV, or the window hangs: see sink/window.py
+    from ..live.run import run
+    silent = session.quiet or session.json
+    status = None if silent or session.streaming or not show.is_terminal(sys.stderr) else _status_line
+
+    def tell(text: str) -> None:
+        if not session.quiet:
+            click.echo(f"{_CLEAR if status else ''}streamseg: {one_line(text)}", err=True)
+
+    with _stats_file(live_options.json_stats) as write:
+        def on_stats(line: dict[str, Any]) -> None:
+            write(line)
+            if status is not None:
+                status(line)
+
+        report = run(source, to, options=options, live=live_options, tell=tell, on_stats=on_stats)
+    if session.json:
+        show.json_object(asdict(report))
+    elif not session.quiet:
+        tell(_summary(report))
+    return report
+
+
+_CLEAR = "\r\x1b[K"
+
+
+def _status_line(line: dict[str, Any]) -> None:
+    from ..live.desk import figure_lines
+    click.echo(_CLEAR + "  ".join(figure_lines(line)), err=True, nl=False)
+
+
+def _summary(report: LiveReport) -> str:
+    latency = report.latency_ms
+    delay = "" if latency["p50"] is None else f", {latency['p50']:.1f} ms (95 %: {latency['p95']:.1f})"
+    return (f"{report.frames} frames in {report.seconds:.1f} s, {report.fps:.1f} fps{delay}, "
+            f"{report.dropped} dropped, CPU {report.cpu_percent:.0f} % of a core")
+
+
+@contextmanager
+def _stats_file(path: str | None) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """What writes a line of figures at once, so that who follows the file sees it."""
+    if path is None:
+        yield lambda line: None
+        return
+    if path == "-":
+        yield lambda line: _write_line(sys.stdout, line)
+        return
+    try:
+        with Path(path).open("w", encoding="utf-8") as stream:
+            yield lambda line: _write_line(stream, line)
+    except FileNotFoundError as error:
+        raise OptionError(f"json_stats is {path!r}: its folder does not exist; make it first") from error
+
+
+def _write_line(stream: TextIO, line: dict[str, Any]) -> None:
+    try:
+        stream.write(json.dumps(line) + "\n")
+        stream.flush()
+    except OSError as error:
+        raise SinkError(f"the figures cannot be written: {error.strerror}") from error

@@ -1,0 +1,10 @@
+"""Live: camera in, virtual camera, window, stream or file out. ``run.run`` is the way in; a frame's way is
+
+    capture      frames as they come, or a stand-in when there may be none
+    matting      the model, or its last matte carried on, or none
+    finishing    the picture that goes out, and the rule of privacy
+    engine       threads and slots between them; outputs; ``figures`` and ``governor`` each second
+
+``places`` opens what the command line names; ``desk`` and ``looks`` are keys and settings. Importing this
+loads nothing.
+"""

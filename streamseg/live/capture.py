@@ -1,0 +1,188 @@
+"""Frames of a camera as Shots, for as long as they are wanted, whatever the camera does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import av
+from av.video.reformatter import VideoReformatter
+
+from ..errors import SourceError
+from ..frames import Frame, VideoInfo
+from ..source import Source
+from .clock import Clock
+from .types import TICKS, Control, Shot, Tell, stand_in
+
+FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds before the first new try, and at most
+IDLE = 1.0                            # seconds between two stand-ins
+DARK_LEVEL = 4                        # luma over black: a covered lens has noise, a lit room has more
+DARK_SECONDS = 3.0
+PACE_FRAMES, PACE = 100, 0.7          # slow is who gives less than this share of its rate over so many
+_SMALL = (32, 18)
+
+
+class Capture:
+    """Iterates Shots. The first is a stand-in, so that the background is there before the camera is.
+
+    source     open already; its ``info`` holds for all: what a camera opened later gives is brought to it
+    reopen     opens the source anew; None where it makes no sense
+    lasting    the source never ends by itself: its end is a loss
+    reconnect  a lost source is opened again, with growing waits; else losing it ends the run with its error
+    release    True: the camera is let go while ``control.wanted`` is False
+
+    Live frames are given the time at which they came, in microseconds since ``began``.
+    """
+
+    def __init__(self, source: Source, clock: Clock, control: Control, tell: Tell, *,
+                 reopen: Callable[[], Source] | None = None, lasting: bool = False,
+                 reconnect: bool = True, release: bool = False) -> None:
+        self.info: VideoInfo = source.info
+        self._source: Source | None = source
+        self._clock, self._control, self._tell = clock, control, tell
+        self._reopen, self._lasting = reopen, lasting
+        self._reconnect, self._release = reconnect, release
+        self._black = stand_in(source.info)
+        self.began = clock.now()
+        self._index, self._last = 0, -1
+        self.arrived = self.thinned = 0
+        self._dark_since: float | None = None
+        self._slow_told = False
+        self._pace_from: float | None = None  # when the frame came from which the pace is counted
+
+    def __iter__(self) -> Iterator[Shot]:
+        yield self._stand_in()
+        while True:
+            lost: SourceError | None = None
+            try:
+                yield from self._shots()
+            except SourceError as error:
+                lost = error
+            if self._idle():
+                yield from self._let_go()
+                continue
+            if self._reopen is None or not self._reconnect or (lost is None and not self._lasting):
+                if lost is not None:
+                    raise lost
+                return
+            self._tell(f"{lost or self.info.name + ' ended'}; trying again, the background alone goes out")
+            yield from self._find_again()
+
+    def close(self) -> None:
+        """Close the source; may be called twice."""
+        source, self._source = self._source, None
+        if source is not None:
+            source.close()
+
+    def _idle(self) -> bool:
+        return self._release and not self._control.wanted and self._reopen is not None
+
+    def _shots(self) -> Iterator[Shot]:
+        """The open source's frames, until it ends or is not wanted."""
+        assert self._source is not None
+        fitter, cut = Fitter(self.info), True
+        for frame in self._source:
+            if self._idle():
+                return
+            at = self._clock.now()
+            self.arrived += 1
+            self._watch_pace(at)
+            if self.arrived % self._control.step.divisor:
+                self.thinned += 1
+                continue
+            if self._control.paused:
+                yield self._stand_in()
+                cut = True
+                continue
+            self._watch_light(frame, at)
+            yield Shot(self._stamped(fitter(frame), at), at, cut=cut)
+            cut = False
+
+    def _find_again(self) -> Iterator[Shot]:
+        """Stand-ins until the source opens again."""
+        assert self._reopen is not None
+        self.close()
+        wait = FIRST_WAIT
+        while True:
+            until = self._clock.now() + wait
+            while self._clock.now() < until:
+                yield self._stand_in()
+                self._clock.sleep(min(IDLE, until - self._clock.now()))
+            try:
+                self._source = self._reopen()
+            except SourceError as error:
+                wait = min(2 * wait, LONGEST_WAIT)
+                self._tell(f"{error}; next try in {wait:g} s")
+                continue
+            self._tell(f"{self.info.name} is back")
+            return
+
+    def _let_go(self) -> Iterator[Shot]:
+        """Stand-ins, one a second, until somebody looks again."""
+        assert self._reopen is not None
+        self.close()
+        self._tell("nobody looks: the camera is let go")
+        while not self._control.wanted:
+            yield self._stand_in()
+            self._clock.sleep(IDLE)
+        try:
+            self._source = self._reopen()
+        except SourceError as error:
+            self._tell(f"{error}; trying again")
+            yield from self._find_again()
+
+    def _stand_in(self) -> Shot:
+        at = self._clock.now()
+        return Shot(self._stamped(self._black, at), at, seen=False, cut=True)
+
+    def _stamped(self, frame: Frame, at: float) -> Frame:
+        pts = max(self._last + 1, round((at - self.began) / TICKS))
+        self._last = pts
+        self._index += 1
+        shared = frame is self._black  # its picture goes out many times, each with its own time
+        return replace(frame, pts=pts, time_base=TICKS, index=self._index - 1, duration=None, packets=(),
+                       owner=None if shared else frame.owner)
+
+    def _watch_pace(self, at: float) -> None:
+        """Tell, once, of a camera that is slow: most are in the dark, and it looks like our fault."""
+        if not self._lasting or self.info.rate is None or self.arrived % PACE_FRAMES:
+            return
+        before, self._pace_from = self._pace_from, at
+        if before is None or at <= before or self._slow_told:
+            return
+        rate = PACE_FRAMES / (at - before)
+        if rate < PACE * self.info.rate:
+            self._slow_told = True
+            self._tell(f"the camera gives {rate:.0f} pictures a second of {float(self.info.rate):g}: in "
+                       "little light many do; more light, or a smaller --size, makes them faster")
+
+    def _watch_light(self, frame: Frame, at: float) -> None:
+        """Tell once when the pictures are black for a while: a closed shutter looks like a defect."""
+        if frame.index % 10:
+            return
+        black = 0 if frame.colour.full_range or frame.pixel.rgb else 16
+        if int(frame.luma(_SMALL).max()) > black + DARK_LEVEL:
+            self._dark_since = None
+        elif self._dark_since is None:
+            self._dark_since = at
+        elif at - self._dark_since > DARK_SECONDS:
+            self._dark_since = float("inf")  # told; light makes it None again
+            self._tell("the camera's pictures are black: is its shutter closed, or does another program "
+                       "hold it?")
+
+
+class Fitter:
+    """Brings frames to the size and format that everything was made for."""
+
+    def __init__(self, info: VideoInfo) -> None:
+        self._info = info
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: Frame) -> Frame:
+        """The frame itself where it fits, else scaled and converted."""
+        info = self._info
+        if (frame.width, frame.height, frame.format) == (info.width, info.height, info.format):
+            return frame
+        picture: av.VideoFrame = self._reformatter.reformat(
+            replace(frame, owner=None).to_av(), info.width, info.height, info.format, threads=1)
+        return Frame.from_av(picture, frame.index, colour=info.colour)

@@ -1,0 +1,85 @@
+"""The settings file: TOML, one key a flag (blur = 0.7), read again whenever it changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from ..errors import OptionError, SinkError, choice
+from .options import SHARED, LiveOptions
+
+NAMES = (*SHARED, *(item.name for item in fields(LiveOptions) if item.name != "config"), "to", "source")
+
+
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The settings of a file. Raises OptionError that names the line or the key that is wrong."""
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OptionError(f"settings {str(path)!r} cannot be read: {error.strerror}; --save-config FILE "
+                          "writes some to begin with") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise OptionError(f"settings {str(path)!r} are no TOML: {error}") from error
+    values = {name.replace("-", "_"): value for name, value in values.items()}
+    for name in values:
+        choice(f"setting of {Path(path).name}", name, NAMES)
+    return values
+
+
+def text(values: Mapping[str, Any]) -> str:
+    """The settings as TOML; those that are None are left out."""
+    lines = ["# streamseg live --config THIS_FILE; read again whenever it changes"]
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            pairs = ", ".join(f"{json.dumps(str(key))} = {_value(item)}" for key, item in value.items())
+            lines.append(f"{name} = {{{pairs}}}")
+        elif value is not None:
+            lines.append(f"{name} = {_value(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    if isinstance(value, Fraction):
+        value = str(value)
+    return json.dumps(value, ensure_ascii=False)  # TOML's strings, numbers and bools are JSON's
+
+
+def save(path: str, values: Mapping[str, Any], *, overwrite: bool) -> None:
+    """Write the settings. Raises SinkError."""
+    place = Path(path)
+    if place.exists() and not overwrite:
+        raise SinkError(f"{path} exists; give another name, or --overwrite to replace it")
+    try:
+        place.write_text(text(values), encoding="utf-8")
+    except OSError as error:
+        raise SinkError(f"{path} cannot be written: {error.strerror}") from error
+
+
+class Watch:
+    """Tells when a file has changed. ``changed`` is False until then, and after it has told."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._seen = self._state()
+
+    def changed(self) -> bool:
+        """Whether the file is there and another than at the last call."""
+        now = self._state()
+        different = now is not None and now != self._seen
+        self._seen = now or self._seen  # an editor may take it away for a moment
+        return different
+
+    def _state(self) -> tuple[int, int, int] | None:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino

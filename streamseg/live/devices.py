@@ -1,0 +1,127 @@
+"""Which cameras there are. On Linux the driver itself is asked, with sizes and rates; elsewhere FFmpeg."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from glob import glob
+
+from ..errors import SourceError
+
+# linux/videodev2.h; each is _IOWR('V', number, structure), QUERYCAP is _IOR
+_QUERYCAP, _ENUM_FMT, _ENUM_SIZES, _ENUM_INTERVALS = 0x80685600, 0xC0405602, 0xC02C564A, 0xC034564B
+_CAPTURE, _DISCRETE, _MOST = 1, 1, 100
+FFMPEG = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
+LINUX = ("linux",)
+Ask = Callable[[int, int, bytearray], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """A pixel format (the driver's four letters, as MJPG) in a size, with its frames a second."""
+
+    format: str
+    width: int
+    height: int
+    rates: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """``device`` is what opens it; ``modes`` is empty where nothing tells them."""
+
+    device: str
+    name: str
+    modes: tuple[Mode, ...] = ()
+
+
+def cameras() -> list[Camera]:
+    """The cameras of this machine, in the order of their numbers."""
+    if sys.platform in LINUX:
+        found = (v4l2_camera(path) for path in sorted(glob("/dev/video*"), key=_number))
+        return [camera for camera in found if camera is not None]
+    import av
+    names = av.device.enumerate_input_devices(FFMPEG.get(sys.platform, "dshow"))
+    kinds = [item for item in names if "video" in str(getattr(item, "media_types", "video"))]
+    return [Camera(item.name, item.description) for item in kinds]
+
+
+def _number(path: str) -> int:
+    return int(re.sub(r"\D", "", path) or 0)
+
+
+def chosen_camera(wanted: str | None, there: list[Camera] | None = None) -> Camera:
+    """The camera of a number, device or part of a name; the first for None. Raises SourceError."""
+    if wanted is not None and (os.sep in wanted or wanted.startswith("video=")):
+        return Camera(wanted, wanted)
+    there = cameras() if there is None else there
+    if not there:
+        raise SourceError("no camera is there: plug one in, or is it kept from this user or container? "
+                          "(Linux: is there a /dev/video0, and are you in the group 'video'?) "
+                          "FILE --realtime plays a file instead")
+    if wanted is None:
+        return there[0]
+    for number, camera in enumerate(there):
+        numbered = str(_number(camera.device) if camera.device.startswith("/dev/") else number)
+        if wanted == numbered or wanted.lower() in camera.name.lower():
+            return camera
+    raise SourceError(f"camera is {wanted!r}; there are: "
+                      + ", ".join(f"{camera.device} ({camera.name})" for camera in there))
+
+
+def v4l2_camera(path: str, ask: Ask | None = None) -> Camera | None:
+    """What the driver of a /dev/video* says of itself; None for what gives no pictures (metadata nodes).
+
+    ``ask``: fcntl.ioctl, or what stands in for it.
+    """
+    if ask is None:
+        import fcntl
+        ask = fcntl.ioctl
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    except OSError as error:
+        return Camera(path, f"cannot be opened: {error.strerror}")
+    try:
+        answer = bytearray(104)
+        ask(descriptor, _QUERYCAP, answer)
+        card = bytes(answer[16:48]).split(b"\0")[0].decode(errors="replace")
+        if not struct.unpack_from("I", answer, 88)[0] & _CAPTURE:
+            return None
+        return Camera(path, card, tuple(_modes(descriptor, ask)))
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _asked(descriptor: int, ask: Ask, request: int, size: int, *fixed: int) -> Iterator[bytearray]:
+    """The answers to an enumeration: index 0, 1, 2, ... until the driver has no more."""
+    for index in range(_MOST):
+        answer = bytearray(size)
+        struct.pack_into(f"{1 + len(fixed)}I", answer, 0, index, *fixed)
+        try:
+            ask(descriptor, request, answer)
+        except OSError:
+            return
+        yield answer
+
+
+def _modes(descriptor: int, ask: Ask) -> Iterator[Mode]:
+    for answer in _asked(descriptor, ask, _ENUM_FMT, 64, _CAPTURE):
+        pixel, = struct.unpack_from("I", answer, 44)
+        name = struct.pack("I", pixel).decode("ascii", errors="replace").strip()
+        for found in _asked(descriptor, ask, _ENUM_SIZES, 44, pixel):
+            kind, width, height = struct.unpack_from("3I", found, 8)
+            if kind == _DISCRETE:  # others are ranges of sizes, of screens and virtual cameras
+                yield Mode(name, width, height, tuple(_rates(descriptor, ask, pixel, width, height)))
+
+
+def _rates(descriptor: int, ask: Ask, pixel: int, width: int, height: int) -> Iterator[float]:
+    for answer in _asked(descriptor, ask, _ENUM_INTERVALS, 52, pixel, width, height):
+        kind, numerator, denominator = struct.unpack_from("3I", answer, 16)
+        if kind == _DISCRETE and numerator:
+            yield round(denominator / numerator, 3)

@@ -1,0 +1,130 @@
+"""The figures of a live run: a line each second, and the report at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..channel import Branch
+from ..sink import Sink
+from .clock import Clock
+from .governor import Load
+from .meter import Latencies, Usage, rss_mib
+from .types import Control, Finished
+
+
+@dataclass(slots=True)
+class Output:
+    """One place that pictures go to. ``branch``: its thread, once it runs."""
+
+    name: str
+    sink: Sink
+    latencies: Latencies = field(default_factory=Latencies)
+    branch: Branch[Finished] | None = None
+
+    @property
+    def dropped(self) -> int:
+        """Pictures that gave way to newer ones before they were written."""
+        return 0 if self.branch is None else self.branch.dropped
+
+    @property
+    def ended(self) -> bool:
+        return self.branch is not None and self.branch.ended
+
+    @property
+    def failure(self) -> BaseException | None:
+        return None if self.branch is None else self.branch.failure
+
+    def row(self) -> dict[str, Any]:
+        """What the figures say of this output."""
+        return {"name": self.name, "frames": self.latencies.count, "dropped": self.dropped,
+                "latency_ms": self.latencies.recent(), "failed": self.failure is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Running counts at a moment: frames the camera gave, those replaced by newer ones before the model,
+    pictures written to the main output."""
+
+    arrived: int = 0
+    overtaken: int = 0
+    written: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveReport:
+    """What a live run did. Latencies are from capture to write in ms, ``cpu_percent`` is of one core,
+    ``dropped`` are frames that did not reach the first output though they were meant to (at a lower rate many
+    are not), ``histogram`` is (ms, pictures)."""
+
+    seconds: float
+    frames: int
+    fps: float
+    latency_ms: dict[str, float | None]
+    dropped: int
+    inferred: int
+    carried: int
+    still: int
+    cpu_percent: float
+    rss_mib: float | None
+    steps: list[str]
+    outputs: list[dict[str, Any]]
+    histogram: list[tuple[float, int]]
+    notes: list[str]
+
+
+class Figures:
+    """Rate, latency and drops are those of the first output, or of the window if there is no other."""
+
+    def __init__(self, clock: Clock, control: Control, outputs: Sequence[Output], cores: int) -> None:
+        self._clock, self._control, self._outputs, self._cores = clock, control, outputs, cores
+        self.window = Latencies()
+        self._usage = Usage(clock)
+        self._began = self._mark = clock.now()
+        self._before = Counts()
+        self.steps = [control.step.name]
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self._clock.now() - self._began
+
+    @property
+    def due(self) -> bool:
+        """Whether a second has passed since the last line."""
+        return self._clock.now() - self._mark >= 1.0
+
+    def second(self, arrived: int, overtaken: int) -> tuple[dict[str, Any], Load]:
+        """The line for the second that has passed, and what it says to the Governor."""
+        now = self._clock.now()
+        passed, self._mark = max(1e-9, now - self._mark), now
+        main = self._main()
+        counts, before = Counts(arrived, overtaken, main.count), self._before
+        self._before = counts
+        latency, cpu = main.recent(), self._usage.percent()
+        new = counts.arrived - before.arrived
+        # of this second alone: the Governor would go on lowering the quality for what is mended already
+        slowest = main.recent(counts.written - before.written)["p95"]
+        delay = 0.0 if slowest is None else slowest / 1e3 * new / passed
+        line = {"time": round(now - self._began, 3), "fps": round((main.count - before.written) / passed, 2),
+                "latency_ms": latency, "dropped": self._dropped(overtaken), "cpu_percent": cpu,
+                "rss_mib": rss_mib(), "step": self._control.step.name, "paused": self._control.paused,
+                "sinks": [output.row() for output in self._outputs]}
+        return line, Load(new, overtaken - before.overtaken, delay, cpu / 100 / self._cores)
+
+    def report(self, overtaken: int, inferred: int, carried: int, still: int) -> LiveReport:
+        """All of the run."""
+        seconds, main = self.elapsed, self._main()
+        return LiveReport(
+            seconds=round(seconds, 3), frames=main.count, fps=round(main.count / max(seconds, 1e-9), 2),
+            latency_ms=main.overall(), dropped=self._dropped(overtaken), inferred=inferred, carried=carried,
+            still=still, cpu_percent=self._usage.overall(), rss_mib=rss_mib(), steps=self.steps,
+            outputs=[output.row() for output in self._outputs], histogram=main.histogram(),
+            notes=[note for output in self._outputs for note in output.sink.notes])
+
+    def _main(self) -> Latencies:
+        return self._outputs[0].latencies if self._outputs else self.window
+
+    def _dropped(self, overtaken: int) -> int:
+        return overtaken + (self._outputs[0].dropped if self._outputs else 0)

@@ -1,0 +1,58 @@
+"""What keys and the settings file do to a Look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from ..errors import OptionError
+from ..options import Options, check
+from .types import Look
+
+KEYS = {
+    "n": "next background", "b": "background before", "+": "blur more", "-": "blur less", "m": "mirror",
+    "v": "matte in the window", "f": "freeze", "p": "pause: the background alone", "r": "record, or stop",
+    "s": "figures in the window", "q": "quit",
+}
+ALIKE = {"=": "+", "_": "-", " ": "p", "\x1b": "q"}
+BLUR_STEP = 0.1
+USUAL = ("blur", "#202830", "green")
+# What the settings file may change while all runs; the rest holds from the next start
+CHANGEABLE = ("background", "fit", "blur", "mirror", "follow")
+
+
+def backgrounds(chosen: str | None, listed: str | None) -> tuple[str, ...]:
+    """What the keys n and b go through: the one chosen, then those listed, or else some usual ones."""
+    names = [name.strip() for name in (listed or "").split(",") if name.strip()]
+    first = [] if chosen is None else [chosen]
+    return tuple(dict.fromkeys([*first, *(names or USUAL)]))
+
+
+def pressed(look: Look, key: str, choices: Sequence[str]) -> Look:
+    """The look after a key; the same object for a key that does nothing to it."""
+    if key in ("n", "b") and choices:
+        place = choices.index(look.background) if look.background in choices else 0
+        return replace(look, background=choices[(place + (1 if key == "n" else -1)) % len(choices)])
+    if key in ("+", "-"):
+        blur = look.blur + (BLUR_STEP if key == "+" else -BLUR_STEP)
+        return replace(look, blur=round(min(1.0, max(0.0, blur)), 3))
+    if key == "m":
+        return replace(look, mirror=not look.mirror)
+    if key == "v":
+        return replace(look, matte_view=not look.matte_view)
+    return replace(look, freeze=not look.freeze) if key == "f" else look
+
+
+def changed(look: Look, settings: Mapping[str, Any]) -> Look:
+    """The look with what ``settings`` say of it. Raises OptionError for a value that is not allowed."""
+    rules = {item.name: item.metadata for item in fields(Options)}
+    values = {name: value for name, value in settings.items() if name in CHANGEABLE}
+    for name, value in values.items():
+        if name in ("mirror", "follow") and not isinstance(value, bool):
+            raise OptionError(f"{name} is {value!r}; it must be true or false")
+        if name == "background" and not isinstance(value, str):
+            raise OptionError(f"background is {value!r}; it must be a text, as \"blur\"")
+        check(name, value, rules.get(name, {}))
+    made = replace(look, **values)
+    return look if made == look else made

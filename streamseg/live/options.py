@@ -1,0 +1,101 @@
+"""What only ``streamseg live`` may be told; what it shares with ``run`` are fields of Options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from typing import Any
+
+from ..errors import OptionError, choice
+from ..options import check, frames_per_second, option
+
+# The fields of Options that mean the same here
+SHARED = ("start", "stream", "timeout", "method", "set", "model", "model_spec", "classes", "device",
+          "runtime", "threads", "smooth", "smooth_strength", "hysteresis", "edges", "subject", "clean",
+          "threshold", "erode", "feather", "light_wrap", "background", "fit", "blur", "codec", "codec_set",
+          "quality", "bitrate", "overwrite")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveOptions:
+    """Values are checked when the object is made: OptionError names the value and what is allowed."""
+
+    # camera
+    camera: str | None = option(None, "Camera", "Which camera: its number, name or device; `streamseg "
+                                "cameras` lists them. Default: the first.", metavar="NAME")
+    size: str | None = option(None, "Camera", "Picture size to ask for; default 1280x720.", metavar="WxH")
+    rate: Fraction | None = option(None, "Camera", "Frames a second to ask for; default 30.", metavar="FPS")
+    format: str | None = option(None, "Camera", "What the camera is to send, as mjpeg or yuyv422; default: "
+                                "mjpeg from 720 lines on, where raw pictures do not fit through USB 2.",
+                                metavar="NAME")
+    backend: str = option("av", "Camera", "What reads the camera: FFmpeg's devices, or OpenCV as a way out.",
+                          choices=("av", "opencv"))
+    realtime: bool = option(False, "Camera", "Play a file at its own pace, as if it were a camera.")
+    reconnect: bool = option(False, "Camera", "Try again, with growing waits, when the camera or the stream "
+                             "is lost; meanwhile the background alone goes out.")
+    on_demand: bool = option(False, "Camera", "Let the camera go while no program has the virtual camera "
+                             "open; one picture a second goes out then. On Linux.")
+
+    # picture
+    backgrounds: str | None = option(None, "Picture", "What the keys n and b go through, as "
+                                     "a.jpg,b.mp4,blur.", metavar="LIST")
+    mirror: bool = option(False, "Picture", "Show left and right as a mirror does.")
+    follow: bool = option(False, "Picture", "Zoom in a little and keep the head in the middle, gently.")
+    rest: bool = option(True, "Picture", "Compute nothing anew while the picture stands still.",
+                        flag="--rest/--no-rest")
+
+    # keeping up
+    adapt: bool = option(True, "Keeping up", "Lower the quality in steps when the machine cannot keep up, "
+                         "and raise it again.", flag="--adapt/--no-adapt")
+    max_cpu: str | None = option(None, "Keeping up", "Lower the quality before this share of all cores "
+                                 "together is passed, as 60%.", metavar="PERCENT")
+    duration: float | None = option(None, "Keeping up", "End after so many seconds.", low=0, metavar="S")
+
+    # sound
+    audio: str | None = option(None, "Sound", "Microphone for recordings and streams: a device's name, or "
+                               "'default'.", metavar="DEVICE")
+
+    # control
+    config: str | None = option(None, "Control", "Settings in a TOML file; read again whenever it changes.",
+                                metavar="FILE")
+    json_stats: str | None = option(None, "Control", "Write a JSON line a second: fps, latency, drops, CPU, "
+                                    "memory, step. - is standard output.", metavar="PATH")
+    hud: bool = option(True, "Control", "Show the figures in the window.", flag="--hud/--no-hud")
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            check(item.name, getattr(self, item.name), item.metadata)
+        if self.rate is not None:
+            object.__setattr__(self, "rate", frames_per_second("rate", self.rate))
+        if self.size is not None:
+            picture_size(self.size)
+        cpu_share(self.max_cpu)
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> LiveOptions:
+        """From keyword arguments; an unknown name is an OptionError that lists the known ones."""
+        known = [item.name for item in fields(cls)]
+        for name in options:
+            choice("option", name, known)
+        return cls(**options)
+
+
+def picture_size(text: str) -> tuple[int, int]:
+    """(width, height) of '1280x720'. Raises OptionError."""
+    found = re.fullmatch(r"\s*(\d{2,5})\s*[x×]\s*(\d{2,5})\s*", text)
+    if found is None:
+        raise OptionError(f"size is {text!r}; it must be width x height in pixels, as 1280x720")
+    return int(found[1]), int(found[2])
+
+
+def cpu_share(text: str | None) -> float | None:
+    """0.6 of '60%' or '60'; None of None. Raises OptionError."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%?\s*", text)
+    share = float(found[1]) / 100 if found else 0.0
+    if not 0.05 <= share <= 1:
+        raise OptionError(f"max_cpu is {text!r}; it must be a share of all cores together, 5% to 100%")
+    return share

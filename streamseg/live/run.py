@@ -1,0 +1,150 @@
+"""Puts a live run together: source, model, looks, outputs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+
+from .. import segment, smooth
+from ..budget import cores
+from ..errors import OptionError, StreamsegError
+from ..opencv import cv2
+from ..options import Options
+from ..sink import Sink
+from ..sink.window import Window
+from ..source import Source
+from .capture import Capture
+from .clock import Clock, SystemClock
+from .demand import demand_for
+from .desk import Desk, TerminalKeys, WindowScreen
+from .engine import Engine
+from .figures import LiveReport, Output
+from .finishing import Finisher
+from .governor import LADDER, Governor
+from .looks import KEYS, backgrounds
+from .matting import Matting
+from .options import LiveOptions, cpu_share
+from .places import WINDOW, Opener, Reader, open_outputs
+from .sound import open_microphone
+from .types import Control, Look, Tell, stand_in
+
+MODEL_THREADS = 1  # a second one saves 0.4 of the time and costs 0.2 of the CPU, which a call needs
+
+
+def run(source: str | Source | None, to: Sequence[str | Sink], *, options: Options, live: LiveOptions,
+        tell: Tell, on_stats: Callable[[dict[str, Any]], None] = lambda line: None,
+        clock: Clock | None = None) -> LiveReport:
+    """Run live until the source ends, ``live.duration`` is over, or the user ends it.
+
+    source  None (a camera), 'screen', a device, an address, with ``live.realtime`` a file, or a Source
+    to      'window', 'virtual' or 'virtual:DEVICE', 'null', addresses, files .mkv and .mp4, or Sinks; the
+            figures are about the first
+    tell    takes what the user should know, a line at a time
+
+    Raises StreamsegError; nothing is left open then.
+    """
+    clock = clock or SystemClock()
+    with _one_opencv_thread(), TerminalKeys() as keys, ExitStack() as opening:
+        engine = _assembled(source, to, options, live, tell, on_stats, clock, keys, opening)
+        opening.pop_all()  # from here on the engine closes what it was given
+        return engine.run()
+
+
+def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: Options, live: LiveOptions,
+               tell: Tell, on_stats: Callable[[dict[str, Any]], None], clock: Clock, keys: TerminalKeys,
+               opening: ExitStack) -> Engine:
+    """The engine with all that belongs to it, open; ``opening`` closes what there is if a part fails."""
+    control = Control(LADDER[0], look_of(options, live))
+    model = _model(options)
+    opening.callback(model.close)
+    reader = Reader(source, options, live, clock)
+    opened = reader.first(tell)
+    opening.callback(opened.close)
+    info = replace(opened.info, live=True)
+    finisher = Finisher(info, options, control, tell, getattr(model, "despill", None))
+    opening.callback(finisher.close)
+    capture = Capture(opened, clock, control, tell, reopen=reader.again, lasting=reader.lasting,
+                      reconnect=live.reconnect, release=live.on_demand)
+    sound = None if live.audio is None else open_microphone(live.audio, clock, capture.began)
+    if sound is not None:
+        opening.callback(sound.close)
+    open_one = Opener(info, options, sound, clock, tell, live.reconnect)
+    outputs = open_outputs(to, open_one, opening)
+    screen = WindowScreen(Window(), live.hud) if WINDOW in to else None
+    desk = Desk(control, clock, tell, keys=[keys] if screen is None else [keys, screen.key],
+                choices=backgrounds(options.background, live.backgrounds), settings=live.config,
+                demand=demand_for(outputs, screen is not None) if live.on_demand else None)
+    matting = Matting(model, control, tell, smoother=_smoother(options), skip_still=live.rest)
+    matting.warm_up(stand_in(info))
+    engine = Engine(
+        capture, matting, finisher, outputs, clock=clock, control=control, tell=tell,
+        governor=Governor(cpu_share(live.max_cpu)) if live.adapt else None, screen=screen, sound=sound,
+        commands=desk, on_stats=on_stats, cores=cores(), duration=live.duration, timeout=options.timeout)
+    desk.on_key("r", Recorder(engine, open_one, tell))
+    if screen is not None:
+        desk.on_key("s", screen.toggle_figures)
+    for note in [*opened.notes, *(note for output in outputs for note in output.sink.notes)]:
+        tell(note)
+    if keys.there or screen is not None:
+        tell("keys: " + ", ".join(f"{key} {what}" for key, what in KEYS.items()))
+    return engine
+
+
+def _model(options: Options) -> segment.Segmenter:
+    return segment.create(options.method, options.set, threads=options.threads or MODEL_THREADS,
+                          device=options.device, runtime=options.runtime, model=options.model,
+                          model_spec=options.model_spec, classes=options.classes)
+
+
+def _smoother(options: Options) -> smooth.Smoother:
+    if options.smooth == "lookahead":
+        raise OptionError("smooth is 'lookahead', which holds frames back: live it is auto, none, ema, "
+                          "adaptive or flow")
+    return smooth.create(options.smooth, strength=options.smooth_strength, hysteresis=options.hysteresis,
+                         live=True)
+
+
+def look_of(options: Options, live: LiveOptions) -> Look:
+    """What the options say of the outgoing picture. Raises OptionError for transparency."""
+    background = "blur" if options.background is None else options.background
+    if background.strip().lower() == "none":
+        raise OptionError("background none leaves transparency, which no call shows: choose blur, a colour, "
+                          "a picture or a video")
+    return Look(background, options.fit, options.blur, live.mirror, live.follow)
+
+
+class Recorder:
+    """Starts a recording in the current folder when called, and ends it at the next call."""
+
+    def __init__(self, engine: Engine, open_one: Callable[[str], Sink], tell: Tell) -> None:
+        self._engine, self._open_one, self._tell = engine, open_one, tell
+        self._output: Output | None = None
+
+    def __call__(self) -> None:
+        if self._output is not None and not self._output.ended:
+            self._engine.remove(self._output)
+            self._tell(f"recorded: {self._output.name}")
+            self._output = None
+            return
+        name = time.strftime("streamseg-%Y%m%d-%H%M%S.mkv")
+        try:
+            self._output = Output(name, self._open_one(name))
+        except StreamsegError as error:
+            self._tell(f"no recording: {error}")
+            return
+        self._engine.add(self._output)
+        self._tell(f"records into {name}")
+
+
+@contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """Every stage has a thread already; OpenCV's own would only take turns with them."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)

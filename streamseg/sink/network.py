@@ -1,0 +1,55 @@
+"""A stream to an address: RTMP, RTSP, SRT, UDP."""
+
+from __future__ import annotations
+
+import contextlib
+from urllib.parse import urlsplit
+
+import av.error
+
+from ..errors import OptionError, SinkError
+from ..frames import Frame, VideoInfo
+from ..options import Options
+from .containers import Container
+from .recording import LiveEncoder, Sound
+
+BOXES = {
+    "rtmp": Container("flv", "libx264", audio="aac"),
+    "rtmps": Container("flv", "libx264", audio="aac"),
+    "rtsp": Container("rtsp", "libx264", audio="aac"),
+    "rtsps": Container("rtsp", "libx264", audio="aac"),
+    "srt": Container("mpegts", "libx264", audio="aac"),
+    "udp": Container("mpegts", "libx264", audio="aac"),
+}
+MUXER = {
+    "flv": {"flvflags": "no_duration_filesize"},  # a stream cannot be gone back in to write them
+    "rtsp": {"rtsp_transport": "tcp"},
+    "mpegts": {"flush_packets": "1"},
+}
+
+
+class NetworkSink:
+    """Streams to ``url``. Raises OptionError for another kind of address, SinkError when it cannot be
+    reached or breaks off."""
+
+    def __init__(self, url: str, info: VideoInfo, options: Options, *, sound: Sound | None = None) -> None:
+        kind = urlsplit(url).scheme.lower()
+        if kind not in BOXES:
+            raise OptionError(f"output {url!r}: streams go to {', '.join(f'{name}://' for name in BOXES)}")
+        self.shown = f"{kind}://{urlsplit(url).hostname}"  # the rest may hold a stream key
+        box = BOXES[kind]
+        self._encoder = LiveEncoder(url, self.shown, box, info, options, muxer=MUXER[box.format], sound=sound)
+        self.notes = self._encoder.notes
+
+    def write(self, frame: Frame) -> None:
+        """Send one frame."""
+        self._encoder.write(frame)
+
+    def close(self) -> None:
+        """End the stream."""
+        self._encoder.close()
+
+    def abort(self) -> None:
+        """End the stream as well as can be; may be called twice."""
+        with contextlib.suppress(SinkError, av.error.FFmpegError):
+            self._encoder.close()
