@@ -114,19 +114,24 @@ def photo() -> Photo:
 
 def write_clip(path: Path, picture: Photo, *, overwrite: bool = False) -> None:
     """Film ``picture`` with a gently moving camera: 4 s, 1280 x 720, 30 fps, H.264, a 440 Hz tone in AAC."""
+    write_film(path, film(picture, SIZE, RATE * SECONDS), overwrite=overwrite)
+
+
+def write_film(path: Path, pictures: Iterator[Picture], *, rate: int = RATE, overwrite: bool = False) -> None:
+    """Write pictures of one size (even sides) as H.264, with a tone of their length in AAC beside them."""
     target = checked_target(str(path), overwrite)
     made = temporary_file(target)
     try:
         with av.open(str(made), "w") as out:
-            video = out.add_stream("libx264", rate=RATE, options={"preset": "veryfast", "crf": "18"})
-            video.width, video.height, video.pix_fmt = *SIZE, "yuv420p"
+            video = out.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "18"})
             tone = out.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
-            for index, shown in enumerate(film(picture)):
+            for index, shown in enumerate(pictures):
+                if not index:
+                    video.height, video.width, video.pix_fmt = *shown.shape[:2], "yuv420p"
                 frame = av.VideoFrame.from_ndarray(shown, "rgb24")
-                frame.pts, frame.time_base = index, Fraction(1, RATE)
+                frame.pts, frame.time_base = index, Fraction(1, rate)
                 out.mux(video.encode(frame))
-                for sound in _tone(index):
-                    out.mux(tone.encode(sound))
+                out.mux(tone.encode(_tone(index, SAMPLE_RATE // rate)))
             out.mux(video.encode(None))
             out.mux(tone.encode(None))
         into_place(made, target, path, overwrite)
@@ -134,28 +139,27 @@ def write_clip(path: Path, picture: Photo, *, overwrite: bool = False) -> None:
         made.unlink(missing_ok=True)
 
 
-def film(picture: Photo) -> Iterator[Picture]:
-    """The clip's frames, uint8 (720, 1280, 3) RGB: the camera comes nearer and sways a little."""
-    width, height = SIZE
-    count = RATE * SECONDS
-    for index in range(count):
-        turn = 2 * math.pi * index / count
+def film(picture: Photo, size: tuple[int, int], frames: int) -> Iterator[Picture]:
+    """uint8 (h, w, 3) RGB pictures of ``size`` (width, height): the camera comes nearer and sways a little,
+    once in four seconds."""
+    width, height = size
+    for index in range(frames):
+        turn = 2 * math.pi * index / (RATE * SECONDS)
         zoom = height / picture.height * (1.04 - 0.04 * math.cos(turn))
         x = picture.centre[0] + 9 * math.sin(turn)
         y = picture.centre[1] + 4 * math.sin(2 * turn)
         move = np.array([[zoom, 0, width / 2 - zoom * x], [0, zoom, height / 2 - zoom * y]])
-        yield cv2.warpAffine(picture.rgb, move, SIZE, flags=cv2.INTER_CUBIC,
+        yield cv2.warpAffine(picture.rgb, move, size, flags=cv2.INTER_CUBIC,
                              borderMode=cv2.BORDER_REFLECT_101)
 
 
-def _tone(index: int) -> list[av.AudioFrame]:
-    """The sound of frame ``index``."""
-    step = SAMPLE_RATE // RATE
+def _tone(index: int, step: int) -> av.AudioFrame:
+    """The sound of frame ``index``, ``step`` samples."""
     at = np.arange(index * step, (index + 1) * step)
     wave = (0.2 * np.sin(2 * np.pi * TONE_HZ * at / SAMPLE_RATE)).astype(np.float32)
     frame = av.AudioFrame.from_ndarray(wave[None], format="fltp", layout="mono")
     frame.sample_rate, frame.time_base, frame.pts = SAMPLE_RATE, Fraction(1, SAMPLE_RATE), index * step
-    return [frame]
+    return frame
 
 
 def painted(size: tuple[int, int]) -> Picture:

@@ -86,8 +86,9 @@ class Options:
     skip_still: float | None = option(None, "Matte", "Compute no new matte while no part of the picture "
                                       "changes by more than this PSNR, as 40; default: always compute.",
                                       low=0.0, metavar="DB")
-    every: str = option("1", "Matte", "Compute a matte for every Nth frame only and move it along with the "
-                        "picture for the others; auto: as seldom as the picture allows.", metavar="N|auto")
+    every: str = option("auto", "Matte", "Compute a matte for every Nth frame only and move it along with "
+                        "the picture for the others; auto: for a network as seldom as the picture allows, "
+                        "else 1.", metavar="N|auto")
 
     # matte: its edge
     edges: str = option("guided", "Matte", "How the small matte becomes as large as the picture: guided by "

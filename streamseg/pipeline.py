@@ -74,6 +74,7 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *,
             fps=round(count / elapsed, 2), first_frame_s=first, stages=stopwatch.stages(), queues=queues,
             outputs=[_output(kind, item) for kind, item in sinks], damaged=getattr(opened, "damaged", 0),
             dropped=sum(queue.dropped for queue in queues.values()), peak_rss_mib=peak_rss_mib(),
+            mattes=getattr(segmenter, "counts", {}),
             notes=[note for part in (opened, segmenter, compositor, *(item for _, item in sinks))
                    for note in getattr(part, "notes", ())])
 
@@ -193,10 +194,12 @@ def _write_all(finished: Iterator[dict[str, Frame]], sinks: Sequence[tuple[str, 
 
 def _segmenter(source: Any, options: Options) -> Segmenter:
     clip = str(source) if isinstance(source, (str, Path)) and str(source) != "-" else None
-    every = smooth.interval(options.every)
     segmenter = methods.create(options.method, options.set, clip=clip, threads=options.threads,
                                device=options.device, runtime=options.runtime, model=options.model,
                                model_spec=options.model_spec, classes=options.classes)
+    every = smooth.interval(options.every)
+    if every is None and not getattr(segmenter, "dear", False):
+        every = 1  # what is cheaper than optical flow, or learns from every frame, sees every frame
     if every == 1 and options.skip_still is None:
         return segmenter
     return Sparse(segmenter, skip_still=options.skip_still, every=every)

@@ -100,6 +100,9 @@ class Report:
     damaged: int = 0
     dropped: int = 0
     peak_rss_mib: float | None = None
+    mattes: dict[str, int] = field(default_factory=dict)
+    """How many were computed, carried along with the picture (--every), kept (--skip-still); empty where
+    every frame had its own."""
     notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:

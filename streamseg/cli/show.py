@@ -97,7 +97,8 @@ def report(result: Report, *, verbose: bool = False) -> None:
     """Print what a run did: a line, a table of its outputs, notes; with ``verbose`` stages and queues."""
     screen = console()
     first = "" if result.first_frame_s is None else f", first frame after {result.first_frame_s:.2f} s"
-    screen.print(f"{one_line(result.input)}: {result.frames} frame{'s' * (result.frames != 1)} in {result.elapsed:.1f} s, "
+    frames = f"{result.frames} frame{'s' * (result.frames != 1)}"
+    screen.print(f"{one_line(result.input)}: {frames} in {result.elapsed:.1f} s, "
                  f"{result.fps:.1f} fps, method {result.method} on {result.runs_on}"
                  f"{first if verbose else ''}")
     screen.print(_outputs(result))
@@ -109,6 +110,9 @@ def report(result: Report, *, verbose: bool = False) -> None:
     if verbose:
         screen.print(_stages(result))
         screen.print(_queues(result))
+        if result.mattes:
+            counts = ", ".join(f"{number} {what}" for what, number in result.mattes.items())
+            screen.print(f"  mattes {counts}")
         if result.peak_rss_mib is not None:
             screen.print(f"  peak memory {result.peak_rss_mib:.0f} MiB")
 

@@ -41,10 +41,12 @@ class Person:
                         "finds.", choices=("auto", "cpu", "gpu"))
     runtime: str = param("auto", "What the model runs in; auto goes by the file.",
                          choices=("auto", "litert", "keras", "onnx"))
-    threads: int | None = param(None, "Budget of threads, of which the model takes its share; default: the cores.", low=1, high=256)
+    threads: int | None = param(None, "Budget of threads, of which the model takes its share; default: the "
+                                "cores.", low=1, high=256)
     _spec: ModelSpec = field(init=False, repr=False, default=_OWN)
     _net: Net = field(init=False, repr=False)
 
+    dear: ClassVar[bool] = True  # a matte costs more than moving the one before along with the picture
     summary: ClassVar[str] = "People, found by a neural network trained for it; the default."
     source: ClassVar[str] = ("U-Net on a MobileNetV2 encoder (Ronneberger et al. 2015, Sandler et al. 2018), "
                              "trained in training/; see weights/MODEL_CARD.md. Seed write-ups 2 to 4.")

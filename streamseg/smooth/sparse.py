@@ -50,11 +50,9 @@ class Sparse:
         return getattr(self.__dict__["_segmenter"], name)
 
     @property
-    def notes(self) -> list[str]:
-        """The other's remarks, and how many mattes were not computed."""
-        return [*getattr(self._segmenter, "notes", ()),
-                f"{self.computed} mattes computed, {self.carried} carried along with the picture, "
-                f"{self.kept} kept while it stood still"]
+    def counts(self) -> dict[str, int]:
+        """How many mattes were computed, carried along with the picture, and kept while it stood still."""
+        return {"computed": self.computed, "carried": self.carried, "kept": self.kept}
 
     def segment(self, frames: Sequence[Frame]) -> list[Matte]:
         """One matte a frame; those that must be computed are asked for in one call."""

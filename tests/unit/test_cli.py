@@ -27,7 +27,8 @@ Call = dict[str, Any]
 def a_report(name: str = "in.mp4") -> Report:
     return Report(name, "threshold", "the CPU", 300, 4.0, 75.0, 0.25, {"segment": Stage(1.5, 2.5, 0.45)},
                   {"segment": Queue(1, 1, 0)}, [Output("out[b].mp4", "composite", 1_234_567)],
-                  damaged=2, peak_rss_mib=120.0, notes=["sound was transcoded to aac"])
+                  damaged=2, peak_rss_mib=120.0,
+                  mattes={"computed": 100, "carried": 200, "kept": 0}, notes=["sound was transcoded to aac"])
 
 
 @pytest.fixture
@@ -87,6 +88,7 @@ def test_verbose_adds_stages_and_queues(calls: list[Call], capsys: pytest.Captur
     assert ["segment", "1.50", "2.50", "0.45"] in rows
     assert ["segment", "1", "1", "0"] in rows
     assert "peak memory 120 MiB" in err
+    assert "mattes 100 computed, 200 carried, 0 kept" in err
     assert "first frame after 0.25 s" in err
 
 

@@ -141,8 +141,18 @@ def test_mattes_are_computed_only_where_the_options_want_them(
     report = stages.run(batch=4, **options)
     assert sum(stages.segmenter.calls) == computed
     assert stages.sink.written == list(range(FRAMES))
-    assert any(f"{computed} mattes computed" in note for note in report.notes) == bool(options)
+    assert report.mattes.get("computed", FRAMES) == computed
     assert stages.segmenter.closed == 1
+
+
+@pytest.mark.parametrize(("dear", "computed"), [(True, 3), (False, FRAMES)])
+def test_only_dear_mattes_are_carried_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, dear: bool,
+                                                              computed: int):
+    """Optical flow costs more than a threshold, and a background model must see every frame."""
+    stages = Stages(monkeypatch)
+    stages.segmenter.dear = dear
+    stages.run()
+    assert sum(stages.segmenter.calls) == computed
 
 
 def test_an_interval_that_is_none_leaves_no_output(monkeypatch: pytest.MonkeyPatch):
