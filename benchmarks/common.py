@@ -1,73 +1,94 @@
-"""What all benchmarks share: a clip, interleaved repeats, the hardware line, the JSON."""
+"""What all benchmarks share: a clip, interleaved repeats, flags, limits, the JSON, and its tables."""
 
 from __future__ import annotations
 
+import argparse
 import json
-import os
-import platform
-import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
-from fractions import Fraction
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 
-from streamseg.opencv import cv2
+from streamseg.bench import hardware, make_clip
+from streamseg.bench.measure import summary
+from streamseg.channel import Crew
+
+__all__ = ["FULL_HD", "RESULTS", "Bench", "Table", "decode", "hardware", "interleaved", "make_clip", "ratios",
+           "save", "seconds_of", "shown", "summary", "transcode"]
 
 RESULTS = Path(__file__).parent / "results"
+FULL_HD, UHD = (1920, 1080), (3840, 2160)
+TINY = (320, 180)
+Task = Callable[[], float]
 
 
-def make_clip(path: Path, *, size: tuple[int, int] = (1920, 1080), seconds: float = 6.0,
-              rate: int = 30) -> Path:
-    """An H.264 clip with AAC sound: a bright figure that sways before a dark textured room, camera noise.
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of README: ``head`` and ``rows`` of text as it is to stand there."""
 
-    The content is made, not filmed, but costs the encoder about what a webcam's picture does: texture,
-    motion in a quarter of the picture, and noise (sigma 2) everywhere. The same arguments give the same
-    pictures.
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def markdown(self) -> str:
+        """Lines of Markdown."""
+        lines = [self.head, ["---"] * len(self.head), *self.rows]
+        kept = ([cell.replace("|", "\\|") for cell in line] for line in lines)
+        return "\n".join("| " + " | ".join(cells) + " |" for cells in kept)
+
+
+class Bench:
+    """The flags that every benchmark has, and where its result goes.
+
+    quick    a tiny form: does it run at all; its figures mean nothing
+    repeats  turns; 1 if quick; not for a benchmark that has none
+    out      folder for the JSON
     """
-    width, height = size
-    random = np.random.default_rng(7)
-    room = cv2.GaussianBlur(random.integers(20, 110, (height // 8, width // 8, 3), np.uint8), (0, 0), 2)
-    room = cv2.resize(room, size, interpolation=cv2.INTER_CUBIC)
-    shirt = cv2.GaussianBlur(random.integers(120, 255, (height, width, 3), np.uint8), (0, 0), 3)
-    shirt = cv2.addWeighted(shirt, 0.4, np.full_like(shirt, 220), 0.6, 0)
-    noise = [random.normal(0, 2, (height, width, 1)).astype(np.int8).repeat(3, 2) for _ in range(4)]
-    with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "20"})
-        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-        sound = container.add_stream("aac", rate=48000)
-        for index in range(round(seconds * rate)):
-            mask = _figure(size, index / rate)
-            picture = np.where(mask[..., None] > 0, shirt, room)
-            picture = cv2.add(picture, noise[index % 4], dtype=cv2.CV_8U)
-            frame = av.VideoFrame.from_ndarray(picture, "bgr24")
-            frame.pts, frame.time_base = index, Fraction(1, rate)
-            container.mux(video.encode(frame))
-        tone = (np.sin(np.arange(round(seconds * 48000)) * 2 * np.pi * 440 / 48000) * 0.2).astype(np.float32)
-        for start in range(0, len(tone) - 1023, 1024):
-            block = av.AudioFrame.from_ndarray(tone[None, start:start + 1024], "fltp", "mono")
-            block.sample_rate, block.pts, block.time_base = 48000, start, Fraction(1, 48000)
-            container.mux(sound.encode(block))
-        container.mux(video.encode(None))
-        container.mux(sound.encode(None))
-    return path
+
+    def __init__(self, name: str, doc: str | None, *, repeats: int | None = 3) -> None:
+        self.name = name
+        self.parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=doc,
+                                              formatter_class=argparse.RawDescriptionHelpFormatter)
+        self.parser.add_argument("--quick", action="store_true", help="a tiny form: does it run at all")
+        if repeats is not None:
+            self.parser.add_argument("--repeats", type=int, default=repeats,
+                                     help="turns, default %(default)s")
+        self.parser.add_argument("--out", type=Path, help="folder for the JSON, default benchmarks/results")
+        self._words: list[str] = []
+
+    def parse(self, words: Sequence[str] | None) -> argparse.Namespace:
+        """The flags' values; ``words``: those of the command line if None."""
+        self._words = list(sys.argv[1:] if words is None else words)
+        chosen = self.parser.parse_args(self._words)
+        if chosen.quick:
+            chosen.repeats = 1
+        return chosen
+
+    def save(self, result: Mapping[str, Any], out: Path | None) -> Path:
+        """Write NAME.json with the command that made it."""
+        at = self._words.index("--out") if "--out" in self._words else len(self._words)
+        path = save(self.name, dict(result), out, self._words[:at] + self._words[at + 2:])
+        print(path)
+        return path
 
 
-def _figure(size: tuple[int, int], seconds: float) -> np.ndarray:
-    width, height = size
-    mask = np.zeros((height, width), np.uint8)
-    x = int(width * (0.5 + 0.08 * np.sin(seconds * 2)))
-    cv2.ellipse(mask, (x, int(height * 0.36)), (width // 13, height // 6), 0, 0, 360, 255, -1)
-    cv2.ellipse(mask, (x, int(height * 1.02)), (width // 6, height // 2 - height // 20), 0, 180, 360, 255, -1)
-    return mask
+@contextmanager
+def folder_and_clip(clip: Path | None, *, quick: bool, size: tuple[int, int] = FULL_HD,
+                    seconds: float = 6.0) -> Iterator[tuple[Path, Path]]:
+    """(a folder for outputs, the clip); the clip is made if none is given. All is removed at the end."""
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        size, seconds = (TINY, 0.5) if quick else (size, seconds)
+        yield work, clip or make_clip(work / "clip.mp4", size=size, seconds=seconds)
 
 
-def interleaved(tasks: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
+def interleaved(tasks: Mapping[str, Task], repeats: int) -> dict[str, list[float]]:
     """Run every task in turn, ``repeats`` times: a drift of the machine hits all alike. -> values by name"""
     values: dict[str, list[float]] = {name: [] for name in tasks}
     for turn in range(repeats):
@@ -77,39 +98,95 @@ def interleaved(tasks: Mapping[str, Callable[[], float]], repeats: int) -> dict[
     return values
 
 
+def ratios(values: Sequence[float], limit: Sequence[float]) -> dict[str, float]:
+    """A summary of value / limit, each of one turn."""
+    return summary([value / most for value, most in zip(values, limit, strict=True)])
+
+
 def seconds_of(work: Callable[[], Any]) -> float:
+    """How long a call takes."""
     begin = time.perf_counter()
     work()
     return time.perf_counter() - begin
 
 
-def summary(values: list[float]) -> dict[str, float]:
-    """min, median, max and spread ((max - min) / median) of some repeats."""
-    middle = statistics.median(values)
-    return {"min": round(min(values), 3), "median": round(middle, 3), "max": round(max(values), 3),
-            "spread": round((max(values) - min(values)) / middle, 3) if middle else 0.0}
+def shown(found: Mapping[str, float], digits: int = 2) -> str:
+    """'0.68 (0.64 to 0.71)': median, min and max of a summary."""
+    return f"{found['median']:.{digits}f} ({found['min']:.{digits}f} to {found['max']:.{digits}f})"
 
 
-def hardware() -> dict[str, Any]:
-    """The line that every result carries: processor, cores, system and the versions that matter."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines()
-                 if line.startswith("model name")]
-        model = names[0] if names else model
-    return {"processor": model, "cores": os.cpu_count(), "system": platform.system(),
-            "python": platform.python_version(), "av": av.__version__, "opencv": cv2.__version__,
-            "numpy": np.__version__}
+# --- the limits -------------------------------------------------------------------------------
+
+def decode(clip: Path) -> float:
+    """Frames a second of decoding alone."""
+    with av.open(str(clip)) as source:
+        source.streams.video[0].thread_type = "AUTO"
+        begin = time.perf_counter()
+        count = sum(1 for _ in source.decode(video=0))
+        return count / (time.perf_counter() - begin)
 
 
-def save(name: str, result: dict[str, Any], out: Path | None = None) -> Path:
-    """Write results/NAME.json with the command, the commit and the hardware."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
+def transcode(clip: Path, target: Path, *, pictures: Sequence[av.VideoFrame] = ()) -> float:
+    """The transcode limit: frames a second of decode + encode + mux of all packets, nothing between.
+
+    Decode and encode run in a thread each, as in a run. ``pictures`` are encoded in place of the decoded
+    ones, over and over; grey ones as FFV1, as mattes are, others as H.264.
+    """
+    with av.open(str(clip)) as source, av.open(str(target), "w") as sink:
+        video = source.streams.video[0]
+        video.thread_type = "AUTO"
+        out = _encoder(sink, video, grey=bool(pictures) and pictures[0].format.name == "gray")
+        copies = {} if pictures else {stream.index: sink.add_stream_from_template(stream)
+                                      for stream in source.streams.audio}
+        count, begin = 0, time.perf_counter()
+        with Crew(stall_timeout=60) as crew:
+            for item in crew.thread("decode", _decoded(source, video), capacity=4):
+                if isinstance(item, av.Packet):
+                    if item.stream_index in copies:
+                        item.stream = copies[item.stream_index]
+                        sink.mux(item)
+                    continue
+                picture = item
+                if pictures:
+                    picture = pictures[count % len(pictures)]
+                    picture.pts, picture.time_base = item.pts, item.time_base
+                picture.pict_type = 0  # the encoder chooses its key frames itself
+                sink.mux(out.encode(picture))
+                count += 1
+        sink.mux(out.encode(None))
+        return count / (time.perf_counter() - begin)
+
+
+def _encoder(sink: Any, video: Any, *, grey: bool) -> Any:
+    from streamseg.sink.encoder import DEFAULTS
+    codec = "ffv1" if grey else "libx264"
+    out = sink.add_stream(codec, rate=video.average_rate, options=DEFAULTS[codec])
+    out.width, out.height = video.width, video.height
+    out.pix_fmt = "gray" if grey else "yuv420p"
+    out.codec_context.thread_type = "AUTO"  # as streamseg has it; PyAV's default is slices
+    out.codec_context.time_base = video.time_base
+    return out
+
+
+def _decoded(source: Any, video: Any) -> Iterator[Any]:
+    for packet in source.demux():
+        if packet.stream is video:
+            yield from packet.decode()
+        elif packet.dts is not None:
+            yield packet
+
+
+# --- the JSON ---------------------------------------------------------------------------------
+
+def save(name: str, result: dict[str, Any], out: Path | None = None, words: Sequence[str] = ()) -> Path:
+    """Write results/NAME.json with the command (flags ``words``), the commit and the hardware."""
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True,
                             cwd=Path(__file__).parent, check=False).stdout.strip() or None
     path = (out or RESULTS) / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    command = f"python -m benchmarks.{name}"
+    # of paths only the last part: where somebody's folders are is nobody's business
+    told = [Path(word).name if Path(word).is_absolute() else word for word in words]
+    command = " ".join(["python -m benchmarks." + name, *told])
     path.write_text(json.dumps({"command": command, "commit": commit, "hardware": hardware(), **result},
-                               indent=1) + "\n")
+                               indent=1, allow_nan=False) + "\n")
     return path

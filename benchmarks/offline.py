@@ -1,94 +1,188 @@
-"""How much of the transcode limit a run keeps: python -m benchmarks.offline [--quick] [--clip FILE]
+"""How much of its limit a run keeps: python -m benchmarks.offline [--quick] [--device gpu] [--clip FILE]
 
 The transcode limit of a clip is the fps of the same decode and the same encode settings with nothing
-between them, decode and encode each in a thread as in a run. All rows are measured in turn, repeatedly,
-in one process; a row's ratio is taken within the same turn, and the median over the turns is told.
+between them, decode and encode each in a thread as in a run. All rows of a clip are measured in turn,
+repeatedly, in one process; a row's ratio is taken within the same turn, and the median over the turns is
+told. ``must`` is what the project asks of itself.
 """
 
 from __future__ import annotations
 
-import argparse
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import av
 
 import streamseg
-from benchmarks.common import interleaved, make_clip, save, summary
-from streamseg.channel import Crew
+from benchmarks.common import (
+    TINY,
+    UHD,
+    Bench,
+    Table,
+    folder_and_clip,
+    interleaved,
+    make_clip,
+    ratios,
+    shown,
+    summary,
+    transcode,
+)
+from streamseg.bench.measure import run_once
+from streamseg.compare import write_picture
+from streamseg.demo import painted
+from streamseg.frames import Frame
+from streamseg.opencv import cv2
 
-ROWS: dict[str, dict[str, object]] = {
-    "threshold, solid": {"method": "threshold", "background": "green"},
-    "threshold, blur": {"method": "threshold", "background": "blur"},
-    "default, solid": {"background": "green"},
-    "default, blur": {"background": "blur"},
-}
-
-
-def transcode(clip: Path, target: Path) -> float:
-    """Frames a second of decode + libx264 veryfast + mux of all packets, nothing between."""
-    with av.open(str(clip)) as source, av.open(str(target), "w") as sink:
-        video = source.streams.video[0]
-        video.thread_type = "AUTO"
-        out = sink.add_stream("libx264", rate=video.average_rate, options={"preset": "veryfast"})
-        out.width, out.height, out.pix_fmt = video.width, video.height, "yuv420p"
-        out.codec_context.time_base = video.time_base
-        sound = sink.add_stream_from_template(source.streams.audio[0])
-
-        def decoded() -> Iterator[av.VideoFrame | av.Packet]:
-            for packet in source.demux():
-                if packet.stream is video:
-                    yield from packet.decode()
-                elif packet.dts is not None:
-                    yield packet
-
-        count, begin = 0, time.perf_counter()
-        with Crew(stall_timeout=60) as crew:
-            for item in crew.thread("decode", decoded(), capacity=4):
-                if isinstance(item, av.Packet):
-                    item.stream = sound
-                    sink.mux(item)
-                    continue
-                item.pict_type = 0  # the encoder chooses its key frames itself
-                sink.mux(out.encode(item))
-                count += 1
-        sink.mux(out.encode(None))
-        return count / (time.perf_counter() - begin)
+PREVIEW_EVERY, PREVIEW_WIDTH = 30, 640
+MATTES = 24
+START_MUST = 1.0  # seconds
+PICTURE = "a picture"  # stands for the path of one, made when it is needed
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clip", type=Path, help="measure with this clip instead of a made one")
-    parser.add_argument("--quick", action="store_true", help="a tiny clip, one turn: does it run at all")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--out", type=Path, help="folder for the JSON, default benchmarks/results")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        size, seconds = ((320, 180), 1.0) if arguments.quick else ((1920, 1080), 6.0)
-        clip = arguments.clip or make_clip(work / "clip.mp4", size=size, seconds=seconds)
+@dataclass(frozen=True, slots=True)
+class Row:
+    """``options`` of a run; ``limit``: the task its speed is divided by; ``must``: the least ratio.
 
-        def row(options: dict[str, object]) -> Callable[[], float]:
-            return lambda: streamseg.run(clip, work / "out.mp4", overwrite=True, **options).fps
+    outputs  composite, matte, preview (a JPEG every second, PREVIEW_WIDTH wide)
+    """
 
-        tasks = {"transcode limit": lambda: transcode(clip, work / "limit.mp4"),
-                 **{name: row(options) for name, options in ROWS.items()}}
-        values = interleaved(tasks, 1 if arguments.quick else arguments.repeats)
-        limit = values["transcode limit"]
-        rows = {name: {"fps": summary(fps),
-                       "ratio": summary([a / b for a, b in zip(fps, limit, strict=True)])}
-                for name, fps in values.items()}
-        stages = {name: {stage: times.p50_ms for stage, times in streamseg.run(
-            clip, work / "out.mp4", overwrite=True, **options).stages.items()}
-            for name, options in ROWS.items()}
-    for name, numbers in rows.items():
-        print(f"{name:24} {numbers['fps']['median']:8.1f} fps   ratio {numbers['ratio']['median']:.2f} "
-              f"({numbers['ratio']['min']:.2f} to {numbers['ratio']['max']:.2f})   {stages.get(name, '')}")
-    print(save("offline", {"size": list(size) if not arguments.clip else None, "rows": rows,
-                           "stage_ms_p50": stages}, arguments.out))
+    name: str
+    options: Mapping[str, Any]
+    limit: str = "transcode"
+    must: float | None = None
+    outputs: Sequence[str] = ("composite",)
+    clip: str = "1080p"
+
+
+SOLID = Row("solid background", {"background": "green"}, must=0.70)
+ROWS = (
+    SOLID,
+    Row("picture background", {"background": PICTURE}, must=0.70),
+    Row("blur", {"background": "blur"}, must=0.60),
+    Row("matte alone, FFV1", {}, "decode + FFV1", 0.80, ("matte",)),
+    Row("composite + matte + previews", {"background": "green"}, SOLID.name, 0.75,
+        ("composite", "matte", "preview")),
+    Row("threshold, solid", {"background": "green", "method": "threshold"}),
+    Row("threshold, blur", {"background": "blur", "method": "threshold"}),
+    Row("solid background, 4K", {"background": "green"}, "transcode, 4K", 0.75, clip="4K"),
+)
+
+
+@dataclass(slots=True)
+class Previews:
+    """A Sink that keeps a small JPEG of a frame a second."""
+
+    kind: str = "composite"
+    notes: list[str] = field(default_factory=list)
+    pictures: list[bytes] = field(default_factory=list)
+
+    def write(self, frame: Frame) -> None:
+        """Encode every PREVIEW_EVERY-th frame."""
+        if frame.index % PREVIEW_EVERY == 0:
+            small = frame.rgb((PREVIEW_WIDTH, round(PREVIEW_WIDTH * frame.height / frame.width)))
+            self.pictures.append(cv2.imencode(".jpg", small[..., ::-1])[1].tobytes())
+
+    def close(self) -> None:
+        """Nothing to finish."""
+
+    def abort(self) -> None:
+        """Nothing to undo."""
+
+
+class Stand:
+    """What the rows are measured with: clips by name, a background picture, mattes; all in ``work``."""
+
+    def __init__(self, work: Path, clips: Mapping[str, Path], device: str) -> None:
+        self._work, self._clips, self._device = work, clips, device
+        self._picture = work / "background.png"
+        write_picture(painted(TINY), self._picture, overwrite=True)
+        self._mattes: list[av.VideoFrame] = []
+
+    def run(self, row: Row) -> float:
+        """Frames a second of a run, from opening to the last file in place."""
+        options: dict[str, Any] = {**row.options, "device": self._device}
+        if options.get("background") == PICTURE:
+            options["background"] = str(self._picture)
+        sinks: list[Any] = [self._work / "out.mp4"] if "composite" in row.outputs else []
+        sinks += [Previews()] if "preview" in row.outputs else []
+        if "matte" in row.outputs:
+            options["matte"] = str(self._work / "matte.mkv")
+        return streamseg.run(self._clips[row.clip], sinks, overwrite=True, **options).fps
+
+    def limit(self, clip: str) -> float:
+        """Frames a second of the transcode of a clip."""
+        return transcode(self._clips[clip], self._work / "limit.mp4")
+
+    def matte_limit(self) -> float:
+        """Frames a second of decoding and encoding mattes that are there already, as FFV1."""
+        if not self._mattes:
+            self._mattes = self._some_mattes()
+        return transcode(self._clips["1080p"], self._work / "limit.mkv", pictures=self._mattes)
+
+    def _some_mattes(self) -> list[av.VideoFrame]:
+        """The first MATTES mattes of the clip: what a lossless codec has to do depends on its pictures."""
+        kept = self._work / "mattes.mkv"
+        streamseg.run(self._clips["1080p"], matte=str(kept), preview=1, overwrite=True, device=self._device)
+        with av.open(str(kept)) as container:
+            return [picture for _, picture in zip(range(MATTES), container.decode(video=0), strict=False)]
+
+
+    def start(self) -> float:
+        """Seconds from `streamseg run`'s start as a process to its first frame written."""
+        options = {"background": "green", "device": self._device, "duration": 0.5}
+        taken = run_once(self._clips["1080p"], self._work / "start.mp4", options).start_s
+        assert taken is not None  # a clip has frames
+        return taken
+
+
+def measure(stand: Stand, repeats: int) -> dict[str, Any]:
+    """Rows and limits, by name."""
+    tasks: dict[str, Callable[[], float]] = {
+        "transcode": partial(stand.limit, "1080p"), "decode + FFV1": stand.matte_limit,
+        "transcode, 4K": partial(stand.limit, "4K")}
+    tasks |= {row.name: partial(stand.run, row) for row in ROWS}
+    values = interleaved(tasks, repeats)
+    found: dict[str, Any] = {name: {"fps": summary(values[name])} for name in tasks}
+    for row in ROWS:
+        ratio = ratios(values[row.name], values[row.limit])
+        found[row.name] |= {"limit": row.limit, "ratio": ratio, "must": row.must,
+                            "met": None if row.must is None else ratio["median"] >= row.must}
+    return found
+
+
+def tables(result: Mapping[str, Any]) -> dict[str, Table]:
+    """README's tables: ``offline`` and ``offline.start``."""
+    lines = []
+    for name, row in result["rows"].items():
+        if "ratio" in row:
+            must = "" if row["must"] is None else f"{row['must']:.2f}"
+            lines.append((name, f"{row['fps']['median']:.1f}", row["limit"], shown(row["ratio"]), must))
+        else:
+            lines.append((f"*limit: {name}*", f"{row['fps']['median']:.1f}", "", "", ""))
+    start = result["start_s"]
+    begun = (f"{start['median']:.2f} s", f"{start['min']:.2f}", f"{start['max']:.2f}", f"{START_MUST:g} s")
+    return {"offline": Table(("", "fps", "of which limit", "ratio (min to max)", "wanted"), lines),
+            "offline.start": Table(("first frame written after", "min", "max", "wanted"), [begun])}
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    bench = Bench("offline", __doc__)
+    bench.parser.add_argument("--clip", type=Path, help="measure with this clip instead of a made 1080p one")
+    bench.parser.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"))
+    chosen = bench.parse(words)
+    with folder_and_clip(chosen.clip, quick=chosen.quick) as (work, clip):
+        size, seconds = ((640, 360), 0.5) if chosen.quick else (UHD, 2.0)
+        clips = {"1080p": clip, "4K": make_clip(work / "4k.mp4", size=size, seconds=seconds)}
+        stand = Stand(work, clips, chosen.device)
+        rows = measure(stand, chosen.repeats)
+        start = summary([stand.start() for _ in range(chosen.repeats)])
+    result = {"device": chosen.device, "rows": rows, "start_s": start}
+    for table in tables(result).values():
+        print(table.markdown(), end="\n\n")
+    bench.save(result, chosen.out)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,221 @@
+"""What nothing can be faster than: python -m benchmarks.limits [--quick] [--device gpu] [--batches 1 8 32]
+
+The transcode limit, decoding alone, encoding alone, a copy of the picture's planes, the method alone and its
+net alone. What streamseg makes of each is measured in the same turns; a ratio is taken within a turn.
+
+With ``--device gpu`` the net is also given batches, in single and in half precision, beside the largest
+matrix product that the device was seen to do: how far from its roofline is it?
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+import streamseg
+from benchmarks.common import (
+    Bench,
+    Table,
+    decode,
+    folder_and_clip,
+    interleaved,
+    ratios,
+    shown,
+    summary,
+    transcode,
+)
+from streamseg import segment
+from streamseg.budget import Threads
+from streamseg.frames import Frame
+from streamseg.segment.runtimes import open_net
+from streamseg.segment.unet import built_in, default_spec
+from streamseg.source import open_source
+
+PICTURES = 24  # 75 MB at 1080p
+# what streamseg does -> the limit of it
+LIMIT_OF = {"run to a file": "transcode", "run to nowhere": "decode", "small picture + net": "net alone",
+            "method": "net alone"}
+
+
+class Kernels:
+    """Tasks on one clip; each gives frames a second."""
+
+    def __init__(self, clip: Path, work: Path, device: str, seconds: float) -> None:
+        self._clip, self._work, self._device, self._seconds = clip, work, device, seconds
+        source = open_source(clip)
+        try:
+            self._frames = [frame for frame, _ in zip(source, range(PICTURES), strict=False)]
+        finally:
+            source.close()
+        self._segmenter = segment.create("person", device=device)
+        alpha = self._segmenter.segment(self._frames[:1])[0].alpha
+        self._small = alpha.shape[1], alpha.shape[0]
+        path = built_in(device=device)
+        self._net = open_net(path, default_spec(path), "auto", device, Threads.of().net)
+        self._given = self._picture(self._frames[0])
+
+    def close(self) -> None:
+        """Free the nets."""
+        self._net.close()
+        self._segmenter.close()
+
+    def tasks(self) -> dict[str, Callable[[], float]]:
+        """By name: the limits, then what streamseg does."""
+        return {
+            "transcode": lambda: transcode(self._clip, self._work / "limit.mp4"),
+            "decode": lambda: decode(self._clip),
+            "encode": self._encode,
+            "copy of the planes": partial(self._each, self._copy),
+            "small picture": partial(self._each, self._picture),
+            "net alone": partial(self._each, lambda frame: self._net.run(self._given)),
+            "small picture + net": partial(self._each, lambda frame: self._net.run(self._picture(frame))),
+            "method": partial(self._each, lambda frame: self._segmenter.segment([frame])),
+            "run to nowhere": partial(self._run, "null:"),
+            "run to a file": partial(self._run, str(self._work / "out.mp4")),
+        }
+
+    def _each(self, work: Callable[[Frame], object]) -> float:
+        """Frames a second of ``work`` on one frame after another."""
+        count, begin = 0, time.perf_counter()
+        while (spent := time.perf_counter() - begin) < self._seconds:
+            work(self._frames[count % len(self._frames)])
+            count += 1
+        return count / spent
+
+    def _copy(self, frame: Frame) -> None:
+        made = Frame.empty(frame)
+        for target, plane in zip(made.planes, frame.planes, strict=True):
+            np.copyto(target, plane)
+
+    def _picture(self, frame: Frame) -> np.ndarray[Any, Any]:
+        return frame.rgb(self._small).astype(np.float32)[None]
+
+    def _encode(self) -> float:
+        """The clip's first pictures forth and back, so that nothing jumps."""
+        turn = [*range(len(self._frames)), *range(len(self._frames) - 2, 0, -1)] * 4
+        with av.open(str(self._work / "encoded.mp4"), "w") as sink:
+            out = sink.add_stream("libx264", rate=30, options={"preset": "veryfast"})
+            out.width, out.height = self._frames[0].width, self._frames[0].height
+            out.codec_context.thread_type = "AUTO"
+            begin = time.perf_counter()
+            for index, number in enumerate(turn):
+                picture = self._frames[number].to_av()
+                picture.pts, picture.time_base, picture.pict_type = index, Fraction(1, 30), 0
+                sink.mux(out.encode(picture))
+            sink.mux(out.encode(None))
+            return len(turn) / (time.perf_counter() - begin)
+
+    def _run(self, target: str) -> float:
+        return streamseg.run(self._clip, target, overwrite=True, background="green", device=self._device).fps
+
+
+# --- batches ----------------------------------------------------------------------------------
+
+def roofline(batches: Sequence[int], seconds: float, side: int) -> dict[str, Any]:
+    """Pictures a second of the person model in Keras on TensorFlow's device, by precision and batch; the
+    operations that one picture takes; and the operations a second of a matrix product, ``side`` squared."""
+    import keras
+    import tensorflow as tf
+
+    model = keras.saving.load_model(built_in("keras"), compile=False)
+    height, width = 160, 288
+    found: dict[str, Any] = {"device": [item.name for item in tf.config.list_physical_devices()],
+                             "gflop": round(_operations(tf, model, (1, height, width, 3)) / 1e9, 3)}
+    for precision in ("float32", "float16"):
+        # grappler's rewrite: convolutions in half precision, what needs the range in single
+        tf.config.optimizer.set_experimental_options({"auto_mixed_precision": precision == "float16"})
+        call = tf.function(lambda given: model(given, training=False))
+        peak = _product(tf, precision, seconds, side)
+        rates = {str(batch): _pictures_a_second(tf, call, (batch, height, width, 3), seconds)
+                 for batch in batches}
+        found[precision] = {"pictures_a_second": rates, "product_gflops": round(peak / 1e9, 1),
+                            "of_product": {batch: round(rate * found["gflop"] * 1e9 / peak, 3)
+                                           for batch, rate in rates.items()}}
+    return found
+
+
+def _operations(tf: Any, model: Any, shape: tuple[int, ...]) -> float:
+    """Floating-point operations of one call, as TensorFlow's profiler counts them."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+    concrete = tf.function(lambda given: model(given, training=False)).get_concrete_function(
+        tf.TensorSpec(shape, tf.float32))
+    graph = convert_variables_to_constants_v2(concrete).graph
+    options = tf.compat.v1.profiler.ProfileOptionBuilder(
+        tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()).with_empty_output().build()
+    return float(tf.compat.v1.profiler.profile(graph=graph, options=options).total_float_ops)
+
+
+def _pictures_a_second(tf: Any, call: Any, shape: tuple[int, ...], seconds: float) -> float:
+    given = tf.random.uniform(shape, 0, 255)
+    call(given).numpy()  # builds the graph
+    count, begin = 0, time.perf_counter()
+    while (spent := time.perf_counter() - begin) < seconds:
+        call(given).numpy()  # .numpy() waits for the device
+        count += shape[0]
+    return round(count / spent, 1)
+
+
+def _product(tf: Any, precision: str, seconds: float, side: int) -> float:
+    """Operations a second of a square matrix product."""
+    left = tf.cast(tf.random.normal((side, side)), precision)
+    multiply = tf.function(lambda: tf.reduce_sum(tf.matmul(left, left)))
+    multiply().numpy()
+    count, begin = 0, time.perf_counter()
+    while (spent := time.perf_counter() - begin) < seconds:
+        multiply().numpy()
+        count += 1
+    return count * 2 * side ** 3 / spent
+
+
+# --- all together -----------------------------------------------------------------------------
+
+def tables(result: Mapping[str, Any]) -> dict[str, Table]:
+    """README's tables: ``limits`` and ``limits.gpu``."""
+    lines = [(name, f"{row['fps']['median']:.0f}", f"{1e3 / row['fps']['median']:.2f}",
+              row.get("limit", ""), shown(row["ratio"]) if "ratio" in row else "")
+             for name, row in result["rows"].items()]
+    found = {"limits": Table(("", "a second", "ms", "of which limit", "ratio (min to max)"), lines)}
+    batches = result.get("batches")
+    head = ("precision", "batch", "pictures a second", "of the largest matrix product")
+    found["limits.gpu"] = Table(head, [("not measured", "", "", "")] if not batches else [
+        (precision, batch, f"{rate:.0f}", f"{batches[precision]['of_product'][batch]:.3f}")
+        for precision in ("float32", "float16")
+        for batch, rate in batches[precision]["pictures_a_second"].items()])
+    return found
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    bench = Bench("limits", __doc__, repeats=5)
+    bench.parser.add_argument("--clip", type=Path, help="measure with this clip instead of a made one")
+    bench.parser.add_argument("--device", default="cpu", choices=("cpu", "gpu"))
+    bench.parser.add_argument("--batches", type=int, nargs="+", help="also the net alone in Keras with these "
+                              "batches; with --device gpu 1 8 32 128")
+    chosen = bench.parse(words)
+    seconds = 0.02 if chosen.quick else 1.0
+    with folder_and_clip(chosen.clip, quick=chosen.quick) as (work, clip):
+        kernels = Kernels(clip, work, chosen.device, seconds)
+        try:
+            values = interleaved(kernels.tasks(), chosen.repeats)
+        finally:
+            kernels.close()
+    rows: dict[str, Any] = {name: {"fps": summary(fps)} for name, fps in values.items()}
+    for name, limit in LIMIT_OF.items():
+        rows[name] |= {"limit": limit, "ratio": ratios(values[name], values[limit])}
+    batches = chosen.batches or ([1, 8, 32, 128] if chosen.device == "gpu" else None)
+    side = 4096 if chosen.device == "gpu" else 256 if chosen.quick else 1024
+    result = {"device": chosen.device, "rows": rows,
+              "batches": None if batches is None else roofline(batches, seconds, side)}
+    for table in tables(result).values():
+        print(table.markdown(), end="\n\n")
+    bench.save(result, chosen.out)
+
+
+if __name__ == "__main__":
+    main()

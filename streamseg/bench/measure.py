@@ -1,0 +1,154 @@
+"""One measurement: `streamseg run` in a process of its own, so that memory, processor time and start-up are
+the run's and nobody else's."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ..errors import StreamsegError
+from ..frames import Frame, Matte
+from ..options import Options
+from .machine import watch_gpu
+
+ROOT = Path(__file__).parents[2]
+LIMIT = "no work"  # the variant that only decodes and encodes
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What is compared: a method on a device, with so many frames at once."""
+
+    method: str
+    device: str = "auto"
+    batch: int = 1
+
+    @property
+    def name(self) -> str:
+        """'person', 'person on gpu, batch 8'."""
+        device = "" if self.device == "auto" else f" on {self.device}"
+        return f"{self.method}{device}" + ("" if self.batch == 1 else f", batch {self.batch}")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The fields of Options that make a run this variant."""
+        if self.method == LIMIT:
+            return {"method": f"{__name__}:NoWork", "background": "original", "set": {},
+                    "smooth": "none", "every": "1"}
+        return {"method": self.method, "device": self.device, "batch": self.batch}
+
+
+class NoWork:
+    """A method that does nothing: with background 'original' a run is decode and encode alone."""
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        """A matte of one pixel a frame."""
+        import numpy as np
+        return [Matte(np.ones((1, 1), np.float32)) for _ in frames]
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One run's figures. ``start_s``: from the process's start to the first frame written (its end counts
+    too: some milliseconds); ``cpu_percent``: of one core; None: the system does not tell."""
+
+    runs_on: str
+    fps: float
+    frames: int
+    start_s: float | None
+    cpu_percent: float | None
+    peak_rss_mib: float | None
+    gpu_percent: float | None
+    gpu_memory_mib: float | None
+    stages: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+def flags(options: Mapping[str, Any]) -> list[str]:
+    """The command line's words for fields of Options."""
+    words: list[str] = []
+    for item in fields(Options):
+        if item.name not in options:
+            continue
+        value = options[item.name]
+        spelling = (item.metadata["flag"] or f"--{item.name.replace('_', '-')}").split("/")
+        if isinstance(value, bool):
+            words += [spelling[0]] if value else spelling[1:]
+        elif isinstance(value, Mapping):
+            words += [word for key, part in value.items() for word in (spelling[0], f"{key}={part}")]
+        else:
+            words += [spelling[0], str(value)]
+    return words
+
+
+def environment() -> dict[str, str]:
+    """This process's environment, in which a child finds the very streamseg that measures."""
+    places = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
+
+
+def run_once(clip: str | Path, target: str | Path, options: Mapping[str, Any]) -> Run:
+    """`streamseg run CLIP -o TARGET` with ``options``, in a fresh process. Raises StreamsegError with what
+    the run said where it failed."""
+    command = [sys.executable, "-m", "streamseg", "run", str(clip), "-o", str(target), "--json",
+               *flags({**options, "overwrite": True})]
+    with watch_gpu() as gpu:
+        before, began = os.times(), time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
+                              env=environment())
+        wall, after = time.perf_counter() - began, os.times()
+    report = _report(done)
+    busy = (after.children_user - before.children_user) + (after.children_system - before.children_system)
+    first = report["first_frame_s"]
+    return Run(
+        runs_on=report["runs_on"], fps=report["fps"], frames=report["frames"],
+        start_s=None if first is None else round(wall - report["elapsed"] + first, 3),
+        cpu_percent=round(100 * busy / wall, 1) if busy else None,
+        peak_rss_mib=report["peak_rss_mib"] and round(report["peak_rss_mib"], 1),
+        gpu_percent=gpu.percent, gpu_memory_mib=gpu.memory_mib,
+        stages={name: {"p50_ms": stage["p50_ms"], "p95_ms": stage["p95_ms"]}
+                for name, stage in report["stages"].items()})
+
+
+def _report(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The run's Report as a dict. Raises StreamsegError."""
+    try:
+        result: dict[str, Any] = json.loads(done.stdout)["runs"][0]
+    except (ValueError, LookupError):
+        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise StreamsegError(said.removeprefix("streamseg: error: ")) from None
+    if "error" in result:
+        raise StreamsegError(result["error"]["message"])
+    return result
+
+
+def summary(values: Sequence[float]) -> dict[str, float]:
+    """min, median, max and spread ((max - min) / median) of some repeats."""
+    middle = statistics.median(values)
+    return {"min": round(min(values), 3), "median": round(middle, 3), "max": round(max(values), 3),
+            "spread": round((max(values) - min(values)) / middle, 3) if middle else 0.0}
+
+
+def summarised(runs: Sequence[Run]) -> dict[str, Any]:
+    """All runs of a variant: a summary of each figure, None where the system does not tell it."""
+    names = [item.name for item in fields(Run) if item.name not in ("stages", "frames", "runs_on")]
+    found: dict[str, Any] = {"frames": runs[0].frames, "runs_on": runs[0].runs_on}
+    for name in names:
+        values = [getattr(run, name) for run in runs]
+        found[name] = None if None in values else summary(values)
+    found["stages"] = {stage: {part: summary([run.stages[stage][part] for run in runs if stage in run.stages])
+                               for part in ("p50_ms", "p95_ms")} for stage in runs[0].stages}
+    return found
