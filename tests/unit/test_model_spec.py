@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +73,17 @@ LOGITS = np.log(np.array([[[[1.0, 2.0, 5.0]]]], np.float32))  # softmax: 1/8, 2/
     (spec(), np.full((1, 1, 1, 1), 1.04, np.float32), 1.0),
 ])
 def test_alpha_is_what_the_spec_says_of_the_output(given: ModelSpec, output: Any, alpha: float) -> None:
-    found = given.alpha(output)
+    found = replace(given, tail=0.0).alpha(output)
     assert found.dtype == np.float32
     assert found.shape == (1, 1, 1)
     assert found.item() == pytest.approx(alpha, abs=1e-6)
+
+
+@pytest.mark.parametrize(("tail", "given", "wanted"), [
+    (0.1, 0.1, 0.0), (0.1, 0.9, 1.0), (0.1, 0.02, 0.0), (0.1, 0.5, 0.5), (0.1, 0.3, 0.25), (0.0, 0.3, 0.3)])
+def test_the_tails_are_cut_and_what_is_between_is_stretched(tail: float, given: float, wanted: float) -> None:
+    alpha = spec(tail=tail).alpha(np.full((1, 1, 1, 1), given, np.float32))
+    assert alpha.item() == pytest.approx(wanted, abs=1e-6)
 
 
 def test_several_channels_without_a_word_which_one_are_refused() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import OptionError, SegmentError, choice
+from ...options import check
 from . import classes as names
 
 
@@ -24,6 +25,9 @@ class ModelSpec:
     fit          squeeze (default) or letterbox: how a picture comes to ``size``
     activation   none (default: the output is a probability), sigmoid, or softmax (over channels)
     layout       nhwc or nchw; default: told by where the input's 3 is
+    tail         0 to 0.45: alpha up to this is 0, from 1 less this it is 1, and stretched between; default
+                 0.04. A sigmoid never reaches its ends: a veil over the background, holes in the subject,
+                 and every pixel one that must be blended
     classes      names of the output's channels, in order, for --classes: a list, "voc21" or "camvid11"
     """
 
@@ -33,6 +37,7 @@ class ModelSpec:
     fit: str = "squeeze"
     activation: str = "none"
     layout: str | None = None
+    tail: float = 0.04
     classes: tuple[str, ...] | None = None
 
     @classmethod
@@ -75,6 +80,7 @@ class ModelSpec:
         choice("fit", made.get("fit", "squeeze"), ("squeeze", "letterbox"))
         choice("activation", made.get("activation", "none"), ("none", "sigmoid", "softmax"))
         choice("layout", made.get("layout"), (None, "nhwc", "nchw"))
+        check("tail", made.get("tail"), {"low": 0.0, "high": 0.45})
         return cls(**made)
 
     def of_classes(self, wanted: str) -> ModelSpec:
@@ -107,7 +113,8 @@ class ModelSpec:
         if not (low >= -0.05 and high <= 1.05):
             raise SegmentError(f"the model gives values from {low:.3g} to {high:.3g}, not alpha from 0 to 1: "
                                "name its activation in the model spec (sigmoid or softmax)")
-        return np.clip(alpha, 0.0, 1.0)
+        tail = np.float32(self.tail)
+        return np.clip((alpha - tail) / (1 - 2 * tail), 0.0, 1.0)
 
 
 def _pair(name: str, value: Any) -> tuple[float, float]:
