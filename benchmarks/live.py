@@ -20,6 +20,7 @@ import time
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +102,10 @@ def burn(until: float) -> None:
             value = value * 1.000001 % 7.0
 
 
-def busy_beside(count: int, seconds: float) -> list[multiprocessing.Process]:
-    made = [multiprocessing.get_context("spawn").Process(target=burn, args=(time.time() + seconds,))
-            for _ in range(count)]
+def busy_beside(count: int, seconds: float) -> list[BaseProcess]:
+    until = time.time() + seconds
+    made: list[BaseProcess] = [multiprocessing.get_context("spawn").Process(target=burn, args=(until,))
+                               for _ in range(count)]
     for process in made:
         process.start()
     return made
@@ -112,7 +114,7 @@ def busy_beside(count: int, seconds: float) -> list[multiprocessing.Process]:
 def ours(clip: Path, seconds: float, background: str, load: int) -> dict[str, Any]:
     """streamseg live, with its figures of each second."""
     source, lines = Loop(clip), []
-    beside: list[multiprocessing.Process] = []
+    beside: list[BaseProcess] = []
 
     def on_stats(line: dict[str, Any]) -> None:
         lines.append(line)
@@ -156,7 +158,7 @@ def usual_loop(clip: Path, seconds: float, background: str, model: Path) -> dict
         if background == "blur":
             behind = cv2.GaussianBlur(rgb, (0, 0), 18).astype(np.float32)
         else:
-            behind = np.zeros(rgb.shape, np.float32) + np.float32((0, 255, 0))
+            behind = np.full(rgb.shape, (0, 255, 0), np.float32)
         made = (rgb.astype(np.float32) * alpha + behind * (1 - alpha)).astype(np.uint8)
         camera.send(cv2.cvtColor(made, cv2.COLOR_RGB2YUV_I420).reshape(-1))
         latencies.add(clock.now() - at)

@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,7 +135,7 @@ def background_rows(folder: Path, split: str) -> list[Row]:
     return own or [row for row in train if row.image in kept_away]
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
+def read_picture(path: Path) -> NDArray[Any]:
     """A picture file as uint8 ``(h, w, 3)`` RGB. Raises SourceError."""
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
@@ -142,7 +143,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
-def read_matte(path: Path) -> NDArray[np.uint8]:
+def read_matte(path: Path) -> NDArray[Any]:
     """A matte file as uint8 ``(h, w)``, 128 = ignore. Raises SourceError."""
     matte = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if matte is None:
