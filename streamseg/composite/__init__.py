@@ -35,15 +35,12 @@ class Compositor:
               range; "foreground" the subject's own colours, opaque, extended to where he is not
     options   ``background``, ``fit``, ``blur``, ``show_matte``; ``edges``, ``subject``, ``clean``,
               ``threshold``, ``erode``, ``feather``, ``light_wrap``
-    despill   RGB 0..255 of a key colour whose reflection is taken out of the subject's colours, for
-              mattes that name none themselves
 
     Raises OptionError for a kind or background that is not known, SourceError for a background that
     cannot be read.
     """
 
-    def __init__(self, info: VideoInfo, kinds: Sequence[str], options: Options, *,
-                 despill: tuple[int, int, int] | None = None) -> None:
+    def __init__(self, info: VideoInfo, kinds: Sequence[str], options: Options) -> None:
         for kind in kinds:
             choice("kind", kind, KINDS)
         self.kinds = tuple(kinds)
@@ -51,7 +48,6 @@ class Compositor:
         self._guided, self._light_wrap = options.edges == "guided", options.light_wrap
         self._selection = Selection(options.subject, clean=options.clean, steady=not info.stills)
         self._edge = Edge(options)
-        self._despill = despill
         self._background: Background | None = None
         if "composite" in kinds and not options.show_matte:
             if (options.background or "").strip().lower() == "none":
@@ -64,7 +60,7 @@ class Compositor:
         cover = Cover.of(frame, self._selection(matte), guided=self._guided)
         if self._edge.wanted:
             cover = cover.reshaped(self._edge)
-        key = matte.despill or self._despill
+        key = matte.despill
 
         @cache
         def colours() -> Mixture:
@@ -187,10 +183,6 @@ def _overlay(frame: Frame, cover: Cover) -> Frame:
         mixed = blend(np.full_like(source, tint[number]), source, part, cover.peak)
         np.copyto(plane, np.where(drawn, source.dtype.type(line[number]), mixed))
     return made
-
-
-def _spans(frame: Frame, number: int) -> tuple[int, int]:
-    return (frame.pixel.sx, frame.pixel.sy) if number else (1, 1)
 
 
 def _settle(plane: Array, target: Array) -> None:

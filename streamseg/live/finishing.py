@@ -32,10 +32,8 @@ class Finisher:
     StreamsegError only when it is made with a look that cannot be.
     """
 
-    def __init__(self, info: VideoInfo, options: Options, control: Control, tell: Tell,
-                 despill: tuple[int, int, int] | None = None) -> None:
+    def __init__(self, info: VideoInfo, options: Options, control: Control, tell: Tell) -> None:
         self._info, self._options, self._control, self._tell = info, options, control, tell
-        self._despill = despill
         self._asked = self._shown = control.look
         self._compositor, self._shield = self._made(control.look)
         self._follower = Follower()
@@ -55,7 +53,7 @@ class Finisher:
         """(for shots with a matte, for those without)"""
         options = replace(self._options, background=look.background, fit=look.fit, blur=look.blur)
         kinds = ("composite", "matte") if look.matte_view else ("composite",)
-        compositor = Compositor(self._info, kinds, options, despill=self._despill)
+        compositor = Compositor(self._info, kinds, options)
         if (look.background or "").strip().lower() not in ROOM:
             return compositor, compositor
         return compositor, Compositor(self._info, kinds, replace(options, background="blur", blur=1.0))
@@ -100,7 +98,7 @@ class Finisher:
             matte = None if matte is None else cropped_matte(matte, view)
         if self._shown.mirror:
             frame = mirrored(frame)
-            matte = None if matte is None else Matte(np.ascontiguousarray(matte.alpha[:, ::-1]))
+            matte = matte and replace(matte, alpha=np.ascontiguousarray(matte.alpha[:, ::-1]))
         compositor = self._shield if matte is None else self._compositor
         made = compositor.finish(frame, matte or _NOTHING)
         return Finished(made["composite"], item.shot.at, made.get("matte"))

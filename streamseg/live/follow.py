@@ -84,7 +84,7 @@ def cropped_matte(matte: Matte, view: View) -> Matte:
     """The same part of the matte, at the matte's size."""
     if view.size > 0.999:
         return matte
-    return Matte(np.clip(_cut(matte.alpha, view), 0, 1))
+    return replace(matte, alpha=np.clip(_cut(matte.alpha, view), 0, 1))
 
 
 def _cut(plane: Any, view: View) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ class Matting:
         self._matte: Matte | None = None
         self._cells: npt.NDArray[np.uint8] | None = None
         self._age = self._since = 0
-        self._anchor: tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]] | None = None
+        self._anchor: tuple[npt.NDArray[np.uint8], Matte] | None = None
         self._motion: Motion | None = None
         self._steady = None if self._smoother is None else _Steady(self._smoother)
 
@@ -106,7 +107,7 @@ class Matting:
             self._failing = False
             self._tell("the model works again")
         keep = self._control.step.every > 1
-        self._anchor = (_luma(frame, matte.alpha), matte.alpha) if keep else None
+        self._anchor = (_luma(frame, matte.alpha), matte) if keep else None
         return matte
 
     def _failed(self, error: Exception) -> None:
@@ -120,13 +121,14 @@ class Matting:
         """The last matte that the model gave, where its pixels are now. Where the motion is not sure, only
         what is the person's both moved and unmoved: rather a piece of him missing than of the room shown."""
         assert self._anchor is not None
-        luma, alpha = self._anchor
+        luma, matte = self._anchor
+        alpha = matte.alpha
         self._motion = self._motion or Motion()
         way, _ = self._motion.between(luma, _luma(frame, alpha), both=False)
         moved: Any = way.carry(alpha)
         careful = np.minimum(moved, alpha)
         moved = careful + way.trust * (moved - careful)
-        return Matte(np.clip(moved, 0, 1, out=moved))
+        return replace(matte, alpha=np.clip(moved, 0, 1, out=moved))
 
 
 class _Steady:
@@ -142,5 +144,5 @@ class _Steady:
 
 
 def _luma(frame: Frame, alpha: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """The frame's brightness at a matte's size, in one piece, as optical flow wants it."""
-    return np.ascontiguousarray(frame.luma((alpha.shape[1], alpha.shape[0])))
+    """The frame's brightness at a matte's size."""
+    return frame.luma((alpha.shape[1], alpha.shape[0]))

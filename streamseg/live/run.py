@@ -64,7 +64,7 @@ def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: O
     opened = reader.first(tell)
     opening.callback(opened.close)
     info = replace(opened.info, live=True)
-    finisher = Finisher(info, options, control, tell, getattr(model, "despill", None))
+    finisher = Finisher(info, options, control, tell)
     opening.callback(finisher.close)
     capture = Capture(opened, clock, control, tell, reopen=reader.again, lasting=reader.lasting,
                       reconnect=live.reconnect, release=live.on_demand)

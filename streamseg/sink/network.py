@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from urllib.parse import urlsplit
 
-import av.error
-
-from ..errors import OptionError, SinkError
-from ..frames import Frame, VideoInfo
+from ..errors import OptionError
+from ..frames import VideoInfo
 from ..options import Options
 from .containers import Container
-from .recording import LiveEncoder, Sound
+from .recording import LiveEncoder, LiveSink, Sound
 
 BOXES = {
     "rtmp": Container("flv", "libx264", audio="aac"),
@@ -28,7 +25,7 @@ MUXER = {
 }
 
 
-class NetworkSink:
+class NetworkSink(LiveSink):
     """Streams to ``url``. Raises OptionError for another kind of address, SinkError when it cannot be
     reached or breaks off."""
 
@@ -40,16 +37,3 @@ class NetworkSink:
         box = BOXES[kind]
         self._encoder = LiveEncoder(url, self.shown, box, info, options, muxer=MUXER[box.format], sound=sound)
         self.notes = self._encoder.notes
-
-    def write(self, frame: Frame) -> None:
-        """Send one frame."""
-        self._encoder.write(frame)
-
-    def close(self) -> None:
-        """End the stream."""
-        self._encoder.close()
-
-    def abort(self) -> None:
-        """End the stream as well as can be; may be called twice."""
-        with contextlib.suppress(SinkError, av.error.FFmpegError):
-            self._encoder.close()

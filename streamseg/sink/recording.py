@@ -125,7 +125,26 @@ class LiveEncoder:
                     container.mux(self._audio.encode(None))
 
 
-class RecordingSink:
+class LiveSink:
+    """A Sink over a LiveEncoder, which its ``__init__`` makes."""
+
+    _encoder: LiveEncoder
+
+    def write(self, frame: Frame) -> None:
+        """Encode and send one frame."""
+        self._encoder.write(frame)
+
+    def close(self) -> None:
+        """Finish what was written."""
+        self._encoder.close()
+
+    def abort(self) -> None:
+        """Finish as well as can be; may be called twice."""
+        with contextlib.suppress(SinkError, av.error.FFmpegError):
+            self._encoder.close()
+
+
+class RecordingSink(LiveSink):
     """Records into ``target``, Matroska or fragmented MP4, under its own name from the first frame on.
 
     After kill -9 it plays up to the last second. Raises OptionError for another extension, SinkError for a
@@ -147,17 +166,8 @@ class RecordingSink:
             raise
         self.notes = self._encoder.notes
 
-    def write(self, frame: Frame) -> None:
-        """Record one frame."""
-        self._encoder.write(frame)
-
-    def close(self) -> None:
-        """Finish the file."""
-        self._encoder.close()
-
     def abort(self) -> None:
         """Finish the file as well as can be: what was recorded is kept, an empty one is not."""
-        with contextlib.suppress(SinkError, av.error.FFmpegError):
-            self._encoder.close()
+        super().abort()
         if not self._encoder.frames:
             self.path.unlink(missing_ok=True)

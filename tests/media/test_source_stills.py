@@ -10,24 +10,11 @@ import numpy as np
 import pytest
 
 from streamseg.errors import DamagedInputError, SourceError
-from streamseg.frames import Frame
 from streamseg.opencv import cv2
 from streamseg.options import Options
-from streamseg.source import Source, open_source
+from streamseg.source import open_source
 from tests import clips
-
-
-def read(spec: Any, **options: Any) -> tuple[Source, list[Frame]]:
-    source = open_source(spec, Options(**options))
-    try:
-        return source, list(source)
-    finally:
-        source.close()
-        source.close()
-
-
-def indices(frames: list[Frame]) -> list[int]:
-    return [clips.read_index(frame.rgb()) for frame in frames]
+from tests.media.source_tools import indices, read
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])

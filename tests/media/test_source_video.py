@@ -14,26 +14,13 @@ import av
 import numpy as np
 import pytest
 
-from streamseg.frames import FORMATS, Frame, VideoInfo
+from streamseg.frames import FORMATS, VideoInfo
 from streamseg.options import Options
-from streamseg.source import Source, open_source
+from streamseg.source import open_source
 from streamseg.source.formats import Normaliser, Turn, layout
 from streamseg.source.video import VideoSource
 from tests import clips
-
-
-def read(spec: Any, **options: Any) -> tuple[Source, list[Frame]]:
-    """A closed source with all its frames; frames outlive their source."""
-    source = open_source(spec, Options(**options))
-    try:
-        return source, list(source)
-    finally:
-        source.close()
-        source.close()
-
-
-def indices(frames: list[Frame]) -> list[int]:
-    return [clips.read_index(frame.rgb()) for frame in frames]
+from tests.media.source_tools import indices, read
 
 
 @pytest.mark.parametrize(("name", "arguments"), [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -19,8 +20,8 @@ from . import drawn
 BLUE = (20, 60, 220)
 
 
-def compositor(frame, *kinds, despill=None, **options):
-    return Compositor(drawn.info(frame), kinds, Options(**options), despill=despill)
+def compositor(frame, *kinds, **options):
+    return Compositor(drawn.info(frame), kinds, Options(**options))
 
 
 def composite(frame, matte, **options):
@@ -226,15 +227,15 @@ def test_a_matte_without_an_edge_gives_finite_colours(value):
 def test_despill_limits_the_keys_hue(format, key, seen, wanted):
     blank = drawn.frame(format)
     frame = drawn.frame(format, values=sample_values(seen, blank))
-    made = compositor(frame, "composite", despill=key, background="black").finish(
-        frame, drawn.uniform(1.0))["composite"]
+    made = compositor(frame, "composite", background="black").finish(
+        frame, replace(drawn.uniform(1.0), despill=key))["composite"]
     assert np.abs(made.rgb()[60, 80].astype(int) - wanted).max() <= 3
 
 
 def test_despill_by_a_grey_key_changes_nothing():
     frame = drawn.frame()
-    made = compositor(frame, "composite", despill=(128, 128, 128), background="red").finish(
-        frame, drawn.uniform(1.0))["composite"]
+    made = compositor(frame, "composite", background="red").finish(
+        frame, replace(drawn.uniform(1.0), despill=(128, 128, 128)))["composite"]
     assert np.array_equal(made.planes[0], frame.planes[0])
 
 
