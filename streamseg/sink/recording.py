@@ -18,7 +18,8 @@ from .encoder import Settings, settings_for
 from .pixels import picture_for
 from .temporary import checked_target, writing
 
-TICKS = Fraction(1, 90_000)
+# What Matroska and FLV count in: of finer ticks two could fall together there.
+TICKS = Fraction(1, 1000)
 KEY_SECONDS = 1       # a key frame a second: so much is lost at most
 # No frame is held back, and nothing that a call beside it needs is spent on looking ahead.
 LIVE_CODEC = {"libx264": {"preset": "superfast", "tune": "zerolatency"}}
@@ -96,8 +97,8 @@ class LiveEncoder:
         with writing(self._shown):
             self._hear()
             pts = round(frame.time / TICKS)
-            if self._last is not None and pts <= self._last:
-                return
+            if self._last is not None:  # frames that come in a bunch are a tick apart at least
+                pts = max(pts, self._last + 1)
             self._last = pts
             # without an owner: other outputs may be encoding the same picture
             own = replace(frame, pts=pts, time_base=TICKS, duration=None, owner=None)
