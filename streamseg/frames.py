@@ -17,6 +17,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from .geometry import Box
 from .opencv import cv2
 
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -209,14 +210,15 @@ class Frame:
         picture.color_trc = self.colour.transfer
         return picture
 
-    def rgb(self, size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
-        """uint8 (h, w, 3) RGB, 0..255; ``size`` is (width, height), by default the frame's own.
+    def rgb(self, size: tuple[int, int] | None = None, part: Box | None = None) -> npt.NDArray[np.uint8]:
+        """uint8 (h, w, 3) RGB, 0..255, of the whole frame or of a ``part`` that begins at even pixels;
+        ``size`` is (width, height), by default its own.
 
         Each plane is brought to the size first and only then turned into RGB, so that a small picture
         costs a fraction of a full-size conversion. Areas are averaged when shrinking.
         """
-        width, height = size or (self.width, self.height)
-        small = [shrink(plane, (width, height)) for plane in self.planes]
+        width, height = size or ((part.width, part.height) if part else (self.width, self.height))
+        small = [shrink(plane, (width, height)) for plane in (self.part(part) if part else self.planes)]
         if self.pixel.planes == 1:
             small = small * 3
         elif self.pixel.rgb:
@@ -229,6 +231,19 @@ class Frame:
         affine = np.concatenate([inverse, -inverse @ forward[:, 3:]], axis=1) * 255.0
         merged = cv2.merge(small)  # OpenCV rounds and saturates 8-bit results itself
         return _to_uint8(cv2.transform(merged if depth == 8 else merged.astype(np.float32), affine), 1.0)
+
+    def part(self, box: Box) -> tuple[Plane, ...]:
+        """Views of the planes where ``box`` (pixels of the frame, from even ones on) lies.
+
+        Raises ValueError if it begins between chroma samples or does not lie in the frame.
+        """
+        if box.top % self.pixel.sy or box.left % self.pixel.sx or box.top < 0 or box.left < 0 \
+                or box.top + box.height > self.height or box.left + box.width > self.width:
+            raise ValueError(f"{box} is no part of a {self.format} picture of {self.width} x {self.height}")
+        spans = [(1, 1), *[(self.pixel.sy, self.pixel.sx)] * 2][:len(self.planes)]
+        return tuple(plane[box.top // sy:-(-(box.top + box.height) // sy),
+                           box.left // sx:-(-(box.left + box.width) // sx)]
+                     for plane, (sy, sx) in zip(self.planes, spans, strict=True))
 
     def luma(self, size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
         """uint8 (h, w) brightness at ``size`` (width, height), contiguous: the Y plane, or of RGB."""

@@ -16,6 +16,7 @@ from ..errors import OptionError
 from ..frames import Frame, Matte
 from ..geometry import Box, Size, letterbox, letterbox_box, nearest_size, net_size, unletterbox
 from . import param
+from .closer import CloserLook
 from .runtimes import Net, open_net
 from .runtimes.spec import ModelSpec
 
@@ -29,7 +30,8 @@ class Person:
     """Finds people with a neural network, frame by frame, or runs the network that ``model`` names.
 
     The built-in one takes pictures at true aspect, about 50,000 pixels, 16:9 as 16:9 and portrait as
-    portrait. A foreign model takes what its file or its model spec says (see runtimes/spec.py).
+    portrait, and looks closer at people who are small in them (see closer.py). A foreign model takes what
+    its file or its model spec says (see runtimes/spec.py).
     """
 
     model: str | None = param(None, "Model file in place of the built-in one: .tflite, .onnx or .keras.")
@@ -43,15 +45,17 @@ class Person:
                          choices=("auto", "litert", "keras", "onnx"))
     threads: int | None = param(None, "Budget of threads, of which the model takes its share; default: the "
                                 "cores.", low=1, high=256)
+    closer: bool = param(True, "Look closer where people are small in the picture (built-in model only).")
     _spec: ModelSpec = field(init=False, repr=False, default=_OWN)
     _net: Net = field(init=False, repr=False)
+    _closer: CloserLook | None = field(init=False, repr=False)
 
     dear: ClassVar[bool] = True  # a matte costs more than moving the one before along with the picture
     summary: ClassVar[str] = "People, found by a neural network trained for it; the default."
     source: ClassVar[str] = ("U-Net on a MobileNetV2 encoder (Ronneberger et al. 2015, Sandler et al. 2018), "
                              "trained in training/; see weights/MODEL_CARD.md. Seed write-ups 2 to 4.")
     good_for: ClassVar[str] = "People before any background, sitting, standing or moving; any light."
-    bad_for: ClassVar[str] = "Other subjects; persons smaller than a tenth of the picture; things held."
+    bad_for: ClassVar[str] = "Other subjects; things held; animals beside people."
 
     def __post_init__(self) -> None:
         if self.model is None:
@@ -69,6 +73,7 @@ class Person:
                 self._spec = self._spec.of_classes(self.classes)
         self._net = open_net(path, self._spec, self.runtime, self.device,
                              Threads.of(self.threads).net)
+        self._closer = CloserLook(self._look) if self.closer and self.model is None else None
 
     @property
     def runs_on(self) -> str:
@@ -79,26 +84,32 @@ class Person:
         """One matte a frame, at the network's size for the frame's aspect."""
         mattes: list[Matte] = []
         for group in _same_shape(frames):
-            size = self._size(group[0])
-            prepared = [self._prepare(frame, size) for frame in group]
-            alphas = self._spec.alpha(self._net.run(np.stack([picture for picture, _ in prepared])))
-            mattes += [Matte(_inside(alpha, box, size))
-                       for alpha, (_, box) in zip(alphas, prepared, strict=True)]
+            mattes += self._closer(group) if self._closer else map(Matte, self._look(group))
         return mattes
 
     def reset(self) -> None:
-        """Nothing: every frame is judged by itself."""
+        """Forget where people were; every frame is judged by itself."""
+        if self._closer:
+            self._closer.reset()
 
     def close(self) -> None:
         """Free the model."""
         self._net.close()
 
-    def _size(self, frame: Frame) -> Size:
-        if self._net.sizes:
-            return nearest_size(frame.height, frame.width, self._net.sizes)
-        return self._spec.size or net_size(frame.height, frame.width)
+    def _look(self, frames: Sequence[Frame], part: Box | None = None) -> list[npt.NDArray[np.float32]]:
+        """The net's alphas of frames of one size, or of a part of each."""
+        size = self._size(part or frames[0])
+        prepared = [self._prepare(frame, size, part) for frame in frames]
+        alphas = self._spec.alpha(self._net.run(np.stack([picture for picture, _ in prepared])))
+        return [_inside(alpha, box, size) for alpha, (_, box) in zip(alphas, prepared, strict=True)]
 
-    def _prepare(self, frame: Frame, size: Size) -> tuple[npt.NDArray[np.float32], Box | None]:
+    def _size(self, shown: Frame | Box) -> Size:
+        if self._net.sizes:
+            return nearest_size(shown.height, shown.width, self._net.sizes)
+        return self._spec.size or net_size(shown.height, shown.width)
+
+    def _prepare(self, frame: Frame, size: Size,
+                 part: Box | None) -> tuple[npt.NDArray[np.float32], Box | None]:
         """float32 (h, w, 3) in the model's range, and where the picture lies in it if not everywhere."""
         low, high = self._spec.range
         box = None
@@ -106,7 +117,7 @@ class Person:
             box = letterbox_box(frame.height, frame.width, size)
             picture, _ = letterbox(frame.rgb((box.width, box.height)), size)
         else:
-            picture = frame.rgb((size[1], size[0]))
+            picture = frame.rgb((size[1], size[0]), part)
         values = picture.astype(np.float32)
         if (low, high) != (0.0, 255.0):
             values = values * np.float32((high - low) / 255.0) + np.float32(low)

@@ -81,7 +81,10 @@ class Sparse:
         """'compute', 'carry' or 'keep', from the pictures alone."""
         small = frame.luma(_SIZE)
         self._since += 1
-        if not self._cuts.is_cut(small) and self._seen is not None:
+        cut = self._cuts.is_cut(small)
+        if cut and self._seen is not None:
+            self._segmenter.reset()
+        elif self._seen is not None:
             alike = worst_psnr(small, self._seen)
             if self._skip_still is not None and alike >= self._skip_still:
                 return "keep"

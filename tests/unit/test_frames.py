@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from streamseg.frames import FORMATS, Colour, Frame, Matte, VideoInfo, plane_view, shrink, yuv_from_rgb
+from streamseg.geometry import Box
 from tests import clips
+from tests.unit import drawn
 
 BASE = Fraction(1, 25)
 SPACES = {1: "ITU709", 6: "SMPTE170M"}
@@ -187,3 +189,21 @@ def test_shrink_keeps_the_mean_and_the_place(size: tuple[int, int]) -> None:
     assert small.shape == size[::-1]
     assert small.mean() == pytest.approx(plane.mean(), rel=0.02)
     assert clips.iou(small > 100, clips.truth(0, size)) > 0.95
+
+
+@pytest.mark.parametrize("name", ["yuv420p", "yuv422p10le", "yuv444p", "gbrp", "gray"])
+def test_rgb_of_a_part_is_that_part_of_the_whole(name: str) -> None:
+    given = drawn.frame(name, (160, 120), colour=Colour())
+    box = Box(20, 32, 50, 64)
+    part = given.rgb(part=box)
+    assert part.shape == (50, 64, 3)
+    whole = given.rgb()[20:70, 32:96]
+    inner = slice(2, -2)  # chroma is interpolated: at the edges from what lies outside
+    assert np.abs(part[inner, inner].astype(int) - whole[inner, inner]).max() <= 1
+    assert given.rgb((32, 25), box).shape == (25, 32, 3)
+
+
+@pytest.mark.parametrize("box", [Box(1, 0, 50, 64), Box(0, 3, 50, 64), Box(-2, 0, 50, 64), Box(80, 0, 50, 64)])
+def test_what_is_no_part_of_a_picture_is_refused(box: Box) -> None:
+    with pytest.raises(ValueError, match="is no part of a yuv420p picture of 160 x 120"):
+        drawn.frame("yuv420p", (160, 120)).part(box)

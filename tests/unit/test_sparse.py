@@ -82,11 +82,14 @@ def test_what_creeps_is_not_taken_for_still() -> None:
     assert min(metrics.iou(matte.alpha, disc(x)) for matte, x in zip(mattes, places, strict=True)) > 0.94
 
 
-def test_a_cut_calls_for_a_new_matte() -> None:
+def test_a_cut_calls_for_a_new_matte_and_a_method_that_forgets() -> None:
     places = [120.0] * 8
     truth = Truth(places)
-    Sparse(truth, every=8, skip_still=20).segment(shown(places, cut=3))
+    sparse = Sparse(truth, every=8, skip_still=20)
+    before = truth.resets
+    sparse.segment(shown(places, cut=3))
     assert truth.asked == [0, 3]
+    assert truth.resets == before + 1  # what was learnt from another shot is of no use
 
 
 def test_auto_computes_more_often_where_the_picture_moves_more() -> None:
