@@ -20,8 +20,12 @@ from .opencv import cv2
 
 Size = tuple[int, int]
 
-# 224 x 224: what the person model's training pictures hold, whatever their shape.
-DEFAULT_BUDGET = 224 * 224
+# Pixels that the person model sees, whatever the picture's shape. On the val pictures 67,584 give 3 points of
+# IoU over 50,176 where people are small or many, for half as much time again.
+BUDGETS = {"high": 192 * 352, "medium": 224 * 224, "low": 128 * 224}
+DEFAULT_BUDGET = BUDGETS["high"]
+# Of two pictures of the same shape one with 20 % fewer pixels is as bad as one squeezed by 10 %.
+_UNUSED = 0.5
 # A budget is met "about": the multiples of 32 lie so far apart that a strict bound would give a
 # 16:9 picture 15 % fewer pixels than a square one.
 _OVERSHOOT = 1.08
@@ -55,21 +59,22 @@ def net_size(
         for columns in range(1, most // rows + 1):
             squeeze = abs(math.log((columns / rows) / (width / height)))
             unused = max(0.0, math.log(budget / (rows * columns * multiple * multiple)))
-            # 10 % of squeeze costs as much as 20 % of the pixels.
-            cost = squeeze + 0.5 * unused
+            cost = squeeze + _UNUSED * unused
             if cost < best_cost:
                 best, best_cost = (rows * multiple, columns * multiple), cost
     return best
 
 
-def nearest_size(height: int, width: int, sizes: Iterable[Size]) -> Size:
-    """Of some fixed ``sizes`` the one whose aspect is nearest to a picture of ``height, width``."""
+def nearest_size(height: int, width: int, sizes: Iterable[Size], budget: int = DEFAULT_BUDGET) -> Size:
+    """Of some fixed ``sizes`` the one nearest to the aspect of a picture of ``height, width`` and to
+    ``budget`` pixels."""
     _check_size(height, width)
     choices = list(sizes)
     if not choices:
         raise ValueError("no sizes to choose from")
-    aspect = math.log(width / height)
-    return min(choices, key=lambda size: (abs(math.log(size[1] / size[0]) - aspect), size))
+    aspect, area = math.log(width / height), math.log(budget)
+    return min(choices, key=lambda size: (abs(math.log(size[1] / size[0]) - aspect)
+                                          + _UNUSED * abs(math.log(size[0] * size[1]) - area), size))
 
 
 def resize(array: NDArray, size: Size) -> NDArray:

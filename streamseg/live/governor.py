@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from .types import Step
 
 # The model costs most, about 9 ms of a core a frame; to carry its matte on with the picture costs 0.7. So
-# that comes first, and a lower rate last.
-LADDER = (Step("full"), Step("matte every 2nd", 2), Step("matte every 3rd", 3), Step("matte every 4th", 4),
-          Step("half the rate", 2, 2), Step("a third of the rate", 2, 3))
+# that comes first, then a smaller picture for it, and a lower rate last.
+LADDER = (Step("full"), Step("matte every 2nd", 2), Step("matte every 2nd, smaller", 2, True),
+          Step("matte every 3rd, smaller", 3, True), Step("matte every 4th, smaller", 4, True),
+          Step("half the rate", 2, True, 2), Step("a third of the rate", 2, True, 3))
 LOST = 0.05    # share of frames dropped that counts as too much
 LATE = 2.0     # frame intervals of latency (95th percentile) that count as too much
 EASE = 0.8     # of the CPU limit: above it there is no way up

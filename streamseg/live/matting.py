@@ -98,6 +98,8 @@ class Matting:
             self.carried += 1
             return self._moved(frame)
         self._since = 0
+        if hasattr(self._segmenter, "reduced"):
+            self._segmenter.reduced = self._control.step.reduced
         found = self._segmenter.segment([frame])
         if len(found) != 1 or not isinstance(found[0], Matte):
             raise TypeError("segment() did not return one Matte")

@@ -18,10 +18,12 @@ Tell = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class Step:
     """A step of quality. ``every``: one frame in so many goes through the model, in between the matte is
-    carried on; ``divisor``: one frame in so many of the camera's is taken at all."""
+    carried on; ``reduced``: the model sees a smaller picture; ``divisor``: one frame in so many of the
+    camera's is taken at all."""
 
     name: str
     every: int = 1
+    reduced: bool = False
     divisor: int = 1
 
 

@@ -1,6 +1,6 @@
 """A closer look at people who are small in the picture.
 
-A net sees about 50,000 pixels, whatever the video's size: a runner a third as high as the picture is left
+A net sees 50,000 to 70,000 pixels, whatever the video's size: a runner a third as high as the picture is left
 with 60 rows of them. So the net is shown the part of the picture that holds the people found so far, and
 the whole picture only now and then, for those who have come since.
 """

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..budget import Threads
 from ..errors import OptionError
 from ..frames import Frame, Matte
-from ..geometry import Box, Size, letterbox, letterbox_box, nearest_size, net_size, unletterbox
+from ..geometry import BUDGETS, Box, Size, letterbox, letterbox_box, nearest_size, net_size, unletterbox
 from . import param
 from .closer import CloserLook
 from .runtimes import Net, open_net
@@ -29,8 +29,7 @@ _OWN = ModelSpec(range=(0.0, 255.0), tail=0.12)
 class Person:
     """Finds people with a neural network, frame by frame, or runs the network that ``model`` names.
 
-    The built-in one takes pictures at true aspect, about 50,000 pixels, 16:9 as 16:9 and portrait as
-    portrait, and looks closer at people who are small in them (see closer.py). A foreign model takes what
+    The built-in one takes pictures at true aspect, 16:9 as 16:9 and portrait as portrait, and looks closer at people who are small in them (see closer.py). A foreign model takes what
     its file or its model spec says (see runtimes/spec.py).
     """
 
@@ -45,7 +44,10 @@ class Person:
                          choices=("auto", "litert", "keras", "onnx"))
     threads: int | None = param(None, "Budget of threads, of which the model takes its share; default: the "
                                 "cores.", low=1, high=256)
+    detail: str = param("high", "How many pixels the built-in model sees: 67,584, 50,176 or 28,672; its time "
+                        "goes with them.", choices=tuple(BUDGETS))
     closer: bool = param(True, "Look closer where people are small in the picture (built-in model only).")
+    reduced: bool = field(init=False, default=False)  # the lowest detail for the time being: see live/
     _spec: ModelSpec = field(init=False, repr=False, default=_OWN)
     _net: Net = field(init=False, repr=False)
     _closer: CloserLook | None = field(init=False, repr=False)
@@ -104,9 +106,10 @@ class Person:
         return [_inside(alpha, box, size) for alpha, (_, box) in zip(alphas, prepared, strict=True)]
 
     def _size(self, shown: Frame | Box) -> Size:
+        budget = BUDGETS["low" if self.reduced else self.detail]
         if self._net.sizes:
-            return nearest_size(shown.height, shown.width, self._net.sizes)
-        return self._spec.size or net_size(shown.height, shown.width)
+            return nearest_size(shown.height, shown.width, self._net.sizes, budget)
+        return self._spec.size or net_size(shown.height, shown.width, budget)
 
     def _prepare(self, frame: Frame, size: Size,
                  part: Box | None) -> tuple[npt.NDArray[np.float32], Box | None]:

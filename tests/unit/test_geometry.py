@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from streamseg.geometry import (
+    BUDGETS,
     Box,
     letterbox,
     letterbox_box,
@@ -17,8 +18,8 @@ from streamseg.geometry import (
 
 
 @pytest.mark.parametrize(("height", "width", "expected"), [
-    (1080, 1920, (160, 288)), (720, 1280, (160, 288)), (480, 640, (192, 256)), (500, 500, (224, 224)),
-    (640, 480, (256, 192)), (1920, 1080, (288, 160)),
+    (1080, 1920, (192, 352)), (720, 1280, (192, 352)), (480, 640, (224, 288)), (500, 500, (256, 256)),
+    (640, 480, (288, 224)), (1920, 1080, (352, 192)),
 ])
 def test_common_shapes_go_in_at_their_own_aspect(height: int, width: int, expected: tuple[int, int]) -> None:
     assert net_size(height, width) == expected
@@ -44,7 +45,14 @@ def test_a_budget_too_small_is_refused() -> None:
         net_size(100, 100, budget=1000)
 
 
-def test_nearest_size_goes_by_aspect_not_by_area() -> None:
+@pytest.mark.parametrize(("name", "expected"), [("high", (192, 352)), ("medium", (160, 288)),
+                                                ("low", (128, 224))])
+def test_nearest_size_goes_by_the_budget_among_sizes_of_an_aspect(name: str, expected: tuple) -> None:
+    sizes = [net_size(*shape, budget) for budget in BUDGETS.values() for shape in ((9, 16), (1, 1), (16, 9))]
+    assert nearest_size(720, 1280, sizes, BUDGETS[name]) == expected
+
+
+def test_nearest_size_goes_by_the_aspect_among_sizes_of_about_an_area() -> None:
     sizes = [(160, 288), (224, 224), (288, 160)]
     assert nearest_size(2160, 3840, sizes) == (160, 288)
     assert nearest_size(100, 101, sizes) == (224, 224)

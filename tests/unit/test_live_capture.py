@@ -112,7 +112,7 @@ def test_the_end_of_what_never_ends_is_a_loss_and_of_a_file_it_is_the_end() -> N
 
 def test_a_lower_rate_takes_every_nth_frame_evenly() -> None:
     state = control()
-    state.step = Step("third", 1, 3)
+    state.step = Step("third", divisor=3)
     made = capture([room_frame(index, seed=index) for index in range(12)], state=state)
     shots = list(made)[1:]
     assert len(shots) == 4

@@ -28,8 +28,9 @@ def test_quality_goes_down_before_the_rate_does() -> None:
     every = [step.every for step in LADDER]
     divisors = [step.divisor for step in LADDER]
     assert divisors == sorted(divisors)
-    assert every[:4] == [1, 2, 3, 4]
-    assert all(divisor == 1 for divisor in divisors[:4])
+    assert every[:5] == [1, 2, 2, 3, 4]
+    assert [step.reduced for step in LADDER[:5]] == [False, False, True, True, True]
+    assert all(divisor == 1 for divisor in divisors[:5])
     assert places(Governor(), [LOST] * 40)[-1] == len(LADDER) - 1
 
 

@@ -35,9 +35,6 @@ def scene(shift: int, noise: int = 0) -> Frame:
     return Frame((luma.astype(np.uint8), chroma, chroma), "yuv420p", Fraction(1, 30), 0, 0, Colour(6, 1))
 
 
-
-
-
 def truth(shift: int) -> np.ndarray:
     mask = np.zeros(SIZE[::-1], bool)
     mask[60:, 110 + shift:210 + shift] = True
@@ -103,7 +100,7 @@ def test_without_skip_still_everything_goes_through_the_model() -> None:
     assert model.calls == 5
 
 
-@pytest.mark.parametrize(("step", "calls"), [(0, 9), (1, 5), (2, 3), (3, 3)])
+@pytest.mark.parametrize(("step", "calls"), [(0, 9), (1, 5), (2, 5), (3, 3), (4, 3)])
 def test_at_a_lower_step_every_nth_goes_through_the_model(step: int, calls: int) -> None:
     model = Bright()
     assert len(matted([scene(2 * number) for number in range(9)], model, step=step)) == 9
@@ -166,3 +163,21 @@ def test_the_live_smoothers_give_each_frame_its_matte_at_once(name: str) -> None
         mask = truth(2 * number)
         assert (alpha & mask).sum() / (alpha | mask).sum() > 0.9
         assert item.shot.frame.index == number
+
+
+def test_a_model_that_can_sees_a_smaller_picture_at_the_steps_that_say_so() -> None:
+    class Sized(PersonModel):
+        reduced = False
+        seen: list[bool] = []
+
+        def segment(self, frames: Any) -> Any:
+            self.seen.append(self.reduced)
+            return super().segment(frames)
+
+    state, model = control(), Sized()
+    matting = Matting(model, state, lambda text: None, skip_still=False)
+    for step in (0, 2, 0):
+        state.step = LADDER[step]
+        for _ in range(state.step.every):
+            list(matting(iter(shots([scene(0)], cut_at=-1))))
+    assert model.seen == [False, True, False]

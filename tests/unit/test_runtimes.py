@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ import pytest
 import streamseg
 from streamseg.errors import DeviceError, MissingDependencyError, OptionError
 from streamseg.segment.runtimes import open_net
+from streamseg.segment.runtimes.keras import share_threads
 from streamseg.segment.runtimes.spec import ModelSpec
 from streamseg.segment.unet import Person, built_in
 from streamseg.source.arrays import frame_of
@@ -47,6 +50,20 @@ def test_litert_takes_a_picture_at_about_its_own_aspect(height: int, width: int)
     method.close()
     assert np.sign(alpha.shape[1] - alpha.shape[0]) == np.sign(width - height)
     assert abs(np.log((alpha.shape[1] / alpha.shape[0]) / (width / height))) < 0.06
+
+
+def test_the_built_in_model_sees_as_many_pixels_as_it_is_told() -> None:
+    frame = frame_of(frames(1, 90, 160)[0], 0, 1)
+    method = Person(threads=1, closer=False)
+    areas = {"high": method.segment([frame])[0].alpha.size}
+    method.reduced = True
+    areas["reduced"] = method.segment([frame])[0].alpha.size
+    method.close()
+    for detail in ("medium", "low"):
+        method = Person(threads=1, closer=False, detail=detail)
+        areas[detail] = method.segment([frame])[0].alpha.size
+        method.close()
+    assert areas["high"] > areas["medium"] > areas["low"] == areas["reduced"]
 
 
 def test_litert_gives_a_batch_what_it_gives_one_by_one() -> None:
@@ -174,6 +191,49 @@ def test_keras_on_a_gpu_that_is_not_there_is_an_error(keras: ModuleType) -> None
         mattes(frames(1, 32, 64), device="gpu")
 
 
+def backend_with_threads(name: str, now: int, used: bool) -> Any:
+    """Stands for TensorFlow or torch: ``now`` threads, and no changing them once TensorFlow is ``used``."""
+    made: Any = ModuleType(name)
+    made.threads = {"within": now, "between": now}
+
+    def change(key: str, count: int) -> None:
+        if used and count != made.threads[key]:
+            raise RuntimeError("cannot be modified after initialization")
+        made.threads[key] = count
+
+    made.set_num_threads, made.get_num_threads = partial(change, "within"), lambda: made.threads["within"]
+    made.config = SimpleNamespace(threading=SimpleNamespace(
+        set_intra_op_parallelism_threads=partial(change, "within"),
+        get_intra_op_parallelism_threads=made.get_num_threads,
+        set_inter_op_parallelism_threads=partial(change, "between")))
+    return made
+
+
+@pytest.mark.parametrize(("backend", "now", "used", "got"), [
+    ("tensorflow", 0, False, 3), ("tensorflow", 2, False, 3),  # 0: as many as it chooses
+    ("tensorflow", 2, True, 2), ("tensorflow", 0, True, None), ("torch", 2, False, 3), ("jax", 2, False, None)])
+def test_a_keras_backend_gets_its_share_of_the_threads_or_says_what_it_has(
+        backend: str, now: int, used: bool, got: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = backend_with_threads(backend, now, used)
+    monkeypatch.setitem(sys.modules, backend, module)
+    assert share_threads(backend, 3) == got
+    if backend == "tensorflow" and not used:
+        assert module.threads == {"within": 3, "between": 1}
+
+
+def test_the_first_keras_model_settles_tensorflows_threads(keras: ModuleType, tmp_path: Path) -> None:
+    path = red_and_blue(keras, tmp_path / "m.keras", (8, 8))
+    # In a process of its own: in this one TensorFlow is in use.
+    code = ("import sys; from pathlib import Path; import numpy; from streamseg.segment import runtimes\n"
+            "for count in (1, 2):\n"
+            "    net = runtimes.open_net(Path(sys.argv[1]), runtimes.ModelSpec(), 'keras', 'cpu', count)\n"
+            "    net.run(numpy.zeros((1, 8, 8, 3), numpy.float32))\n"
+            "    print(net.runs_on)\n")
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True,
+                          env=os.environ | {"KERAS_BACKEND": "tensorflow"})
+    assert done.stdout.splitlines()[-2:] == ["Keras (tensorflow, CPU, 1 thread)"] * 2
+
+
 def test_a_keras_model_of_two_inputs_is_refused(keras: ModuleType, tmp_path: Path) -> None:
     pictures = [keras.Input((8, 8, 3)), keras.Input((8, 8, 3))]
     keras.Model(pictures, keras.layers.Add()(pictures)).save(tmp_path / "two.keras")
@@ -258,13 +318,14 @@ def test_a_peer_reaches_its_score(name: str, scores: dict[str, float], near: flo
     folder = shared()
     if name.endswith(".onnx"):
         pytest.importorskip("onnxruntime", reason="pip install -e '.[onnx]'")
-    from training import evaluate
     from training.data import PictureSet, read_index
+    from training.predict import MethodPredictor
+    from training.scores import by_source, score_all
 
     rows = [row for row in read_index(folder / "data", "val") if row.source in scores]
     model = folder / "models" / name
-    predict = evaluate.MethodPredictor(model, SPECS / f"{model.stem}.json", 1)
-    found = evaluate.by_source(evaluate.evaluate(predict, PictureSet(folder / "data", rows)))
+    predict = MethodPredictor(model, SPECS / f"{model.stem}.json", 1)
+    found = by_source(score_all(predict, PictureSet(folder / "data", rows)))
     assert {source: means.iou for source, means in found.items()} == pytest.approx(scores, abs=near)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,11 @@ from .spec import ModelSpec
 
 
 class KerasNet:
-    """A .keras file with one picture input, channels last."""
+    """A .keras file with one picture input, channels last.
+
+    ``threads`` are the backend's for the whole process, see :func:`share_threads`; ``runs_on`` tells those
+    that it got.
+    """
 
     def __init__(self, path: Path, spec: ModelSpec, *, device: str = "auto", threads: int = 1) -> None:
         try:
@@ -25,9 +29,11 @@ class KerasNet:
         except ImportError as error:
             raise MissingDependencyError(f"Keras does not load ({error}): pip install 'streamseg[train]', or "
                                          "'streamseg[gpu]' for a GPU") from error
-        if device == "gpu" and not _has_gpu(keras.backend.backend()):
-            raise DeviceError(f"{keras.backend.backend()} finds no GPU: install its drivers and "
-                              "'streamseg[gpu]', or give --device cpu")
+        backend = keras.backend.backend()
+        if device == "gpu" and not _has_gpu(backend):
+            raise DeviceError(f"{backend} finds no GPU: install its drivers and 'streamseg[gpu]', or give "
+                              "--device cpu")
+        count = share_threads(backend, threads)  # before all else: TensorFlow's first use settles them
         # auto: where the library puts it by itself, which is a GPU if it finds one.
         self._place: Callable[[], AbstractContextManager[Any]] = (
             partial(keras.device, "cpu") if device == "cpu" else nullcontext)
@@ -44,8 +50,8 @@ class KerasNet:
         size = stated or spec.size
         self.sizes: tuple[Size, ...] = (size,) if size else ()
         self._functions: dict[Size, Any] = {}
-        name = keras.backend.backend()
-        self.runs_on = f"Keras ({name}, {'GPU' if device != 'cpu' and _has_gpu(name) else 'CPU'})"
+        place = "GPU" if device != "cpu" and _has_gpu(backend) else f"CPU, {_in_words(count)}"
+        self.runs_on = f"Keras ({backend}, {place})"
 
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """float32 (n, h, w, 3) to (n, h, w, c), all at once."""
@@ -62,15 +68,42 @@ class KerasNet:
         self._model, self._functions = None, {}
 
 
+def share_threads(backend: str, threads: int) -> int | None:
+    """Lets a Keras backend compute on ``threads`` threads; returns how many it has now, None if it does not
+    say.
+
+    They are the whole process's. TensorFlow makes its threads when it is first used and keeps them from then
+    on; JAX has no setting for them.
+    """
+    if backend == "tensorflow":
+        import tensorflow
+
+        pools = tensorflow.config.threading
+        with suppress(RuntimeError):  # it has been used: what it has is returned
+            pools.set_intra_op_parallelism_threads(threads)
+            pools.set_inter_op_parallelism_threads(1)  # one operation at a time, on all of them
+        return pools.get_intra_op_parallelism_threads() or None
+    if backend == "torch":
+        import torch
+
+        torch.set_num_threads(threads)
+        return int(torch.get_num_threads())
+    return None
+
+
+def _in_words(threads: int | None) -> str:
+    return f"{threads} thread{'s' * (threads > 1)}" if threads else "as many threads as it chooses"
+
+
 def _has_gpu(backend: str) -> bool:
     if backend == "tensorflow":
         import tensorflow
 
         return bool(tensorflow.config.list_physical_devices("GPU"))
     if backend == "jax":
-        import jax  # type: ignore[import-not-found,unused-ignore]
+        import jax
 
         return any(item.platform != "cpu" for item in jax.devices())
-    import torch  # type: ignore[import-not-found,unused-ignore]
+    import torch
 
     return bool(torch.cuda.is_available())

@@ -61,14 +61,11 @@ class LiteRt:
         self._interpreter = None
 
     def _signature(self, name: str) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
-        made: list[Any] = []
+        runner = self._interpreter.get_signature_runner(name)  # takes its memory when first used
+        given = next(iter(runner.get_input_details()))
 
         def run(picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-            if not made:  # a signature's memory is taken at its first use
-                with _quiet():
-                    made.append(self._interpreter.get_signature_runner(name))
-            outputs = made[0](**{next(iter(made[0].get_input_details())): picture})
-            return next(iter(outputs.values()))
+            return next(iter(runner(**{given: picture}).values()))
 
         return run
 
