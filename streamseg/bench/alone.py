@@ -24,6 +24,7 @@ from .. import segment
 from ..composite import Compositor
 from ..errors import StreamsegError
 from ..frames import Frame, VideoInfo
+from ..geometry import Box
 from ..opencv import cv2
 from ..options import Options
 from ..sink import open_sink
@@ -44,10 +45,10 @@ class Watched(Frame):
         """``frame``, watched; its planes are shared."""
         return cls(*(getattr(frame, item.name) for item in fields(Frame)))
 
-    def rgb(self, size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
+    def rgb(self, size: tuple[int, int] | None = None, part: Box | None = None) -> npt.NDArray[np.uint8]:
         """As Frame.rgb."""
         began = time.perf_counter()
-        made = Frame.rgb(self, size)  # no super(): slots make a second class, which it would not know
+        made = Frame.rgb(self, size, part)  # no super(): slots make a second class, which it would not know
         self.spent.append(time.perf_counter() - began)
         return made
 

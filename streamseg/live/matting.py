@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +11,7 @@ import numpy.typing as npt
 from ..frames import Frame, Matte
 from ..opencv import cv2
 from ..segment import Segmenter
-from ..smooth import Motion, Smoother
+from ..smooth import Carry, Smoother
 from .types import Control, Matted, Shot, Tell
 
 # A still picture is told by means over cells of so many pixels squared: noise averages out, a blink does not.
@@ -35,6 +33,7 @@ class Matting:
         self._smoother, self._skip_still = smoother, skip_still
         self.inferred = self.carried = self.still = self.failures = 0
         self._failing = False
+        self._carry = Carry()
         self._forget()
 
     def __call__(self, shots: Iterator[Shot]) -> Iterator[Matted]:
@@ -60,8 +59,7 @@ class Matting:
         self._matte: Matte | None = None
         self._cells: npt.NDArray[np.uint8] | None = None
         self._age = self._since = 0
-        self._anchor: tuple[npt.NDArray[np.uint8], Matte] | None = None
-        self._motion: Motion | None = None
+        self._carry.forget()
         self._steady = None if self._smoother is None else _Steady(self._smoother)
 
     def _matted(self, shot: Shot) -> Matted:
@@ -94,9 +92,9 @@ class Matting:
     def _found(self, frame: Frame) -> Matte:
         """The model's matte, steadied; or its last one carried on, if it is not this frame's turn."""
         self._since += 1
-        if self._anchor is not None and self._since < self._control.step.every:
+        if self._carry.matte is not None and self._since < self._control.step.every:
             self.carried += 1
-            return self._moved(frame)
+            return self._carry.to(frame, careful=True)
         self._since = 0
         if hasattr(self._segmenter, "reduced"):
             self._segmenter.reduced = self._control.step.reduced
@@ -108,8 +106,7 @@ class Matting:
         if self._failing:
             self._failing = False
             self._tell("the model works again")
-        keep = self._control.step.every > 1
-        self._anchor = (_luma(frame, matte.alpha), matte) if keep else None
+        self._carry.hold(frame, matte)
         return matte
 
     def _failed(self, error: Exception) -> None:
@@ -118,19 +115,6 @@ class Matting:
         if not self._failing:  # once, not thirty times a second
             self._failing = True
             self._tell(f"the model failed ({type(error).__name__}: {error}); the background alone goes out")
-
-    def _moved(self, frame: Frame) -> Matte:
-        """The last matte that the model gave, where its pixels are now. Where the motion is not sure, only
-        what is the person's both moved and unmoved: rather a piece of him missing than of the room shown."""
-        assert self._anchor is not None
-        luma, matte = self._anchor
-        alpha = matte.alpha
-        self._motion = self._motion or Motion()
-        way, _ = self._motion.between(luma, _luma(frame, alpha), both=False)
-        moved: Any = way.carry(alpha)
-        careful = np.minimum(moved, alpha)
-        moved = careful + way.trust * (moved - careful)
-        return replace(matte, alpha=np.clip(moved, 0, 1, out=moved))
 
 
 class _Steady:
@@ -143,8 +127,3 @@ class _Steady:
     def __call__(self, frame: Frame, matte: Matte) -> Matte:
         self._waiting.append((frame, matte))
         return next(self._pairs)[1]
-
-
-def _luma(frame: Frame, alpha: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """The frame's brightness at a matte's size."""
-    return frame.luma((alpha.shape[1], alpha.shape[0]))

@@ -138,6 +138,6 @@ def _spread(alpha: Alpha, box: Box, frame: Frame, shape: tuple[int, ...]) -> Alp
     across, down = width / size[0], height / size[1]
     place = np.array([[across, 0, box.left * columns + across / 2 - 0.5],
                       [0, down, box.top * rows + down / 2 - 0.5]])
-    moved = cv2.warpAffine(small, place, (shape[1], shape[0]), flags=cv2.INTER_LINEAR,
+    moved: Any = cv2.warpAffine(small, place, (shape[1], shape[0]), flags=cv2.INTER_LINEAR,
                            borderMode=cv2.BORDER_CONSTANT, borderValue=0)
     return np.clip(moved, 0, 1, out=moved)  # interpolation rounds: 1 + 1e-7

@@ -29,8 +29,9 @@ _OWN = ModelSpec(range=(0.0, 255.0), tail=0.12)
 class Person:
     """Finds people with a neural network, frame by frame, or runs the network that ``model`` names.
 
-    The built-in one takes pictures at true aspect, 16:9 as 16:9 and portrait as portrait, and looks closer at people who are small in them (see closer.py). A foreign model takes what
-    its file or its model spec says (see runtimes/spec.py).
+    The built-in one takes pictures at true aspect, 16:9 as 16:9 and portrait as portrait, and looks closer at
+    people who are small in them (see closer.py). A foreign model takes what its file or its model spec says
+    (see runtimes/spec.py).
     """
 
     model: str | None = param(None, "Model file in place of the built-in one: .tflite, .onnx or .keras.")

@@ -24,12 +24,13 @@ from functools import partial
 from ..errors import OptionError, choice
 from ..options import Options
 from .average import average
+from .carry import Carry
 from .follow import follow
 from .motion import Motion, Way
 from .shots import Cuts, Pair
 from .sparse import Sparse, interval
 
-__all__ = ["NAMES", "Cuts", "Motion", "Pair", "Smoother", "Sparse", "Way", "create", "interval"]
+__all__ = ["NAMES", "Carry", "Cuts", "Motion", "Pair", "Smoother", "Sparse", "Way", "create", "interval"]
 
 Smoother = Callable[[Iterator[Pair]], Iterator[Pair]]
 NAMES = ("auto", "none", "ema", "adaptive", "flow", "lookahead")

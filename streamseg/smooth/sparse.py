@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,20 +11,12 @@ from ..errors import OptionError, SegmentError
 from ..frames import Frame, Matte
 from ..opencv import cv2
 from ..segment import Segmenter
-from .motion import Motion
+from .carry import Carry
 from .shots import Array, Cuts
 
 AUTO_LONGEST = 3  # frames from one matte to the next at most, under auto: flow over more is a guess
 AUTO_PSNR = 26.0  # dB: what has changed more than this is not carried under auto
 _SIZE, _TILES = (128, 72), (8, 6)  # pictures are compared at this size, in so many tiles
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Anchor:
-    """The frame whose matte was computed last."""
-
-    frame: Frame
-    matte: Matte
 
 
 class Sparse:
@@ -42,7 +33,7 @@ class Sparse:
     def __init__(self, segmenter: Segmenter, *, skip_still: float | None = None,
                  every: int | None = 1) -> None:
         self._segmenter, self._skip_still, self._every = segmenter, skip_still, every
-        self._motion = Motion()
+        self._carry = Carry()
         self.computed = self.carried = self.kept = 0
         self.reset()
 
@@ -69,7 +60,7 @@ class Sparse:
         """Forget all earlier frames."""
         self._segmenter.reset()
         self._cuts = Cuts()
-        self._anchor: _Anchor | None = None
+        self._carry.forget()
         self._seen: Array | None = None  # the picture of the frame that is computed last
         self._since = 0
 
@@ -95,23 +86,15 @@ class Sparse:
 
     def _matte(self, frame: Frame, plan: str, computed: Iterator[Matte]) -> Matte:
         if plan == "compute":
-            self._anchor = _Anchor(frame, next(computed))
+            self._carry.hold(frame, next(computed))
             self.computed += 1
-            return self._anchor.matte
-        assert self._anchor is not None  # only a matte that was computed is kept or carried
-        if plan == "keep":
+        elif plan == "carry":
+            self.carried += 1
+            return self._carry.to(frame)
+        else:
             self.kept += 1
-            return self._anchor.matte
-        self.carried += 1
-        return self._carried(frame, self._anchor)
-
-    def _carried(self, frame: Frame, anchor: _Anchor) -> Matte:
-        """The anchor's matte, from where its pixels were to where they are now."""
-        height, width = anchor.matte.alpha.shape
-        size = max(16, width), max(16, height)  # optical flow takes nothing smaller
-        way, _ = self._motion.between(anchor.frame.luma(size), frame.luma(size), both=False)
-        alpha: Any = way.carry(cv2.resize(anchor.matte.alpha, size))
-        return replace(anchor.matte, alpha=np.clip(cv2.resize(alpha, (width, height)), 0, 1))
+        assert self._carry.matte is not None  # a frame that keeps one follows on one that computed it
+        return self._carry.matte
 
 
 def worst_psnr(luma: Array, other: Array) -> float:
