@@ -55,7 +55,7 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *,
         opened = open_source(source, chosen)
         stack.callback(crew.unless_running, "decode", opened.close)
         sinks = _open_sinks(sink, opened.info, chosen, stack)
-        segmenter = _segmenter(source, chosen)
+        segmenter = _segmenter(source, chosen, opened.info.stills)
         stack.callback(crew.unless_running, "segment", segmenter.close)
         compositor = Compositor(opened.info, sorted({kind for kind, _ in sinks}), chosen)
         stack.callback(crew.unless_running, "finish", compositor.close)
@@ -92,7 +92,7 @@ def mattes(source: Any, **options: Any) -> Iterator[tuple[Frame, Matte]]:
         crew = Crew(stall_timeout=chosen.stall_timeout)
         opened = open_source(source, chosen)
         stack.callback(crew.unless_running, "decode", opened.close)
-        segmenter = _segmenter(source, chosen)
+        segmenter = _segmenter(source, chosen, opened.info.stills)
         stack.callback(crew.unless_running, "segment", segmenter.close)
         stack.enter_context(crew)
         yield from _matte_stages(crew, opened, segmenter, chosen, stopwatch)
@@ -192,11 +192,11 @@ def _write_all(finished: Iterator[dict[str, Frame]], sinks: Sequence[tuple[str, 
     return count, first
 
 
-def _segmenter(source: Any, options: Options) -> Segmenter:
+def _segmenter(source: Any, options: Options, stills: bool) -> Segmenter:
     clip = str(source) if isinstance(source, (str, Path)) and str(source) != "-" else None
     segmenter = methods.create(options.method, options.set, clip=clip, threads=options.threads,
                                device=options.device, runtime=options.runtime, model=options.model,
-                               model_spec=options.model_spec, classes=options.classes)
+                               model_spec=options.model_spec, classes=options.classes, stills=stills)
     every = smooth.interval(options.every)
     if every is None and not getattr(segmenter, "dear", False):
         every = 1  # what is cheaper than optical flow, or learns from every frame, sees every frame

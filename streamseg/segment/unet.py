@@ -17,6 +17,7 @@ from ..frames import Frame, Matte
 from ..geometry import BUDGETS, Box, Size, letterbox, letterbox_box, nearest_size, net_size, unletterbox
 from . import param
 from .closer import CloserLook
+from .doubt import without_doubtful
 from .runtimes import Net, open_net
 from .runtimes.spec import ModelSpec
 
@@ -48,6 +49,8 @@ class Person:
     detail: str = param("high", "How many pixels the built-in model sees: 67,584, 50,176 or 28,672; its time "
                         "goes with them.", choices=tuple(BUDGETS))
     closer: bool = param(True, "Look closer where people are small in the picture (built-in model only).")
+    stills: bool = param(False, "Single pictures: the built-in model looks at each a second time, mirrored, "
+                         "and the mean counts. By default what the input is.")
     reduced: bool = field(init=False, default=False)  # the lowest detail for the time being: see live/
     _spec: ModelSpec = field(init=False, repr=False, default=_OWN)
     _net: Net = field(init=False, repr=False)
@@ -103,8 +106,13 @@ class Person:
         """The net's alphas of frames of one size, or of a part of each."""
         size = self._size(part or frames[0])
         prepared = [self._prepare(frame, size, part) for frame in frames]
-        alphas = self._spec.alpha(self._net.run(np.stack([picture for picture, _ in prepared])))
-        return [_inside(alpha, box, size) for alpha, (_, box) in zip(alphas, prepared, strict=True)]
+        pictures = np.stack([picture for picture, _ in prepared])
+        alphas = self._spec.alpha(self._net.run(pictures))
+        if self.stills and self.model is None:
+            mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
+            alphas = (alphas + self._spec.alpha(self._net.run(mirrored))[:, :, ::-1]) * np.float32(0.5)
+        found = [_inside(alpha, box, size) for alpha, (_, box) in zip(alphas, prepared, strict=True)]
+        return found if self.model is not None else [without_doubtful(alpha) for alpha in found]
 
     def _size(self, shown: Frame | Box) -> Size:
         budget = BUDGETS["low" if self.reduced else self.detail]

@@ -1,4 +1,4 @@
-"""The closer look finds small people's place, shows the net that part only, and puts the matte where it is."""
+"""The closer look finds where small people are, shows the net that part, and puts the matte in its place."""
 
 from __future__ import annotations
 
@@ -56,9 +56,12 @@ def test_a_small_person_is_seen_larger_and_stays_in_his_place(net: Net) -> None:
     found = CloserLook(net)([shown])[0].alpha
     assert net.parts[0] is None
     part = net.parts[1]
-    assert part is not None and part.height * part.width < 0.2 * SIZE[0] * SIZE[1]
-    assert part.top < 201 < 298 < part.top + part.height and part.left < 333 < 374 < part.left + part.width
-    assert found.shape == NET and metrics.iou(full(found), truth(shown)) > 0.9
+    assert part is not None
+    assert part.height * part.width < 0.2 * SIZE[0] * SIZE[1]
+    assert part.top < 201 < 298 < part.top + part.height
+    assert part.left < 333 < 374 < part.left + part.width
+    assert found.shape == NET
+    assert metrics.iou(full(found), truth(shown)) > 0.9
     rows, columns = np.indices(SIZE)
     for place, middle in ((rows, 201 + 48.5), (columns, 333 + 20.5)):
         weight = full(found)

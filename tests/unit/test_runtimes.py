@@ -23,8 +23,6 @@ from streamseg.segment.unet import Person, built_in
 from streamseg.source.arrays import frame_of
 from tests.unit.onnx_files import mean_of_channels
 
-SPECS = Path(__file__).parents[2] / "benchmarks" / "specs"
-
 
 def frames(count: int, height: int, width: int) -> list[Any]:
     """Grey-level ramps with a bright block that moves."""
@@ -211,7 +209,8 @@ def backend_with_threads(name: str, now: int, used: bool) -> Any:
 
 @pytest.mark.parametrize(("backend", "now", "used", "got"), [
     ("tensorflow", 0, False, 3), ("tensorflow", 2, False, 3),  # 0: as many as it chooses
-    ("tensorflow", 2, True, 2), ("tensorflow", 0, True, None), ("torch", 2, False, 3), ("jax", 2, False, None)])
+    ("tensorflow", 2, True, 2), ("tensorflow", 0, True, None),
+    ("torch", 2, False, 3), ("jax", 2, False, None)])
 def test_a_keras_backend_gets_its_share_of_the_threads_or_says_what_it_has(
         backend: str, now: int, used: bool, got: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     module = backend_with_threads(backend, now, used)
@@ -292,49 +291,10 @@ def test_a_file_that_a_runtime_does_not_take_is_refused(name, runtime, message, 
         mattes(frames(1, 32, 64), model=str(tmp_path / name), runtime=runtime)
 
 
-# The peers, with the specs in benchmarks/specs
-
-
-def shared() -> Path:
-    folder = os.environ.get("STREAMSEG_SHARED")
-    if not folder:
-        pytest.skip("STREAMSEG_SHARED names no folder with the peers' models and the person corpus")
-    return Path(folder)
-
-
-@pytest.mark.parametrize("path", sorted(SPECS.glob("*.json")), ids=lambda path: path.stem)
-def test_every_spec_in_the_project_can_be_read(path: Path) -> None:
-    assert ModelSpec.read(path).range[0] < 1
-
-
-# eg1800 and ccp as published on other pictures of the same sources; selfie_256x256 as measured on these by
-# other code, with pictures brought to size by OpenCV.
-@pytest.mark.parametrize(("name", "scores", "near"), [
-    ("selfie_256x256.tflite", {"eg1800": 0.970, "ccp": 0.913, "voc": 0.453, "hsd": 0.799}, 0.006),
-    ("meet_144x256.onnx", {"eg1800": 0.958, "ccp": 0.910}, 0.012),
-    ("deeplabv3_mnv2_257.tflite", {"eg1800": 0.930, "ccp": 0.806}, 0.012),
-])
-def test_a_peer_reaches_its_score(name: str, scores: dict[str, float], near: float) -> None:
-    folder = shared()
-    if name.endswith(".onnx"):
-        pytest.importorskip("onnxruntime", reason="pip install -e '.[onnx]'")
-    from training.data import PictureSet, read_index
-    from training.predict import MethodPredictor
-    from training.scores import by_source, score_all
-
-    rows = [row for row in read_index(folder / "data", "val") if row.source in scores]
-    model = folder / "models" / name
-    predict = MethodPredictor(model, SPECS / f"{model.stem}.json", 1)
-    found = by_source(score_all(predict, PictureSet(folder / "data", rows)))
-    assert {source: means.iou for source, means in found.items()} == pytest.approx(scores, abs=near)
-
-
-def test_deeplab_by_its_class_is_deeplab_by_its_channel() -> None:
-    path = shared() / "models" / "deeplabv3_mnv2_257.tflite"
-    options = {"model": str(path), "model_spec": str(SPECS / "deeplabv3_mnv2_257.json")}
-    pictures = frames(1, 90, 160)
-    assert np.array_equal(mattes(pictures, **options), mattes(pictures, **options, classes="person"))
-    background = mattes(pictures, **options, classes="background")[0]
-    assert background.mean() > 0.5
-    with pytest.raises(OptionError, match="classes names 'unicorn'; the model knows: background, aeroplane"):
-        mattes(pictures, **options, classes="person,unicorn")
+def test_a_still_and_its_mirrored_picture_get_mirrored_mattes() -> None:
+    picture = frames(1, 96, 160)[0]
+    method = Person(threads=1, stills=True)
+    one, other = (method.segment([frame_of(np.ascontiguousarray(shown), 0, 1)])[0].alpha
+                  for shown in (picture, picture[:, ::-1]))
+    method.close()
+    assert np.abs(one - other[:, ::-1]).max() < 1e-4
