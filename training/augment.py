@@ -7,6 +7,7 @@ picture uint8 ``(h, w, 3)`` RGB, truth uint8 ``(h, w, 2)``: alpha 0..255, and 25
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from streamseg.opencv import cv2
 
 Rng = np.random.Generator
-Bytes = NDArray[np.uint8]
+Bytes = NDArray[Any]  # uint8; OpenCV's stubs know no dtypes
 Pair = tuple[Bytes, Bytes]
 Size = tuple[int, int]
 
@@ -24,7 +25,8 @@ def crop(pair: Pair, size: Size, rng: Rng) -> Pair:
     """The picture as a frame of ``size``: zoomed, turned a little, flipped, shifted.
 
     Between "the whole picture fits" and "the frame is filled", then from 0.6 (small persons) to 2.2
-    times (faces), and now and then a part so small that an arm or a leg is all there is. What lies beyond the picture's edge is mirrored, or black, or unknown.
+    times (faces), and now and then a part so small that an arm or a leg is all there is. What lies beyond
+    the picture's edge is mirrored, or black, or unknown.
     """
     height, width = pair[0].shape[:2]
     fit = min(size[0] / height, size[1] / width)
@@ -148,7 +150,8 @@ def jpeg(picture: Bytes, quality: int) -> Bytes:
     done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise RuntimeError("OpenCV cannot write JPEG")
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+    shown: Any = cv2.imdecode(data, cv2.IMREAD_COLOR)  # None, as the stub has it, for broken data only
+    return shown
 
 
 def h264(picture: Bytes, crf: int) -> Bytes:
@@ -204,7 +207,8 @@ def _warp(
         truth, matrix, target, flags=cv2.INTER_LINEAR, borderMode=edge, borderValue=(0, outside)
     )
     # A pixel mixed with an unknown one is unknown.
-    known = cv2.compare(marked[..., 1], 250, cv2.CMP_GE)
+    # The stub has arrays only; OpenCV's compare takes a number too.
+    known = cv2.compare(marked[..., 1], 250, cv2.CMP_GE)  # type: ignore[call-overload]
     return moved, cv2.merge([marked[..., 0], known])
 
 
@@ -256,9 +260,10 @@ def _coarse(picture: Bytes, rng: Rng) -> Bytes:
 
 def _noise(picture: Bytes, rng: Rng, dark: bool) -> Bytes:
     sigma = rng.uniform(4, 16) if dark else rng.uniform(2, 12)
-    noise = np.empty(picture.shape, np.int16)
+    noise: NDArray[Any] = np.empty(picture.shape, np.int16)
     cv2.setRNGSeed(int(rng.integers(1 << 31)))
-    cv2.randn(noise, 0, float(sigma))
+    # The stub has arrays only; OpenCV's randn takes numbers too.
+    cv2.randn(noise, 0, float(sigma))  # type: ignore[call-overload]
     if rng.random() < 0.4:
         # Demosaicing and codecs leave noise in blotches, not in single pixels.
         noise = cv2.blur(noise, (2, 2)) * 2

@@ -13,9 +13,9 @@ from streamseg import geometry
 from streamseg.opencv import cv2
 from training.augment import Pair, Size
 from training.data import Class, PictureSet
-from training.evaluate import KerasPredictor
 from training.feed import Feed, Recipe
-from training.sheets import UNKNOWN, Picture
+from training.predict import KerasPredictor, Picture
+from training.sheets import UNKNOWN
 
 
 class ClassFeed(Feed):
@@ -101,7 +101,7 @@ def coloured(
     table = np.array([one.colour for one in classes], np.uint8)
     if known is None:
         return table[numbers]
-    return np.where(known[..., None], table[np.where(known, numbers, 0)], np.uint8(UNKNOWN))
+    return np.where(known[..., None], table[np.where(known, numbers, 0)], np.array(UNKNOWN, np.uint8))
 
 
 def table_text(found: ClassScore, classes: Sequence[Class]) -> str:

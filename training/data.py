@@ -158,13 +158,13 @@ def read_matte(path: Path) -> NDArray[Any]:
 
 
 def _row(path: Path, number: int, line: Mapping[str, str], names: list[str]) -> Row:
-    values: dict[str, str | int] = {name: line[name] or "" for name in names}
+    values: dict[str, Any] = {name: line[name] or "" for name in names}
     try:
         values |= {name: int(line[name]) for name in ("width", "height")}
     except (TypeError, ValueError):
         raise SourceError(f"{path}, line {number}: width {line['width']!r} and height {line['height']!r} "
                           "must be whole numbers") from None
-    return Row(**values)  # type: ignore[arg-type]
+    return Row(**values)
 
 
 class PictureSet:

@@ -7,7 +7,7 @@ last activation inside, so RGB 0..255 goes in and probabilities come out (alpha,
     fp16    NAME.tflite         weights of 16 bits: half the file; what is shipped
     int8    NAME-int8.tflite    weights and sums of 8 bits, their ranges found on pictures of --data
     keras   NAME.keras          layers of Keras alone, weights rounded to 16 bits; for a GPU and batches
-    onnx    NAME.onnx           one size (16:9), any batch; needs the package tf2onnx
+    onnx    NAME.onnx           any size and batch; needs the packages tf2onnx and onnxruntime
 
 A .tflite file has one signature ``HxW`` for each size, weights shared. Each file is opened again, run on
 pictures and compared with the net it was made from; one that differs by more than its format may
@@ -20,7 +20,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ import keras
 import numpy as np
 
 from streamseg import geometry
-from streamseg.errors import OptionError
+from streamseg.errors import OptionError, StreamsegError
 from streamseg.segment.runtimes import open_net
 from streamseg.segment.runtimes.spec import ModelSpec
 from training.commands import command
@@ -46,7 +46,7 @@ from training.formats import (
     to_tflite,
 )
 
-# What a frame may be shaped like: the nearest of these is taken, the rest is squeezed. 16:9 last.
+# What a frame may be shaped like: the nearest of these is taken, the rest is squeezed.
 ASPECTS = ((9, 16), (3, 4), (1, 1), (4, 3), (16, 9))
 FILES = {"fp32": "{}-fp32.tflite", "fp16": "{}.tflite", "int8": "{}-int8.tflite", "keras": "{}.keras",
          "onnx": "{}.onnx"}  # fmt: skip
@@ -69,9 +69,10 @@ TOLERANCES = {"fp32": Tolerance(1e-3, 1e-4), "onnx": Tolerance(1e-3, 1e-4), "fp1
               "keras": Tolerance(0.05, 2e-3), "int8": Tolerance(0.5, 1e-2)}  # fmt: skip
 
 
-def net_sizes(budget: int = geometry.DEFAULT_BUDGET) -> list[Size]:
-    """The input sizes that an exported file serves, (height, width) each."""
-    return [geometry.net_size(height, width, budget) for height, width in ASPECTS]
+def net_sizes(budgets: Sequence[int] = tuple(geometry.BUDGETS.values())) -> list[Size]:
+    """The input sizes that a .tflite file serves and all files are checked at, (height, width) each."""
+    return list(dict.fromkeys(geometry.net_size(height, width, budget)
+                              for budget in budgets for height, width in ASPECTS))
 
 
 def difference(path: Path, model: keras.Model, pictures: Pictures, sizes: list[Size]) -> Tolerance:
@@ -98,12 +99,12 @@ def export(model: keras.Model, out: Path, name: str, formats: list[str], *, size
     """Writes the files of ``formats`` and checks each on the pictures ``checks``; returns them.
 
     Raises OptionError, with the file removed, where variables are left in it or it differs from the net
-    by more than its format may.
+    by more than its format may, and MissingDependencyError where nothing is there to try it with.
     """
     out.mkdir(parents=True, exist_ok=True)
     makers: dict[str, Callable[[Path], None]] = {
         "keras": lambda path: _save_rounded(model, path),
-        "onnx": lambda path: to_onnx(deployed(model), sizes[-1], path),
+        "onnx": lambda path: to_onnx(deployed(model), path),
     }
     written = []
     for format in formats:
@@ -114,7 +115,7 @@ def export(model: keras.Model, out: Path, name: str, formats: list[str], *, size
             path.write_bytes(to_tflite(model, sizes, format, calibration))
         try:
             _check(path, format, model, checks, sizes)
-        except OptionError:
+        except StreamsegError:
             path.unlink()
             raise
         written.append(path)
@@ -171,7 +172,8 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("--formats", nargs="+", choices=tuple(FILES), default=["fp16", "keras"])
     own.add_argument("--data", type=Path, help="set (index.csv): int8 is calibrated on its train pictures, "
                      "all are checked on its val pictures; its classes.csv names a many-class net's channels")
-    own.add_argument("--budget", type=int, default=geometry.DEFAULT_BUDGET, help="pixels of the input")
+    own.add_argument("--budget", type=int, nargs="+", default=list(geometry.BUDGETS.values()),
+                     help="pixels of the input; sizes of each are put into the file")
     return own
 
 

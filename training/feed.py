@@ -7,7 +7,7 @@ it is, and training that was stopped goes on with the batch that would have come
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -53,6 +53,9 @@ class Recipe:
     )  # fmt: skip
 
 
+Batch = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+
 class Feed:
     """Makes batches: ``feed.batch(k)`` is ``(pictures, truths)``.
 
@@ -68,7 +71,7 @@ class Feed:
         self._people = [i for i, row in enumerate(pictures.rows) if row.matte]
         self._chances = np.array([chance for _, chance in recipe.shapes])
 
-    def batch(self, k: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def batch(self, k: int) -> Batch:
         rng = np.random.default_rng([self.seed, 1, k])
         shapes = self.recipe.shapes
         size = shapes[rng.choice(len(shapes), p=self._chances / self._chances.sum())][0]
@@ -104,10 +107,10 @@ class Feed:
                 scene = augment.over(augment.place(guest, size, rng, small=small), scene, rng)
         return augment.disturb(scene, rng)
 
-    def stream(self, start: int, threads: int = 1, ahead: int = 8) -> Iterator:
+    def stream(self, start: int, threads: int = 1, ahead: int = 8) -> Generator[Batch]:
         """Batches ``start``, ``start`` + 1, ... without end, ``ahead`` of them made in advance."""
         with ThreadPoolExecutor(threads, thread_name_prefix="feed") as pool:
-            waiting: deque[Future] = deque()
+            waiting: deque[Future[Batch]] = deque()
             k = start
             try:
                 while True:

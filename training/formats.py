@@ -88,15 +88,42 @@ def _samples(pictures: Pictures, sizes: list[Size]) -> Iterator[tuple[str, dict[
             yield f"{height}x{width}", {"picture": net_input(picture, (height, width))}
 
 
-def to_onnx(twin: keras.Model, size: Size, path: Path) -> None:
-    """Writes an .onnx of a net with its activation inside: any batch of pictures of one ``size``."""
+class _Enlarge(keras.layers.Layer):
+    """What a bilinear UpSampling2D does, whose own code cannot be traced while the size is open."""
+
+    def __init__(self, like: keras.layers.UpSampling2D) -> None:
+        super().__init__(name=like.name)
+        self.factors, self.method = like.size, like.interpolation
+
+    def call(self, x: Any) -> Any:
+        import tensorflow as tf
+
+        return tf.image.resize(x, tf.shape(x)[1:3] * self.factors, self.method)
+
+
+def any_size(twin: keras.Model) -> keras.Model:
+    """A copy of a net that can be traced for pictures of any size at once."""
+
+    def copied(layer: keras.Layer) -> keras.Layer:
+        if isinstance(layer, keras.layers.UpSampling2D) and layer.interpolation != "nearest":
+            return _Enlarge(layer)
+        return layer.from_config(layer.get_config())
+
+    copy = keras.models.clone_model(twin, clone_function=copied)
+    copy.set_weights(twin.get_weights())
+    return copy
+
+
+def to_onnx(twin: keras.Model, path: Path) -> None:
+    """Writes an .onnx of a net with its activation inside: any batch; any size, unless the net has one."""
     try:
         import tf2onnx  # noqa: F401  Keras needs it, and would name neither it nor the remedy
     except ImportError as error:
         raise MissingDependencyError(f"tf2onnx does not load ({error}): pip install tf2onnx, or leave onnx "
                                      "out of --formats") from error
-    signature = [keras.InputSpec(shape=(None, *size, 3), dtype="float32", name="picture")]
-    twin.export(path, format="onnx", verbose=False, input_signature=signature)
+    signature = [keras.InputSpec(shape=twin.input_shape, dtype="float32", name="picture")]
+    open_sided = any_size(twin) if None in twin.input_shape[1:] else twin
+    open_sided.export(path, format="onnx", verbose=False, input_signature=signature)
 
 
 def round_weights(twin: keras.Model) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import ops
+
+Tensor = Any  # of whichever backend Keras runs on
 
 
 @keras.saving.register_keras_serializable("streamseg")
@@ -18,11 +22,11 @@ class MatteLoss(keras.losses.Loss):
     maxima) is zero only where prediction and truth are equal (Wang and Blaschko 2023).
     """
 
-    def __init__(self, rim: float = 2.0, jaccard: float = 1.0, sharp: float = 0.5, **kwargs) -> None:
+    def __init__(self, rim: float = 2.0, jaccard: float = 1.0, sharp: float = 0.5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rim, self.jaccard, self.sharp = rim, jaccard, sharp
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         truth = ops.cast(y_true, "float32") / 255.0
         alpha, known, rim = truth[..., 0], truth[..., 1], truth[..., 2]
         logits = y_pred[..., 0]
@@ -39,7 +43,7 @@ class MatteLoss(keras.losses.Loss):
         loss += self.sharp * ops.sum(wrong, axis=(1, 2)) / (ops.sum(rim * known, axis=(1, 2)) + room)
         return loss
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"rim": self.rim, "jaccard": self.jaccard, "sharp": self.sharp}
         return {**super().get_config(), **own}
 
@@ -51,7 +55,7 @@ class ClassLoss(keras.losses.Loss):
     truth: ``(n, h, w, 2)``: class number, 255 where known; prediction: logits ``(n, h, w, classes)``.
     """
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         numbers, known = ops.cast(y_true[..., 0], "int32"), ops.cast(y_true[..., 1] > 0, "float32")
         entropy = ops.sparse_categorical_crossentropy(numbers, y_pred, from_logits=True)
         return ops.sum(known * entropy, axis=(1, 2)) / ops.maximum(ops.sum(known, axis=(1, 2)), 1.0)

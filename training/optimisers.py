@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,17 +15,17 @@ from training.architectures import person
 class ScaledAdamW(keras.optimizers.AdamW):
     """AdamW whose steps on the pretrained encoder are smaller by ``encoder_scale``."""
 
-    def __init__(self, *args, encoder_scale: float = 1.0, **kwargs) -> None:
+    def __init__(self, *args: Any, encoder_scale: float = 1.0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.encoder_scale = encoder_scale
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         # By number: what a backend passes here need not carry the Keras path.
         path = self._trainable_variables[self._get_variable_index(variable)].path
         scale = self.encoder_scale if person.encoder_layer(path) else 1.0
         super().update_step(gradient, variable, learning_rate * scale)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "encoder_scale": self.encoder_scale}
 
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from numpy.typing import NDArray
 
 from streamseg import geometry, metrics
 from training.data import PictureSet
-
-Picture = NDArray[np.uint8]
-Alpha = NDArray[np.float32]
-Predict = Callable[[list[Picture]], list[Alpha]]
+from training.predict import Picture, Predictor
 
 # Pixels by which the camera, or a hand that holds it, moves a picture; mean alpha an empty one may have.
 SHIFTS = (1, 2, 3, 5)
@@ -21,7 +15,7 @@ EMPTY = 0.005
 EVERY = 8
 
 
-def check(predict: Predict, pictures: PictureSet, empty: PictureSet) -> dict[str, float]:
+def check(predict: Predictor, pictures: PictureSet, empty: PictureSet) -> dict[str, float]:
     """All three; ``empty`` holds pictures with nobody in them (may be none: then nothing is said of it)."""
     people = [pictures[i][0] for i in range(len(pictures))]
     found: dict[str, float] = {}
@@ -30,14 +24,14 @@ def check(predict: Predict, pictures: PictureSet, empty: PictureSet) -> dict[str
     return found | mirrored(predict, people) | shifted(predict, people[::EVERY])
 
 
-def nobody(predict: Predict, pictures: list[Picture]) -> dict[str, float]:
+def nobody(predict: Predictor, pictures: list[Picture]) -> dict[str, float]:
     """Mean alpha of pictures without a person: their mean, the worst, how many lie above EMPTY."""
     alphas = [float(matte.mean()) for matte in predict(pictures)]
     return {"empty_pictures": len(alphas), "empty_mean_alpha": float(np.mean(alphas)),
             "empty_worst_alpha": max(alphas), "empty_above": sum(alpha > EMPTY for alpha in alphas)}
 
 
-def mirrored(predict: Predict, pictures: list[Picture]) -> dict[str, float]:
+def mirrored(predict: Predictor, pictures: list[Picture]) -> dict[str, float]:
     """IoU of a picture's matte and of the mirrored picture's, mirrored back."""
     plain = predict(pictures)
     back = [matte[:, ::-1] for matte in predict([np.ascontiguousarray(p[:, ::-1]) for p in pictures])]
@@ -45,7 +39,7 @@ def mirrored(predict: Predict, pictures: list[Picture]) -> dict[str, float]:
     return {"mirrored_iou": float(np.mean(ious)), "mirrored_iou_p5": float(np.percentile(ious, 5))}
 
 
-def shifted(predict: Predict, pictures: list[Picture]) -> dict[str, float]:
+def shifted(predict: Predictor, pictures: list[Picture]) -> dict[str, float]:
     """How a matte changes where a picture is shifted by SHIFTS pixels and should not change at all.
 
     Windows of one size are cut from each picture, their mattes brought to the window's size and compared

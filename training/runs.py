@@ -9,6 +9,7 @@ import math
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -42,7 +43,7 @@ class Run:
     def __init__(self, args: argparse.Namespace, task: Task) -> None:
         self.args, self.task, self.out, self.state = args, task, Path(args.out), State()
         self.out.mkdir(parents=True, exist_ok=True)
-        extra = {"imagenet": True} if args.imagenet else {}
+        extra: dict[str, Any] = {"imagenet": True} if args.imagenet else {}
         try:
             self.model = architectures.build(args.size, classes=task.channels, **extra)
         except (ValueError, TypeError) as error:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +12,16 @@ from streamseg import geometry
 from streamseg.errors import SinkError
 from streamseg.opencv import cv2
 from training.data import PictureSet
+from training.predict import Alpha, Picture, Predictor
+from training.scores import Score
 
-if TYPE_CHECKING:
-    from training.evaluate import Score
-
-Picture = NDArray[np.uint8]
-Predict = Callable[[list[Picture]], list[NDArray[np.float32]]]
 # Height of a cell and of the line of text above it, and what lies between cells, in pixels.
 CELL, TEXT, GAP = 150, 16, 4
 UNKNOWN = (255, 0, 255)
 
 
 def worst(
-    predict: Predict, pictures: PictureSet, results: Sequence[Score], folder: Path, count: int
+    predict: Predictor, pictures: PictureSet, scores: Sequence[Score], folder: Path, count: int
 ) -> list[Path]:
     """Writes ``folder/SOURCE.png`` for each source: its ``count`` pictures of lowest IoU, worst first.
 
@@ -34,8 +30,8 @@ def worst(
     folder.mkdir(parents=True, exist_ok=True)
     numbers = {row.image: i for i, row in enumerate(pictures.rows)}
     written = []
-    for source in dict.fromkeys(score.source for score in results):
-        own = sorted((score for score in results if score.source == source), key=lambda score: score.iou)
+    for source in dict.fromkeys(score.source for score in scores):
+        own = sorted((score for score in scores if score.source == source), key=lambda score: score.iou)
         groups = []
         for score in own[:count]:
             picture, mask = pictures[numbers[score.image]]
@@ -55,8 +51,8 @@ def truth_cell(mask: NDArray[np.uint8]) -> Picture:
     return cell
 
 
-def matte_cell(matte: NDArray[np.float32], shape: tuple[int, ...]) -> Picture:
-    """A matte, float32 ``(h, w)`` 0..1, as a grey picture of ``shape``."""
+def matte_cell(matte: Alpha, shape: tuple[int, ...]) -> Picture:
+    """A matte as a grey picture of ``shape``."""
     alpha = geometry.resize(matte, (shape[0], shape[1]))
     return cv2.cvtColor(np.rint(alpha * 255).astype(np.uint8), cv2.COLOR_GRAY2RGB)
 

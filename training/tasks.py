@@ -9,12 +9,12 @@ from typing import NamedTuple, Protocol
 
 import keras
 
-from training import classes, evaluate, sheets
+from training import classes, scores, sheets
 from training.augment import Size
 from training.data import CLASSES_FILE, IGNORE_CLASS, PictureSet, read_classes, read_index, training_rows
 from training.feed import Feed, Recipe
 from training.losses import ClassLoss, MatteLoss
-from training.sheets import Picture
+from training.predict import KerasPredictor, Picture
 
 # FC-DenseNet's training windows; whole pictures are scored.
 _WINDOW = (224, 224)
@@ -61,21 +61,21 @@ class MatteTask:
         self.feed = Feed(train, recipe, batch, seed)
         self.val = PictureSet(data, [row for row in read_index(data, "val") if row.matte])
         self.budget = max(height * width for (height, width), _ in recipe.shapes)
-        self._predictor: evaluate.KerasPredictor | None = None
+        self._predictor: KerasPredictor | None = None
 
     def score(self, model: keras.Model) -> Scored:
         """Mean IoU of the sets drawn by people, and the figures of every set."""
         if self._predictor is None or self._predictor.model is not model:
-            self._predictor = evaluate.KerasPredictor(model, self.budget)
-        results = evaluate.evaluate(self._predictor, self.val)
-        table, whole = evaluate.by_source(results), evaluate.means(results)
+            self._predictor = KerasPredictor(model, self.budget)
+        found = scores.score_all(self._predictor, self.val)
+        table, whole = scores.by_source(found), scores.means(found)
         row = {"loss": f"{whole.loss:.4f}", "accuracy": f"{whole.accuracy:.4f}", "iou": f"{whole.iou:.4f}",
                "boundary_f": f"{whole.boundary_f:.4f}"}  # fmt: skip
         for name, own in table.items():
             row |= {f"{name}_iou": f"{own.iou:.4f}", f"{name}_f": f"{own.boundary_f:.4f}",
                     f"{name}_mad": f"{own.mad:.1f}"}  # fmt: skip
         text = " ".join(f"{name} {own.iou:.3f}" for name, own in table.items())
-        return Scored(evaluate.choice_score(table), row, text)
+        return Scored(scores.choice_score(table), row, text)
 
     def truths(self, numbers: Sequence[int]) -> list[Picture]:
         """Alpha in grey, the unknown in magenta."""
@@ -84,7 +84,7 @@ class MatteTask:
     def shown(self, model: keras.Model, numbers: Sequence[int]) -> list[Picture]:
         """Mattes in grey."""
         pictures = [self.val[i][0] for i in numbers]
-        mattes = evaluate.KerasPredictor(model, self.budget)(pictures)
+        mattes = KerasPredictor(model, self.budget)(pictures)
         return [sheets.matte_cell(matte, picture.shape)
                 for matte, picture in zip(mattes, pictures, strict=True)]
 
@@ -100,15 +100,15 @@ class ClassTask:
         self.channels = len(self.classes)
         rows = {split: read_index(data, split) for split in ("train", "val")}
         train = PictureSet(data, rows["train"], IGNORE_CLASS, memory)
-        self.feed = classes.ClassFeed(train, batch, seed, shapes or [_WINDOW])
+        self.feed: Feed = classes.ClassFeed(train, batch, seed, shapes or [_WINDOW])
         self.val = PictureSet(data, rows["val"], IGNORE_CLASS)
         self.budget = max(row.height * row.width for row in rows["val"])
-        self._predictor: evaluate.KerasPredictor | None = None
+        self._predictor: KerasPredictor | None = None
 
     def score(self, model: keras.Model) -> Scored:
         """Mean IoU over classes, on whole pictures, and the IoU of each class."""
         if self._predictor is None or self._predictor.model is not model:
-            self._predictor = evaluate.KerasPredictor(model, self.budget)
+            self._predictor = KerasPredictor(model, self.budget)
         found = classes.score(self._predictor, self.val, self.channels)
         row = {"loss": f"{found.loss:.4f}", "accuracy": f"{found.accuracy:.4f}",
                "iou": f"{found.mean_iou:.4f}"}  # fmt: skip
@@ -123,7 +123,7 @@ class ClassTask:
 
     def shown(self, model: keras.Model, numbers: Sequence[int]) -> list[Picture]:
         """In the classes' colours."""
-        predict = evaluate.KerasPredictor(model, self.budget)
+        predict = KerasPredictor(model, self.budget)
         logits = predict.logits([self.val[i][0] for i in numbers])
         return [classes.coloured(one.argmax(axis=-1), self.classes) for one in logits]
 

@@ -113,6 +113,31 @@ def test_the_feed_never_touches_what_is_held_out(folder: Path) -> None:
     assert not reached & held_out(data.read_index(folder, "train"))
 
 
+def test_backgrounds_that_hold_people_are_no_empty_pictures(tmp_path: Path,
+                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [Row(f"background/{i}.png", "", "background", "train", "", "", 64, 64) for i in range(20)]
+    data.write_index(tmp_path, rows)
+    one, other = sorted(held_out(rows))
+    monkeypatch.setattr(data, "PEOPLED", {Path(one).stem})
+    assert [row.image for row in background_rows(tmp_path, "val")] == [other]
+
+
+def test_small_holes_in_the_sets_that_have_them_by_mistake_are_unknown(tmp_path: Path) -> None:
+    matte = np.zeros((60, 80), np.uint8)
+    matte[10:50, 20:70] = 255       # 2,000 pixels
+    matte[15:19, 30:34] = 0         # a badge
+    matte[25:45, 45:65] = 0         # an arm on a hip
+    matte[48:60, 60:64] = 0         # open to below: no hole
+    holes = data.small_holes(matte, 0.05)
+    assert np.array_equal(np.argwhere(holes).min(axis=0), [15, 30])
+    assert np.count_nonzero(holes) == 16
+    save(tmp_path / "p.png", np.zeros((60, 80, 3), np.uint8))
+    save(tmp_path / "m.png", matte)
+    for source, split, unknown in (("hsd", "train", 16), ("hsd", "val", 0), ("eg1800", "train", 0)):
+        row = Row("p.png", "m.png", source, split, "", "people", 80, 60)
+        assert np.count_nonzero(PictureSet(tmp_path, [row])[0][1][..., 1] == 0) == unknown
+
+
 # --- the feed ---------------------------------------------------------------------------------
 
 def test_a_batch_depends_on_the_seed_and_its_number_only(folder: Path) -> None:

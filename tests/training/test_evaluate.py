@@ -1,4 +1,4 @@
-"""training.evaluate and its parts on predictors with known answers: no net is needed."""
+"""training.evaluate and what it is made of, on predictors with known answers: no net is needed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,18 @@ from streamseg import metrics
 from streamseg.errors import OptionError, SourceError
 from streamseg.opencv import cv2
 from tests.training.sets import people_set, save, texture
-from training import classes, curves, evaluate, robust, sheets
+from training import classes, curves, evaluate, robust, scores, sheets
 from training.commands import command
-from training.data import Class, PictureSet, Row, background_rows, read_classes, write_classes
+from training.data import (
+    Class,
+    PictureSet,
+    Row,
+    background_rows,
+    read_classes,
+    read_index,
+    write_classes,
+)
+from training.predict import Predictor
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +37,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def val(folder: Path) -> PictureSet:
-    return PictureSet(folder, [row for row in evaluate.read_index(folder, "val") if row.matte])
+    return PictureSet(folder, [row for row in read_index(folder, "val") if row.matte])
 
 
-def perfect(pictures: PictureSet) -> evaluate.Predictor:
+def perfect(pictures: PictureSet) -> Predictor:
     """Answers with the truth of each picture."""
     known = {pictures[i][0].tobytes(): pictures[i][1][..., 0] / np.float32(255) for i in range(len(pictures))}
     return lambda given: [known[picture.tobytes()] for picture in given]
@@ -40,10 +49,10 @@ def perfect(pictures: PictureSet) -> evaluate.Predictor:
 # --- scores -----------------------------------------------------------------------------------
 
 def test_the_truth_scores_full_marks_and_nothing_scores_none(val: PictureSet) -> None:
-    best = evaluate.means(evaluate.evaluate(perfect(val), val))
+    best = scores.means(scores.score_all(perfect(val), val))
     assert (best.pictures, best.iou, best.boundary_f, best.mad, best.accuracy) == (6, 1, 1, 0, 1)
     empty = [np.zeros(val[i][0].shape[:2], np.float32) for i in range(len(val))]
-    none = evaluate.means(evaluate.evaluate(lambda given: empty, val))
+    none = scores.means(scores.score_all(lambda given: empty, val))
     assert (none.iou, none.boundary_f) == (0, 0)
     assert none.loss > 1 > best.loss
 
@@ -54,7 +63,7 @@ def test_a_scores_figures_are_those_of_metrics_over_the_known_pixels() -> None:
     truth = np.zeros((40, 50, 2), np.uint8)
     truth[5:30, 10:40, 0] = 255
     truth[8:, :, 1] = 255
-    score = evaluate.judge(alpha, truth, "a", "s")
+    score = scores.judge(alpha, truth, "a", "s")
     g, unknown = truth[..., 0] / np.float32(255), truth[..., 1] == 0
     assert score.iou == metrics.iou(alpha, g, unknown)
     assert score.boundary_f == metrics.boundary_f(alpha, g, unknown)
@@ -69,20 +78,20 @@ def test_a_scores_figures_are_those_of_metrics_over_the_known_pixels() -> None:
 def test_a_matte_of_another_size_is_brought_to_the_truths(val: PictureSet) -> None:
     small = [cv2.resize(matte, (32, 32), interpolation=cv2.INTER_AREA)
              for matte in perfect(val)([val[i][0] for i in range(len(val))])]
-    found = evaluate.means(evaluate.evaluate(lambda given: small, val))
+    found = scores.means(scores.score_all(lambda given: small, val))
     assert 0.9 < found.iou < 1
 
 
 def test_the_table_has_a_row_for_each_source_and_the_choice_is_by_those_people_drew() -> None:
-    def score(source: str, iou: float) -> evaluate.Score:
-        return evaluate.Score("x", source, iou, iou, 1.0, 1.0, 0.0)
+    def score(source: str, iou: float) -> scores.Score:
+        return scores.Score("x", source, iou, iou, 1.0, 1.0, 0.0)
 
-    table = evaluate.by_source([score("voc", 0.4), score("voc", 0.6), score("ccp", 0.9), score("wtd", 0.1)])
+    table = scores.by_source([score("voc", 0.4), score("voc", 0.6), score("ccp", 0.9), score("wtd", 0.1)])
     assert list(table) == ["voc", "ccp", "wtd"]
     assert (table["voc"].pictures, table["voc"].iou) == (2, 0.5)
-    assert evaluate.choice_score(table) == pytest.approx(0.7)
-    assert evaluate.choice_score({"wtd": table["wtd"]}) == pytest.approx(0.1)
-    text = evaluate.table_text(table)
+    assert scores.choice_score(table) == pytest.approx(0.7)
+    assert scores.choice_score({"wtd": table["wtd"]}) == pytest.approx(0.1)
+    text = scores.table_text(table)
     assert "| voc | 2 | 0.5000 |" in text
     assert "(ccp, voc): 0.7000" in text
     assert "(wtd): 0.1000" in text
@@ -111,7 +120,7 @@ def test_the_worst_come_first(val: PictureSet, tmp_path: Path) -> None:
         return [matte * (0 if picture.tobytes() == val[3][0].tobytes() else 1)
                 for picture, matte in zip(given, right(given), strict=True)]
 
-    path, = sheets.worst(predict, val, evaluate.evaluate(predict, val), tmp_path, 1)
+    path, = sheets.worst(predict, val, scores.score_all(predict, val), tmp_path, 1)
     shown = cv2.imread(str(path))[sheets.TEXT : sheets.TEXT + sheets.CELL, : sheets.CELL, ::-1]
     wanted = cv2.resize(val[3][0], (sheets.CELL, sheets.CELL), interpolation=cv2.INTER_LINEAR)
     assert np.array_equal(shown, wanted)

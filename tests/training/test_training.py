@@ -19,8 +19,9 @@ keras = pytest.importorskip("keras", reason=WHY)
 from streamseg.errors import OptionError, SourceError  # noqa: E402
 from streamseg.opencv import cv2  # noqa: E402
 from tests.training.sets import people_set, save, texture  # noqa: E402
-from training import compare, evaluate, losses, runs, train  # noqa: E402
-from training.data import Class, Row, write_classes, write_index  # noqa: E402
+from training import compare, evaluate, losses, runs, scores, train  # noqa: E402
+from training.data import Class, PictureSet, Row, read_index, write_classes, write_index  # noqa: E402
+from training.predict import open_predictor  # noqa: E402
 
 SHAPE = "64x64"
 
@@ -82,9 +83,9 @@ def test_training_lowers_the_loss_and_lifts_iou_on_pictures_it_has_not_seen(
     assert val["loss"][-1] < 0.8 * val["loss"][0]
     assert (tmp_path / "curves.png").stat().st_size > 5000
     # what was kept scores what was said, through the command that users have
-    rows = [row for row in evaluate.read_index(folder, "val") if row.matte]
-    predict = evaluate.open_predictor(tmp_path / "best.keras", None, 64 * 64, 1)
-    again = evaluate.means(evaluate.evaluate(predict, evaluate.PictureSet(folder, rows)))
+    rows = [row for row in read_index(folder, "val") if row.matte]
+    predict = open_predictor(tmp_path / "best.keras", None, 64 * 64, 1)
+    again = scores.means(scores.score_all(predict, PictureSet(folder, rows)))
     assert again.iou == pytest.approx(max(val["iou"]), abs=2e-4)
 
 

@@ -203,7 +203,8 @@ def test_rgb_of_a_part_is_that_part_of_the_whole(name: str) -> None:
     assert given.rgb((32, 25), box).shape == (25, 32, 3)
 
 
-@pytest.mark.parametrize("box", [Box(1, 0, 50, 64), Box(0, 3, 50, 64), Box(-2, 0, 50, 64), Box(80, 0, 50, 64)])
+@pytest.mark.parametrize("box", [Box(1, 0, 50, 64), Box(0, 3, 50, 64), Box(-2, 0, 50, 64),
+                                 Box(80, 0, 50, 64)])
 def test_what_is_no_part_of_a_picture_is_refused(box: Box) -> None:
     with pytest.raises(ValueError, match="is no part of a yuv420p picture of 160 x 120"):
         drawn.frame("yuv420p", (160, 120)).part(box)

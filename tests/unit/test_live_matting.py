@@ -167,8 +167,9 @@ def test_the_live_smoothers_give_each_frame_its_matte_at_once(name: str) -> None
 
 def test_a_model_that_can_sees_a_smaller_picture_at_the_steps_that_say_so() -> None:
     class Sized(PersonModel):
-        reduced = False
-        seen: list[bool] = []
+        def __init__(self) -> None:
+            super().__init__()
+            self.reduced, self.seen = False, list[bool]()
 
         def segment(self, frames: Any) -> Any:
             self.seen.append(self.reduced)

@@ -53,7 +53,9 @@ def _encoder(x: keras.KerasTensor, width: float, stride: int) -> keras.KerasTens
     return x
 
 
-def _block(x: keras.KerasTensor, filters: int, stride: int, rate: int, number: int):
+def _block(
+    x: keras.KerasTensor, filters: int, stride: int, rate: int, number: int
+) -> keras.KerasTensor:
     """An inverted residual: widen, look around (``rate`` apart), narrow; added where sizes allow."""
     name = f"block_{number}" if number else "expanded_conv"
     inside = _conv(x, x.shape[-1] * 6, 1, f"{name}_expand", active=True) if number else x

@@ -18,10 +18,13 @@ net without them can be the start of one with them without losing what it knows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
+
+Shape = tuple[Any, ...]  # an int for each axis, None where any length will do
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,9 @@ def _encoder(x: keras.KerasTensor) -> list[keras.KerasTensor]:
     """Features at 1/2 .. 1/32, named by the operation of the folded original: enc0 .. enc60."""
     number = 0
 
-    def conv(x: keras.KerasTensor, filters: int, kernel: int, stride: int, depthwise: bool = False):
+    def conv(
+        x: keras.KerasTensor, filters: int, kernel: int, stride: int, depthwise: bool = False
+    ) -> keras.KerasTensor:
         nonlocal number
         name = f"enc{number}"
         number += 1
@@ -136,7 +141,7 @@ def _encoder(x: keras.KerasTensor) -> list[keras.KerasTensor]:
         return layers.ReLU(6.0, name=f"enc{number - 1}_relu")(x)
 
     x = active(conv(x, 16, 3, 2))
-    skips = []
+    skips: list[keras.KerasTensor] = []
     for i, (filters, stride) in enumerate(_BLOCKS):
         inside = x
         if i:
@@ -164,7 +169,7 @@ def _context(x: keras.KerasTensor, widths: Widths) -> keras.KerasTensor:
     return layers.Multiply(name="gate")([x, gate])
 
 
-def _up(x: keras.KerasTensor, skip: keras.KerasTensor, filters: int, name: str):
+def _up(x: keras.KerasTensor, skip: keras.KerasTensor, filters: int, name: str) -> keras.KerasTensor:
     """One level up: deep features enlarged meet the encoder's, then one 3x3 convolution."""
     x = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_deep")(x)
     x = layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_up")(x)
@@ -187,7 +192,9 @@ def _residuals(x: keras.KerasTensor, filters: int, count: int, name: str) -> ker
     return x
 
 
-def _detail(scaled: keras.KerasTensor, x: keras.KerasTensor, filters: int, portable: bool):
+def _detail(
+    scaled: keras.KerasTensor, x: keras.KerasTensor, filters: int, portable: bool
+) -> keras.KerasTensor:
     """Full-size logits from half-size features and the folded picture; zero before training."""
     if portable:
         fold = layers.Conv2D(
@@ -226,11 +233,11 @@ class Fold(layers.Layer):
     whole net off the fast CPU kernels.
     """
 
-    def __init__(self, block: int, **kwargs) -> None:
+    def __init__(self, block: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.block = block
 
-    def call(self, x):
+    def call(self, x: Any) -> Any:
         channels, block = x.shape[-1], self.block
         kernel = keras.ops.reshape(
             keras.ops.eye(block * block * channels, dtype=x.dtype),
@@ -238,12 +245,12 @@ class Fold(layers.Layer):
         )
         return keras.ops.conv(x, kernel, strides=block, padding="valid")
 
-    def compute_output_shape(self, shape):
+    def compute_output_shape(self, shape: Shape) -> Shape:
         n, h, w, c = shape
         b = self.block
         return (n, h and h // b, w and w // b, c * b * b)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "block": self.block}
 
 
@@ -251,11 +258,11 @@ class Fold(layers.Layer):
 class Unfold(layers.Layer):
     """Depth to space, for one output channel: ``(n, h, w, b*b)`` to ``(n, h*b, w*b, 1)``."""
 
-    def __init__(self, block: int, **kwargs) -> None:
+    def __init__(self, block: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.block = block
 
-    def call(self, x):
+    def call(self, x: Any) -> Any:
         b = self.block
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
@@ -267,9 +274,9 @@ class Unfold(layers.Layer):
         x = keras.ops.transpose(x, (0, 1, 3, 2, 4))
         return keras.ops.reshape(x, (n, h * b, w * b, 1))
 
-    def compute_output_shape(self, shape):
+    def compute_output_shape(self, shape: Shape) -> Shape:
         n, h, w, _ = shape
         return (n, h and h * self.block, w and w * self.block, 1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "block": self.block}

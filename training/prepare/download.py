@@ -11,6 +11,7 @@ import zipfile
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from typing import BinaryIO
 
 from streamseg.errors import SourceError
 
@@ -100,7 +101,7 @@ def _load(url: str, part: Path) -> bool:
         return total is None or part.stat().st_size == total
 
 
-def _copy(reply: HTTPResponse, file, done: int, total: int | None, name: str) -> None:
+def _copy(reply: HTTPResponse, file: BinaryIO, done: int, total: int | None, name: str) -> None:
     told = time.monotonic()
     while chunk := reply.read(_CHUNK):
         file.write(chunk)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +82,7 @@ class SetWriter:
         scale = min(1.0, self.side / max(shape[:2]))
         return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
-    def _save(self, name: str, array: NDArray[np.uint8]) -> None:
+    def _save(self, name: str, array: NDArray[Any]) -> None:
         path = self.out / name
         path.parent.mkdir(parents=True, exist_ok=True)
         options = [cv2.IMWRITE_WEBP_QUALITY, _QUALITY] if path.suffix == ".webp" else []
@@ -89,17 +90,17 @@ class SetWriter:
             raise SinkError(f"{path} cannot be written: is the disk full?")
 
 
-def shrink_matte(matte: NDArray[np.uint8], size: geometry.Size) -> NDArray[np.uint8]:
-    """A matte with 128 for unknown at another size: alpha is averaged; a pixel with a part in something
-    unknown is unknown; a known alpha that happens to be 128 becomes 127."""
+def shrink_matte(matte: NDArray[Any], size: geometry.Size) -> NDArray[Any]:
+    """A matte, uint8 ``(h, w)`` with 128 for unknown, at another size: alpha is averaged; a pixel with a part
+    in something unknown is unknown; a known alpha that happens to be 128 becomes 127."""
     unknown = matte == IGNORE
     alpha = geometry.resize(np.where(unknown, np.uint8(0), matte), size)
     mixed = geometry.resize(unknown.astype(np.uint8) * np.uint8(255), size) > 2
     return np.where(mixed, np.uint8(IGNORE), np.where(alpha == IGNORE, np.uint8(IGNORE - 1), alpha))
 
 
-def shrink_classes(labels: NDArray[np.uint8], size: geometry.Size) -> NDArray[np.uint8]:
-    """Class numbers at another size: the nearest pixel's, for numbers have no mean."""
+def shrink_classes(labels: NDArray[Any], size: geometry.Size) -> NDArray[Any]:
+    """Class numbers, uint8 ``(h, w)``, at another size: the nearest pixel's, for numbers have no mean."""
     if labels.shape == size:
         return labels
     return cv2.resize(labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
