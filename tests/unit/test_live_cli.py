@@ -156,3 +156,16 @@ def test_help_loads_nothing_heavy(command: str) -> None:
                           env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
     assert (done.returncode, done.stderr.strip()) in ((0, ""), (1, "")), done.stderr
     assert "Usage: streamseg" in done.stdout
+
+
+@pytest.mark.parametrize(("given", "wanted"), [
+    ({}, {"detail": "medium", "closer": False}),
+    ({"set": {"detail": "high"}}, {"detail": "high", "closer": False}),
+    ({"method": "threshold", "set": {"value": 99}}, {"value": 99}),
+])
+def test_the_model_is_set_to_be_quick_unless_it_is_told_otherwise(
+        given: dict[str, Any], wanted: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(live_run.segment, "create", lambda name, settings, **context: seen.update(settings))
+    live_run._model(Options.of(given))
+    assert seen == wanted
