@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -16,16 +17,20 @@ from typing import Any
 
 import av
 
+from streamseg import segment
 from streamseg.bench import hardware, make_clip
 from streamseg.bench.measure import summary
 from streamseg.channel import Crew
+from streamseg.errors import StreamsegError
 
-__all__ = ["FULL_HD", "RESULTS", "Bench", "Table", "decode", "hardware", "interleaved", "make_clip", "ratios",
-           "save", "seconds_of", "shown", "summary", "transcode"]
+__all__ = ["FORMS", "FULL_HD", "RESULTS", "Bench", "Table", "decode", "interleaved", "make_clip", "ratios",
+           "shown", "start", "summary", "transcode"]
 
 RESULTS = Path(__file__).parent / "results"
 FULL_HD, UHD = (1920, 1080), (3840, 2160)
 TINY = (320, 180)
+# forms of a benchmark whose results stand beside the usual ones, NAME_FORM.json, and what makes them
+FORMS = {"gpu": "--device gpu", "load": "--load 2", "soak": "--seconds 1800"}
 Task = Callable[[], float]
 
 
@@ -48,34 +53,68 @@ class Bench:
 
     quick    a tiny form: does it run at all; its figures mean nothing
     repeats  turns; 1 if quick; not for a benchmark that has none
+    device   where streamseg's model runs; not for a benchmark that has no model, or only the CPU's
     out      folder for the JSON
+
+    ``forms``: keys of FORMS that the result is of.
     """
 
-    def __init__(self, name: str, doc: str | None, *, repeats: int | None = 3) -> None:
-        self.name = name
+    def __init__(self, name: str, doc: str | None, *, repeats: int | None = 3, device: bool = False) -> None:
+        self.name, self.forms = name, list[str]()
         self.parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=doc,
                                               formatter_class=argparse.RawDescriptionHelpFormatter)
         self.parser.add_argument("--quick", action="store_true", help="a tiny form: does it run at all")
         if repeats is not None:
             self.parser.add_argument("--repeats", type=int, default=repeats,
                                      help="turns, default %(default)s")
+        if device:
+            self.parser.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"),
+                                     help="where streamseg's model runs, default %(default)s")
         self.parser.add_argument("--out", type=Path, help="folder for the JSON, default benchmarks/results")
         self._words: list[str] = []
 
     def parse(self, words: Sequence[str] | None) -> argparse.Namespace:
-        """The flags' values; ``words``: those of the command line if None."""
+        """The flags' values; ``words``: those of the command line if None.
+
+        Raises DeviceError for a GPU that is not there, before an hour was spent on what needs none.
+        """
         self._words = list(sys.argv[1:] if words is None else words)
         chosen = self.parser.parse_args(self._words)
         if chosen.quick:
             chosen.repeats = 1
+        if getattr(chosen, "device", None) == "gpu":
+            self.forms.append("gpu")
+            # TensorFlow takes all of the device's memory, and benchmarks start processes that need some
+            os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+            segment.create("person", device="gpu").close()
         return chosen
 
     def save(self, result: Mapping[str, Any], out: Path | None) -> Path:
-        """Write NAME.json with the command that made it."""
+        """Write NAME.json, or NAME_FORM.json, with the command that made it, the commit and the hardware."""
         at = self._words.index("--out") if "--out" in self._words else len(self._words)
-        path = save(self.name, dict(result), out, self._words[:at] + self._words[at + 2:])
+        # of paths only the last part: where somebody's folders are is nobody's business
+        told = [Path(word).name if Path(word).is_absolute() else word
+                for word in self._words[:at] + self._words[at + 2:]]
+        path = (out or RESULTS) / f"{'_'.join([self.name, *self.forms])}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        origin = {"command": " ".join([self.parser.prog, *told]), "commit": _commit(), "hardware": hardware()}
+        path.write_text(json.dumps({**origin, **result}, indent=1, allow_nan=False) + "\n")
         print(path)
         return path
+
+
+def _commit() -> str | None:
+    return subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True,
+                          cwd=Path(__file__).parent, check=False).stdout.strip() or None
+
+
+def start(main: Callable[[], object]) -> None:
+    """Run a benchmark as a command: what streamseg refuses is told in a line, without a traceback."""
+    try:
+        main()
+    except StreamsegError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 @contextmanager
@@ -101,13 +140,6 @@ def interleaved(tasks: Mapping[str, Task], repeats: int) -> dict[str, list[float
 def ratios(values: Sequence[float], limit: Sequence[float]) -> dict[str, float]:
     """A summary of value / limit, each of one turn."""
     return summary([value / most for value, most in zip(values, limit, strict=True)])
-
-
-def seconds_of(work: Callable[[], Any]) -> float:
-    """How long a call takes."""
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
 
 
 def shown(found: Mapping[str, float], digits: int = 2) -> str:
@@ -174,19 +206,3 @@ def _decoded(source: Any, video: Any) -> Iterator[Any]:
             yield from packet.decode()
         elif packet.dts is not None:
             yield packet
-
-
-# --- the JSON ---------------------------------------------------------------------------------
-
-def save(name: str, result: dict[str, Any], out: Path | None = None, words: Sequence[str] = ()) -> Path:
-    """Write results/NAME.json with the command (flags ``words``), the commit and the hardware."""
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True,
-                            cwd=Path(__file__).parent, check=False).stdout.strip() or None
-    path = (out or RESULTS) / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # of paths only the last part: where somebody's folders are is nobody's business
-    told = [Path(word).name if Path(word).is_absolute() else word for word in words]
-    command = " ".join(["python -m benchmarks." + name, *told])
-    path.write_text(json.dumps({"command": command, "commit": commit, "hardware": hardware(), **result},
-                               indent=1, allow_nan=False) + "\n")
-    return path

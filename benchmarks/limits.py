@@ -1,10 +1,11 @@
 """What nothing can be faster than: python -m benchmarks.limits [--quick] [--device gpu] [--batches 1 8 32]
+[--nets FILE.keras ...]
 
 The transcode limit, decoding alone, encoding alone, a copy of the picture's planes, the method alone and its
 net alone. What streamseg makes of each is measured in the same turns; a ratio is taken within a turn.
 
-With ``--device gpu`` the net is also given batches, in single and in half precision, beside the largest
-matrix product that the device was seen to do: how far from its roofline is it?
+With ``--device gpu`` the net, and each of --nets, is also given batches, in single and in half precision,
+beside the largest matrix product that the device was seen to do: how far from its roofline is it?
 """
 
 from __future__ import annotations
@@ -28,17 +29,21 @@ from benchmarks.common import (
     interleaved,
     ratios,
     shown,
+    start,
     summary,
     transcode,
 )
 from streamseg import segment
 from streamseg.budget import Threads
 from streamseg.frames import Frame
+from streamseg.geometry import net_size
 from streamseg.segment.runtimes import open_net
 from streamseg.segment.unet import built_in, default_spec
 from streamseg.source import open_source
 
 PICTURES = 24  # 75 MB at 1080p
+PICTURE = (*net_size(1080, 1920), 3)  # what a net is given of a 16:9 video
+PRECISIONS = ("float32", "float16")
 # what streamseg does -> the limit of it
 LIMIT_OF = {"run to a file": "transcode", "run to nowhere": "decode", "small picture + net": "net alone",
             "method": "net alone"}
@@ -118,27 +123,34 @@ class Kernels:
 
 # --- batches ----------------------------------------------------------------------------------
 
-def roofline(batches: Sequence[int], seconds: float, side: int) -> dict[str, Any]:
-    """Pictures a second of the person model in Keras on TensorFlow's device, by precision and batch; the
-    operations that one picture takes; and the operations a second of a matrix product, ``side`` squared."""
+def roofline(nets: Sequence[Path], batches: Sequence[int], seconds: float, side: int) -> dict[str, Any]:
+    """By net, precision and batch the pictures a second of .keras files on TensorFlow's device; the billions
+    of operations that a picture takes; and those a second of a matrix product, ``side`` squared."""
     import keras
     import tensorflow as tf
 
-    model = keras.saving.load_model(built_in("keras"), compile=False)
-    height, width = 160, 288
-    found: dict[str, Any] = {"device": [item.name for item in tf.config.list_physical_devices()],
-                             "gflop": round(_operations(tf, model, (1, height, width, 3)) / 1e9, 3)}
-    for precision in ("float32", "float16"):
-        # grappler's rewrite: convolutions in half precision, what needs the range in single
-        tf.config.optimizer.set_experimental_options({"auto_mixed_precision": precision == "float16"})
-        call = tf.function(lambda given: model(given, training=False))
-        peak = _product(tf, precision, seconds, side)
-        rates = {str(batch): _pictures_a_second(tf, call, (batch, height, width, 3), seconds)
-                 for batch in batches}
-        found[precision] = {"pictures_a_second": rates, "product_gflops": round(peak / 1e9, 1),
-                            "of_product": {batch: round(rate * found["gflop"] * 1e9 / peak, 3)
-                                           for batch, rate in rates.items()}}
-    return found
+    products: dict[str, float] = {}
+    for precision in PRECISIONS:
+        products[precision] = round(_product(tf, precision, seconds, side) / 1e9, 1)
+    found: dict[str, Any] = {}
+    for path in nets:
+        model = keras.saving.load_model(path, compile=False)
+        gflop = round(_operations(tf, model, (1, *PICTURE)) / 1e9, 3)
+        found[path.stem] = {"gflop": gflop}
+        for precision in PRECISIONS:
+            # grappler's rewrite: convolutions in half precision, what needs the range in single
+            tf.config.optimizer.set_experimental_options({"auto_mixed_precision": precision == "float16"})
+            rates = _by_batch(tf, model, batches, seconds)
+            found[path.stem][precision] = {batch: {
+                "pictures_a_second": rate, "of_product": round(rate * gflop / products[precision], 3)}
+                for batch, rate in rates.items()}
+    return {"device": [item.name for item in tf.config.list_physical_devices()],
+            "product_gflops": products, "nets": found}
+
+
+def _by_batch(tf: Any, model: Any, batches: Sequence[int], seconds: float) -> dict[str, float]:
+    call = tf.function(lambda given: model(given, training=False))
+    return {str(batch): _pictures_a_second(tf, call, (batch, *PICTURE), seconds) for batch in batches}
 
 
 def _operations(tf: Any, model: Any, shape: tuple[int, ...]) -> float:
@@ -177,26 +189,27 @@ def _product(tf: Any, precision: str, seconds: float, side: int) -> float:
 # --- all together -----------------------------------------------------------------------------
 
 def tables(result: Mapping[str, Any]) -> dict[str, Table]:
-    """README's tables: ``limits`` and ``limits.gpu``."""
+    """README's tables: ``limits`` and ``limits.batches``."""
     lines = [(name, f"{row['fps']['median']:.0f}", f"{1e3 / row['fps']['median']:.2f}",
               row.get("limit", ""), shown(row["ratio"]) if "ratio" in row else "")
              for name, row in result["rows"].items()]
     found = {"limits": Table(("", "a second", "ms", "of which limit", "ratio (min to max)"), lines)}
     batches = result.get("batches")
-    head = ("precision", "batch", "pictures a second", "of the largest matrix product")
-    found["limits.gpu"] = Table(head, [("not measured", "", "", "")] if not batches else [
-        (precision, batch, f"{rate:.0f}", f"{batches[precision]['of_product'][batch]:.3f}")
-        for precision in ("float32", "float16")
-        for batch, rate in batches[precision]["pictures_a_second"].items()])
+    head = ("net", "precision", "batch", "pictures a second", "of the largest matrix product")
+    found["limits.batches"] = Table(head, [("not measured", "", "", "", "")] if not batches else [
+        (name, precision, batch, f"{row['pictures_a_second']:.0f}", f"{row['of_product']:.3f}")
+        for name, net in batches["nets"].items() for precision in PRECISIONS
+        for batch, row in net[precision].items()])
     return found
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    bench = Bench("limits", __doc__, repeats=5)
+    bench = Bench("limits", __doc__, repeats=5, device=True)
     bench.parser.add_argument("--clip", type=Path, help="measure with this clip instead of a made one")
-    bench.parser.add_argument("--device", default="cpu", choices=("cpu", "gpu"))
     bench.parser.add_argument("--batches", type=int, nargs="+", help="also the net alone in Keras with these "
                               "batches; with --device gpu 1 8 32 128")
+    bench.parser.add_argument("--nets", type=Path, nargs="+", default=[], metavar="FILE.keras",
+                              help="other nets that are given the batches, as other programs have them")
     chosen = bench.parse(words)
     seconds = 0.02 if chosen.quick else 1.0
     with folder_and_clip(chosen.clip, quick=chosen.quick) as (work, clip):
@@ -211,11 +224,12 @@ def main(words: Sequence[str] | None = None) -> None:
     batches = chosen.batches or ([1, 8, 32, 128] if chosen.device == "gpu" else None)
     side = 4096 if chosen.device == "gpu" else 256 if chosen.quick else 1024
     result = {"device": chosen.device, "rows": rows,
-              "batches": None if batches is None else roofline(batches, seconds, side)}
+              "batches": None if batches is None else roofline([built_in("keras"), *chosen.nets], batches,
+                                                               seconds, side)}
     for table in tables(result).values():
         print(table.markdown(), end="\n\n")
     bench.save(result, chosen.out)
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import Bench, Table, folder_and_clip
+from benchmarks.common import Bench, Table, folder_and_clip, start
 from streamseg.frames import Frame, VideoInfo
 from streamseg.live.clock import SystemClock
 from streamseg.live.meter import Latencies
@@ -111,7 +111,7 @@ def busy_beside(count: int, seconds: float) -> list[BaseProcess]:
     return made
 
 
-def ours(clip: Path, seconds: float, background: str, load: int) -> dict[str, Any]:
+def ours(clip: Path, seconds: float, options: Options, load: int) -> dict[str, Any]:
     """streamseg live, with its figures of each second."""
     source, lines = Loop(clip), []
     beside: list[BaseProcess] = []
@@ -121,7 +121,7 @@ def ours(clip: Path, seconds: float, background: str, load: int) -> dict[str, An
         if load and not beside and line["time"] > seconds / 3:
             beside.extend(busy_beside(load, seconds / 3))
 
-    report = run(source, ["virtual", "null"], options=Options(background=background),
+    report = run(source, ["virtual", "null"], options=options,
                  live=LiveOptions(realtime=True, duration=seconds), on_stats=on_stats,
                  tell=lambda text: print(f"  {text}", file=sys.stderr, flush=True))
     for process in beside:
@@ -216,7 +216,7 @@ def rows_of(result: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    bench = Bench("live", __doc__, repeats=None)
+    bench = Bench("live", __doc__, repeats=None, device=True)
     add = bench.parser.add_argument
     add("--clip", type=Path, help="measure with this clip instead of a made one")
     add("--seconds", type=float, default=600.0, help="of ours; 1800 is the soak")
@@ -225,19 +225,21 @@ def main(words: Sequence[str] | None = None) -> None:
     add("--background", default="blur")
     add("--load", type=int, default=0, help="processes that compute beside it, a third of the time")
     chosen = bench.parse(words)
-    bench.name += "_load" if chosen.load else "_soak" if chosen.seconds >= SOAK else ""
+    bench.forms += ["load"] if chosen.load else ["soak"] if chosen.seconds >= SOAK else []
     seconds, usual = (2.0, 2.0) if chosen.quick else (chosen.seconds, chosen.usual_seconds)
     fake_pyvirtualcam()
     with folder_and_clip(chosen.clip, quick=chosen.quick, size=HD, seconds=10.0) as (_, clip):
-        result: dict[str, Any] = {"clip": chosen.clip.name if chosen.clip else "made", "load": chosen.load,
-                                  "background": chosen.background, "cores": os.cpu_count()}
+        result: dict[str, Any] = {
+            "clip": chosen.clip.name if chosen.clip else "made", "load": chosen.load,
+            "background": chosen.background, "device": chosen.device, "cores": os.cpu_count()}
         if chosen.selfie:
             result["usual loop"] = usual_loop(clip, usual, chosen.background, chosen.selfie)
-        result["streamseg"] = ours(clip, seconds, chosen.background, chosen.load)
+        options = Options(background=chosen.background, device=chosen.device)
+        result["streamseg"] = ours(clip, seconds, options, chosen.load)
     print(tables(result)["live"].markdown())
     print(f"steps: {result['streamseg']['report']['steps']}")
     bench.save(result, chosen.out)
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

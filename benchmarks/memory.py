@@ -15,7 +15,7 @@ from typing import Any
 
 import av
 
-from benchmarks.common import FULL_HD, TINY, Bench, Table, make_clip
+from benchmarks.common import FULL_HD, TINY, Bench, Table, make_clip, start
 from streamseg.bench.measure import run_once
 
 
@@ -83,4 +83,4 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -1,54 +1,62 @@
-"""Each kernel of the compositor against its floor: a copy of the picture's planes.
+"""Each hot kernel against its floor: python -m benchmarks.micro [--quick] [--size 1920 1080]
+[--format yuv420p] [--repeats 60]
 
-    python benchmarks/micro.py [--size 1920x1080] [--format yuv420p] [--rounds 60] [--json micro.json]
-
-One OpenCV thread. Kernels and floor take turns, so that a change of the machine's speed meets all of
-them; figures are medians in milliseconds a frame, by the clock and of the thread's own processor time
-(which a busy machine changes less). The matte is a drawn head and shoulders of 288 x 160
-(22 % of the picture wholly inside, 4 % in the rim) whose place changes from frame to frame.
+The floor is a copy of the picture's planes; of the small picture for the net it is FFmpeg's own scaler, of
+smoothing the optical flow alone. One OpenCV thread. Kernels and floors take turns, so that a change of the
+machine's speed meets all of them; figures are medians in milliseconds a frame, by the clock and of the
+thread's own processor time (which a busy machine changes less). The matte is a drawn head and shoulders of
+the net's size (22 % of the picture wholly inside, 3 % in the rim) whose place changes from frame to frame.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from pathlib import Path
+from itertools import cycle
 from typing import Any
 
 import av
 import numpy as np
 
+from benchmarks.common import TINY, Bench, Table, start
+from streamseg import smooth
 from streamseg.background import Picture
 from streamseg.composite import Compositor
 from streamseg.composite.foreground import solved
 from streamseg.frames import FORMATS, Frame, Matte, VideoInfo
+from streamseg.geometry import net_size
 from streamseg.opencv import cv2
 from streamseg.options import Options
 from streamseg.refine import Cover, Mixture, Selection, full_size
+from streamseg.smooth import Motion
 
+ROWS, COLUMNS = net_size(1080, 1920)  # what the net is given of a 16:9 video
+SMALL = COLUMNS, ROWS
+COPY, SCALER, FLOW = "copy of the planes", "FFmpeg's scaler to RGB", "optical flow alone"
+# a kernel's floor, where it is not the copy
+FLOOR_OF = {"small picture": SCALER, "smooth, flow": FLOW, "smooth, lookahead": FLOW}
 Kernel = Callable[[int], object]
 
 
-def picture(width: int, height: int, format: str, index: int) -> Frame:
-    """A frame of soft noise in an encoder's memory."""
-    rng = np.random.default_rng(index)
+def picture(width: int, height: int, format: str, index: int, seed: int = 0) -> Frame:
+    """A frame of soft noise in an encoder's memory, moved by ``index`` (0 to 9) hundredths of its width."""
+    rng = np.random.default_rng(seed)
     made = Frame.from_av(av.VideoFrame(width, height, format), index, time_base=Fraction(1, 30))
     for plane in made.planes:
-        noise: Any = rng.integers(0, FORMATS[format].peak + 1, (24, 40)).astype(plane.dtype)
-        np.copyto(plane, cv2.resize(noise, (plane.shape[1], plane.shape[0])))
+        rows, columns = plane.shape
+        noise: Any = rng.integers(0, FORMATS[format].peak + 1, (24, 44)).astype(plane.dtype)
+        left = columns * index // 100
+        np.copyto(plane, cv2.resize(noise, (columns * 11 // 10, rows))[:, left:left + columns])
     return made
 
 
 def person(shift: float) -> Matte:
-    """Head and shoulders, edges about four samples wide."""
-    down, across = np.mgrid[0:160, 0:288]
-    body = np.hypot((down - 100) / 70, (across - 144 - shift) / 50)
-    head = np.hypot((down - 50) / 35, (across - 144 - shift) / 25)
+    """Head and shoulders, ``shift`` of the height from the middle, edges about four samples wide."""
+    down, across = (np.mgrid[0:ROWS, 0:COLUMNS] - np.array([[[0]], [[COLUMNS / 2]]])) / ROWS
+    body = np.hypot((down - 0.62) / 0.44, (across - shift) / 0.31)
+    head = np.hypot((down - 0.31) / 0.22, (across - shift) / 0.16)
     return Matte(np.clip((1 - np.minimum(body, head)) * 12 + 0.5, 0, 1).astype(np.float32))
 
 
@@ -68,7 +76,7 @@ def kernels(frames: list[Frame], mattes: list[Matte]) -> dict[str, Kernel]:
         return made
 
     return {
-        "floor: copy of the planes": copy,
+        COPY: copy,
         "composite, solid": compositor("composite", background="#123456"),
         "composite, bilinear edges": compositor("composite", background="#123456", edges="bilinear"),
         "composite, erode 3": compositor("composite", background="#123456", erode=3.0),
@@ -83,7 +91,26 @@ def kernels(frames: list[Frame], mattes: list[Matte]) -> dict[str, Kernel]:
         "foreground": compositor("foreground"),
         "full_size, bilinear": lambda number: full_size(mattes[number % len(mattes)], frames[0]),
         "full_size, guided": lambda number: full_size(mattes[number % len(mattes)], frames[0], guided=True),
-    } | refining(frames, mattes)
+    } | refining(frames, mattes) | before_the_rim(frames, mattes)
+
+
+def before_the_rim(frames: list[Frame], mattes: list[Matte]) -> dict[str, Kernel]:
+    """What is done at the net's size."""
+    given = [frame.to_av() for frame in frames]
+    lumas, motion = [frame.luma((SMALL[0] // 2, SMALL[1] // 2)) for frame in frames], Motion()
+
+    def steadied(name: str) -> Kernel:
+        # forth and back: a jump would be a cut, which is not smoothed over
+        pairs = [*zip(frames, mattes, strict=True)]
+        found = smooth.create(name)(cycle(pairs + pairs[-2:0:-1]))
+        return lambda number: next(found)
+
+    return {
+        SCALER: lambda number: given[number % len(given)].reformat(*SMALL, "rgb24"),
+        "small picture": lambda number: frames[number % len(frames)].rgb(SMALL),
+        FLOW: lambda number: motion.between(lumas[number % len(lumas)], lumas[(number + 1) % len(lumas)]),
+        "smooth, flow": steadied("flow"), "smooth, lookahead": steadied("lookahead"),
+    }
 
 
 def refining(frames: list[Frame], mattes: list[Matte]) -> dict[str, Kernel]:
@@ -119,48 +146,50 @@ def refining(frames: list[Frame], mattes: list[Matte]) -> dict[str, Kernel]:
 
 def _with_picture(info: VideoInfo, frames: list[Frame], mattes: list[Matte]) -> Kernel:
     made = Compositor(info, ["composite"], Options())
-    made._background = Picture(picture(info.width, info.height, info.format, 99), "cover")
+    made._background = Picture(picture(info.width, info.height, info.format, 0, seed=99), "cover")
     return lambda number: made.finish(frames[number % len(frames)], mattes[number % len(mattes)])
 
 
-def measure(timed: dict[str, Kernel], rounds: int) -> dict[str, list[tuple[float, float]]]:
-    """Milliseconds by the clock and of processor time, of each round of each kernel, in turns."""
+def measure(timed: Mapping[str, Kernel], repeats: int) -> dict[str, dict[str, Any]]:
+    """Milliseconds by the clock and of processor time of each kernel, in turns, and how many times its
+    floor's that is."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in timed}
-    for number in range(rounds):
+    for number in range(repeats):
         for name, kernel in timed.items():
             began, busy = time.perf_counter(), time.thread_time()
             kernel(number)
             times[name].append(((time.perf_counter() - began) * 1e3, (time.thread_time() - busy) * 1e3))
-    return times
+    found: dict[str, dict[str, Any]] = {}
+    for name, values in times.items():
+        wall, cpu = (statistics.median(part) for part in zip(*values, strict=True))
+        found[name] = {"wall": round(wall, 4), "cpu": round(cpu, 4),
+                       "best": round(min(part for part, _ in values), 4)}
+    for name in found.keys() - {COPY, SCALER, FLOW}:
+        floor = FLOOR_OF.get(name, COPY)
+        found[name] |= {"floor": floor, "times_floor": round(found[name]["cpu"] / found[floor]["cpu"], 2)}
+    return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--size", default="1920x1080")
-    parser.add_argument("--format", default="yuv420p", choices=[n for n in FORMATS if "gray" not in n])
-    parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--json", type=Path)
-    chosen = parser.parse_args()
-    width, height = (int(side) for side in chosen.size.split("x"))
+def tables(result: Mapping[str, Any]) -> dict[str, Table]:
+    """README's table: ``micro``."""
+    lines = [(name, f"{row['wall']:.2f}", f"{row['cpu']:.2f}", f"{row['best']:.2f}", row.get("floor", ""),
+              f"{row['times_floor']:.1f}" if "floor" in row else "") for name, row in result["ms"].items()]
+    return {"micro": Table(("", "ms", "of processor time", "best", "floor", "times the floor"), lines)}
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    bench = Bench("micro", __doc__, repeats=60)
+    bench.parser.add_argument("--size", type=int, nargs=2, default=(1920, 1080), metavar=("WIDTH", "HEIGHT"))
+    bench.parser.add_argument("--format", default="yuv420p", choices=[n for n in FORMATS if "gray" not in n])
+    chosen = bench.parse(words)
+    width, height = TINY if chosen.quick else chosen.size
     cv2.setNumThreads(1)
     frames = [picture(width, height, chosen.format, index) for index in range(4)]
-    times = measure(kernels(frames, [person(shift) for shift in (-20, 0, 7, 30)]), chosen.rounds)
-    middle = {name: {"wall": statistics.median(wall for wall, _ in values),
-                     "cpu": statistics.median(cpu for _, cpu in values),
-                     "best": min(wall for wall, _ in values)} for name, values in times.items()}
-    floor = next(iter(middle.values()))["cpu"]
-    print(f"{chosen.size} {chosen.format}, {chosen.rounds} rounds, one thread; {platform.processor()} "
-          f"OpenCV {cv2.__version__}, NumPy {np.__version__}")
-    print(f"{'kernel':30}{'wall ms':>10}{'cpu ms':>10}{'best ms':>10}{'x floor':>9}")
-    for name, value in middle.items():
-        print(f"{name:30}{value['wall']:10.3f}{value['cpu']:10.3f}{value['best']:10.3f}"
-              f"{value['cpu'] / floor:9.1f}")
-    if chosen.json:
-        chosen.json.write_text(json.dumps(
-            {"size": chosen.size, "format": chosen.format, "rounds": chosen.rounds,
-             "machine": platform.processor() or platform.machine(), "opencv": cv2.__version__,
-             "numpy": np.__version__, "ms": middle}, indent=1) + "\n")
+    found = measure(kernels(frames, [person(shift) for shift in (-0.12, 0, 0.04, 0.19)]), chosen.repeats)
+    result = {"size": [width, height], "format": chosen.format, "repeats": chosen.repeats, "ms": found}
+    print(tables(result)["micro"].markdown())
+    bench.save(result, chosen.out)
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -4,6 +4,9 @@ The transcode limit of a clip is the fps of the same decode and the same encode 
 between them, decode and encode each in a thread as in a run. All rows of a clip are measured in turn,
 repeatedly, in one process; a row's ratio is taken within the same turn, and the median over the turns is
 told. ``must`` is what the project asks of itself.
+
+With --device gpu the model runs there, and two rows more decode and encode there too (NVDEC, NVENC), where
+the device and PyAV's wheel have them; where not, the result says why.
 """
 
 from __future__ import annotations
@@ -27,12 +30,14 @@ from benchmarks.common import (
     make_clip,
     ratios,
     shown,
+    start,
     summary,
     transcode,
 )
 from streamseg.bench.measure import run_once
 from streamseg.compare import write_picture
 from streamseg.demo import painted
+from streamseg.errors import StreamsegError
 from streamseg.frames import Frame
 from streamseg.opencv import cv2
 
@@ -68,6 +73,11 @@ ROWS = (
     Row("threshold, solid", {"background": "green", "method": "threshold"}),
     Row("threshold, blur", {"background": "blur", "method": "threshold"}),
     Row("solid background, 4K", {"background": "green"}, "transcode, 4K", 0.75, clip="4K"),
+)
+# beside --device gpu; an encoder that is named stays where it is
+ON_GPU = (
+    Row("solid background, NVDEC", {"background": "green", "hwaccel": "cuda", "codec": "libx264"}),
+    Row("solid background, NVDEC and NVENC", {"background": "green", "hwaccel": "cuda"}),
 )
 
 
@@ -129,7 +139,6 @@ class Stand:
         with av.open(str(kept)) as container:
             return [picture for _, picture in zip(range(MATTES), container.decode(video=0), strict=False)]
 
-
     def start(self) -> float:
         """Seconds from `streamseg run`'s start as a process to its first frame written."""
         options = {"background": "green", "device": self._device, "duration": 0.5}
@@ -138,15 +147,29 @@ class Stand:
         return taken
 
 
-def measure(stand: Stand, repeats: int) -> dict[str, Any]:
+def tried(rows: Sequence[Row], stand: Stand) -> tuple[list[Row], dict[str, str]]:
+    """(the rows that can be run here, why not of each of the others)."""
+    there: list[Row] = []
+    missing: dict[str, str] = {}
+    for row in rows:
+        try:
+            stand.run(row)
+        except StreamsegError as error:
+            missing[row.name] = str(error)
+        else:
+            there.append(row)
+    return there, missing
+
+
+def measure(stand: Stand, rows: Sequence[Row], repeats: int) -> dict[str, Any]:
     """Rows and limits, by name."""
     tasks: dict[str, Callable[[], float]] = {
         "transcode": partial(stand.limit, "1080p"), "decode + FFV1": stand.matte_limit,
         "transcode, 4K": partial(stand.limit, "4K")}
-    tasks |= {row.name: partial(stand.run, row) for row in ROWS}
+    tasks |= {row.name: partial(stand.run, row) for row in rows}
     values = interleaved(tasks, repeats)
     found: dict[str, Any] = {name: {"fps": summary(values[name])} for name in tasks}
-    for row in ROWS:
+    for row in rows:
         ratio = ratios(values[row.name], values[row.limit])
         found[row.name] |= {"limit": row.limit, "ratio": ratio, "must": row.must,
                             "met": None if row.must is None else ratio["median"] >= row.must}
@@ -162,28 +185,29 @@ def tables(result: Mapping[str, Any]) -> dict[str, Table]:
             lines.append((name, f"{row['fps']['median']:.1f}", row["limit"], shown(row["ratio"]), must))
         else:
             lines.append((f"*limit: {name}*", f"{row['fps']['median']:.1f}", "", "", ""))
-    start = result["start_s"]
-    begun = (f"{start['median']:.2f} s", f"{start['min']:.2f}", f"{start['max']:.2f}", f"{START_MUST:g} s")
+    lines += [(name, "not measured", "", "", "") for name in result.get("not_here", ())]
+    first = result["start_s"]
+    begun = (f"{first['median']:.2f} s", f"{first['min']:.2f}", f"{first['max']:.2f}", f"{START_MUST:g} s")
     return {"offline": Table(("", "fps", "of which limit", "ratio (min to max)", "wanted"), lines),
             "offline.start": Table(("first frame written after", "min", "max", "wanted"), [begun])}
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    bench = Bench("offline", __doc__)
+    bench = Bench("offline", __doc__, device=True)
     bench.parser.add_argument("--clip", type=Path, help="measure with this clip instead of a made 1080p one")
-    bench.parser.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"))
     chosen = bench.parse(words)
     with folder_and_clip(chosen.clip, quick=chosen.quick) as (work, clip):
         size, seconds = ((640, 360), 0.5) if chosen.quick else (UHD, 2.0)
         clips = {"1080p": clip, "4K": make_clip(work / "4k.mp4", size=size, seconds=seconds)}
         stand = Stand(work, clips, chosen.device)
-        rows = measure(stand, chosen.repeats)
-        start = summary([stand.start() for _ in range(chosen.repeats)])
-    result = {"device": chosen.device, "rows": rows, "start_s": start}
+        more, missing = tried(ON_GPU, stand) if chosen.device == "gpu" else ([], {})
+        rows = measure(stand, [*ROWS, *more], chosen.repeats)
+        started = summary([stand.start() for _ in range(chosen.repeats)])
+    result = {"device": chosen.device, "rows": rows, "start_s": started, "not_here": missing}
     for table in tables(result).values():
         print(table.markdown(), end="\n\n")
     bench.save(result, chosen.out)
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

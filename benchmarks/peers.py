@@ -18,7 +18,17 @@ import av
 
 import streamseg
 from benchmarks import loops
-from benchmarks.common import Bench, Table, folder_and_clip, interleaved, ratios, shown, summary, transcode
+from benchmarks.common import (
+    Bench,
+    Table,
+    folder_and_clip,
+    interleaved,
+    ratios,
+    shown,
+    start,
+    summary,
+    transcode,
+)
 from benchmarks.loops import LoopNet
 
 OURS = "streamseg"
@@ -98,10 +108,9 @@ def tables(result: Mapping[str, Any]) -> dict[str, Table]:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    bench = Bench("peers", __doc__)
+    bench = Bench("peers", __doc__, device=True)
     bench.parser.add_argument("--clip", type=Path, help="measure with this clip instead of a made one")
     bench.parser.add_argument("--models", type=Path, help="folder with the peers' nets")
-    bench.parser.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"), help="of streamseg")
     chosen = bench.parse(words)
     with folder_and_clip(chosen.clip, quick=chosen.quick, seconds=4.0) as (work, clip):
         result = measure(clip, work, chosen.models, chosen.device, chosen.repeats)
@@ -111,4 +120,4 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

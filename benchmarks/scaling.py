@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import FULL_HD, RESULTS, TINY, Bench, Table, make_clip, summary
+from benchmarks.common import FULL_HD, RESULTS, TINY, Bench, Table, make_clip, start, summary
 from benchmarks.memory import lengthen
 from streamseg.bench.measure import Run, run_once
 from streamseg.bench.plots import figure, png
@@ -180,9 +180,8 @@ def tables(result: Mapping[str, Any]) -> dict[str, Table]:
 
 def main(words: Sequence[str] | None = None) -> None:
     names = ("size", "threads", "batch", "length", "files", "persons")
-    bench = Bench("scaling", __doc__, repeats=2)
+    bench = Bench("scaling", __doc__, repeats=2, device=True)
     bench.parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="CURVE")
-    bench.parser.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"))
     chosen = bench.parse(words)
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -196,4 +195,4 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import io
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -109,6 +109,9 @@ SCENES: dict[str, Scene] = {
     "noise": Scene((_WALK,), noise=8.0, seed=12),
     "compression": Scene((_WALK,), noise=3.0, crf=36, seed=13),
     "exposure steps": Scene((_WALK,), exposure=True, seed=14),
+    "far": Scene((Actor(_swing(0.35, 5), height=0.35, lean=3),), "clip", seed=21),
+    "runner": Scene((Actor(_swing(0.38, 2.2), height=0.45, lean=6, wave=0.2),), "pan", seed=22),
+    "dancer": Scene((Actor(_swing(0.2, 2.5), height=0.7, lean=8, turn=0.5, wave=0.3),), "clip", seed=23),
     "cut": Scene((_WALK,), seed=15, after=Scene((Actor(_swing(0.1, 4, 0.3), height=1.0),), seed=16)),
 }
 
@@ -202,7 +205,7 @@ def write(name: str, folder: Path, material: Material, size: Size = (640, 360), 
     return written
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where the clips are written; made if it is not there")
@@ -211,7 +214,10 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(SCENES), default=list(SCENES), metavar="NAME")
     parser.add_argument("--size", nargs=2, type=int, default=(640, 360), metavar=("W", "H"))
     parser.add_argument("--frames", type=int, default=50)
-    arguments = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="a tiny form: can every scene be made at all")
+    arguments = parser.parse_args(words)
+    if arguments.quick:
+        arguments.size, arguments.frames = (160, 90), 4
     arguments.folder.mkdir(parents=True, exist_ok=True)
     material = Material(arguments.data, arguments.clips)
     for name in arguments.only:

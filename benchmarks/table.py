@@ -3,6 +3,7 @@
 What stands between ``<!-- bench:NAME -->`` and ``<!-- /bench -->`` is replaced by a table of
 benchmarks/results/NAME.json. benchmarks/NAME.py has ``tables(result)``, which gives {"NAME": Table,
 "NAME.PART": Table, ...}; where it has none, NAME.PART is the result's ``PART``, a dict of rows of figures.
+NAME_FORM and NAME_FORM.PART are the same of another form of the benchmark (common.FORMS), as on a GPU.
 Under each stand the command, the commit and the machine it was measured with. --check writes nothing and
 ends with code 1 if README says something else than the results.
 """
@@ -19,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import RESULTS, Table
+from benchmarks.common import FORMS, RESULTS, Table
 
 README = Path(__file__).parents[1] / "README.md"
 PLACE = re.compile(r"(<!-- bench:(?P<name>[\w.-]+) -->\n)(?P<body>.*?)(<!-- /bench -->)", re.DOTALL)
@@ -31,17 +32,21 @@ def table_of(name: str, results: Path = RESULTS) -> str:
     Raises ValueError where there is no such benchmark or table.
     """
     stem = name.partition(".")[0]
-    if find_spec(f"benchmarks.{stem}") is None:
-        raise ValueError(f"bench:{name}: benchmarks/{stem}.py is not there")
-    module: Any = importlib.import_module(f"benchmarks.{stem}")
+    bench, *forms = stem.split("_")
+    if find_spec(f"benchmarks.{bench}") is None or not FORMS.keys() >= set(forms):
+        raise ValueError(f"bench:{name}: benchmarks/{bench}.py is not there, or has no such form; forms are "
+                         f"{', '.join(FORMS)}")
+    module: Any = importlib.import_module(f"benchmarks.{bench}")
     path = results / f"{stem}.json"
     if not path.exists():
-        return f"Not measured: `python -m benchmarks.{stem}`\n"
+        command = " ".join([f"python -m benchmarks.{bench}", *(FORMS[form] for form in forms)])
+        return f"Not measured: `{command}`\n"
     result = json.loads(path.read_text(encoding="utf-8"))
-    made: dict[str, Table] = module.tables(result) if hasattr(module, "tables") else plain(stem, result)
-    if name not in made:
+    made: dict[str, Table] = module.tables(result) if hasattr(module, "tables") else plain(bench, result)
+    wanted = name.replace(stem, bench, 1)
+    if wanted not in made:
         raise ValueError(f"bench:{name}: of {stem}.json there are the tables {', '.join(made) or '(none)'}")
-    return f"{made[name].markdown()}\n\n{origin(result, stem)}\n"
+    return f"{made[wanted].markdown()}\n\n{origin(result, stem)}\n"
 
 
 def plain(stem: str, result: dict[str, Any]) -> dict[str, Table]:

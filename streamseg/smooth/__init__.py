@@ -9,8 +9,8 @@ pair for each that comes in, in order, the frames themselves untouched.
     flow        the mattes so far are moved along with the picture before they are averaged
     lookahead   as flow, and from the frames that follow as well: nothing trails; gives frames late
 
-A filter works at half the matte's size or less and the correction that it finds is added to the matte. That
-costs a quarter of the time and keeps the rim sharp: a matte that is moved again and again blurs.
+A filter works at half the matte's size and the correction that it finds is added to the matte. That costs
+a quarter of the time and keeps the rim sharp: a matte that is moved again and again blurs.
 benchmarks/smoothing.py compares them; its result is in benchmarks/results/smoothing.json.
 
 ``Sparse`` spares the method work: no new matte while the picture stands still, or only every Nth.

@@ -17,7 +17,6 @@ Array = npt.NDArray[Any]  # OpenCV's stubs know no dtypes: float32 (h, w) mattes
 # A mean over frames leaves a trace of each where a frame is sure: up to this nobody sees it, and it must be
 # blended all the same. Without traces 6 % of a picture's tiles are its rim, with them 11.
 _TRACE = np.float32(0.06)
-_LONG_SIDE = 144  # pixels, at most, that the smoothers work on: more make them slower and no better
 
 
 class Cuts:
@@ -51,7 +50,7 @@ class Cuts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
-    """A pair, and its matte (``alpha``) and picture (``luma``) at working size: half the matte's, or less.
+    """A pair, and its matte (``alpha``) and picture (``luma``) at working size, which is half the matte's.
 
     At half size all costs a quarter, and the correction that is found there leaves the rim sharp.
     ``cut``: nothing from before it may be used.
@@ -86,8 +85,7 @@ def watch(pairs: Iterator[Pair]) -> Iterator[Shown]:
     cuts, shape = Cuts(), None
     for frame, matte in pairs:
         height, width = matte.alpha.shape
-        scale = min(0.5, _LONG_SIDE / max(height, width))
-        size = max(16, round(width * scale)), max(16, round(height * scale))  # the least optical flow takes
+        size = max(16, width // 2), max(16, height // 2)  # optical flow takes nothing smaller
         luma = frame.luma(size)
         cut = cuts.is_cut(luma) or matte.alpha.shape != shape
         shape = matte.alpha.shape

@@ -1,18 +1,14 @@
-"""Benchmarks run, in a tiny form: whether they run and what they tell, never how fast."""
+"""`streamseg bench`, and what the project's benchmarks measure against: what they tell, never how fast."""
 
 from __future__ import annotations
 
-import csv
-import importlib
 import json
 import os
-import re
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +16,7 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks import common, loops, quality, scenes, table
+from benchmarks import common, loops
 from streamseg import mattes
 from streamseg.bench import LIMIT, bench, changes, make_clip
 from streamseg.errors import MissingDependencyError, StreamsegError
@@ -33,8 +29,6 @@ ROOT = Path(__file__).parents[2]
 SIZE = (160, 120)
 DELAY = "STREAMSEG_TEST_DELAY"  # seconds that Slow takes for a frame
 STAGES = ["decode", "small picture", "infer", "smooth", "refine", "composite", "encode"]
-BENCHMARKS = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py")
-                    if path.stem != "common" and re.search(r'Bench\("|"--quick"', path.read_text()))
 
 
 class Slow:
@@ -160,36 +154,7 @@ def run(module: str, *words: str) -> subprocess.CompletedProcess[str]:
                           cwd=ROOT, stdin=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
-# --- the project's benchmarks -----------------------------------------------------------------
-
-@pytest.mark.parametrize("name", BENCHMARKS)
-def test_a_benchmark_runs_and_its_tables_can_be_written(name: str, tmp_path: Path) -> None:
-    done = run(f"benchmarks.{name}", "--quick", "--out", str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    result = json.loads((tmp_path / f"{name}.json").read_text())
-    assert result["command"].startswith(f"python -m benchmarks.{name}")
-    assert {"commit", "hardware"} <= set(result)
-    make = getattr(importlib.import_module(f"benchmarks.{name}"), "tables", lambda result: {})
-    for part, made in make(result).items():
-        assert part.partition(".")[0] == name
-        assert all(len(line) == len(made.head) for line in made.rows)
-        assert made.rows or part == "quality.sets"  # which needs a corpus
-        assert table.table_of(part, tmp_path).startswith("| ")
-
-
-@pytest.mark.skipif(find_spec("tensorflow") is None, reason="TensorFlow is not installed")
-def test_batches_are_measured_beside_the_largest_matrix_product(tmp_path: Path) -> None:
-    """What a GPU is measured with, here on the CPU."""
-    done = run("benchmarks.limits", "--quick", "--batches", "1", "3", "--out", str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    batches = json.loads((tmp_path / "limits.json").read_text())["batches"]
-    assert batches["gflop"] > 0.1
-    for part in (batches["float32"], batches["float16"]):
-        assert list(part["pictures_a_second"]) == ["1", "3"]
-        for batch, rate in part["pictures_a_second"].items():
-            share = rate * batches["gflop"] / part["product_gflops"]
-            assert 0 < part["of_product"][batch] == pytest.approx(share, rel=0.05, abs=0.002)
-
+# --- the project's limits and peers ------------------------------------------------------------
 
 def test_the_must_table_has_every_row_with_its_limit() -> None:
     from benchmarks.offline import ROWS
@@ -244,67 +209,3 @@ def test_ffmpegs_chroma_key_keeps_frames_and_sound(person_clip: Path, tmp_path: 
     streams = clips.ffprobe(tmp_path / "out.mp4", "-show_streams", "-count_frames")["streams"]
     assert [stream["nb_read_frames"] for stream in streams if stream["codec_type"] == "video"] == ["12"]
     assert [stream["codec_name"] for stream in streams if stream["codec_type"] == "audio"] == ["aac"]
-
-
-# --- quality ----------------------------------------------------------------------------------
-
-class Exact:
-    """A method that answers with what it was told to."""
-
-    def __init__(self, alphas: list[Any]) -> None:
-        self.alphas, self.at = alphas, 0
-
-    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
-        self.at += len(frames)
-        return [Matte(alpha) for alpha in self.alphas[self.at - len(frames):self.at]]
-
-    def reset(self) -> None:
-        self.at = 0
-
-    def close(self) -> None: ...
-
-
-@pytest.mark.parametrize(("wrong", "iou", "steady"), [(False, 1.0, 0.0), (True, 0.0, 0.0)])
-def test_the_truth_scores_best_on_a_scene_and_its_inverse_worst(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: bool, iou: float, steady: float) -> None:
-    scene = quality.Shown.of(scenes.write("walking", tmp_path, scenes.Material(), (160, 90), 4))
-    assert len(scene.frames) == len(scene.truths) == 4
-    truths = [np.float32(alpha >= 0.5) for alpha in scene.truths]
-    answer = Exact([1 - truth for truth in truths] if wrong else truths)
-    monkeypatch.setattr(quality.Entry, "open", lambda entry, clip=None: answer)
-    found = quality.judge_scene(quality.Entry("exact", "ours", "exact", {}), scene)
-    assert found["iou"] == pytest.approx(iou)
-    assert found["mad"] == pytest.approx(0.0 if not wrong else 1000.0, abs=25)  # soft rims
-    assert found["ms"] > 0
-
-
-def test_val_pictures_are_judged_by_set_and_unknown_pixels_count_for_nothing(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    truth = np.zeros((40, 60), np.uint8)
-    truth[10:30, 20:40] = 255
-    truth[:, 50:] = 128  # nobody knows
-    cv2.imwrite(str(tmp_path / "a.webp"), np.full((40, 60, 3), 90, np.uint8))
-    cv2.imwrite(str(tmp_path / "a.png"), truth)
-    with (tmp_path / "index.csv").open("w", newline="") as file:
-        lines = csv.writer(file)
-        lines.writerow(["image", "matte", "source", "split", "kind", "truth_by", "width", "height"])
-        lines.writerows(["a.webp", "a.png", source, split, "portrait", "people", 60, 40]
-                        for source, split in (("one", "val"), ("two", "val"), ("two", "train")))
-    answer = Exact([])
-    answer.alphas = [np.float32(truth > 0)]  # takes the unknown for a person
-    monkeypatch.setattr(quality.Entry, "open", lambda entry, clip=None: answer)
-    found = quality.judge_pictures(quality.Entry("exact", "ours", "exact", {}), tmp_path, None)
-    perfect = {"iou": 1.0, "boundary_f": 1.0, "mad": 0.0, "pictures": 1, "truth_by": "people"}
-    assert found["sets"] == {"one": perfect, "two": perfect}
-    rows = quality.summaries({"exact": found}, {}, {"exact": "ours", "none": "peer"})
-    assert rows["exact"]["people"] == {"iou": 1.0, "boundary_f": 1.0, "mad": 0.0}
-    assert rows["none"] == {"kind": "peer", "people": None, "teacher": None, "scenes": None, "ms": None}
-    assert quality.draw(rows).startswith(b"\x89PNG")
-
-
-def test_every_method_and_smoothing_is_judged_but_what_cannot_be() -> None:
-    from streamseg import segment, smooth
-    names = {entry.name for entry in quality.entries(None)}
-    assert set(segment.METHODS) - {"person", "chroma"} <= names
-    assert {f"person-medium + {name}" for name in smooth.NAMES if name not in ("auto", "none")} <= names
-    assert "person-medium" in names

@@ -1,5 +1,4 @@
-"""`streamseg bench` without measuring: what is compared how, what is told, refused and written; and how
-README's tables are made of results."""
+"""`streamseg bench` without measuring: what is compared how, what is told, refused and written."""
 
 from __future__ import annotations
 
@@ -16,7 +15,6 @@ import pytest
 from click.testing import CliRunner
 
 import streamseg.bench
-from benchmarks import common, scaling, table
 from streamseg.bench import LIMIT, Variant, changes, hardware, hardware_line
 from streamseg.bench.alone import Watched
 from streamseg.bench.compare import doubts
@@ -305,90 +303,3 @@ def test_help_ends_with_examples() -> None:
     from streamseg.cli import group
     text = CliRunner().invoke(group, ["bench", "--help"]).output
     assert "--compare before/bench.json --fail-over 10%" in text
-
-
-# --- the project's tables ---------------------------------------------------------------------
-
-def test_a_table_is_markdown_and_bars_in_cells_are_kept() -> None:
-    made = common.Table(("a", "b"), [("1|2", "3")]).markdown()
-    assert made.splitlines() == ["| a | b |", "| --- | --- |", "| 1\\|2 | 3 |"]
-
-
-def test_ratios_are_taken_within_a_turn() -> None:
-    assert common.ratios([50.0, 100.0], [100.0, 200.0]) == summary([0.5, 0.5])
-
-
-def test_results_name_the_command_without_anybodys_folders(tmp_path: Path) -> None:
-    bench = common.Bench("offline", "")
-    bench.parser.add_argument("--data")
-    bench.parse(["--quick", "--data", str(tmp_path / "corpus"), "--out", str(tmp_path)])
-    path = bench.save({"rows": {}}, tmp_path)
-    found = json.loads(path.read_text())
-    assert path.name == "offline.json"
-    assert found["command"] == "python -m benchmarks.offline --quick --data corpus"
-    assert found["hardware"]["cores"] == os.cpu_count()
-    assert "commit" in found
-
-
-@pytest.mark.parametrize("power", [-0.5, 0.0, 1.0, 2.0])
-def test_the_exponent_of_a_power_law_is_found(power: float) -> None:
-    points = [1.0, 2.0, 5.0, 10.0]
-    assert scaling.exponent(points, [3 * x ** power for x in points]) == pytest.approx(power, abs=1e-4)
-
-
-MEMORY = {"command": "python -m benchmarks.memory", "commit": "abc", "hardware": MACHINE,
-          "peak_rss_mib": {"short": 100.0, "long": 103.0}, "ratio": 1.03, "method": "threshold"}
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> tuple[Path, Path]:
-    """A README with a place for a table, and a folder of results."""
-    readme, results = tmp_path / "README.md", tmp_path / "results"
-    readme.write_text("before\n<!-- bench:memory -->\nold\n<!-- /bench -->\nafter\n")
-    results.mkdir()
-    (results / "memory.json").write_text(json.dumps(MEMORY))
-    return readme, results
-
-
-def words(project: tuple[Path, Path], *more: str) -> list[str]:
-    return ["--readme", str(project[0]), "--results", str(project[1]), *more]
-
-
-def test_readme_gets_the_table_with_its_command_and_the_check_knows(project: tuple[Path, Path]) -> None:
-    assert table.main(words(project, "--check")) == 1
-    assert project[0].read_text().splitlines()[2] == "old"
-    assert table.main(words(project)) == 0
-    text = project[0].read_text()
-    assert text.startswith("before\n<!-- bench:memory -->\n| 1 minute |")
-    assert text.endswith("<!-- /bench -->\nafter\n")
-    for part in ("| 100.0 MiB | 103.0 MiB | 1.030 |", "`python -m benchmarks.memory`, commit abc, a, 2 cores",
-                 "(benchmarks/results/memory.json)"):
-        assert part in text
-    assert table.main(words(project, "--check")) == 0
-    (project[1] / "memory.json").write_text(json.dumps({**MEMORY, "ratio": 1.04}))
-    assert table.main(words(project, "--check")) == 1
-
-
-def test_what_was_not_measured_is_said(project: tuple[Path, Path]) -> None:
-    (project[1] / "memory.json").unlink()
-    assert table.main(words(project)) == 0
-    assert "Not measured: `python -m benchmarks.memory`" in project[0].read_text()
-
-
-def test_a_result_without_a_layout_of_its_own_becomes_a_table_a_part(project: tuple[Path, Path]) -> None:
-    result = {**MEMORY, "methods": {"flow": {"iou": 0.91234, "ms": {"median": 0.5}}, "none": {"iou": 0.9}}}
-    found = table.plain("smoothing", result)["smoothing.methods"].markdown().splitlines()
-    assert found == ["|  | iou | ms |", "| --- | --- | --- |", "| flow | 0.9123 | 0.5 |", "| none | 0.9 |  |"]
-
-
-@pytest.mark.parametrize(("place", "said"), [
-    ("<!-- bench:nothing -->\n<!-- /bench -->", "benchmarks/nothing.py is not there"),
-    ("<!-- bench:memory.rest -->\n<!-- /bench -->", "of memory.json there are the tables memory"),
-    ("<!-- bench:memory -->\n", "not closed")], ids=["unknown", "part", "open"])
-def test_a_place_that_cannot_be_filled_is_an_error(project: tuple[Path, Path], place: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        table.filled(place, project[1])
-
-
-def test_readme_says_what_the_results_say() -> None:
-    assert table.main(["--check"]) == 0, "python -m benchmarks.table writes README's tables anew"
