@@ -106,7 +106,9 @@ def bench(session: Session, clip: str | None, methods: str | None, devices: str,
         _print(result)
     if folder is not None:
         _write(folder, result, overwrite)
-    return 1 if failed else 0
+    # what was asked for by name and could not be measured is an error; of "all methods" one may be missing
+    lacking = bool(methods or devices != "auto") and any("error" in row for row in result["rows"])
+    return 1 if failed or lacking else 0
 
 
 def read_result(path: str) -> dict[str, Any]:

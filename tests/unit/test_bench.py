@@ -211,12 +211,19 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Result:
 def test_the_table_names_methods_stages_and_the_machine(
         measured: Result, capsys: pytest.CaptureFixture[str]) -> None:
     measured["rows"].append({"name": "other", "method": "other", "error": "it has no weights"})
-    assert cli(["bench", "in.mp4", "--methods", "person,other"]) == 0
+    assert cli(["bench", "in.mp4"]) == 0  # of all methods one may be missing
     out, err = capsys.readouterr()
     assert out == ""
     for part in ("51.0", "0.63", "50.0 to 52.0", "none", "12.00", "failed: it has no weights",
                  "a, 2 cores, GPU none"):
         assert part in err
+
+
+@pytest.mark.parametrize("asked", [["--methods", "person,other"], ["--device", "gpu"]])
+def test_what_was_asked_for_by_name_and_failed_is_an_error(measured: Result, asked: list[str]) -> None:
+    assert cli(["bench", "in.mp4", *asked, "-q"]) == 0
+    measured["rows"].append({"name": "other", "method": "other", "error": "it has no weights"})
+    assert cli(["bench", "in.mp4", *asked, "-q"]) == 1
 
 
 def test_flags_reach_the_measurement(measured: Result) -> None:
