@@ -58,9 +58,12 @@ class CloserLook:
         whole = self._look(frames, None)
         self._age, self._shape = 0, whole[0].shape
         self._box = _people(whole, frames[0])
-        if self._box is None:
-            return [Matte(alpha) for alpha in whole]
-        return self._placed(self._look(frames, self._box), frames, self._shape)
+        if self._box is not None:
+            near = self._look(frames, self._box)
+            if not any(_lost(alpha, self._box, frames[0]) for alpha in near):
+                return self._placed(near, frames, self._shape)
+            self._box = None  # seen closely there is more of them than was found: no edge may cut it off
+        return [Matte(alpha) for alpha in whole]
 
     def _placed(self, near: Sequence[Alpha], frames: Sequence[Frame], shape: tuple[int, ...]) -> list[Matte]:
         """The part's mattes as mattes of the whole; where people are now is where to look next."""

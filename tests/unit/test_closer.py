@@ -136,3 +136,20 @@ def test_a_batch_is_looked_at_together(net: Net) -> None:
     assert len(net.parts) == 2
     for shown, matte in zip(group, mattes, strict=True):
         assert metrics.iou(full(matte.alpha), truth(shown)) > 0.9
+
+
+def test_what_only_the_closer_look_shows_is_not_cut_off_at_its_edge() -> None:
+    """A faint person, whom the net takes for somebody only where it sees him large."""
+    shown = frame((150, 200, 150, 60))
+    luma = shown.planes[0].copy()
+    luma[200:260, 60:560] = 100
+
+    def look(frames: Sequence[Frame], part: Box | None) -> list[np.ndarray]:
+        alphas = Net()(frames, part)
+        return [np.where(alpha > 0.9, alpha, 0.9 * (alpha > 0.3) * (part is not None)).astype(np.float32)
+                for alpha in alphas]
+
+    faint = Frame((luma,), "gray", shown.time_base, 0)
+    found = full(CloserLook(look)([faint])[0].alpha)
+    assert metrics.iou(found, truth(shown)) > 0.75  # the whole is seen at a fifth of the size
+    assert found[230, 100] == 0
