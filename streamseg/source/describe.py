@@ -81,8 +81,11 @@ def varies(stream: Any, container: Any) -> bool:
 def upright(picture: av.VideoFrame, packet: bytes) -> Turn | None:
     """What brings the pictures upright, from the display matrix or from EXIF in the first packet; None
     for an angle that is not a multiple of 90 degrees."""
+    # Asked for its side data, a frame of PyAV refers to itself: until the garbage collector comes by it keeps
+    # the decoder's pictures in memory, some 10 MB of each film opened. A tiny one may.
+    tiny = picture.reformat(width=16, height=16, format="gray")
     try:
-        side: Any = picture.side_data  # PyAV's stub calls it a mapping of one kind
+        side: Any = tiny.side_data  # PyAV's stub calls it a mapping of one kind
         matrices = [np.frombuffer(item, np.int32) for item in side if item.type.name == "DISPLAYMATRIX"]
     except ValueError:  # PyAV cannot list side data with EXIF among it
         found = orientation(packet)

@@ -54,6 +54,7 @@ class VideoSource:
     def close(self) -> None:
         """Close the container. Frames that were given out stay valid."""
         container, self._container = self._container, None
+        self._frames: Iterator[Frame] = iter(())  # it refers to this object, and holds pictures
         if container is not None:
             container.close()
 
