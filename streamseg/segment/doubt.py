@@ -22,12 +22,19 @@ _FRINGE = np.ones((7, 7), np.uint8)  # how far the faint pixels round a blob go 
 
 def without_doubtful(alpha: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """``alpha``, float32 (h, w) in [0, 1], without blobs that are nowhere sure; itself if there are none."""
+    if _sureness(np.ascontiguousarray(alpha[::2, ::2]))[0].min() == 1:
+        return alpha  # mostly so, and every other pixel tells it in a quarter of the time
+    share, blobs, seen = _sureness(alpha)
+    own = share[blobs]
+    return alpha * np.where(seen, own, cv2.erode(own, _FRINGE))
+
+
+def _sureness(alpha: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], Any, Any]:
+    """What is to be left of each blob, 0..1 (blob 0 is what lies around the others); the number of each
+    pixel's blob; 1 where there is one."""
     seen = (alpha > _SEEN).astype(np.uint8)
     count, blobs, about, _ = cv2.connectedComponentsWithStats(seen)
     sure: Any = np.bincount(blobs[alpha > _SURE], minlength=count)[1:]
-    share = np.ones(count, np.float32)  # blob 0 is what lies around the others
+    share = np.ones(count, np.float32)
     share[1:] = np.minimum(1, sure / (_ENOUGH * about[1:count, cv2.CC_STAT_AREA]))
-    if share.min() == 1:
-        return alpha
-    own = share[blobs]
-    return alpha * np.where(seen, own, cv2.erode(own, _FRINGE))
+    return share, blobs, seen
