@@ -27,7 +27,7 @@ LEAST = 0.25    # of the picture's sides: beyond four times there is nothing mor
 REFRESH = 8     # calls from one look at the whole picture to the next
 _SURE, _SPECK = 0.4, 5e-4  # alpha, and share of the picture, from which on something is taken for people
 _STEP = 16      # pixels
-_FEW = 2e-3     # of the picture: what is left of those who walk out, or a thing that only looks like somebody
+_FEW = 5e-3     # of the picture: what is left of those who walk out, or a thing that only looks like somebody
 
 
 class CloserLook:
@@ -110,7 +110,7 @@ def _span(start: float, length: float, whole: int) -> tuple[int, int]:
 
 def _holds(box: Box, wanted: Box) -> bool:
     """Whether ``wanted`` lies in ``box``, but for half the room round the people, and fills most of it."""
-    room = _STEP + 0.5 * MARGIN * max(wanted.height, wanted.width) / (1 + 2 * MARGIN)
+    room = 0.5 * MARGIN * max(wanted.height, wanted.width) / (1 + 2 * MARGIN)
     return (box.top - wanted.top <= room and box.left - wanted.left <= room
             and wanted.top + wanted.height - box.top - box.height <= room
             and wanted.left + wanted.width - box.left - box.width <= room

@@ -92,7 +92,7 @@ def test_the_part_follows_a_person_who_walks(net: Net) -> None:
 def test_the_part_rests_while_a_person_hardly_moves(net: Net) -> None:
     closer = CloserLook(net)
     for step in range(6):
-        closer([frame((150 + step % 2, 200 + step, 150, 60))])
+        closer([frame((100 + step % 2, 200 + step, 300, 100))])
     assert len(set(net.parts[1:])) == 1
 
 
