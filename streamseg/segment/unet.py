@@ -46,8 +46,8 @@ class Person:
                          choices=("auto", "litert", "keras", "onnx"))
     threads: int | None = param(None, "Budget of threads, of which the model takes its share; default: the "
                                 "cores.", low=1, high=256)
-    detail: str = param("high", "How many pixels the built-in model sees: 67,584, 50,176 or 28,672; its time "
-                        "goes with them.", choices=tuple(BUDGETS))
+    detail: str = param("high", "How many pixels the built-in model sees, of 16:9 about 67,584, 46,080 or "
+                        "28,672; its time goes with them.", choices=tuple(BUDGETS))
     closer: bool = param(True, "Look closer where people are small in the picture (built-in model only).")
     stills: bool = param(False, "Single pictures: the built-in model looks at each a second time, mirrored, "
                          "and the mean counts. By default what the input is.")
