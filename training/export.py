@@ -46,11 +46,11 @@ from training.formats import (
     to_tflite,
 )
 
-# What a frame may be shaped like: the nearest of these is taken, the rest is squeezed.
+# What a frame may be shaped like, height and width: the nearest is taken, the rest is squeezed.
 ASPECTS = ((9, 16), (3, 4), (1, 1), (4, 3), (16, 9))
 # Each size costs 20 ms and 7 MiB whenever a file is opened: of the smaller budgets, which live uses, those of
 # cameras.
-SERVED = {"high": ASPECTS, "medium": ((9, 16), (4, 3), (16, 9)), "low": ((16, 9),)}
+SERVED = {"high": ASPECTS, "medium": ((9, 16), (3, 4), (16, 9)), "low": ((9, 16),)}
 FILES = {"fp32": "{}-fp32.tflite", "fp16": "{}.tflite", "int8": "{}-int8.tflite", "keras": "{}.keras",
          "onnx": "{}.onnx"}  # fmt: skip
 CALIBRATION = 64  # pictures
