@@ -94,7 +94,7 @@ class Feed:
         )  # fmt: skip
         if moved:
             # Over an empty place mostly, sometimes before other people.
-            back = self._draw(self._place(rng) if rng.random() < 0.85 else self._whole(), rng)
+            back = self._draw(self._backdrops(rng) if rng.random() < 0.85 else self._whole(), rng)
             scene = augment.crop(self.pictures[back], size, rng)
             far = bool(rng.random() < self.recipe.far)
             scene = augment.over(augment.place(self.pictures[number], size, rng, small=far), scene, rng)
@@ -122,7 +122,7 @@ class Feed:
                 for future in waiting:
                     future.cancel()
 
-    def _place(self, rng: np.random.Generator) -> list[int]:
+    def _backdrops(self, rng: np.random.Generator) -> list[int]:
         return self._animals if self._animals and rng.random() < self.recipe.animals else self._empty
 
     def _whole(self) -> list[int]:

@@ -48,33 +48,31 @@ class CloserLook:
     def __call__(self, frames: Sequence[Frame]) -> list[Matte]:
         """One matte a frame; the frames are of one size and follow on those of the call before."""
         self._age += 1
-        if self._box is None or self._age >= REFRESH:
-            return self._from_the_whole(frames)
-        near = self._look(frames, self._box)
-        if any(_lost(alpha, self._box, frames[0]) for alpha in near):
-            return self._from_the_whole(frames)
-        return self._placed(near, frames, self._shape)
+        near = self._near(frames) if self._age < REFRESH else None
+        if near is None:
+            whole = self._look(frames, None)
+            self._age, self._shape, self._box = 0, whole[0].shape, _people(whole, frames[0])
+            near = self._near(frames)
+            if near is None:
+                # nobody, too large, or more of them seen closely than was found: no edge may cut them off
+                self._box, near = None, whole
+        return [Matte(alpha) for alpha in near]
 
-    def _from_the_whole(self, frames: Sequence[Frame]) -> list[Matte]:
-        whole = self._look(frames, None)
-        self._age, self._shape = 0, whole[0].shape
-        self._box = _people(whole, frames[0])
-        if self._box is not None:
-            near = self._look(frames, self._box)
-            if not any(_lost(alpha, self._box, frames[0]) for alpha in near):
-                return self._placed(near, frames, self._shape)
-            self._box = None  # seen closely there is more of them than was found: no edge may cut it off
-        return [Matte(alpha) for alpha in whole]
-
-    def _placed(self, near: Sequence[Alpha], frames: Sequence[Frame], shape: tuple[int, ...]) -> list[Matte]:
-        """The part's mattes as mattes of the whole; where people are now is where to look next."""
-        assert self._box is not None
-        mattes = [_spread(alpha, self._box, frames[0], shape) for alpha in near]
-        wanted = _people(mattes, frames[0])
+    def _near(self, frames: Sequence[Frame]) -> list[Alpha] | None:
+        """The part's mattes as mattes of the whole; None if there is no part to look at, or it shows that
+        people were lost. Where they are now is where to look next."""
+        box = self._box
+        if box is None:
+            return None
+        near = self._look(frames, box)
+        if any(_lost(alpha, box, frames[0]) for alpha in near):
+            return None
+        spread = [_spread(alpha, box, frames[0], self._shape) for alpha in near]
+        wanted = _people(spread, frames[0])
         # A box that moves with every frame would show the net every time another grid of pixels.
-        if wanted is None or not _holds(self._box, wanted):
+        if wanted is None or not _holds(box, wanted):
             self._box = wanted
-        return [Matte(alpha) for alpha in mattes]
+        return spread
 
 
 def _people(mattes: Sequence[Alpha], frame: Frame) -> Box | None:

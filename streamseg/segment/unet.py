@@ -108,11 +108,12 @@ class Person:
         prepared = [self._prepare(frame, size, part) for frame in frames]
         pictures = np.stack([picture for picture, _ in prepared])
         alphas = self._spec.alpha(self._net.run(pictures))
-        if self.stills and self.model is None:
+        if self.model is not None:
+            return [_inside(alpha, box, size) for alpha, (_, box) in zip(alphas, prepared, strict=True)]
+        if self.stills:
             mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
             alphas = (alphas + self._spec.alpha(self._net.run(mirrored))[:, :, ::-1]) * np.float32(0.5)
-        found = [_inside(alpha, box, size) for alpha, (_, box) in zip(alphas, prepared, strict=True)]
-        return found if self.model is not None else [without_doubtful(alpha) for alpha in found]
+        return [without_doubtful(np.ascontiguousarray(alpha)) for alpha in alphas]
 
     def _size(self, shown: Frame | Box) -> Size:
         budget = BUDGETS["low" if self.reduced else self.detail]

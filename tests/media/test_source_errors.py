@@ -21,18 +21,10 @@ from streamseg.errors import (
     SourceTimeoutError,
     StreamsegError,
 )
-from streamseg.frames import Frame
 from streamseg.options import Options
-from streamseg.source import Source, open_source, opening
+from streamseg.source import open_source, opening
 from tests import clips
-
-
-def read(spec: Any, **options: Any) -> tuple[Source, list[Frame]]:
-    source = open_source(spec, Options(**options))
-    try:
-        return source, list(source)
-    finally:
-        source.close()
+from tests.media.source_tools import read
 
 
 def faststart(path: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import math
 import shutil
@@ -385,26 +384,3 @@ def test_frames_stay_valid_after_close(tmp_path: Path) -> None:
     first = next(frames)
     source.close()
     assert clips.read_index(first.rgb()) == 0
-
-
-def held(size: tuple[int, int]) -> list[bool]:
-    """Of each decoded picture there is, whether it is of this size."""
-    return [(item.width, item.height) == size for item in gc.get_objects() if isinstance(item, av.VideoFrame)]
-
-
-@pytest.mark.parametrize("read", [3, 12], ids=["in part", "to its end"])
-def test_a_film_that_was_closed_leaves_no_pictures_in_memory(tmp_path: Path, read: int) -> None:
-    """Whenever the garbage collector comes: a live run, a service and a folder of films open many."""
-    path = clips.video(tmp_path / "in.mp4", frames=12)
-    gc.collect()
-    gc.disable()
-    try:
-        source = open_source(path)
-        frames = list(itertools.islice(source, read))
-        size = source.info.width, source.info.height
-        assert any(held(size))
-        source.close()
-        del source, frames
-        assert not any(held(size))
-    finally:
-        gc.enable()
