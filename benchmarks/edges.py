@@ -26,11 +26,12 @@ from benchmarks.material import Material
 from benchmarks.portraits import HEIGHT, KINDS, WIDTH, pictures
 from streamseg import metrics, segment
 from streamseg.composite.foreground import solved
-from streamseg.frames import Frame, Matte, shrink
+from streamseg.frames import Frame, Matte
 from streamseg.geometry import net_size
 from streamseg.opencv import cv2
 from streamseg.refine import Cover, Mixture, full_size
 from streamseg.refine.tiles import Array, Tiles, padded, tile_of
+from streamseg.scaling import shrink
 
 SETS = (("people", "shrunk"), ("people", "worn"), ("people", "model"), ("hair", "shrunk"), ("hair", "worn"))
 TIGHT = 3  # pixels; the published radius is 18 at this size, and forgives a blurred edge

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from .geometry import Box
 from .opencv import cv2
+from .scaling import can_halve, halve, shrink
 
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -66,6 +67,7 @@ def _depths(*depths: int) -> list[tuple[int, str]]:
 
 
 FORMATS = _formats()
+_KEPT = 640  # columns: copies from here on take a tenth of the memory of a picture of 1080 lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ class Frame:
     name: str | None = None
     packets: tuple[av.Packet, ...] = ()
     owner: av.VideoFrame | None = field(default=None, repr=False)
+    _halves: dict[int, list[Plane]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         pixel = FORMATS.get(self.format)
@@ -218,7 +221,10 @@ class Frame:
         costs a fraction of a full-size conversion. Areas are averaged when shrinking.
         """
         width, height = size or ((part.width, part.height) if part else (self.width, self.height))
-        small = [shrink(plane, (width, height)) for plane in (self.part(part) if part else self.planes)]
+        if part:
+            small = [shrink(plane, (width, height)) for plane in self.part(part)]
+        else:
+            small = [self._shrunk(number, (width, height)) for number in range(len(self.planes))]
         if self.pixel.planes == 1:
             small = small * 3
         elif self.pixel.rgb:
@@ -250,8 +256,22 @@ class Frame:
         target = size or (self.width, self.height)
         if self.pixel.rgb:
             return _to_uint8(cv2.cvtColor(self.rgb(target), cv2.COLOR_RGB2GRAY), 1.0)
-        small = _to_uint8(shrink(self.planes[0], target), 1.0 / (1 << (self.pixel.depth - 8)))
+        small = _to_uint8(self._shrunk(0, target), 1.0 / (1 << (self.pixel.depth - 8)))
         return np.ascontiguousarray(small)
+
+    def _shrunk(self, number: int, size: tuple[int, int]) -> Plane:
+        """``shrink`` of plane ``number``; what is halved on the way is kept for the next who asks, from
+        _KEPT columns on: net, flow and cuts all look at small copies of the same picture."""
+        kept = self._halves.setdefault(number, [])
+        width, height = size
+        plane = next((item for item in reversed(kept) if item.shape[0] >= height and item.shape[1] >= width),
+                     self.planes[number])
+        while can_halve(plane, size):
+            plane = halve(plane)
+            if plane.shape[1] <= _KEPT:
+                plane.setflags(write=False)  # whoever asks next must find it as it is
+                kept.append(plane)
+        return shrink(plane, size)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -329,24 +349,6 @@ class VideoInfo:
         if self.frames is not None or self.duration is None or self.rate is None:
             return self.frames
         return math.ceil(self.duration * self.rate - 0.01)  # 0.2800000001 s at 25 a second are 7 frames
-
-
-def shrink(plane: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
-    """(rows, columns[, channels]) brought to ``size`` (width, height): 2 x 2 means while at least twice
-    as large, then bilinear.
-
-    OpenCV's 2 x 2 mean is vectorised (0.12 ms for 1080p luma), its general area resize is not (5.3 ms
-    for the same picture to 288 x 160); below a factor of two bilinear sampling leaves no pixel out.
-    """
-    width, height = size
-    while plane.shape[0] >= 2 * height and plane.shape[1] >= 2 * width:
-        if plane.shape[0] % 2 or plane.shape[1] % 2:  # an odd edge would shift the grid: area, once
-            return cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
-        halved = (plane.shape[1] // 2, plane.shape[0] // 2)
-        plane = cv2.resize(plane, halved, interpolation=cv2.INTER_AREA)
-    if plane.shape[1] == width and plane.shape[0] == height:
-        return plane
-    return cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
 
 
 def _to_uint8(values: npt.NDArray[Any], scale: float) -> npt.NDArray[np.uint8]:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..frames import Frame, shrink
+from ..frames import Frame
 from ..opencv import cv2
 from ..refine import Cover, fill
+from ..scaling import shrink
 from .planes import Array, blend, enlarge, whole_numbers
 
 # Standard deviation at strength 1, as a share of the frame's shorter side: 54 pixels at 1080p.

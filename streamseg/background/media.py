@@ -8,10 +8,11 @@ from fractions import Fraction
 import numpy as np
 
 from ..errors import SourceError
-from ..frames import Frame, shrink
+from ..frames import Frame
 from ..opencv import cv2
 from ..options import Options
 from ..refine import Cover
+from ..scaling import shrink
 from ..source import open_source
 from .planes import Array, from_rgb, sample_values, to_rgb
 

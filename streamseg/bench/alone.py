@@ -43,7 +43,7 @@ class Watched(Frame):
     @classmethod
     def of(cls, frame: Frame) -> Watched:
         """``frame``, watched; its planes are shared."""
-        return cls(*(getattr(frame, item.name) for item in fields(Frame)))
+        return cls(*(getattr(frame, item.name) for item in fields(Frame) if item.init))
 
     def rgb(self, size: tuple[int, int] | None = None, part: Box | None = None) -> npt.NDArray[np.uint8]:
         """As Frame.rgb."""

@@ -6,9 +6,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..background import blend, enlarge
-from ..frames import Frame, shrink
+from ..frames import Frame
 from ..opencv import cv2
 from ..refine import Array, Cover
+from ..scaling import shrink
 
 # How far the light reaches, as a share of the picture's shorter side: 16 pixels at 1080p.
 _REACH = 0.015

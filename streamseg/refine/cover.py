@@ -8,8 +8,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ..frames import Frame, Matte, shrink
+from ..frames import Frame, Matte
 from ..opencv import cv2
+from ..scaling import shrink
 from .mixture import Mixture
 from .shape import Edge
 from .tiles import ROWS, Array, Rim, Tiles, columns_for, padded

@@ -14,14 +14,15 @@ Floats = npt.NDArray[Any]  # float32; OpenCV's stubs promise less
 _TINY = np.float32(1e-6)
 # OpenCV resizes images of up to four channels: three planes and their weight.
 _TOGETHER = 3
+_COARSE = 8  # samples a way: over fewer, what is not known is the mean of all that is
 
 
 def fill(planes: Sequence[Floats], weight: Floats, *, halved: bool = False) -> list[Floats]:
     """``planes`` (float32 (h, w)) where ``weight`` ((h, w), 0..1) is 1, extended from there elsewhere.
 
     Push and pull (Gortler et al. 1996, 'The lumigraph'): weighted means over ever larger areas, and from
-    the largest back, each scale laid over the next coarser one by its own weight. Zeros where
-    the weight is 0 everywhere. ``halved``: the way back ends one scale early, at half the size (rounded up),
+    the largest back, each scale laid over the next coarser one by its own weight. Zeros if the weight is 0
+    everywhere. ``halved``: the way back ends one scale early, at half the size (rounded up),
     in half the time.
     """
     made: list[Floats] = []
@@ -34,17 +35,17 @@ def fill(planes: Sequence[Floats], weight: Floats, *, halved: bool = False) -> l
 
 
 def _pushed(image: Floats) -> list[Floats]:
-    """The scales of ``image``, to the one of a single sample."""
+    """The scales of ``image``, to one of _COARSE samples a way at most."""
     levels = [image]
-    while max(image.shape[:2]) > 1:
+    while max(image.shape[:2]) > _COARSE:
         image = _halved(image)
         levels.append(image)
     return levels
 
 
 def _pulled(levels: list[Floats]) -> Floats:
-    top = levels.pop()
-    made: Floats = top / np.maximum(top[..., -1:], _TINY)
+    made: Floats = levels[-1].mean(axis=(0, 1), keepdims=True)
+    made /= np.maximum(made[..., -1:], _TINY)
     while levels:
         known = levels.pop()
         coarse = cv2.resize(made, (known.shape[1] + 1 & ~1, known.shape[0] + 1 & ~1),

@@ -23,8 +23,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..frames import Frame, shrink
+from ..frames import Frame
 from ..opencv import cv2
+from ..scaling import shrink
 from .fill import Floats, fill
 from .tiles import ROWS, Array, Rim, Tiles, padded, tile_of
 from .windows import enlarged

@@ -78,8 +78,9 @@ class CloserLook:
 def _people(mattes: Sequence[Alpha], frame: Frame) -> Box | None:
     """The part of the frame that holds what the mattes show, and room round it; None if there is nothing,
     or the part is nearly the whole."""
-    rows, columns = mattes[0].shape
-    seen: Any = np.max(mattes, axis=0) > _SURE
+    # every other sample tells it in a quarter of the time
+    seen: Any = np.max([alpha[::2, ::2] for alpha in mattes], axis=0) > _SURE
+    rows, columns = seen.shape
     count, _, about, _ = cv2.connectedComponentsWithStats(seen.astype(np.uint8))
     about = about[1:count][about[1:count, cv2.CC_STAT_AREA] >= _SPECK * rows * columns]
     if not len(about):

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..frames import Frame, Matte, shrink
+from ..frames import Frame, Matte
 from ..opencv import cv2
+from ..scaling import shrink
 
 Pair = tuple[Frame, Matte]
 Array = npt.NDArray[Any]  # OpenCV's stubs know no dtypes: float32 (h, w) mattes, uint8 (h, w) pictures

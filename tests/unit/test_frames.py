@@ -8,8 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from streamseg.frames import FORMATS, Colour, Frame, Matte, VideoInfo, plane_view, shrink, yuv_from_rgb
+from streamseg.frames import FORMATS, Colour, Frame, Matte, VideoInfo, plane_view, yuv_from_rgb
 from streamseg.geometry import Box
+from streamseg.scaling import halve, shrink
 from tests import clips
 from tests.unit import drawn
 
@@ -189,6 +190,26 @@ def test_shrink_keeps_the_mean_and_the_place(size: tuple[int, int]) -> None:
     assert small.shape == size[::-1]
     assert small.mean() == pytest.approx(plane.mean(), rel=0.02)
     assert clips.iou(small > 100, clips.truth(0, size)) > 0.95
+
+
+@pytest.mark.parametrize("sizes", [[(40, 30), (160, 120), (100, 90)], [(320, 240), (40, 30), (21, 33)]])
+@pytest.mark.parametrize("name", ["yuv420p", "gbrp", "gray10le"])
+def test_small_pictures_do_not_depend_on_those_made_before(name: str, sizes: list[tuple[int, int]]) -> None:
+    given = drawn.frame(name, (640, 480), colour=Colour())
+    for size in sizes:
+        fresh = drawn.frame(name, (640, 480), colour=Colour())
+        np.testing.assert_array_equal(given.luma(size), fresh.luma(size))
+        np.testing.assert_array_equal(given.rgb(size), fresh.rgb(size))
+
+
+def test_a_picture_is_halved_once_for_all_who_look_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    halved = []
+    monkeypatch.setattr("streamseg.frames.halve", lambda plane: halved.append(plane.shape) or halve(plane))
+    given = drawn.frame("gray", (640, 480))
+    given.luma((160, 120))
+    given.luma((80, 60))
+    given.luma((150, 100))
+    assert halved == [(480, 640), (240, 320), (120, 160)]
 
 
 @pytest.mark.parametrize("name", ["yuv420p", "yuv422p10le", "yuv444p", "gbrp", "gray"])
