@@ -3,11 +3,13 @@ run of streamseg. Definitions and sources of the figures: streamseg/metrics.py."
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,17 @@ import numpy.typing as npt
 
 import streamseg
 from benchmarks import scenes
-from streamseg import geometry, metrics, segment, smooth
+from streamseg import evaluation, geometry, metrics, segment, smooth
+from streamseg.evaluation.scores import Scorer
 from streamseg.frames import Frame, Matte
+from streamseg.options import Options
 from streamseg.segment import Segmenter
 from streamseg.source import open_source
 from streamseg.source.arrays import frame_of
 
 Array = npt.NDArray[Any]
 Scores = dict[str, float]
+FIGURES = ("iou", "boundary_f", "mad", "dtssd", "flicker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ def _spread(rows: Sequence[Any], most: int | None) -> list[Any]:
     return [rows[round(place)] for place in np.linspace(0, len(rows) - 1, most)]
 
 
-def _scores(matte: Matte, truth: Array, ignore: Array | None = None) -> Scores:
+def _scores(matte: Matte, truth: Array, ignore: Array) -> Scores:
     alpha = geometry.resize(matte.alpha, (truth.shape[0], truth.shape[1]))
     return {"iou": metrics.iou(alpha, truth, ignore), "boundary_f": metrics.boundary_f(alpha, truth, ignore),
             "mad": metrics.mad(alpha, truth, ignore)}
@@ -87,33 +92,56 @@ def mean(scores: Sequence[Scores]) -> Scores:
 # --- scenes -----------------------------------------------------------------------------------
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A scene in memory: its frames, and of each the truth, float32 (h, w), and the luma, uint8 (h, w)."""
+class Clip:
+    """A video in memory: its frames, and of each the truth, float32 (h, w).
 
-    written: scenes.Written
+    name, video   what it is called, and its file
+    made          a scene with exact truth; else the truth is another model's
+    cut           the first frame after a cut, if there is one
+    """
+
+    name: str
+    video: Path
     frames: list[Frame]
     truths: list[Array]
-    lumas: list[Any]
+    made: bool = True
+    cut: int | None = None
 
     @classmethod
-    def of(cls, written: scenes.Written) -> Shown:
+    def of(cls, name: str, video: Path, matte: Path, most: int | None = None, *, made: bool = True,
+           cut: int | None = None) -> Clip:
+        """A video and its truth, read from their files, at most so many frames."""
+        truths = [frame.planes[0].astype(np.float32) / np.float32(255) for frame in _read(matte, most)]
+        return cls(name, video, list(_read(video, len(truths))), truths, made, cut)
+
+    @classmethod
+    def of_scene(cls, name: str, written: scenes.Written) -> Clip:
         """A scene that was written, read back."""
-        frames = list(_read(written.video))
-        truths = [frame.planes[0].astype(np.float32) / 255 for frame in _read(written.matte)]
-        return cls(written, frames, truths, [frame.luma() for frame in frames])
+        return cls.of(name, written.video, written.matte, cut=written.cut)
 
 
-def _read(path: Path) -> Iterator[Frame]:
-    source = open_source(path)
+def _read(path: Path, most: int | None = None) -> list[Frame]:
+    source = open_source(path, Options(audio=False))
     try:
-        yield from source
+        return list(islice(source, most))
     finally:
         source.close()
 
 
-def judge_scene(entry: Entry, scene: Shown) -> Scores:
+def score(mattes: Iterable[Matte], clip: Clip, figures: Sequence[str] = FIGURES) -> Scores:
+    """The figures of a clip's mattes, brought to the truth's size bilinearly; nan where there are too few
+    frames for one."""
+    scorer = Scorer(evaluation.Clip(clip.name), figures)
+    for frame, truth, matte in zip(clip.frames, clip.truths, mattes, strict=True):
+        high, wide = truth.shape
+        alpha, luma = geometry.resize(matte.alpha, (high, wide)), frame.luma((wide, high))
+        scorer.add(alpha, truth, None, luma, math.nan)
+    return scorer.finished().summary
+
+
+def judge_scene(entry: Entry, scene: Clip) -> Scores:
     """The scores of one scene, and ms."""
-    method = entry.open(scene.written.video)
+    method = entry.open(scene.video)
     try:
         # what is made at first use is not the frame's; a net is made ready for each form of part it looks at
         for frame in scene.frames if entry.method == "person" else scene.frames[:1]:
@@ -125,25 +153,18 @@ def judge_scene(entry: Entry, scene: Shown) -> Scores:
         spent = time.perf_counter() - began
     finally:
         method.close()
-    return {**_sequence(mattes, scene), "ms": round(1e3 * spent / len(mattes), 3)}
+    return {**_plain(score(mattes, scene)), "ms": round(1e3 * spent / len(mattes), 3)}
 
 
-def judge_run(scene: Shown, work: Path, device: str = "auto") -> Scores:
+def judge_run(scene: Clip, work: Path, device: str = "auto") -> Scores:
     """The scores of the matte that `streamseg run` writes, with its default smoothing and edges."""
     path = work / "run.mkv"
-    report = streamseg.run(scene.written.video, matte=str(path), overwrite=True, device=device)
-    mattes = [Matte(frame.planes[0].astype(np.float32) / np.float32(255)) for frame in _read(path)]
+    report = streamseg.run(scene.video, matte=str(path), overwrite=True, device=device)
+    mattes = [Matte(alpha) for alpha in Clip.of(scene.name, path, path).truths]
     spent = sum(stage.total_s for name, stage in report.stages.items() if name not in ("decode", "encode"))
-    return {**_sequence(mattes, scene), "ms": round(1e3 * spent / report.frames, 3)}
+    return {**_plain(score(mattes, scene)), "ms": round(1e3 * spent / report.frames, 3)}
 
 
-def _sequence(mattes: Sequence[Matte], scene: Shown) -> Scores:
-    steady, flicker, scores = metrics.DtSSD(), metrics.Flicker(), []
-    for matte, truth, luma in zip(mattes, scene.truths, scene.lumas, strict=True):
-        scores.append(_scores(matte, truth))
-        alpha = geometry.resize(matte.alpha, (truth.shape[0], truth.shape[1]))
-        steady.add(alpha, truth)
-        flicker.add(alpha, luma)
-    over_time = {"dtssd": steady.result(), "flicker": flicker.result()}
-    # no number (JSON has none for it): too few frames, or nothing that is still
-    return {**mean(scores), **{name: round(value, 4) for name, value in over_time.items() if value == value}}
+def _plain(scores: Scores) -> Scores:
+    """Without those that are no number: JSON has none for it."""
+    return {name: round(value, 4) for name, value in scores.items() if math.isfinite(value)}

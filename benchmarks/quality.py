@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks import scenes
 from benchmarks.common import RESULTS, Bench, Table, start
-from benchmarks.judge import Entry, Scores, Shown, judge_pictures, judge_run, judge_scene, mean
+from benchmarks.judge import Clip, Entry, Scores, judge_pictures, judge_run, judge_scene, mean
 from benchmarks.loops import SPECS
 from streamseg import segment, smooth
 from streamseg.bench.plots import figure, png
@@ -76,7 +76,7 @@ def judge_scenes(chosen: Sequence[Entry], names: Iterable[str], material: scenes
     found: dict[str, dict[str, Scores]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
-            scene = Shown.of(scenes.write(name, Path(folder), material, size, frames))
+            scene = Clip.of_scene(name, scenes.write(name, Path(folder), material, size, frames))
             found.setdefault(AS_IT_COMES, {})[name] = judge_run(scene, Path(folder), device)
             for entry in chosen:
                 if entry.name not in STILLS:

@@ -13,55 +13,29 @@ import argparse
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks import scenes
 from benchmarks.common import Bench, Table, start
+from benchmarks.judge import FIGURES, Clip, score
 from benchmarks.strips import write_strip
-from streamseg import metrics, segment, smooth
+from streamseg import segment, smooth
 from streamseg.frames import Frame, Matte
-from streamseg.geometry import resize
 from streamseg.opencv import cv2
 from streamseg.options import Options
 from streamseg.segment import Segmenter
 from streamseg.smooth import Smoother, Sparse
-from streamseg.source import open_source
 
 Array = npt.NDArray[Any]
 METHODS = ("none", "ema", "adaptive", "flow", "lookahead")
+NAMES = {"flicker": "flicker_ppm", "lag": "lag_frames"}  # in the result, of streamseg's metrics
 SPARSE: dict[str, dict[str, Any]] = {
     "every 2nd": {"every": 2}, "every 3rd": {"every": 3}, "every auto": {"every": None},
     "skip still 40 dB": {"skip_still": 40.0}, "skip still 35 dB": {"skip_still": 35.0}}
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """Frames and their truths (uint8 (h, w)); ``cut``: the first frame after a cut."""
-
-    name: str
-    group: str
-    frames: list[Frame]
-    truths: list[Array]
-    cut: int | None = None
-
-
-def read(name: str, group: str, video: Path, matte: Path, frames: int, cut: int | None = None) -> Clip:
-    """The first ``frames`` of a video and of its truth."""
-    with av.open(str(matte)) as container:
-        truths = [picture.to_ndarray(format="gray")
-                  for picture, _ in zip(container.decode(video=0), range(frames), strict=False)]
-    source = open_source(video, Options(audio=False))
-    try:
-        shown = [frame for frame, _ in zip(source, truths, strict=False)]
-    finally:
-        source.close()
-    return Clip(name, group, shown, truths[:len(shown)], cut)
 
 
 def all_clips(arguments: argparse.Namespace, folder: Path) -> Iterator[Clip]:
@@ -72,29 +46,11 @@ def all_clips(arguments: argparse.Namespace, folder: Path) -> Iterator[Clip]:
     size = (160, 90) if arguments.quick else tuple(arguments.size)
     for name in names:
         made = scenes.write(name, folder, material, size, frames)
-        yield read(name, "scenes", made.video, made.matte, frames, made.cut)
+        yield Clip.of_scene(name, made)
     for matte in sorted(arguments.clips.glob("*.matte.mkv")) if arguments.clips else []:
         stem = matte.name.removesuffix(".matte.mkv")
         video = next(path for path in matte.parent.glob(f"{stem}.*") if path != matte)
-        yield read(stem, "clips", video, matte, frames)
-
-
-def score(pairs: list[tuple[Frame, Matte]], clip: Clip) -> dict[str, float]:
-    """The figures of one clip's mattes."""
-    flicker, steadiness, lag = metrics.Flicker(), metrics.DtSSD(), metrics.Lag()
-    pictures = []
-    for (frame, matte), grey in zip(pairs, clip.truths, strict=True):
-        truth = grey.astype(np.float32) / 255
-        alpha = resize(matte.alpha, truth.shape)
-        flicker.add(alpha, frame.luma((truth.shape[1], truth.shape[0])))
-        steadiness.add(alpha, truth)
-        if clip.group == "scenes":
-            lag.add(alpha, truth)
-        pictures.append([metrics.iou(alpha, truth), metrics.boundary_f(alpha, truth),
-                         metrics.mad(alpha, truth)])
-    iou, boundary, mad = np.mean(pictures, axis=0)
-    return {"flicker_ppm": flicker.result(), "dtssd": steadiness.result(), "iou": float(iou),
-            "boundary_f": float(boundary), "mad": float(mad), "lag_frames": lag.result()}
+        yield Clip.of(stem, video, matte, frames, made=False)
 
 
 def left_after_cut(raw: list[tuple[Frame, Matte]], steady: list[tuple[Frame, Matte]], cut: int,
@@ -134,7 +90,8 @@ def summary(rows: dict[str, dict[str, float]], none: dict[str, dict[str, float]]
         result[f"{name}_of_none"] = round(float(np.sum(after) / max(np.sum(before), 1e-9)), 3)
     shares = [rows[clip]["dtssd"] / none[clip]["dtssd"] for clip in rows]
     result["dtssd_of_none_mean_over_clips"] = round(float(np.mean(shares)), 3)
-    lags = [abs(row["lag_frames"]) for row in rows.values() if np.isfinite(row["lag_frames"])]
+    lags = [abs(row.get("lag_frames", np.nan)) for row in rows.values()]
+    lags = [lag for lag in lags if np.isfinite(lag)]
     if lags:
         result["lag_frames_worst"] = round(float(max(lags)), 3)
     return result
@@ -163,7 +120,7 @@ class Tables:
         if self._strips is not None:
             steady = list(smooth.create("auto")(iter(raw)))
             write_strip(self._strips / f"{clip.name.replace(', ', '_').replace(' ', '_')}.png", raw, steady)
-        for name, how in SPARSE.items() if clip.group == "scenes" else ():
+        for name, how in SPARSE.items() if clip.made else ():
             sparse = Sparse(self._segmenter, **how)
             self._keep(name, clip, list(smooth.create("auto")(iter(self._segmented(clip, sparse)))))
             self.computed[name].append(sparse.computed / len(clip.frames))
@@ -175,8 +132,9 @@ class Tables:
         return [(frame, segmenter.segment([frame])[0]) for frame in clip.frames]
 
     def _keep(self, way: str, clip: Clip, pairs: list[tuple[Frame, Matte]]) -> None:
-        figures = score(pairs, clip)
-        self.rows.setdefault(way, {}).setdefault(clip.group, {})[clip.name] = figures
+        figures = {NAMES.get(name, name): value for name, value in score(
+            [matte for _, matte in pairs], clip, (*FIGURES, "lag") if clip.made else FIGURES).items()}
+        self.rows.setdefault(way, {}).setdefault("scenes" if clip.made else "clips", {})[clip.name] = figures
         print(f"{clip.name:28} {way:18} " + "  ".join(f"{name} {value:.4g}" for name, value in
                                                        figures.items()), flush=True)
 

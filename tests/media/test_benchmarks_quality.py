@@ -35,7 +35,7 @@ class Exact:
 @pytest.mark.parametrize(("wrong", "iou"), [(False, 1.0), (True, 0.0)])
 def test_the_truth_scores_best_on_a_scene_and_its_inverse_worst(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: bool, iou: float) -> None:
-    scene = judge.Shown.of(scenes.write("walking", tmp_path, scenes.Material(), (160, 90), 4))
+    scene = judge.Clip.of_scene("walking", scenes.write("walking", tmp_path, scenes.Material(), (160, 90), 4))
     assert len(scene.frames) == len(scene.truths) == 4
     truths = [np.float32(alpha >= 0.5) for alpha in scene.truths]
     answer = Exact([1 - truth for truth in truths] if wrong else truths)
@@ -81,7 +81,7 @@ def test_the_closer_look_is_judged_with_and_without(tmp_path: Path) -> None:
     """And it is what tells the two apart: the figures of somebody who is far off differ."""
     chosen = [entry for entry in quality.entries(None) if entry.name in (quality.OURS, quality.WHOLE_ONLY)]
     assert [entry.smoothing for entry in chosen] == ["none", "none"]
-    scene = judge.Shown.of(scenes.write("far", tmp_path, scenes.Material(), (320, 180), 4))
+    scene = judge.Clip.of_scene("far", scenes.write("far", tmp_path, scenes.Material(), (320, 180), 4))
     by_scene = {entry.name: {"far": judge.judge_scene(entry, scene)} for entry in chosen}
     closer, without = by_scene[quality.OURS]["far"], by_scene[quality.WHOLE_ONLY]["far"]
     assert closer["iou"] != without["iou"]
