@@ -77,7 +77,7 @@ class Options:
     smooth: str = option("auto", "Matte", "How mattes are steadied over time; auto: lookahead, or flow where "
                          "frames cannot wait.",
                          choices=("auto", "none", "ema", "adaptive", "flow", "lookahead"))
-    smooth_strength: float = option(0.75, "Matte", "How much of a steady pixel comes from other frames.",
+    smooth_strength: float = option(0.6, "Matte", "How much of a steady pixel comes from other frames.",
                                     low=0.0, high=0.95, metavar="0..0.95")
     hysteresis: float = option(0.15, "Matte", "How far beyond a half a matte must go to change sides.",
                                low=0.0, high=0.5, metavar="0..0.5")

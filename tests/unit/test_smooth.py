@@ -174,9 +174,9 @@ def test_noise_on_a_moving_subject_is_averaged_along_its_way(name: str) -> None:
     """Where ema trails."""
     pairs, truths = clip([70.0 + 5 * i for i in range(20)], noise=0.3)
     raw = error([matte.alpha for _, matte in pairs], truths)
-    found = error(smoothed(name, pairs), truths)
+    found = error(smoothed(name, pairs, strength=0.75), truths)
     assert found < 0.6 * raw
-    assert error(smoothed("ema", pairs), truths) > 1.3 * found
+    assert error(smoothed("ema", pairs, strength=0.75), truths) > 1.3 * found
 
 
 def test_adaptive_believes_a_matte_that_changes_with_the_picture_only() -> None:
