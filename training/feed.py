@@ -31,8 +31,8 @@ class Recipe:
     weights: Mapping[str, float] = field(
         default_factory=lambda: {
             # Truth by people counts more than a teacher's; animals and groups are the hardest.
-            "voc": 4.0, "hsd": 3.0, "fudan": 2.5, "ccp": 1.2, "eg1800": 1.2, "cutout": 1.5,
-            "lspet": 1.0, "frames": 2.0, "viton": 0.4, "ccp2": 0.6, "muk": 0.6, "mask": 0.6,
+            "voc": 4.0, "hsd": 2.0, "fudan": 2.5, "ccp": 1.2, "eg1800": 1.2, "cutout": 1.5,
+            "lspet": 1.0, "frames": 2.0, "wtd": 1.6, "viton": 0.4, "ccp2": 0.6, "muk": 0.6, "mask": 0.6,
             "prajna": 0.6, "cele": 0.8, "gsa": 0.8, "background": 0.45,
             # Half of the animals kept out of training were taken for persons; of the rooms, one in fifty.
             f"background/{ANIMALS}": 1.35,
