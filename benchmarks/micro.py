@@ -25,10 +25,11 @@ from streamseg import smooth
 from streamseg.background import Picture
 from streamseg.composite import Compositor
 from streamseg.composite.foreground import solved
-from streamseg.frames import FORMATS, Frame, Matte, VideoInfo
+from streamseg.frames import Frame, Matte, VideoInfo
 from streamseg.geometry import net_size
 from streamseg.opencv import cv2
 from streamseg.options import Options
+from streamseg.pixelformats import FORMATS
 from streamseg.refine import Cover, Mixture, Selection, full_size
 from streamseg.smooth import Motion
 

@@ -17,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import OptionError, SegmentError, StreamsegError
-from .frames import Colour, Frame, VideoInfo
+from .frames import Frame, VideoInfo
 from .opencv import cv2
 from .options import Options
 from .pipeline import run
+from .pixelformats import Colour
 from .sink import open_sink
 from .source import open_source
 

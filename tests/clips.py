@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from streamseg.frames import FORMATS
 from streamseg.opencv import cv2
+from streamseg.pixelformats import FORMATS
 
 Array = npt.NDArray[Any]
 SIZE = (160, 120)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..frames import Frame, yuv_from_rgb
+from ..frames import Frame
 from ..opencv import cv2
+from ..pixelformats import yuv_from_rgb
 from ..scaling import shrink
 
 Array = npt.NDArray[Any]

@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from ..background import Background, Film, Original, blend, create, sample_values, whole_numbers
 from ..errors import OptionError, choice
-from ..frames import Colour, Frame, Matte, VideoInfo
+from ..frames import Frame, Matte, VideoInfo
 from ..opencv import cv2
 from ..options import Options
+from ..pixelformats import Colour
 from ..refine import Cover, Edge, Mixture, Selection, Tiles, padded, tile_of
 from .despill import Despill
 from .foreground import solved

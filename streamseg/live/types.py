@@ -9,7 +9,8 @@ from fractions import Fraction
 import numpy as np
 
 from ..background import sample_values
-from ..frames import FORMATS, Frame, Matte, VideoInfo
+from ..frames import Frame, Matte, VideoInfo
+from ..pixelformats import FORMATS
 
 TICKS = Fraction(1, 1_000_000)  # live times are microseconds since the start
 Tell = Callable[[str], None]

@@ -19,8 +19,9 @@ from av.codec.hwaccel import HWAccel
 
 from ..budget import Threads
 from ..errors import DeviceError, OptionError
-from ..frames import Colour, VideoInfo
+from ..frames import VideoInfo
 from ..options import Options
+from ..pixelformats import Colour
 from .containers import DELIVERY, ODD_SIZES, Container, Layout, closest, extension
 
 DEFAULTS: dict[str, dict[str, str]] = {

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import SinkError
-from ..frames import FORMATS, Frame, yuv_from_rgb
+from ..frames import Frame
 from ..opencv import cv2
+from ..pixelformats import FORMATS, yuv_from_rgb
 from ..scaling import shrink
 from .containers import Layout
 from .encoder import Settings

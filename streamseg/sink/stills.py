@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import OptionError, SinkError
-from ..frames import FORMATS, Frame, VideoInfo
+from ..frames import Frame, VideoInfo
 from ..opencv import cv2
 from ..options import Options
+from ..pixelformats import FORMATS
 from .containers import ALPHA_PICTURES, PATTERN, PICTURES, extension, no_alpha
 from .pixels import rgb_of, rgba_of, scaled
 from .temporary import checked_target, into_place, refuse_existing, temporary_folder, writing

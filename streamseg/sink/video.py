@@ -11,8 +11,9 @@ from typing import Any, cast
 import av
 
 from ..errors import OptionError, SinkError
-from ..frames import FORMATS, Frame, VideoInfo
+from ..frames import Frame, VideoInfo
 from ..options import Options
+from ..pixelformats import FORMATS
 from .cfr import ConstantRate, on_grid
 from .containers import NUT_RAW, Y4M, Container, container_of, extension, no_alpha
 from .encoder import Settings, settings_for

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import SourceError
-from ..frames import Colour, Frame, VideoInfo
+from ..frames import Frame, VideoInfo
 from ..opencv import cv2
 from ..options import Options
+from ..pixelformats import Colour
 from .timeline import Window
 from .video import DEFAULT_RATE
 

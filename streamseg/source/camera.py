@@ -17,8 +17,9 @@ import av.error
 from av.video.reformatter import VideoReformatter
 
 from ..errors import OptionError, SourceError, SourceTimeoutError
-from ..frames import Colour, Frame, VideoInfo
+from ..frames import Frame, VideoInfo
 from ..opencv import cv2
+from ..pixelformats import Colour
 from .formats import FULL, LIMITED, Normaliser, Turn, layout
 from .opening import FAILURES, reason
 

@@ -1,6 +1,6 @@
 """What becomes of a decoded picture: its pixel format, its size, its place upright.
 
-Every format that FFmpeg decodes to is brought to one of the working formats of ``frames.FORMATS``, and
+Every format that FFmpeg decodes to is brought to one of the working formats of ``pixelformats.FORMATS``, and
 without loss where a working format can hold it; one that already is a working format is not touched.
 swscale's conversions used here (packed to planar, 9 to 10 bits, ...) were checked to be exact.
 """
@@ -18,8 +18,9 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from ..errors import SourceError
-from ..frames import FORMATS, Colour, Frame, PixelFormat, plane_view
+from ..frames import Frame, plane_view
 from ..opencv import cv2
+from ..pixelformats import FORMATS, Colour, PixelFormat
 
 FULL = 2
 LIMITED = 1

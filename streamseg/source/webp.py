@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DamagedInputError, SourceError
-from ..frames import Colour, Frame, VideoInfo
+from ..frames import Frame, VideoInfo
 from ..opencv import cv2
 from ..options import Options
+from ..pixelformats import Colour
 from .completeness import cut_off
 from .opening import MAX_PIXELS
 from .timeline import Window

@@ -14,7 +14,8 @@ from typing import Any
 import av
 import numpy as np
 
-from streamseg.frames import FORMATS, Colour, Frame, Track, VideoInfo
+from streamseg.frames import Frame, Track, VideoInfo
+from streamseg.pixelformats import FORMATS, Colour
 
 BT709 = Colour(1, 1, 1, 1)
 

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image, ImageSequence
 
 from streamseg.errors import OptionError, SinkError
-from streamseg.frames import Colour, Frame
+from streamseg.frames import Frame
 from streamseg.opencv import cv2
 from streamseg.options import Options
+from streamseg.pixelformats import Colour
 from streamseg.sink import open_sink
 
 from .sink_tools import about, made, write

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from streamseg.errors import DeviceError, OptionError, SinkError
-from streamseg.frames import Colour, Frame
+from streamseg.frames import Frame
 from streamseg.options import Options
+from streamseg.pixelformats import Colour
 from streamseg.sink import Sink, open_sink
 
 from .sink_tools import about, decoded, made, probe, write

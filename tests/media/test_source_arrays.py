@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from streamseg.errors import SourceError
-from streamseg.frames import Colour, Frame
+from streamseg.frames import Frame
 from streamseg.options import Options
+from streamseg.pixelformats import Colour
 from streamseg.source import open_source
 from tests import clips
 

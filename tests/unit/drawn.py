@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from streamseg.frames import FORMATS, Colour, Frame, Matte, VideoInfo
+from streamseg.frames import Frame, Matte, VideoInfo
+from streamseg.pixelformats import FORMATS, Colour
 from streamseg.refine.tiles import ROWS, columns_for
 
 COLOUR_FORMATS = [name for name in FORMATS if not name.startswith("gray")]

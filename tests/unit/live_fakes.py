@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from streamseg.frames import Colour, Frame, Matte, VideoInfo
+from streamseg.frames import Frame, Matte, VideoInfo
 from streamseg.live.governor import LADDER
 from streamseg.live.types import Control, Finished, Look
+from streamseg.pixelformats import Colour
 
 SIZE = (64, 48)
 INFO = VideoInfo(*SIZE, "yuv420p", Fraction(1, 30), Fraction(30), colour=Colour(6, 1), live=True,

@@ -11,8 +11,9 @@ from streamseg.background import Blur, Original, Solid, create, fill, sample_val
 from streamseg.background.colours import NAMES, parse
 from streamseg.composite import Compositor
 from streamseg.errors import OptionError
-from streamseg.frames import Colour, Frame
+from streamseg.frames import Frame
 from streamseg.options import Options
+from streamseg.pixelformats import Colour
 from streamseg.refine import Cover
 
 from . import drawn

@@ -13,9 +13,10 @@ from streamseg.background import Film, Picture, create, media, sample_values
 from streamseg.background.media import converted
 from streamseg.composite import Compositor
 from streamseg.errors import SourceError
-from streamseg.frames import Colour, Frame
+from streamseg.frames import Frame
 from streamseg.opencv import cv2
 from streamseg.options import Options
+from streamseg.pixelformats import Colour
 from tests import clips
 
 from . import drawn

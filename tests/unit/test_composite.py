@@ -11,8 +11,8 @@ import pytest
 from streamseg.background import blend, sample_values
 from streamseg.composite import Compositor
 from streamseg.errors import OptionError
-from streamseg.frames import FORMATS
 from streamseg.options import Options
+from streamseg.pixelformats import FORMATS
 from streamseg.refine import Cover, full_size
 
 from . import drawn

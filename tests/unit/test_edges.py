@@ -9,8 +9,9 @@ import pytest
 from skimage.transform import resize
 
 from streamseg.background import from_rgb
-from streamseg.frames import Colour, Frame, Matte
+from streamseg.frames import Frame, Matte
 from streamseg.metrics import boundary_f, mad
+from streamseg.pixelformats import Colour
 from streamseg.refine import Cover, Rim, Tiles, full_size
 from streamseg.refine.windows import enlarged
 

@@ -16,8 +16,9 @@ from streamseg.errors import OptionError, SourceError
 from streamseg.evaluation import evaluate
 from streamseg.evaluation.mattes import alpha_of, paired
 from streamseg.evaluation.scores import METRICS, Clip, Evaluation, Scorer
-from streamseg.frames import Colour, Frame
+from streamseg.frames import Frame
 from streamseg.opencv import cv2
+from streamseg.pixelformats import Colour
 
 Array = npt.NDArray[Any]
 SIZE = (20, 40)

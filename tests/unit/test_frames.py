@@ -8,8 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from streamseg.frames import FORMATS, Colour, Frame, Matte, VideoInfo, plane_view, yuv_from_rgb
+from streamseg.frames import Frame, Matte, VideoInfo, plane_view
 from streamseg.geometry import Box
+from streamseg.pixelformats import FORMATS, Colour, yuv_from_rgb
 from streamseg.scaling import halve, shrink
 from tests import clips
 from tests.unit import drawn

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from streamseg import smooth
-from streamseg.frames import Colour, Frame, Matte
+from streamseg.frames import Frame, Matte
 from streamseg.live.governor import LADDER
 from streamseg.live.matting import REFRESH, Matting
 from streamseg.live.types import Matted, Shot
 from streamseg.opencv import cv2
+from streamseg.pixelformats import Colour
 from tests.unit.live_fakes import PersonModel, control
 
 SIZE = (320, 180)

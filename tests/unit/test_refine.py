@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamseg.frames import FORMATS
+from streamseg.pixelformats import FORMATS
 from streamseg.refine import ROWS, Cover, Rim, Tiles, fill, full_size, padded
 
 from . import drawn

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from streamseg.errors import OptionError, SinkError
-from streamseg.frames import Colour, Frame, VideoInfo
+from streamseg.frames import Frame, VideoInfo
 from streamseg.options import Options
+from streamseg.pixelformats import Colour
 from streamseg.sink import NullSink, Sink, alpha_by_default, holds_alpha, open_sink
 from streamseg.sink.cfr import ConstantRate, on_grid
 from streamseg.sink.containers import Layout, closest
