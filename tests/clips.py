@@ -3,7 +3,7 @@
 The picture is an object before a plain background: a textured, person-like shape (head and body) that
 sways; ``truth(index, size)`` is its mask. A row of black and white blocks along the top carries the
 frame's index in a form that lossy codecs leave readable: ``read_index(rgb)``. Everything is written by
-PyAV and OpenCV; ``ffprobe`` asks the program of that name, the tests' oracle.
+PyAV; ``ffprobe`` asks the program of that name, the tests' oracle. Pictures: stills.py; damage: damage.py.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import math
 import shutil
 import struct
 import subprocess
-import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from streamseg.opencv import cv2
 from streamseg.pixelformats import FORMATS
 
 Array = npt.NDArray[Any]
@@ -337,141 +335,6 @@ def resolution_change(path: str | Path, sizes: Sequence[tuple[int, int]] = ((160
         at += frames
     path.write_bytes(b"".join(parts))
     return path
-
-
-# --- pictures ---------------------------------------------------------------------------------
-
-def image(path: str | Path, index: int = 0, size: tuple[int, int] = SIZE, *, kind: str = "rgb",
-          deep: bool = False, code: bool = True, quality: int = 95) -> Path:
-    """One still picture; ``kind`` is rgb, rgba (the truth as alpha), gray or palette; ``deep``: 16 bits."""
-    path = Path(path)
-    rgb = picture(index, size, code=code)
-    if kind == "palette":
-        with av.open(str(path), "w", format="image2") as out:
-            track = out.add_stream("png")
-            track.width, track.height, track.pix_fmt = *size, "pal8"
-            out.mux([*track.encode(_paletted(rgb)), *track.encode(None)])
-        return path
-    made = rgb.astype(np.uint16) * 257 if deep else rgb
-    shown = cv2.cvtColor(made, cv2.COLOR_RGB2GRAY if kind == "gray" else cv2.COLOR_RGB2BGR)
-    if kind == "rgba":
-        peak = np.iinfo(made.dtype).max
-        shown = np.dstack([shown, np.where(truth(index, size), peak, 0).astype(made.dtype)])
-    flags = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix.lower() in (".jpg", ".jpeg") else (
-        [cv2.IMWRITE_WEBP_QUALITY, 101] if path.suffix == ".webp" else [])
-    ok, data = cv2.imencode(path.suffix, shown, flags)
-    assert ok
-    path.write_bytes(data.tobytes())
-    return path
-
-
-def _paletted(rgb: Array) -> av.VideoFrame:
-    """pal8 of the picture's own colours (it has fewer than 256)."""
-    colours, inverse = np.unique(rgb.reshape(-1, 3), axis=0, return_inverse=True)
-    palette = np.zeros((256, 4), np.uint8)
-    palette[:len(colours), 1:] = colours
-    palette[:, 0] = 255
-    frame = av.VideoFrame(rgb.shape[1], rgb.shape[0], "pal8")
-    rows = np.zeros((rgb.shape[0], frame.planes[0].line_size), np.uint8)
-    rows[:, :rgb.shape[1]] = inverse.reshape(rgb.shape[:2])
-    frame.planes[0].update(rows.tobytes())
-    frame.planes[1].update(np.ascontiguousarray(palette[:, ::-1]).tobytes())  # native-endian ARGB
-    return frame
-
-
-def oriented(rgb: Array, orientation: int) -> Array:
-    """The stored form of an upright picture: what a camera writes beside EXIF orientation 1..8."""
-    return np.ascontiguousarray({1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1],
-                                 4: lambda a: a[::-1], 5: lambda a: a.swapaxes(0, 1),
-                                 6: lambda a: np.rot90(a, 1), 7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
-                                 8: lambda a: np.rot90(a, -1)}[orientation](rgb))
-
-
-def exif_image(path: str | Path, orientation: int, size: tuple[int, int] = SIZE) -> Path:
-    """A JPEG (or, by extension, PNG) that is ``picture(0, size)`` once its EXIF orientation is applied."""
-    path = Path(path)
-    stored = oriented(picture(0, size), orientation)
-    tiff = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x112, 3, 1, orientation, 0, 0)
-    ok, data = cv2.imencode(path.suffix, cv2.cvtColor(stored, cv2.COLOR_RGB2BGR),
-                            [cv2.IMWRITE_JPEG_QUALITY, 98])
-    assert ok
-    raw = data.tobytes()
-    if path.suffix == ".png":
-        chunk = b"eXIf" + tiff
-        check = struct.pack(">I", zlib.crc32(chunk))
-        raw = raw[:33] + struct.pack(">I", len(tiff)) + chunk + check + raw[33:]
-    else:
-        exif = b"Exif\0\0" + tiff
-        raw = raw[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + raw[2:]
-    path.write_bytes(raw)
-    return path
-
-
-def folder(path: str | Path, names: Iterable[str] = ("a1.png", "a2.png", "a10.jpg"),
-           size: tuple[int, int] = SIZE) -> Path:
-    """A folder of pictures, each with the index of its place in ``names``."""
-    path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
-    for index, name in enumerate(names):
-        image(path / name, index, size)
-    return path
-
-
-def animation(path: str | Path, *, size: tuple[int, int] = SIZE, frames: int = 5,
-              delays: Sequence[int] | None = None, alpha: bool = False) -> Path:
-    """An animated .gif, .webp or .png/.apng; ``delays`` in ms, one a frame (default 40 each)."""
-    path = Path(path)
-    if path.suffix in (".png", ".apng"):  # OpenCV blends transparent frames over one another
-        times = np.concatenate([[0], np.cumsum(list(delays or [40] * frames)[:-1])])
-        return video(path, size=size, codec="apng", format="apng", pix_fmt="rgba" if alpha else "rgb24",
-                     pts=[int(time) for time in times], alpha=alpha)
-    shown = cv2.Animation()
-    shown.frames = [_bgra(picture(index, size), truth(index, size) if alpha else None)
-                    for index in range(frames)]
-    shown.durations = np.array(list(delays) if delays else [40] * frames)
-    flags = [cv2.IMWRITE_WEBP_QUALITY, 101] if path.suffix == ".webp" else []
-    ok, data = cv2.imencodeanimation(path.suffix, shown, flags)
-    assert ok
-    path.write_bytes(data.tobytes())
-    return path
-
-
-def _bgra(rgb: Array, mask: Array | None) -> Array:
-    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    return bgr if mask is None else np.dstack([bgr, np.where(mask, 255, 0).astype(np.uint8)])
-
-
-# --- damage -----------------------------------------------------------------------------------
-
-def truncated(path: str | Path, target: str | Path, keep: float = 0.6) -> Path:
-    """A copy of the first ``keep`` of a file."""
-    data = Path(path).read_bytes()
-    Path(target).write_bytes(data[:int(len(data) * keep)])
-    return Path(target)
-
-
-def flipped(path: str | Path, target: str | Path, *, seed: int = 0, count: int = 20,
-            span: tuple[float, float] = (0.0, 1.0)) -> Path:
-    """A copy with ``count`` random bytes changed within ``span`` (parts of the length)."""
-    data = np.frombuffer(Path(path).read_bytes(), np.uint8).copy()
-    rng = np.random.default_rng(seed)
-    low, high = int(span[0] * len(data)), max(1, int(span[1] * len(data)))
-    places = rng.integers(low, max(low + 1, high), count)
-    data[places] ^= rng.integers(1, 256, count, dtype=np.uint8)
-    Path(target).write_bytes(data.tobytes())
-    return Path(target)
-
-
-def swapped(path: str | Path, target: str | Path, *, seed: int = 0) -> Path:
-    """A copy with two random pieces of a sixteenth of the file in each other's place."""
-    data = bytearray(Path(path).read_bytes())
-    rng = np.random.default_rng(seed)
-    piece = max(1, len(data) // 16)
-    first, second = sorted(int(place) * piece for place in rng.choice(15, 2, replace=False))
-    data[first:first + piece], data[second:second + piece] = (
-        data[second:second + piece], data[first:first + piece])
-    Path(target).write_bytes(bytes(data))
-    return Path(target)
 
 
 # --- the oracle -------------------------------------------------------------------------------

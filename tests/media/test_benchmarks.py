@@ -23,7 +23,7 @@ from streamseg.errors import MissingDependencyError, StreamsegError
 from streamseg.frames import Frame, Matte
 from streamseg.opencv import cv2
 from streamseg.source import open_source
-from tests import clips
+from tests import clips, stills
 
 ROOT = Path(__file__).parents[2]
 SIZE = (160, 120)
@@ -127,7 +127,7 @@ def test_a_method_that_fails_does_not_stop_the_others(clip: Path) -> None:
 
 def test_a_picture_is_no_clip_to_measure_with(tmp_path: Path) -> None:
     with pytest.raises(StreamsegError, match="is no video file"):
-        bench(clips.image(tmp_path / "photo.png"), methods=["threshold"], repeats=1)
+        bench(stills.image(tmp_path / "photo.png"), methods=["threshold"], repeats=1)
 
 
 def test_without_a_photo_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

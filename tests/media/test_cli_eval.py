@@ -16,7 +16,7 @@ import pytest
 
 from streamseg.cli import cli
 from streamseg.opencv import cv2
-from tests import clips
+from tests import clips, stills
 
 Array = npt.NDArray[Any]
 SIZE = (80, 60)  # width, height
@@ -183,7 +183,7 @@ def test_folders_of_pictures_and_films_together(films: dict[str, Path], tmp_path
 
 
 def test_an_opaque_cut_out_picture_is_all_person(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    whole = clips.image(tmp_path / "p.png", size=SIZE, kind="rgba")
+    whole = stills.image(tmp_path / "p.png", size=SIZE, kind="rgba")
     bgra = cv2.imread(str(whole), cv2.IMREAD_UNCHANGED)
     bgra[..., 3] = 255
     cv2.imwrite(str(whole), bgra)
@@ -255,7 +255,7 @@ def test_a_plot_without_matplotlib_names_the_extra_before_any_work(
 def test_bad_requests_end_in_one_line(films: dict[str, Path], tmp_path: Path,
                                       capsys: pytest.CaptureFixture[str]) -> None:
     truth = films["truth"]
-    colours = clips.image(tmp_path / "photo.jpg", size=SIZE)
+    colours = stills.image(tmp_path / "photo.jpg", size=SIZE)
     sound = clips.sound_only(tmp_path / "sound.m4a")
     text = tmp_path / "text.png"
     text.write_text("no picture")

@@ -16,7 +16,7 @@ import pytest
 
 from streamseg.frames import Frame, Matte
 from streamseg.opencv import cv2
-from tests import clips
+from tests import clips, stills
 
 ROOT = Path(__file__).parents[2]
 KILL = "STREAMSEG_TEST_SIGNAL"  # which signal Suicidal sends
@@ -105,7 +105,7 @@ def test_a_video_comes_in_through_a_pipe(clip: Path, tmp_path: Path) -> None:
 
 
 def test_several_inputs_each_go_where_their_name_says(clip: Path, tmp_path: Path) -> None:
-    picture = clips.image(tmp_path / "p.png", code=False)
+    picture = stills.image(tmp_path / "p.png", code=False)
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video at all")
     done = streamseg("run", clip, broken, picture, "-o", f"{tmp_path}/out/", "--matte", f"{tmp_path}/matte/",

@@ -19,7 +19,7 @@ from streamseg.cli import cli
 from streamseg.errors import MissingDependencyError, SinkError
 from streamseg.opencv import cv2
 from streamseg.source import open_source
-from tests import clips
+from tests import clips, stills
 
 
 def probe(path: Path) -> list[dict[str, Any]]:
@@ -99,7 +99,7 @@ def test_the_demo_of_a_clip_finds_its_subject_in_one_pass(tmp_path: Path,
 
 
 def test_the_demo_of_a_picture_writes_pictures(tmp_path: Path) -> None:
-    picture = clips.image(tmp_path / "me.png", code=False)
+    picture = stills.image(tmp_path / "me.png", code=False)
     made = demos.demo(tmp_path / "out", picture, method="threshold", background="blue")
     assert [path.name for path in (made.result, made.matte, made.cutout)] == [
         "me-result.jpg", "me-matte.png", "me-cutout.png"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests import clips
+from tests import clips, damage, stills
 
 SECONDS = 60  # for one run; a hang, not a slow machine
 MUTATIONS = 9
@@ -23,9 +23,9 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "vp9.webm": lambda path: clips.video(path, audio=True),
     "prores.mov": lambda path: clips.video(path, codec="prores_ks", pix_fmt="yuv422p10le"),
     "mpeg4.avi": lambda path: clips.video(path, audio=True),
-    "animation.gif": lambda path: clips.animation(path),
-    "picture.png": lambda path: clips.image(path),
-    "picture.jpg": lambda path: clips.image(path),
+    "animation.gif": lambda path: stills.animation(path),
+    "picture.png": lambda path: stills.image(path),
+    "picture.jpg": lambda path: stills.image(path),
 }
 
 
@@ -34,11 +34,11 @@ def mutations(original: Path, folder: Path) -> Iterator[Path]:
     for seed in range(MUTATIONS):
         name = f"{seed}{original.suffix}"
         if seed % 2:
-            yield clips.flipped(original, folder / f"flip{name}", seed=seed, count=4 + 20 * seed)
+            yield damage.flipped(original, folder / f"flip{name}", seed=seed, count=4 + 20 * seed)
         else:
-            yield clips.flipped(original, folder / f"flip{name}", seed=seed, count=6, span=(0.0, 0.05))
-        yield clips.truncated(original, folder / f"cut{name}", (seed + 0.5) / MUTATIONS)
-        yield clips.swapped(original, folder / f"swap{name}", seed=seed)
+            yield damage.flipped(original, folder / f"flip{name}", seed=seed, count=6, span=(0.0, 0.05))
+        yield damage.truncated(original, folder / f"cut{name}", (seed + 0.5) / MUTATIONS)
+        yield damage.swapped(original, folder / f"swap{name}", seed=seed)
 
 
 class Runner:

@@ -23,7 +23,7 @@ from streamseg.errors import (
 )
 from streamseg.options import Options
 from streamseg.source import open_source, opening
-from tests import clips
+from tests import clips, damage, stills
 from tests.media.source_tools import read
 
 
@@ -85,7 +85,7 @@ def test_hardware_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 def test_a_cut_off_file_never_looks_whole(tmp_path: Path, suffix: str) -> None:
     whole = clips.video(tmp_path / f"a{suffix}", frames=30, b_frames=0)
     whole = faststart(whole) if suffix == ".mp4" else whole
-    path = clips.truncated(whole, tmp_path / f"cut{suffix}", 0.7)
+    path = damage.truncated(whole, tmp_path / f"cut{suffix}", 0.7)
     with pytest.raises(DamagedInputError, match=r"--on-error skip"):
         read(path)
     source, frames = read(path, on_error="skip")
@@ -95,13 +95,13 @@ def test_a_cut_off_file_never_looks_whole(tmp_path: Path, suffix: str) -> None:
 
 
 def test_an_mp4_that_lost_the_index_at_its_end_is_called_cut_off(tmp_path: Path) -> None:
-    path = clips.truncated(clips.video(tmp_path / "a.mp4", frames=30), tmp_path / "cut.mp4", 0.5)
+    path = damage.truncated(clips.video(tmp_path / "a.mp4", frames=30), tmp_path / "cut.mp4", 0.5)
     with pytest.raises(DamagedInputError, match=r"is cut off \([\d,]+ of [\d,]+ bytes are missing\)"):
         open_source(path)
 
 
 def test_what_is_asked_of_the_whole_part_of_a_cut_off_file_is_given(tmp_path: Path) -> None:
-    path = clips.truncated(clips.video(tmp_path / "a.mkv", frames=30), tmp_path / "cut.mkv", 0.7)
+    path = damage.truncated(clips.video(tmp_path / "a.mkv", frames=30), tmp_path / "cut.mkv", 0.7)
     assert len(read(path, duration=0.4)[1]) == 10
     with pytest.raises(DamagedInputError, match="is cut off"):
         read(path, duration=5.0)
@@ -126,15 +126,15 @@ def test_damage_names_the_time_and_is_counted_when_skipped(tmp_path: Path) -> No
 def test_mutated_files_end_with_frames_or_an_error_of_ours(tmp_path: Path, seed: int, on_error: str) -> None:
     for name in ("a.mp4", "a.mkv", "a.webm"):
         whole = clips.video(tmp_path / name, frames=6, audio=name == "a.mp4")
-        damage(whole, seed, on_error)
+        read_damaged(whole, seed, on_error)
     for name in ("a.gif", "a.webp", "a.apng"):
-        damage(clips.animation(tmp_path / name, frames=4, alpha=True), seed, on_error)
+        read_damaged(stills.animation(tmp_path / name, frames=4, alpha=True), seed, on_error)
     for name in ("i.png", "i.jpg", "i.webp"):
-        damage(clips.image(tmp_path / name), seed, on_error)
+        read_damaged(stills.image(tmp_path / name), seed, on_error)
 
 
-def damage(whole: Path, seed: int, on_error: str) -> None:
-    for number, mutate in enumerate((clips.flipped, clips.swapped)):
+def read_damaged(whole: Path, seed: int, on_error: str) -> None:
+    for number, mutate in enumerate((damage.flipped, damage.swapped)):
         path = mutate(whole, whole.with_name(f"bad{number}{whole.suffix}"), seed=seed)
         try:
             _, frames = read(path, on_error=on_error)
@@ -291,7 +291,7 @@ def test_a_connection_that_breaks_is_damage_and_no_end(tmp_path: Path) -> None:
 
 
 def test_a_failed_open_leaves_no_file_open(tmp_path: Path) -> None:
-    path = clips.truncated(clips.video(tmp_path / "a.mkv", frames=30), tmp_path / "cut.mkv", 0.7)
+    path = damage.truncated(clips.video(tmp_path / "a.mkv", frames=30), tmp_path / "cut.mkv", 0.7)
     before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
     for _ in range(5):
         with pytest.raises(DamagedInputError):

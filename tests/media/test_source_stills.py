@@ -13,14 +13,14 @@ from streamseg.errors import DamagedInputError, SourceError
 from streamseg.opencv import cv2
 from streamseg.options import Options
 from streamseg.source import open_source
-from tests import clips
+from tests import clips, damage, stills
 from tests.media.source_tools import indices, read
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, suffix: str) -> None:
-    path = clips.exif_image(tmp_path / f"camera{suffix}", orientation)
+    path = stills.exif_image(tmp_path / f"camera{suffix}", orientation)
     source, (frame,) = read(path)
     assert (source.info.width, source.info.height) == clips.SIZE
     assert np.abs(frame.rgb().astype(int) - clips.picture(0)).mean() < 3
@@ -37,7 +37,7 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, suffix: s
 ])
 def test_lossless_stills_come_exactly(tmp_path: Path, name: str, arguments: dict[str, Any],
                                       format: str) -> None:
-    source, (frame,) = read(clips.image(tmp_path / name, 5, **arguments))
+    source, (frame,) = read(stills.image(tmp_path / name, 5, **arguments))
     info = source.info
     assert (info.stills, info.frames, info.format, frame.format) == (True, 1, format, format)
     assert frame.name == name
@@ -54,16 +54,16 @@ def test_lossless_stills_come_exactly(tmp_path: Path, name: str, arguments: dict
 
 
 def test_jpeg_is_full_range_and_true_in_colour(tmp_path: Path) -> None:
-    _, (frame,) = read(clips.image(tmp_path / "a.jpg", 9))
+    _, (frame,) = read(stills.image(tmp_path / "a.jpg", 9))
     assert frame.colour.full_range
     assert np.abs(frame.rgb().astype(int) - clips.picture(9)).mean() < 3
 
 
 def test_a_folder_is_read_in_natural_order_with_names(tmp_path: Path) -> None:
     names = ["a1.png", "a2.jpg", "a10.webp"]
-    path = clips.folder(tmp_path / "folder", names)
+    path = stills.folder(tmp_path / "folder", names)
     (path / "notes.txt").write_text("no picture")
-    clips.image(path / "z.png", 7, (96, 80))
+    stills.image(path / "z.png", 7, (96, 80))
     source, frames = read(path)
     assert source.info.stills
     assert [frame.name for frame in frames] == [*names, "z.png"]
@@ -73,7 +73,7 @@ def test_a_folder_is_read_in_natural_order_with_names(tmp_path: Path) -> None:
 
 
 def test_only_selects_files_of_a_folder(tmp_path: Path) -> None:
-    path = clips.folder(tmp_path / "folder", ["a.png", "b.jpg", "c.png"])
+    path = stills.folder(tmp_path / "folder", ["a.png", "b.jpg", "c.png"])
     assert indices(read(path, only="*.png")[1]) == [0, 2]
     with pytest.raises(SourceError, match=r"none of the 3 files .* matches '\*\.gif'"):
         open_source(path, Options(only="*.gif"))
@@ -86,8 +86,8 @@ def test_a_folder_without_pictures_says_what_it_looked_for(tmp_path: Path) -> No
 
 
 def test_a_damaged_file_stops_a_folder_or_is_left_out(tmp_path: Path) -> None:
-    path = clips.folder(tmp_path / "folder", ["a.png", "b.png", "c.png"])
-    clips.truncated(path / "b.png", path / "b.png")
+    path = stills.folder(tmp_path / "folder", ["a.png", "b.png", "c.png"])
+    damage.truncated(path / "b.png", path / "b.png")
     with pytest.raises(DamagedInputError, match=r"b\.png .*--on-error skip leaves such pictures out"):
         read(path)
     source, frames = read(path, on_error="skip")
@@ -98,13 +98,13 @@ def test_a_damaged_file_stops_a_folder_or_is_left_out(tmp_path: Path) -> None:
 
 
 def test_a_truncated_jpeg_is_noticed_though_ffmpeg_fills_it_up(tmp_path: Path) -> None:
-    path = clips.truncated(clips.image(tmp_path / "a.jpg", 0, (320, 240)), tmp_path / "b.jpg")
+    path = damage.truncated(stills.image(tmp_path / "a.jpg", 0, (320, 240)), tmp_path / "b.jpg")
     with pytest.raises(DamagedInputError, match="JPEG's end mark is missing"):
         open_source(path)
 
 
 def test_an_animation_in_a_folder_is_told(tmp_path: Path) -> None:
-    clips.animation(tmp_path / "a.gif")
+    stills.animation(tmp_path / "a.gif")
     source, frames = read(tmp_path, only="*.gif")
     assert indices(frames) == [0]
     assert len(source.notes) == 1
@@ -117,7 +117,7 @@ def test_an_animation_in_a_folder_is_told(tmp_path: Path) -> None:
     ("a%03d_x.jpg", ["a098_x.jpg", "a099_x.jpg", "a100_x.jpg"]),
 ])
 def test_a_pattern_is_a_film(tmp_path: Path, shape: str, names: list[str]) -> None:
-    path = clips.folder(tmp_path, [*names, "other.png"])
+    path = stills.folder(tmp_path, [*names, "other.png"])
     source, frames = read(path / shape, rate="24")
     assert not source.info.stills
     assert indices(frames) == [0, 1, 2]
@@ -127,7 +127,7 @@ def test_a_pattern_is_a_film(tmp_path: Path, shape: str, names: list[str]) -> No
 
 
 def test_a_pattern_has_25_frames_a_second_unless_told(tmp_path: Path) -> None:
-    clips.folder(tmp_path, [f"{number}.png" for number in range(10)])
+    stills.folder(tmp_path, [f"{number}.png" for number in range(10)])
     source, frames = read(tmp_path / "%d.png", start=0.1, duration=0.12)
     assert source.info.rate == 25
     assert indices(frames) == [3, 4, 5]
@@ -140,7 +140,7 @@ def test_a_pattern_has_25_frames_a_second_unless_told(tmp_path: Path) -> None:
     ("f_%s.png", "must have one number"),
 ])
 def test_what_is_wrong_with_a_pattern_is_said(tmp_path: Path, shape: str, message: str) -> None:
-    clips.folder(tmp_path, ["f_001.png", "f_003.png", "f_005.png"])
+    stills.folder(tmp_path, ["f_001.png", "f_003.png", "f_005.png"])
     with pytest.raises(SourceError, match=message):
         open_source(tmp_path / shape)
 
@@ -148,7 +148,7 @@ def test_what_is_wrong_with_a_pattern_is_said(tmp_path: Path, shape: str, messag
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".apng", ".png"])
 def test_animations_keep_all_frames_and_delays(tmp_path: Path, suffix: str) -> None:
     delays = [40, 80, 200, 40, 120]
-    path = clips.animation(tmp_path / f"a{suffix}", delays=delays)
+    path = stills.animation(tmp_path / f"a{suffix}", delays=delays)
     _, frames = read(path)
     assert indices(frames) == [0, 1, 2, 3, 4]
     assert [1000 * frame.time for frame in frames] == [0, 40, 120, 320, 360]
@@ -159,7 +159,7 @@ def test_animations_keep_all_frames_and_delays(tmp_path: Path, suffix: str) -> N
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".apng"])
 def test_animations_keep_their_alpha(tmp_path: Path, suffix: str) -> None:
-    source, frames = read(clips.animation(tmp_path / f"a{suffix}", alpha=True))
+    source, frames = read(stills.animation(tmp_path / f"a{suffix}", alpha=True))
     assert source.info.has_alpha
     assert len(frames) == 5
     for frame in frames:
@@ -168,13 +168,13 @@ def test_animations_keep_their_alpha(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".apng"])
 def test_animations_can_be_cut(tmp_path: Path, suffix: str) -> None:
-    _, frames = read(clips.animation(tmp_path / f"a{suffix}", frames=40), start=1.0, duration=0.12)
+    _, frames = read(stills.animation(tmp_path / f"a{suffix}", frames=40), start=1.0, duration=0.12)
     assert indices(frames) == [25, 26, 27]
     assert frames[0].pts == 0
 
 
 def test_opencvs_own_reader_of_webp_animations_agrees(tmp_path: Path) -> None:
-    path = clips.animation(tmp_path / "a.webp", alpha=True, delays=[30, 50, 70, 90, 110])
+    path = stills.animation(tmp_path / "a.webp", alpha=True, delays=[30, 50, 70, 90, 110])
     _, found = cv2.imreadanimation(str(path))
     _, frames = read(path)
     assert [frame.duration for frame in frames] == [int(value) for value in found.durations]
@@ -186,7 +186,7 @@ def test_opencvs_own_reader_of_webp_animations_agrees(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".apng"])
 def test_a_cut_off_animation_stops_or_is_counted(tmp_path: Path, suffix: str) -> None:
-    path = clips.truncated(clips.animation(tmp_path / f"a{suffix}", frames=10), tmp_path / f"b{suffix}")
+    path = damage.truncated(stills.animation(tmp_path / f"a{suffix}", frames=10), tmp_path / f"b{suffix}")
     with pytest.raises(DamagedInputError, match="--on-error skip"):
         read(path)
     source, frames = read(path, on_error="skip")

@@ -17,7 +17,7 @@ from streamseg.frames import Frame
 from streamseg.opencv import cv2
 from streamseg.options import Options
 from streamseg.pixelformats import Colour
-from tests import clips
+from tests import clips, stills
 
 from . import drawn
 
@@ -232,7 +232,7 @@ def test_a_picture_file_lies_behind_the_subject(tmp_path):
 
 
 def test_an_exif_turned_picture_is_upright(tmp_path):
-    path = clips.exif_image(tmp_path / "turned.jpg", 6)
+    path = stills.exif_image(tmp_path / "turned.jpg", 6)
     background = create(Options(background=str(path), fit="stretch"), drawn.info(drawn.frame()))
     frame = drawn.frame("yuv444p", clips.SIZE)
     made = Frame.empty(frame)
@@ -244,7 +244,7 @@ def test_an_exif_turned_picture_is_upright(tmp_path):
 def test_a_video_file_loops_behind_the_subject(tmp_path, name):
     path = tmp_path / name
     if name.endswith("gif"):
-        clips.animation(path, frames=5)
+        stills.animation(path, frames=5)
     else:
         clips.video(path, frames=5)
     with av.open(str(path)) as container:
