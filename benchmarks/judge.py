@@ -111,8 +111,9 @@ class Clip:
     def of(cls, name: str, video: Path, matte: Path, most: int | None = None, *, made: bool = True,
            cut: int | None = None) -> Clip:
         """A video and its truth, read from their files, at most so many frames."""
-        truths = [frame.planes[0].astype(np.float32) / np.float32(255) for frame in _read(matte, most)]
-        return cls(name, video, list(_read(video, len(truths))), truths, made, cut)
+        truths = _alphas(matte, most)
+        frames = _read(video, len(truths))
+        return cls(name, video, frames, truths[:len(frames)], made, cut)
 
     @classmethod
     def of_scene(cls, name: str, written: scenes.Written) -> Clip:
@@ -126,6 +127,10 @@ def _read(path: Path, most: int | None = None) -> list[Frame]:
         return list(islice(source, most))
     finally:
         source.close()
+
+
+def _alphas(path: Path, most: int | None = None) -> list[Array]:
+    return [frame.planes[0].astype(np.float32) / np.float32(255) for frame in _read(path, most)]
 
 
 def score(mattes: Iterable[Matte], clip: Clip, figures: Sequence[str] = FIGURES) -> Scores:
@@ -160,7 +165,7 @@ def judge_run(scene: Clip, work: Path, device: str = "auto") -> Scores:
     """The scores of the matte that `streamseg run` writes, with its default smoothing and edges."""
     path = work / "run.mkv"
     report = streamseg.run(scene.video, matte=str(path), overwrite=True, device=device)
-    mattes = [Matte(alpha) for alpha in Clip.of(scene.name, path, path).truths]
+    mattes = [Matte(alpha) for alpha in _alphas(path)]
     spent = sum(stage.total_s for name, stage in report.stages.items() if name not in ("decode", "encode"))
     return {**_plain(score(mattes, scene)), "ms": round(1e3 * spent / report.frames, 3)}
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from .geometry import Box
 from .opencv import cv2
 from .pixelformats import FORMATS, Colour, PixelFormat, Plane, yuv_from_rgb
-from .scaling import can_halve, halve, shrink
+from .scaling import halvings, shrink
 
 _KEPT = 640  # columns: copies from here on take a tenth of the memory of a picture of 1080 lines
 
@@ -182,8 +182,8 @@ class Frame:
         width, height = size
         plane = next((item for item in reversed(kept) if item.shape[0] >= height and item.shape[1] >= width),
                      self.planes[number])
-        while can_halve(plane, size):
-            plane = halve(plane)
+        for smaller in halvings(plane, size):
+            plane = smaller
             if plane.shape[1] <= _KEPT:
                 plane.setflags(write=False)  # whoever asks next must find it as it is
                 kept.append(plane)

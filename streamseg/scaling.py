@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy.typing as npt
@@ -17,19 +18,22 @@ def shrink(plane: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
     for the same picture to 288 x 160); below a factor of two bilinear sampling leaves no pixel out.
     """
     width, height = size
-    while can_halve(plane, size):
-        plane = halve(plane)
+    for smaller in halvings(plane, size):
+        plane = smaller
     if plane.shape[1] == width and plane.shape[0] == height:
         return plane
+    # twice as large all the same: an odd edge, which halving would shift
     odd = plane.shape[0] >= 2 * height and plane.shape[1] >= 2 * width
     return cv2.resize(plane, size, interpolation=cv2.INTER_AREA if odd else cv2.INTER_LINEAR)
 
 
-def can_halve(plane: npt.NDArray[Any], size: tuple[int, int]) -> bool:
-    """Whether ``plane`` is at least twice as large as ``size`` (width, height) and both its sides are even:
-    an odd edge would shift the grid."""
-    return plane.shape[0] >= 2 * size[1] and plane.shape[1] >= 2 * size[0] \
-        and not (plane.shape[0] % 2 or plane.shape[1] % 2)
+def halvings(plane: npt.NDArray[Any], size: tuple[int, int]) -> Iterator[npt.NDArray[Any]]:
+    """``plane`` at a half, a quarter, ... of its size, means of 2 x 2 samples, as long as both sides are even
+    and at least twice those of ``size`` (width, height)."""
+    while plane.shape[0] >= 2 * size[1] and plane.shape[1] >= 2 * size[0] \
+            and not (plane.shape[0] % 2 or plane.shape[1] % 2):
+        plane = halve(plane)
+        yield plane
 
 
 def halve(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:

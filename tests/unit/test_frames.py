@@ -205,7 +205,7 @@ def test_small_pictures_do_not_depend_on_those_made_before(name: str, sizes: lis
 
 def test_a_picture_is_halved_once_for_all_who_look_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
     halved = []
-    monkeypatch.setattr("streamseg.frames.halve", lambda plane: halved.append(plane.shape) or halve(plane))
+    monkeypatch.setattr("streamseg.scaling.halve", lambda plane: halved.append(plane.shape) or halve(plane))
     given = drawn.frame("gray", (640, 480))
     given.luma((160, 120))
     given.luma((80, 60))
