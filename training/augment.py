@@ -1,4 +1,5 @@
-"""Makes one training sample of one or more pictures: shape, company, background, light, damage.
+"""Makes one training sample of one or more pictures: shape, company, background, dress. Light and noise come
+in damage.py.
 
 Everything takes a ``numpy.random.Generator`` and is a pure function of it. A sample is a pair:
 picture uint8 ``(h, w, 3)`` RGB, truth uint8 ``(h, w, 2)``: alpha 0..255, and 255 where it is known.
@@ -6,10 +7,8 @@ picture uint8 ``(h, w, 3)`` RGB, truth uint8 ``(h, w, 2)``: alpha 0..255, and 25
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -106,10 +105,7 @@ def over(front: Pair, back: Pair, rng: Rng) -> Pair:
         target, now = back[0].mean(), picture[where].mean()
         gain = np.clip(((1 - pull) * now + pull * target) / max(now, 1.0), 0.5, 1.6)
         picture = cv2.convertScaleAbs(picture, alpha=float(gain))
-    a = cv2.merge([alpha] * 3)
-    mixed = cv2.add(
-        cv2.multiply(picture, a, scale=1 / 255), cv2.multiply(back[0], cv2.bitwise_not(a), scale=1 / 255)
-    )
+    mixed = _mix(picture, back[0], alpha)
     # Alpha of two layers: 1 - (1 - a)(1 - b).
     total = cv2.bitwise_not(
         cv2.multiply(cv2.bitwise_not(alpha), cv2.bitwise_not(back[1][..., 0]), scale=1 / 255)
@@ -119,64 +115,61 @@ def over(front: Pair, back: Pair, rng: Rng) -> Pair:
     return mixed, cv2.merge([total, known])
 
 
-def disturb(pair: Pair, rng: Rng) -> Pair:
-    """Light, colour, blur, noise and compression as cheap cameras, bad rooms and codecs do them."""
-    picture, truth = pair
-    if rng.random() < 0.08:
-        picture = _backlight(picture, truth[..., 0], rng)
-    dark = rng.random() < 0.12
-    picture = _tone(picture, rng, dark)
-    if rng.random() < 0.05:
-        picture = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    kind = rng.random()
-    if kind < 0.08:
-        picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.5, 1.6)))
-    elif kind < 0.14:
-        picture = _motion_blur(picture, rng)
-    elif kind < 0.22:
-        picture = _coarse(picture, rng)
-    if dark or rng.random() < 0.2:
-        picture = _noise(picture, rng, dark)
-    codec = rng.random()
-    if codec < 0.17:
-        picture = jpeg(picture, int(rng.integers(15, 80)))
-    elif codec < 0.25:
-        picture = h264(picture, int(rng.integers(28, 42)))
-    return picture, truth
+def dress(pair: Pair, stuff: Bytes, rng: Rng) -> Pair:
+    """Something on the person looks otherwise: a badge, a print, a garment of another colour.
 
-
-def jpeg(picture: Bytes, quality: int) -> Bytes:
-    """As a JPEG of ``quality`` (1..100) shows it: a webcam's MJPEG, a downloaded photo."""
-    done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not done:
-        raise RuntimeError("OpenCV cannot write JPEG")
-    shown: Any = cv2.imdecode(data, cv2.IMREAD_COLOR)  # None, as the stub has it, for broken data only
-    return shown
-
-
-def h264(picture: Bytes, crf: int) -> Bytes:
-    """As a poor video call shows it: a key frame of H.264 at quality ``crf`` (0 best, 51 worst).
-
-    4 ms a picture of 224 x 224, most of it for opening the encoder; one thread, so that a seed gives
-    the same picture anywhere. Sides must be even.
+    A patch of his body, below the head mostly, is painted in one colour, cast in another, or shows a part
+    of ``stuff`` (any picture, uint8 RGB) with his own light and shade. The truth stays: what he wears is
+    his, however little it is like cloth. Nobody in the picture: nothing is done.
     """
-    height, width = picture.shape[:2]
-    coder = av.CodecContext.create("libx264", "w")
-    coder.width, coder.height, coder.pix_fmt = width, height, "yuv420p"
-    coder.time_base, coder.thread_count = Fraction(1, 25), 1
-    coder.options = {"preset": "ultrafast", "tune": "zerolatency", "crf": str(crf),
-                     "x264-params": "log-level=none"}  # fmt: skip
-    decoder = av.CodecContext.create("h264", "r")
-    decoder.thread_count = 1
-    packets = [*coder.encode(av.VideoFrame.from_ndarray(picture, "rgb24")), *coder.encode(None)]
-    frames = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
-    return frames[0].to_ndarray(format="rgb24")
+    picture, truth = pair
+    alpha = truth[..., 0]
+    x, y, wide, high = cv2.boundingRect(cv2.compare(alpha, 127, cv2.CMP_GT))  # type: ignore[call-overload]
+    body = np.argwhere(alpha[y + int(0.3 * high) : y + high, x : x + wide] > 250)
+    if min(wide, high) < 24 or not len(body):
+        return pair
+    row, column = body[rng.integers(len(body))]
+    middle = (x + int(column), y + int(0.3 * high) + int(row))
+    kind = rng.choice(3, p=[0.5, 0.25, 0.25])
+    # A badge is small, a print not large (a whole person of "stuff" is one no more); a garment may be.
+    reach = rng.uniform(*((0.04, 0.15), (0.1, 0.5), (0.05, 0.2))[kind])
+    half = max(2, round(wide * reach)), max(2, round(wide * reach * np.exp(rng.normal(0.0, 0.4))))
+    patch = np.zeros(alpha.shape, np.uint8)
+    if rng.random() < 0.7:
+        corners = cv2.boxPoints((middle, (2.0 * half[0], 2.0 * half[1]), float(rng.normal(0.0, 15.0))))
+        cv2.fillConvexPoly(patch, corners.astype(np.int32), 255, cv2.LINE_AA)
+    else:
+        cv2.ellipse(patch, middle, half, float(rng.uniform(0, 180)), 0, 360, 255, -1, cv2.LINE_AA)
+    if kind == 0:
+        bright = rng.uniform(190, 256, 3) if rng.random() < 0.6 else rng.uniform(0, 256, 3)
+        paint = np.full_like(picture, bright.astype(np.uint8))
+        shade = float(rng.uniform(0.0, 0.3))
+    elif kind == 1:
+        paint = np.full_like(picture, rng.uniform(0, 256, 3).astype(np.uint8))
+        shade = float(rng.uniform(0.5, 0.9))
+    else:
+        paint = cv2.resize(stuff, (picture.shape[1], picture.shape[0]), interpolation=cv2.INTER_AREA)
+        shade = float(rng.uniform(0.0, 0.5))
+    light = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    mean = max(float(cv2.mean(light, patch)[0]), 16.0)
+    shaded = cv2.multiply(paint, cv2.merge([light] * 3), scale=1 / mean)
+    paint = cv2.addWeighted(paint, 1 - shade, shaded, shade, 0)
+    where = cv2.multiply(patch, alpha, scale=1 / 255)
+    return _mix(paint, picture, where), truth
 
 
 def rim(alpha: Bytes, radius: int = 2) -> Bytes:
     """255 where alpha changes within ``radius`` pixels, 0 where it is flat: uint8 ``(h, w)``."""
     kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
     return cv2.subtract(cv2.dilate(alpha, kernel), cv2.erode(alpha, kernel))
+
+
+def _mix(front: Bytes, back: Bytes, alpha: Bytes) -> Bytes:
+    """``front`` where alpha is 255, ``back`` where it is 0."""
+    a = cv2.merge([alpha] * 3)
+    return cv2.add(
+        cv2.multiply(front, a, scale=1 / 255), cv2.multiply(back, cv2.bitwise_not(a), scale=1 / 255)
+    )
 
 
 def _warp(
@@ -210,61 +203,3 @@ def _warp(
     # The stub has arrays only; OpenCV's compare takes a number too.
     known = cv2.compare(marked[..., 1], 250, cv2.CMP_GE)  # type: ignore[call-overload]
     return moved, cv2.merge([marked[..., 0], known])
-
-
-def _tone(picture: Bytes, rng: Rng, dark: bool) -> Bytes:
-    """Gamma, contrast, brightness and a colour cast in one look-up table per channel."""
-    x = np.linspace(0.0, 1.0, 256)
-    gamma = rng.uniform(1.4, 2.6) if dark else np.exp(rng.normal(0.0, 0.2))
-    gain = rng.uniform(0.25, 0.7) if dark else np.exp(rng.normal(0.0, 0.15))
-    offset = rng.normal(0.0, 0.04)
-    spread = 0.12 if rng.random() < 0.3 else 0.03
-    casts = np.exp(rng.normal(0.0, spread, 3))
-    curve = (x**gamma * gain + offset)[:, None] * casts
-    table = np.clip(curve * 255, 0, 255).astype(np.uint8)[None]
-    out = cv2.LUT(picture, table)
-    if rng.random() < 0.3:
-        grey = cv2.cvtColor(cv2.cvtColor(out, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-        keep = float(rng.uniform(0.3, 1.4))
-        out = cv2.addWeighted(out, keep, grey, 1 - keep, 0)
-    return out
-
-
-def _backlight(picture: Bytes, alpha: Bytes, rng: Rng) -> Bytes:
-    """The background glares, the person is dim, as before a window."""
-    glow = cv2.GaussianBlur(cv2.bitwise_not(alpha), (0, 0), 3)
-    light = cv2.merge([glow] * 3)
-    out = cv2.convertScaleAbs(picture, alpha=float(rng.uniform(0.5, 0.9)))
-    return cv2.add(out, cv2.convertScaleAbs(light, alpha=float(rng.uniform(0.2, 0.6))))
-
-
-def _motion_blur(picture: Bytes, rng: Rng) -> Bytes:
-    length = int(rng.integers(3, 9))
-    kernel = np.zeros((length, length), np.float32)
-    middle = (length - 1) / 2
-    angle = rng.uniform(0, np.pi)
-    reach = np.array([np.cos(angle), np.sin(angle)]) * middle
-    start, end = np.rint(middle - reach), np.rint(middle + reach)
-    cv2.line(kernel, tuple(int(v) for v in start), tuple(int(v) for v in end), 1.0)
-    return cv2.filter2D(picture, -1, kernel / kernel.sum())
-
-
-def _coarse(picture: Bytes, rng: Rng) -> Bytes:
-    """Shrunk and enlarged again: a picture that was never sharp."""
-    height, width = picture.shape[:2]
-    factor = rng.uniform(0.35, 0.8)
-    small = (max(8, int(width * factor)), max(8, int(height * factor)))
-    small_picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
-    return cv2.resize(small_picture, (width, height), interpolation=cv2.INTER_LINEAR)
-
-
-def _noise(picture: Bytes, rng: Rng, dark: bool) -> Bytes:
-    sigma = rng.uniform(4, 16) if dark else rng.uniform(2, 12)
-    noise: NDArray[Any] = np.empty(picture.shape, np.int16)
-    cv2.setRNGSeed(int(rng.integers(1 << 31)))
-    # The stub has arrays only; OpenCV's randn takes numbers too.
-    cv2.randn(noise, 0, float(sigma))  # type: ignore[call-overload]
-    if rng.random() < 0.4:
-        # Demosaicing and codecs leave noise in blotches, not in single pixels.
-        noise = cv2.blur(noise, (2, 2)) * 2
-    return cv2.add(picture, noise, dtype=cv2.CV_8U)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from training import augment
+from training import augment, damage
 from training.augment import Pair, Size
 from training.data import Deal, PictureSet
 
@@ -42,6 +42,8 @@ class Recipe:
     composite: float = 0.22
     company: float = 0.12
     third: float = 0.25
+    # Somebody wears something uncommon: a badge, a print, a garment of another colour.
+    dressed: float = 0.2
     # Moved people who stand far off; backgrounds behind moved people that hold animals.
     far: float = 0.25
     animals: float = 0.65
@@ -105,7 +107,9 @@ class Feed:
                 guest = self.pictures[self._draw(self._people, rng)]
                 small = rng.random() < 0.6
                 scene = augment.over(augment.place(guest, size, rng, small=small), scene, rng)
-        return augment.disturb(scene, rng)
+        if person and rng.random() < self.recipe.dressed:
+            scene = augment.dress(scene, self.pictures[self._draw(self._empty or self._people, rng)][0], rng)
+        return damage.disturb(scene, rng)
 
     def stream(self, start: int, threads: int = 1, ahead: int = 8) -> Generator[Batch]:
         """Batches ``start``, ``start`` + 1, ... without end, ``ahead`` of them made in advance."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from streamseg.opencv import cv2
+from training.augment import Pair
 from training.data import Row, write_index
 
 
@@ -45,6 +46,12 @@ def person(rng: np.random.Generator, size: tuple[int, int]) -> tuple[Any, Any]:
     mix = alpha[..., None] / 255
     front = np.clip(skin + rng.normal(0, 8, (*size, 3)), 0, 255)
     return np.rint(front * mix + texture(rng, size) * (1 - mix)).astype(np.uint8), alpha
+
+
+def pair(seed: int = 0, size: tuple[int, int] = (120, 100)) -> Pair:
+    """A person's picture and truth as training/augment.py takes them, all known."""
+    picture, alpha = person(np.random.default_rng(seed), size)
+    return picture, cv2.merge([alpha, np.full(size, 255, np.uint8)])
 
 
 def people_set(folder: Path, counts: dict[str, int], backgrounds: int = 0, size: tuple[int, int] = (64, 64),

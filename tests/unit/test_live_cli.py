@@ -169,3 +169,14 @@ def test_the_model_is_set_to_be_quick_unless_it_is_told_otherwise(
     monkeypatch.setattr(live_run.segment, "create", lambda name, settings, **context: seen.update(settings))
     live_run._model(Options.of(given))
     assert seen == wanted
+
+
+@pytest.mark.parametrize(("cores", "given", "net"), [(1, None, 1), (2, None, 2), (64, None, 2), (64, 8, 4)])
+def test_the_net_gets_two_threads_where_there_are_two_cores(
+        cores: int, given: int | None, net: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_run, "cores", lambda: cores)
+    model = live_run._model(Options(threads=given))
+    try:
+        assert model.runs_on == f"LiteRT (CPU, {net} thread{'s' * (net > 1)})"
+    finally:
+        model.close()
