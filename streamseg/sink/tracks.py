@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 
 import av
 
+from ..errors import SinkError
 from ..frames import Track, VideoInfo
 from .containers import MPEGTS, Container
 from .text import ASS_HEADER, TEXT_CODECS, payload_of, text_of
@@ -42,7 +43,8 @@ class Lane(Protocol):
 class Tracks:
     """All tracks of ``info`` that ``box`` holds, added to ``container`` before its header is written.
 
-    ``notes``: what was turned into something else or left out.
+    ``notes``: what was turned into something else or left out. Raises SinkError where the source was closed
+    before: FFmpeg has freed then what the tracks' headers are made of. Packets may come later than that.
     """
 
     def __init__(self, container: av.container.OutputContainer, box: Container, info: VideoInfo) -> None:
@@ -51,6 +53,10 @@ class Tracks:
         self._box = box
         self._lanes: dict[int, Lane] = {}
         for track in info.tracks:
+            if track.stream is not None and _is_closed(track.stream.container):
+                raise SinkError(f"the source was closed before its {track.kind} track {track.index} could be "
+                                "copied: close it after the first frame is written, or open the sink with "
+                                "Options(audio=False)")
             lane = self._lane(track) if track.stream is not None else None
             if lane is not None:
                 self._lanes[track.stream.index] = lane
@@ -106,8 +112,9 @@ def holds(format: str, template: Any) -> bool:
     return True
 
 
-def copied(packet: av.Packet, stream: Any, payload: bytes | None = None) -> av.Packet:
-    """A packet of its own with the data (or ``payload``), times, flags and side data of ``packet``."""
+def copied(packet: av.Packet, stream: Any = None, payload: bytes | None = None) -> av.Packet:
+    """A packet of its own with the data (or ``payload``), times, flags and side data of ``packet``, for
+    ``stream`` if it is to be muxed."""
     data = bytes(packet) if payload is None else payload
     made = av.Packet(len(data))
     made.update(data)
@@ -118,7 +125,8 @@ def copied(packet: av.Packet, stream: Any, payload: bytes | None = None) -> av.P
     if payload is None:
         for item in packet.iter_sidedata():
             made.set_sidedata(item)
-    made.stream = stream
+    if stream is not None:
+        made.stream = stream
     return made
 
 
@@ -162,7 +170,7 @@ class Sound:
 
     def send(self, packet: av.Packet) -> list[av.Packet]:
         made: list[av.Packet] = []
-        for sound in self._decoder.decode(copied(packet, packet.stream)):
+        for sound in self._decoder.decode(copied(packet)):
             if sound.time_base is None and packet.time_base is not None:
                 sound.time_base = packet.time_base
             made += self._encoded(sound)
@@ -194,6 +202,14 @@ class Text:
 
     def flush(self) -> list[av.Packet]:
         return []
+
+
+def _is_closed(container: Any) -> bool:
+    try:
+        container.bit_rate  # noqa: B018  PyAV has no other way to ask
+    except AssertionError:
+        return True
+    return False
 
 
 def _labelled(stream: Any, track: Track) -> Any:

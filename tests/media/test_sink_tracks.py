@@ -10,8 +10,10 @@ import av
 import numpy as np
 import pytest
 
+from streamseg.errors import SinkError
 from streamseg.options import Options
 from streamseg.sink import open_sink
+from streamseg.source import open_source
 from tests import clips
 
 from .sink_tools import payloads, probe, read, write
@@ -178,3 +180,29 @@ def test_surround_pcm_becomes_aac_or_stays_as_the_container_can(tmp_path: Path) 
     assert probe(tmp_path / "out.mkv").of("audio")[0]["disposition"]["forced"] == 1
     assert probe(tmp_path / "out.webm").of("audio")[0]["codec_name"] == "opus"
     assert any("libopus" in note for note in changed.notes)
+
+
+@pytest.mark.parametrize("target", [".mp4", ".webm"])  # copied; decoded and encoded again
+def test_the_source_may_be_closed_once_the_first_frame_is_written(tmp_path: Path, target: str) -> None:
+    source = open_source(_clip(tmp_path / "in.mp4"))
+    frames = list(source)
+    sink = open_sink(tmp_path / f"out{target}", source.info)
+    sink.write(frames[0])
+    source.close()
+    for frame in frames[1:]:
+        sink.write(frame)
+    sink.close()
+    sounds = payloads(tmp_path / f"out{target}", "audio")
+    assert len(sounds) == 2
+    assert all(sound[-1][0] > 1.9 for sound in sounds)  # seconds; the picture lasts two
+
+
+def test_tracks_of_a_source_that_was_closed_before_are_an_error_that_says_so(tmp_path: Path) -> None:
+    source = open_source(_clip(tmp_path / "in.mp4"))
+    frames = list(source)
+    sink = open_sink(tmp_path / "out.mp4", source.info)
+    source.close()
+    with pytest.raises(SinkError, match=r"the source was closed before its audio track 1 could be copied"):
+        sink.write(frames[0])
+    sink.abort()
+    assert [item.name for item in tmp_path.iterdir()] == ["in.mp4"]
