@@ -11,6 +11,7 @@ the device and PyAV's wheel have them; where not, the result says why.
 
 from __future__ import annotations
 
+import compileall
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -140,7 +141,9 @@ class Stand:
             return [picture for _, picture in zip(range(MATTES), container.decode(video=0), strict=False)]
 
     def start(self) -> float:
-        """Seconds from `streamseg run`'s start as a process to its first frame written."""
+        """Seconds from `streamseg run`'s start as a process to its first frame written, the package compiled
+        as pip leaves it: in a checkout Python may be told to write no bytecode."""
+        compileall.compile_dir(Path(streamseg.__file__).parent, quiet=2)
         options = {"background": "green", "device": self._device, "duration": 0.5}
         taken = run_once(self._clips["1080p"], self._work / "start.mp4", options).start_s
         assert taken is not None  # a clip has frames
