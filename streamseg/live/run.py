@@ -34,8 +34,8 @@ from .types import Control, Look, Tell, stand_in
 # Of the model's parameters: heads before a camera are not small, and the second look at every eighth frame
 # would be what the delay is judged by.
 QUICK = {"detail": "medium", "closer": False}
-# Threads of the net, where there are so many cores: a second one makes the delay 3 ms shorter, at the
-# same CPU; a net takes half of the budget that it is given (Threads).
+# Threads of the net, where there are so many cores: a second one makes the delay 3 ms shorter, at about
+# the same CPU; a net takes half of the budget that it is given (Threads).
 NET_THREADS = 2
 
 
