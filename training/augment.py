@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamseg.background import blend
 from streamseg.opencv import cv2
 
 Rng = np.random.Generator
@@ -105,7 +106,7 @@ def over(front: Pair, back: Pair, rng: Rng) -> Pair:
         target, now = back[0].mean(), picture[where].mean()
         gain = np.clip(((1 - pull) * now + pull * target) / max(now, 1.0), 0.5, 1.6)
         picture = cv2.convertScaleAbs(picture, alpha=float(gain))
-    mixed = _mix(picture, back[0], alpha)
+    mixed = blend(picture, back[0], cv2.merge([alpha] * 3), 255)
     # Alpha of two layers: 1 - (1 - a)(1 - b).
     total = cv2.bitwise_not(
         cv2.multiply(cv2.bitwise_not(alpha), cv2.bitwise_not(back[1][..., 0]), scale=1 / 255)
@@ -125,37 +126,30 @@ def dress(pair: Pair, stuff: Bytes, rng: Rng) -> Pair:
     picture, truth = pair
     alpha = truth[..., 0]
     x, y, wide, high = cv2.boundingRect(cv2.compare(alpha, 127, cv2.CMP_GT))  # type: ignore[call-overload]
-    body = np.argwhere(alpha[y + int(0.3 * high) : y + high, x : x + wide] > 250)
+    chest = y + int(0.3 * high)
+    body = np.argwhere(alpha[chest : y + high, x : x + wide] > 250)
     if min(wide, high) < 24 or not len(body):
         return pair
     row, column = body[rng.integers(len(body))]
-    middle = (x + int(column), y + int(0.3 * high) + int(row))
-    kind = rng.choice(3, p=[0.5, 0.25, 0.25])
+    kind = rng.choice(["badge", "garment", "print"], p=[0.5, 0.25, 0.25])
     # A badge is small, a print not large (a whole person of "stuff" is one no more); a garment may be.
-    reach = rng.uniform(*((0.04, 0.15), (0.1, 0.5), (0.05, 0.2))[kind])
-    half = max(2, round(wide * reach)), max(2, round(wide * reach * np.exp(rng.normal(0.0, 0.4))))
-    patch = np.zeros(alpha.shape, np.uint8)
-    if rng.random() < 0.7:
-        corners = cv2.boxPoints((middle, (2.0 * half[0], 2.0 * half[1]), float(rng.normal(0.0, 15.0))))
-        cv2.fillConvexPoly(patch, corners.astype(np.int32), 255, cv2.LINE_AA)
-    else:
-        cv2.ellipse(patch, middle, half, float(rng.uniform(0, 180)), 0, 360, 255, -1, cv2.LINE_AA)
-    if kind == 0:
+    least, most = {"badge": (0.04, 0.15), "garment": (0.1, 0.5), "print": (0.05, 0.2)}[kind]
+    patch = _patch(alpha.shape, (x + int(column), chest + int(row)), wide * rng.uniform(least, most), rng)
+    if kind == "badge":
         bright = rng.uniform(190, 256, 3) if rng.random() < 0.6 else rng.uniform(0, 256, 3)
-        paint = np.full_like(picture, bright.astype(np.uint8))
-        shade = float(rng.uniform(0.0, 0.3))
-    elif kind == 1:
+        paint, shade = np.full_like(picture, bright.astype(np.uint8)), rng.uniform(0.0, 0.3)
+    elif kind == "garment":
         paint = np.full_like(picture, rng.uniform(0, 256, 3).astype(np.uint8))
-        shade = float(rng.uniform(0.5, 0.9))
+        shade = rng.uniform(0.5, 0.9)
     else:
         paint = cv2.resize(stuff, (picture.shape[1], picture.shape[0]), interpolation=cv2.INTER_AREA)
-        shade = float(rng.uniform(0.0, 0.5))
+        shade = rng.uniform(0.0, 0.5)
     light = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     mean = max(float(cv2.mean(light, patch)[0]), 16.0)
     shaded = cv2.multiply(paint, cv2.merge([light] * 3), scale=1 / mean)
     paint = cv2.addWeighted(paint, 1 - shade, shaded, shade, 0)
     where = cv2.multiply(patch, alpha, scale=1 / 255)
-    return _mix(paint, picture, where), truth
+    return blend(paint, picture, cv2.merge([where] * 3), 255), truth
 
 
 def rim(alpha: Bytes, radius: int = 2) -> Bytes:
@@ -164,12 +158,16 @@ def rim(alpha: Bytes, radius: int = 2) -> Bytes:
     return cv2.subtract(cv2.dilate(alpha, kernel), cv2.erode(alpha, kernel))
 
 
-def _mix(front: Bytes, back: Bytes, alpha: Bytes) -> Bytes:
-    """``front`` where alpha is 255, ``back`` where it is 0."""
-    a = cv2.merge([alpha] * 3)
-    return cv2.add(
-        cv2.multiply(front, a, scale=1 / 255), cv2.multiply(back, cv2.bitwise_not(a), scale=1 / 255)
-    )
+def _patch(shape: Size, middle: tuple[int, int], reach: float, rng: Rng) -> Bytes:
+    """255 in a rectangle or an ellipse about ``middle`` (x, y), ``reach`` pixels to its sides, else 0."""
+    half = max(2, round(reach)), max(2, round(reach * np.exp(rng.normal(0.0, 0.4))))
+    patch = np.zeros(shape, np.uint8)
+    if rng.random() < 0.7:
+        corners = cv2.boxPoints((middle, (2.0 * half[0], 2.0 * half[1]), float(rng.normal(0.0, 15.0))))
+        cv2.fillConvexPoly(patch, corners.astype(np.int32), 255, cv2.LINE_AA)
+    else:
+        cv2.ellipse(patch, middle, half, float(rng.uniform(0, 180)), 0, 360, 255, -1, cv2.LINE_AA)
+    return patch
 
 
 def _warp(

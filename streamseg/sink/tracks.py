@@ -53,11 +53,13 @@ class Tracks:
         self._box = box
         self._lanes: dict[int, Lane] = {}
         for track in info.tracks:
-            if track.stream is not None and _is_closed(track.stream.container):
+            if track.stream is None:
+                continue
+            if _is_closed(track.stream.container):
                 raise SinkError(f"the source was closed before its {track.kind} track {track.index} could be "
                                 "copied: close it after the first frame is written, or open the sink with "
                                 "Options(audio=False)")
-            lane = self._lane(track) if track.stream is not None else None
+            lane = self._lane(track)
             if lane is not None:
                 self._lanes[track.stream.index] = lane
 
