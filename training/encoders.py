@@ -156,7 +156,9 @@ def parser() -> argparse.ArgumentParser:
     own = argparse.ArgumentParser(prog="python -m training.encoders", description=__doc__,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
     own.add_argument("--file", type=Path, required=True, help="deeplabv3_mnv2_257.tflite")
-    own.add_argument("--size", default="medium", choices=tuple(person.SIZES), help="the net that takes it")
+    whole = [name for name, widths in person.SIZES.items() if widths.expand == 6]
+    own.add_argument("--size", default="medium", choices=whole, help="the net that takes it; a "
+                     "narrower one is trained from a net that did, by `training.train --init`")
     own.add_argument("--out", type=Path, help=".keras to write")
     return own
 

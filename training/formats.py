@@ -37,7 +37,7 @@ def deployed(model: keras.Model) -> keras.Model:
         return keras.Model(copy.input, last(copy.output), name=model.name)
     size = model.name.removeprefix("person-")
     twin = person.build(size, portable=True)
-    left = set(architectures.copy_weights(twin, model)) - {"detail_fold", "detail_unfold"}
+    left = set(architectures.copy_weights(twin, model)) - set(person.CONSTANT)
     if left:
         raise OptionError(f"the model is not of size {size}: {', '.join(sorted(left))} differ")
     return twin

@@ -143,15 +143,36 @@ def test_ours_refuse_what_they_cannot_be(options: dict) -> None:
         architectures.build("small", **options)
 
 
-def test_the_portable_net_is_the_same_function_with_its_sigmoid() -> None:
+@pytest.mark.parametrize("size", ["small", "medium"])
+def test_the_portable_net_is_the_same_function_with_its_sigmoid(size: str) -> None:
     keras.utils.set_random_seed(0)
-    model, twin = person.build("small"), person.build("small", portable=True)
+    model, twin = person.build(size), person.build(size, portable=True)
     # Trained as little as it takes for the detail branch and the residual blocks to be more than zero.
     for layer in model.layers:
         layer.set_weights([value + 0.01 for value in layer.get_weights()])
     left = architectures.copy_weights(twin, model)
-    assert set(left) == {"detail_fold", "detail_unfold"}
+    assert set(left) == {"small": {"head_unfold"}, "medium": {"detail_fold", "detail_unfold"}}[size]
     assert all(type(layer).__module__.startswith("keras.") for layer in twin.layers)
     picture = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
     expected = keras.ops.sigmoid(model(picture))
     assert np.abs(keras.ops.convert_to_numpy(expected - twin(picture))).max() < 1e-5
+
+
+def test_a_narrower_encoder_keeps_the_channels_that_matter() -> None:
+    keras.utils.set_random_seed(0)
+    wide, narrow = person.build("medium"), person.build("small")
+    # Every other inner channel of a block reaches nothing: half as wide, the encoder gives the same.
+    for layer in wide.layers:
+        if isinstance(layer, keras.layers.DepthwiseConv2D) and layer.name != "enc1":
+            project = wide.get_layer(f"enc{int(layer.name.removeprefix('enc')) + 1}")
+            kernel, bias = project.get_weights()
+            kernel[:, :, ::2] = 0
+            project.set_weights([kernel, bias])
+    fresh = architectures.copy_weights(narrow, wide)
+    assert "context" in fresh
+    assert not [name for name in fresh if name.startswith("enc")]
+    picture = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
+    theirs, ours = (keras.ops.convert_to_numpy(keras.Model(net.input, net.get_layer("enc60").output)(picture))
+                    for net in (wide, narrow))
+    assert np.ptp(theirs) > 0
+    assert np.abs(theirs - ours).max() < 1e-4 * np.abs(theirs).max()

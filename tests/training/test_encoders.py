@@ -44,7 +44,7 @@ def picture() -> np.ndarray:
 
 
 def test_the_encoder_read_from_a_file_gives_the_files_features(written: Path) -> None:
-    file, model = encoders.DeepLabFile(written), architectures.build("small")
+    file, model = encoders.DeepLabFile(written), architectures.build("medium")
     assert encoders.difference(file, model, picture()) > 0.1  # fresh weights are other weights
     done = encoders.carry_over(file, model)
     assert len(done) == 51  # 61 operations, 10 of them additions
@@ -52,7 +52,7 @@ def test_the_encoder_read_from_a_file_gives_the_files_features(written: Path) ->
 
 
 def test_one_changed_kernel_shows(written: Path) -> None:
-    file, model = encoders.DeepLabFile(written), architectures.build("small")
+    file, model = encoders.DeepLabFile(written), architectures.build("medium")
     encoders.carry_over(file, model)
     layer = model.get_layer("enc14")
     kernel, bias = layer.get_weights()
@@ -61,10 +61,10 @@ def test_one_changed_kernel_shows(written: Path) -> None:
 
 
 def test_the_command_writes_a_start_for_training(written: Path, tmp_path: Path, capsys) -> None:
-    encoders.main(["--file", str(written), "--size", "small", "--out", str(tmp_path / "start.keras")])
+    encoders.main(["--file", str(written), "--size", "medium", "--out", str(tmp_path / "start.keras")])
     assert "51 convolutions read" in capsys.readouterr().out
     start = keras.saving.load_model(tmp_path / "start.keras", compile=False)
-    model = architectures.build("small")
+    model = architectures.build("medium")
     assert architectures.copy_weights(model, start) == []  # what training.train --init does
     assert encoders.difference(encoders.DeepLabFile(written), model, picture()) < encoders.TOLERANCE
 
@@ -88,7 +88,7 @@ def published() -> Path:
 
 
 def test_the_published_encoder_is_read() -> None:
-    file, model = encoders.DeepLabFile(published()), architectures.build("small")
+    file, model = encoders.DeepLabFile(published()), architectures.build("medium")
     encoders.carry_over(file, model)
     assert encoders.difference(file, model, picture()) < 2e-5
 

@@ -38,7 +38,7 @@ def lively(model: keras.Model) -> keras.Model:
             layer.set_weights([rng.uniform(0.5, 1.5, gamma.shape), rng.normal(0, 0.2, gamma.shape),
                                rng.normal(0, 0.2, gamma.shape), rng.uniform(0.5, 1.5, gamma.shape)]
                               if len(values) == 4 else values)
-        elif layer.name == "detail_head":
+        elif layer.name in {"detail_head", "head_fine"}:
             layer.set_weights([rng.normal(0, 0.3, value.shape) for value in layer.get_weights()])
     return model
 
@@ -46,7 +46,7 @@ def lively(model: keras.Model) -> keras.Model:
 @pytest.fixture(scope="module")
 def net() -> keras.Model:
     keras.utils.set_random_seed(0)
-    return lively(architectures.build("small"))
+    return lively(architectures.build("medium"))
 
 
 def expected(model: keras.Model, picture: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from training.architectures import deeplab, person, pretrained, tiramisu, unet
+from training.architectures.narrow import narrow_encoder
 
 BUILDERS: dict[str, Callable[..., keras.Model]] = {
     "unet-plain": unet.plain,
@@ -41,7 +42,10 @@ def build(
 
 
 def copy_weights(model: keras.Model, start: keras.Model) -> list[str]:
-    """Copies every layer of ``start`` whose name and shapes fit; returns the layers left fresh."""
+    """Copies every layer of ``start`` whose name and shapes fit; returns the layers left fresh.
+
+    Our encoder's blocks that are narrower here than in ``start`` get the strongest channels (see narrow.py).
+    """
     sources = {layer.name: layer for layer in start.layers if layer.weights}
     other = person.start_names() if "conv2d" in sources else {}
     fresh = []
@@ -54,4 +58,7 @@ def copy_weights(model: keras.Model, start: keras.Model) -> list[str]:
             fresh.append(layer.name)
             continue
         layer.set_weights([np.asarray(value) for value in source.get_weights()])
+    if model.name.startswith("person-") and start.name.startswith("person-"):
+        narrowed = narrow_encoder(model, start)
+        fresh = [name for name in fresh if name not in narrowed]
     return fresh

@@ -6,7 +6,10 @@ fast. Two things sit on top of an ordinary U-Net:
 
 - context: a global gate and residual blocks at 1/32 and 1/16, against furniture and animals;
 - detail: the picture itself, folded to half size, meets the last features, and their logits are
-  unfolded to full size; without it every matte is a blurred half-size one.
+  unfolded to full size; without it every matte is a blurred half-size one. ``small`` has no room for
+  it: there the last features alone say four logits for each half-size pixel.
+
+``small`` also widens half as much inside the encoder's blocks (see narrow.py).
 
 Input: float32 or uint8 ``(n, h, w, 3)`` RGB in 0..255, sides multiples of 32. Output: float32
 logits ``(n, h, w, 1)``. Preprocessing is a layer of the net.
@@ -36,20 +39,25 @@ class Widths:
     eighth: int
     sixteenth: int
     context: int
-    blocks: tuple[int, int, int]  # residual blocks at 1/32, 1/16 and 1/8
-    detail: int  # channels of the full-size branch; 0 leaves it out
+    blocks: tuple[int, int, int] = (0, 0, 0)  # residual blocks at 1/32, 1/16 and 1/8
+    detail: int = 0  # channels of the full-size branch; 0 leaves it out
+    unfolded: bool = False  # the head itself gives full-size logits
+    expand: int = 6  # how many times an encoder block widens
 
 
 SIZES = {
     # The start model's net: nothing on top.
-    "plain": Widths(16, 32, 48, 96, 160, blocks=(0, 0, 0), detail=0),
-    "small": Widths(12, 24, 32, 64, 128, blocks=(1, 0, 0), detail=8),
+    "plain": Widths(16, 32, 48, 96, 160),
+    "small": Widths(8, 16, 32, 64, 96, unfolded=True, expand=3),
     "medium": Widths(16, 32, 48, 96, 160, blocks=(2, 0, 0), detail=8),
-    "large": Widths(24, 48, 96, 160, 256, blocks=(3, 2, 2), detail=24),
+    "large": Widths(24, 48, 96, 160, 240, blocks=(3, 2, 2), detail=24),
 }
 
+# Layers of a portable net that only move pixels, and how many channels they move; nothing to be learnt.
+CONSTANT = {"detail_fold": 3, "detail_unfold": 1, "head_unfold": 1}
+
 # MobileNetV2 at 0.5: (channels out, stride of the depthwise convolution), block by block. The
-# first block does not widen; the others widen six times.
+# first block does not widen; the others widen ``Widths.expand`` times.
 _BLOCKS = (
     (8, 1), (12, 2), (12, 1), (16, 2), (16, 1), (16, 1), (32, 2), (32, 1), (32, 1), (32, 1),
     (48, 1), (48, 1), (48, 1), (80, 2), (80, 1), (80, 1), (160, 1),
@@ -65,7 +73,7 @@ def build(size: str = "medium", portable: bool = False) -> keras.Model:
     widths = SIZES[size]
     picture = keras.Input((None, None, 3), name="picture")
     scaled = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(picture)
-    half, quarter, eighth, sixteenth, deep = _encoder(scaled)
+    half, quarter, eighth, sixteenth, deep = _encoder(scaled, widths.expand)
     x = _context(deep, widths)
     x = _up(x, sixteenth, widths.sixteenth, "up16")
     x = _residuals(x, widths.sixteenth, widths.blocks[1], "up16")
@@ -73,8 +81,12 @@ def build(size: str = "medium", portable: bool = False) -> keras.Model:
     x = _residuals(x, widths.eighth, widths.blocks[2], "up8")
     x = _up(x, quarter, widths.quarter, "up4")
     x = _up(x, half, widths.half, "up2")
-    logits = layers.Conv2D(1, 3, padding="same", name="head")(x)
-    logits = layers.UpSampling2D(2, interpolation="bilinear", name="head_up")(logits)
+    if widths.unfolded:
+        logits = layers.Conv2D(4, 3, padding="same", name="head_fine")(x)
+        logits = _unfold(portable, "head_unfold")(logits)
+    else:
+        logits = layers.Conv2D(1, 3, padding="same", name="head")(x)
+        logits = layers.UpSampling2D(2, interpolation="bilinear", name="head_up")(logits)
     if widths.detail:
         logits = layers.Add(name="detail_add")([logits, _detail(scaled, x, widths.detail, portable)])
     # float32 also under a mixed-precision policy: the loss wants exact logits.
@@ -83,9 +95,10 @@ def build(size: str = "medium", portable: bool = False) -> keras.Model:
         name="alpha" if portable else "logits",
     )  # fmt: skip
     model = keras.Model(picture, last(logits), name=f"person-{size}")
-    if portable and widths.detail:
-        model.get_layer("detail_fold").set_weights([_one_to_one(3)])
-        model.get_layer("detail_unfold").set_weights([_one_to_one(1)])
+    if portable:
+        for layer in model.layers:
+            if layer.name in CONSTANT:
+                layer.set_weights([_one_to_one(CONSTANT[layer.name])])
     return model
 
 
@@ -120,7 +133,7 @@ def start_names() -> dict[str, str]:
     return numbered
 
 
-def _encoder(x: keras.KerasTensor) -> list[keras.KerasTensor]:
+def _encoder(x: keras.KerasTensor, expand: int) -> list[keras.KerasTensor]:
     """Features at 1/2 .. 1/32, named by the operation of the folded original: enc0 .. enc60."""
     number = 0
 
@@ -145,7 +158,7 @@ def _encoder(x: keras.KerasTensor) -> list[keras.KerasTensor]:
     for i, (filters, stride) in enumerate(_BLOCKS):
         inside = x
         if i:
-            inside = active(conv(inside, x.shape[-1] * 6, 1, 1))
+            inside = active(conv(inside, x.shape[-1] * expand, 1, 1))
         if stride == 2:
             # The last features before a step down; at half size the block's own 8 channels are too
             # few, so there the widened ones.
@@ -201,18 +214,23 @@ def _detail(
             12, 2, strides=2, use_bias=False, trainable=False, kernel_initializer="zeros",
             name="detail_fold",
         )  # fmt: skip
-        unfold = layers.Conv2DTranspose(
-            1, 2, strides=2, use_bias=False, trainable=False, kernel_initializer="zeros",
-            name="detail_unfold",
-        )  # fmt: skip
     else:
-        fold, unfold = Fold(2, name="detail_fold"), Unfold(2, name="detail_unfold")
+        fold = Fold(2, name="detail_fold")
     folded = fold(scaled)
     y = layers.Concatenate(name="detail_join")([folded, x])
     y = layers.Conv2D(filters, 3, padding="same", use_bias=False, name="detail_conv")(y)
     y = _norm(y, "detail_norm")
     y = layers.Conv2D(4, 3, padding="same", kernel_initializer="zeros", name="detail_head")(y)
-    return unfold(y)
+    return _unfold(portable, "detail_unfold")(y)
+
+
+def _unfold(portable: bool, name: str) -> layers.Layer:
+    """Four channels of a half-size pixel to the four full-size ones."""
+    if not portable:
+        return Unfold(2, name=name)
+    return layers.Conv2DTranspose(
+        1, 2, strides=2, use_bias=False, trainable=False, kernel_initializer="zeros", name=name,
+    )  # fmt: skip
 
 
 def _one_to_one(channels: int) -> np.ndarray:
