@@ -151,8 +151,11 @@ class WarpingError:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def add(self, alpha: Alpha, luma: Luma) -> float | None:
-        """The frame's own value, None for the first and where every pixel is occluded."""
+        """The frame's own value, None for the first, where every pixel is occluded, and where a side is under
+        16 pixels, of which no flow can be had (DIS ends the process there)."""
         _same_shape(alpha, luma)
+        if min(luma.shape) < 16:
+            return None
         luma = luma.copy()  # DIS takes no strided view, as a decoded picture's planes are
         last, self._last = self._last, (np.array(alpha, np.float32), luma)
         if last is None:

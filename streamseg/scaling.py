@@ -22,9 +22,12 @@ def shrink(plane: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
         plane = smaller
     if plane.shape[1] == width and plane.shape[0] == height:
         return plane
-    # twice as large all the same: an odd edge, which halving would shift
-    odd = plane.shape[0] >= 2 * height and plane.shape[1] >= 2 * width
-    return cv2.resize(plane, size, interpolation=cv2.INTER_AREA if odd else cv2.INTER_LINEAR)
+    if plane.shape[0] >= 2 * height or plane.shape[1] >= 2 * width:
+        # an odd edge, which halving would shift, or only one side so much larger: bilinear would leave
+        # whole rows out. By area only what becomes smaller; OpenCV does neither side so if one grows.
+        smaller = min(plane.shape[1], width), min(plane.shape[0], height)
+        plane = cv2.resize(plane, smaller, interpolation=cv2.INTER_AREA)
+    return cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
 
 
 def halvings(plane: npt.NDArray[Any], size: tuple[int, int]) -> Iterator[npt.NDArray[Any]]:

@@ -113,8 +113,8 @@ def _without_small(alpha: Alpha, least: float) -> Alpha:
     coarse = shrink(alpha, (-(-alpha.shape[1] // 2), -(-alpha.shape[0] // 2)))
     least *= coarse.size
     count, labels, stats, _ = cv2.connectedComponentsWithStats((coarse > _FAINT / 4).astype(np.uint8))
-    if (stats[1:, cv2.CC_STAT_AREA] * _FAINT >= 1.5 * least).all():
-        return alpha  # mostly so: all parts are large, by alphas of over a tenth alone
+    if (stats[1:, cv2.CC_STAT_AREA] * _FAINT / 4 >= 1.5 * least).all():
+        return alpha  # mostly so: all parts are large, whatever their samples are
     sums = np.bincount(labels.ravel(), coarse.ravel(), count)
     keep = np.clip(sums / least - 0.5, 0, 1).astype(np.float32)
     keep[0] = 1

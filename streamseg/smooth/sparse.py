@@ -46,15 +46,27 @@ class Sparse:
         return {"computed": self.computed, "carried": self.carried, "kept": self.kept}
 
     def segment(self, frames: Sequence[Frame]) -> list[Matte]:
-        """One matte a frame; those that must be computed are asked for in one call."""
-        plans = [self._plan(frame) for frame in frames]
-        wanted = [frame for frame, plan in zip(frames, plans, strict=True) if plan == "compute"]
-        found = self._segmenter.segment(wanted) if wanted else []
-        if len(found) != len(wanted) or not all(isinstance(matte, Matte) for matte in found):
-            raise SegmentError(f"the method gave {len(found)} mattes for {len(wanted)} frames at frame "
-                               f"{frames[0].index}: segment() must return one Matte a frame")
-        mattes = iter(found)
+        """One matte a frame; those that must be computed are asked for in one call for each shot."""
+        plans: list[str] = []
+        found: list[Matte] = []
+        wanted: list[Frame] = []
+        for frame in frames:
+            plans.append(self._plan(frame))
+            if plans[-1] == "cut":
+                found += self._asked(wanted)
+                wanted = []
+                self._segmenter.reset()
+            if plans[-1] in ("cut", "compute"):
+                wanted.append(frame)
+        mattes = iter(found + self._asked(wanted))
         return [self._matte(frame, plan, mattes) for frame, plan in zip(frames, plans, strict=True)]
+
+    def _asked(self, frames: list[Frame]) -> list[Matte]:
+        found = self._segmenter.segment(frames) if frames else []
+        if len(found) != len(frames) or not all(isinstance(matte, Matte) for matte in found):
+            raise SegmentError(f"the method gave {len(found)} mattes for {len(frames)} frames at frame "
+                               f"{frames[0].index}: segment() must return one Matte a frame")
+        return list(found)
 
     def reset(self) -> None:
         """Forget all earlier frames."""
@@ -69,23 +81,21 @@ class Sparse:
         self._segmenter.close()
 
     def _plan(self, frame: Frame) -> str:
-        """'compute', 'carry' or 'keep', from the pictures alone."""
+        """'cut' (forget, and compute), 'compute', 'carry' or 'keep', from the pictures alone."""
         small = frame.luma(_SIZE)
         self._since += 1
-        cut = self._cuts.is_cut(small)
-        if cut and self._seen is not None:
-            self._segmenter.reset()
-        elif self._seen is not None:
+        cut = self._cuts.is_cut(small) and self._seen is not None
+        if self._seen is not None and not cut:
             alike = worst_psnr(small, self._seen)
             if self._skip_still is not None and alike >= self._skip_still:
                 return "keep"
             if self._since < (self._every or AUTO_LONGEST) and (self._every or alike >= AUTO_PSNR):
                 return "carry"
         self._seen, self._since = small, 0
-        return "compute"
+        return "cut" if cut else "compute"
 
     def _matte(self, frame: Frame, plan: str, computed: Iterator[Matte]) -> Matte:
-        if plan == "compute":
+        if plan in ("cut", "compute"):
             self._carry.hold(frame, next(computed))
             self.computed += 1
         elif plan == "carry":

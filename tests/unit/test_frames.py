@@ -193,6 +193,19 @@ def test_shrink_keeps_the_mean_and_the_place(size: tuple[int, int]) -> None:
     assert clips.iou(small > 100, clips.truth(0, size)) > 0.95
 
 
+@pytest.mark.parametrize(("shape", "size"), [
+    ((176, 96), (32, 18)), ((270, 480), (128, 72)), ((480, 270), (128, 72)), ((400, 100), (128, 72)),
+    ((33, 90), (40, 16)),
+])
+def test_shrink_leaves_no_row_and_no_column_out(shape: tuple[int, int], size: tuple[int, int]) -> None:
+    dark = np.zeros(shape, np.uint8)
+    for axis in (0, 1):
+        for place in range(shape[axis]):
+            lit = dark.copy()
+            lit.swapaxes(0, axis)[place] = 255
+            assert shrink(lit, size).max() > 0
+
+
 @pytest.mark.parametrize("sizes", [[(40, 30), (160, 120), (100, 90)], [(320, 240), (40, 30), (21, 33)]])
 @pytest.mark.parametrize("name", ["yuv420p", "gbrp", "gray10le"])
 def test_small_pictures_do_not_depend_on_those_made_before(name: str, sizes: list[tuple[int, int]]) -> None:

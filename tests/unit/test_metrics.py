@@ -320,6 +320,14 @@ def test_lag_of_a_still_subject_is_not_a_number() -> None:
     assert math.isnan(counter.result())
 
 
+@pytest.mark.parametrize("shape", [(10, 40), (40, 10), (8, 8), (1, 1)])
+def test_mattes_too_small_for_flow_have_no_warping_error(shape: tuple[int, int]) -> None:
+    counter = metrics.WarpingError()
+    for level in (0, 1, 0):
+        assert counter.add(np.full(shape, level, np.float32), np.zeros(shape, np.uint8)) is None
+    assert np.isnan(counter.result())
+
+
 @pytest.mark.parametrize("kind", [metrics.DtSSD, metrics.WarpingError, metrics.Flicker, metrics.Lag])
 def test_a_sequence_of_one_frame_has_no_score(kind: Any) -> None:
     counter = kind()

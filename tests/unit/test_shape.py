@@ -83,6 +83,16 @@ def test_a_speck_that_grows_fades_in():
     assert np.diff(peaks).max() < 0.2
 
 
+def test_a_haze_is_judged_the_same_whatever_else_is_in_the_picture():
+    clean = Selection("all", clean=True, steady=False)
+    faint = discs(LARGE).alpha.copy()
+    faint[:40, 200:224] = 0.03  # 2 % of the picture
+    speck = faint.copy()
+    speck[100:102, 240:242] = 1
+    haze = slice(5, 35), slice(205, 220)
+    np.testing.assert_array_equal(clean(Matte(faint)).alpha[haze], clean(Matte(speck)).alpha[haze])
+
+
 def test_other_fields_of_a_matte_are_carried():
     matte = replace(discs(LARGE, MIDDLE), despill=(0, 255, 0))
     assert Selection("largest", clean=True, steady=True)(matte).despill == (0, 255, 0)

@@ -63,6 +63,33 @@ def test_a_batch_is_asked_for_in_one_call_with_the_same_answers() -> None:
     assert (batched.calls, batched.asked) == (1, [0, 3, 6])
 
 
+class Remembering(Truth):
+    """Answers with the first disc that it has seen since it was told to forget."""
+
+    def __init__(self, places: Sequence[float]) -> None:
+        super().__init__(places)
+        self.first: int | None = None
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        found = []
+        for item in frames:
+            self.first = item.index if self.first is None else self.first
+            found.append(Matte(disc(self.places[self.first])))
+        return found
+
+    def reset(self) -> None:
+        self.first = None
+
+
+@pytest.mark.parametrize("batch", [1, 3, 6])
+def test_a_method_forgets_at_the_cut_wherever_in_a_batch_it_lies(batch: int) -> None:
+    places = [100.0] * 3 + [130.0] * 3
+    frames, sparse = shown(places, cut=3), Sparse(Remembering(places), every=2)
+    mattes = [matte for start in range(0, 6, batch) for matte in sparse.segment(frames[start:start + batch])]
+    for matte, x in zip(mattes, places, strict=True):
+        assert metrics.iou(matte.alpha, disc(x)) > 0.9
+
+
 def test_no_matte_is_computed_while_the_picture_stands_still() -> None:
     places = [100.0] * 5 + [130.0] * 4
     truth = Truth(places)
