@@ -16,13 +16,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .composite import Compositor
 from .errors import OptionError, SegmentError, StreamsegError
 from .frames import Frame, VideoInfo
 from .opencv import cv2
 from .options import Options
 from .pipeline import run
 from .pixelformats import Colour
+from .segment import method_class
 from .sink import open_sink
+from .sink.containers import PATTERN, PICTURES, extension
+from .sink.temporary import checked_target, temporary_file
+from .smooth import interval
 from .source import open_source
 
 Picture = npt.NDArray[Any]  # uint8 (h, w, 3) RGB
@@ -56,7 +61,9 @@ def compare(source: str | Path, sheet: str | Path, methods: Sequence[str], *, ro
     progress  called with each method's name before it runs
     options   fields of Options, save ``method`` and outputs
 
-    A method that fails gets its error in its column; SegmentError is raised only if all fail.
+    A method that fails gets its error in its column; SegmentError is raised only if all fail. OptionError
+    for values that no method can run with, and SinkError for a sheet that cannot be written, come before
+    any method runs.
     """
     if str(source) == "-":
         raise OptionError("compare reads its input once for each method, which '-' does not allow: "
@@ -64,18 +71,45 @@ def compare(source: str | Path, sheet: str | Path, methods: Sequence[str], *, ro
     if not methods or rows < 1 or cell < 80:
         raise OptionError("compare needs at least one method, one row, and cells at least 80 pixels wide")
     chosen = Options.of(options)
+    for method in methods:
+        method_class(method)
+    _check_sheet(str(sheet), overwrite)
     original, times = _originals(source, chosen, rows, cell)
-    columns = []
+    columns: list[Column] = []
+    failures: list[StreamsegError] = []
     for method in methods:
         if progress is not None:
             progress(method)
-        columns.append(_column(source, method, set(original), cell, options))
-    if all(column.error for column in columns):
-        raise SegmentError("no method gave a result: " + "; ".join(f"{column.method}: {column.error}"
-                                                                  for column in columns))
+        try:
+            columns.append(_column(source, method, set(original), cell, options))
+        except StreamsegError as error:
+            failures.append(error)
+            columns.append(Column(method, error=str(error)))
+    if len(failures) == len(methods):
+        raise _none_left(columns, failures)
     picture = draw([Column("original", cells=original), *columns], times)
     write_picture(picture, sheet, overwrite=overwrite)
     return columns
+
+
+def _check_sheet(sheet: str, overwrite: bool) -> None:
+    """Refuse, before any method runs, a sheet that could not be written after it."""
+    if extension(sheet) not in PICTURES or PATTERN.search(Path(sheet).name):
+        raise OptionError(f"the sheet is {sheet!r}; it must be one picture: {' '.join(PICTURES)}")
+    temporary_file(checked_target(sheet, overwrite)).unlink()
+
+
+def _none_left(columns: Sequence[Column], failures: Sequence[StreamsegError]) -> StreamsegError:
+    """What to raise when every method failed: values that none of them takes are the caller's mistake."""
+    kind = OptionError if all(isinstance(error, OptionError) for error in failures) else SegmentError
+    return kind("no method gave a result: " + "; ".join(f"{column.method}: {column.error}"
+                                                        for column in columns))
+
+
+def check_values(info: VideoInfo, options: Options) -> None:
+    """Raise OptionError, or SourceError for a background, for what every method's run would fail with."""
+    Compositor(info, ["composite"], options).close()
+    interval(options.every)
 
 
 def _originals(source: str | Path, options: Options, rows: int,
@@ -83,6 +117,7 @@ def _originals(source: str | Path, options: Options, rows: int,
     """The frames of the rows by index, and their times. Counts by decoding: containers may be wrong."""
     opened = open_source(source, options)
     try:
+        check_values(opened.info, options)
         count = sum(1 for _ in opened)
     finally:
         opened.close()
@@ -128,10 +163,7 @@ class Gallery:
 
 def _column(source: str | Path, method: str, wanted: set[int], cell: int, options: dict[str, Any]) -> Column:
     gallery = Gallery(wanted, cell)
-    try:
-        report = run(source, gallery, method=method, **options)
-    except StreamsegError as error:
-        return Column(method, error=str(error))
+    report = run(source, gallery, method=method, **options)
     seconds = report.stages["segment"].total_s
     return Column(method, report.frames / seconds if seconds else None, report.frames, cells=gallery.kept)
 

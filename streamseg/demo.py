@@ -6,8 +6,9 @@ The photo is one that a dependency ships: nothing is downloaded, and the user ne
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ import numpy.typing as npt
 
 from .compare import write_picture
 from .errors import MissingDependencyError, SourceError
+from .folders import made_folder
 from .frames import VideoInfo
 from .opencv import cv2
+from .options import Options
 from .pipeline import run
 from .report import Progress, Report
 from .sink.temporary import checked_target, into_place, temporary_file
@@ -66,31 +69,54 @@ def demo(folder: str | Path, clip: str | Path | None = None, *, overwrite: bool 
 
     Composite, matte and alpha file come from one inference. ``options`` are fields of Options; without
     ``background`` a picture is painted for it. Raises MissingDependencyError where no package with a
-    photo is installed, SinkError where an output exists and ``overwrite`` is not set.
+    photo is installed, SinkError where an output exists and ``overwrite`` is not set. Then nothing is left.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    own = clip is None
-    source = folder / "demo-input.mp4" if clip is None else Path(clip)
-    still = not own and _info(source).stills
-    stem = "demo" if own else source.stem
-    extensions = (".jpg", ".png", ".png") if still else (".mp4", ".mkv", ".webm")
-    result, matte, cutout = (folder / f"{stem}-{kind}{extension}" for kind, extension in
-                             zip(("result", "matte", "cutout"), extensions, strict=True))
-    look, backdrop = folder / f"{stem}-look.png", folder / f"{stem}-background.png"
-    for path in (*([source] if own else []), result, matte, cutout, look):
-        checked_target(str(path), overwrite)  # before the work, not after it
-    if own:
-        write_clip(source, photo(), overwrite=overwrite)
-    if "background" not in options:
-        write_picture(painted(SIZE), backdrop, overwrite=True)
-        options = {**options, "background": str(backdrop)}
-    report = run(source, result, progress=progress, overwrite=overwrite, matte=str(matte),
-                 cutout=str(cutout), **options)
-    middle = report.frames // 2
-    shown = [_picture(path, middle) for path in (source, matte, result)]
-    write_picture(side_by_side(shown), look, overwrite=overwrite)
+    chosen = Options.of(options)
+    with made_folder(folder) as place:
+        own = clip is None
+        source = place / "demo-input.mp4" if clip is None else Path(clip)
+        still = not own and _info(source, chosen).stills
+        stem = "demo" if own else source.stem
+        extensions = (".jpg", ".png", ".png") if still else (".mp4", ".mkv", ".webm")
+        result, matte, cutout = (place / f"{stem}-{kind}{extension}" for kind, extension in
+                                 zip(("result", "matte", "cutout"), extensions, strict=True))
+        look, backdrop = place / f"{stem}-look.png", place / f"{stem}-background.png"
+        drawn = {"clip": source} if own else {}
+        drawn |= {"background": backdrop} if chosen.background is None else {}
+        for path in (*drawn.values(), result, matte, cutout, look):
+            checked_target(str(path), overwrite)  # before the work, not after it
+        report = _run(source, result, drawn, progress=progress, overwrite=overwrite,
+                      **options, matte=str(matte), cutout=str(cutout))
+        middle = report.frames // 2
+        shown = [_picture(source, middle, chosen), *(_picture(path, middle) for path in (matte, result))]
+        write_picture(side_by_side(shown), look, overwrite=overwrite)
     return Demo(source, result, matte, cutout, look, report)
+
+
+def _run(source: Path, result: Path, drawn: Mapping[str, Path], *, overwrite: bool, **options: Any) -> Report:
+    """A run for which the files ``drawn`` are drawn first. They appear when it is done: should it fail,
+    nothing is left of them, and what they were to replace stays."""
+    with ExitStack() as stack:
+        held = {what: stack.enter_context(_appearing(path, overwrite)) for what, path in drawn.items()}
+        if "clip" in held:
+            write_clip(held["clip"], photo(), overwrite=True)
+        if "background" in held:
+            write_picture(painted(SIZE), held["background"], overwrite=True)
+            options["background"] = str(held["background"])
+        report = run(held.get("clip", source), result, overwrite=overwrite, **options)
+    return replace(report, input=str(source))
+
+
+@contextmanager
+def _appearing(path: Path, overwrite: bool) -> Iterator[Path]:
+    """A temporary file for the block to fill: at its end it becomes ``path``, if it fails it is gone."""
+    target = checked_target(str(path), overwrite)
+    made = temporary_file(target)
+    try:
+        yield made
+        into_place(made, target, path, overwrite)
+    finally:
+        made.unlink(missing_ok=True)
 
 
 def photo() -> Photo:
@@ -119,24 +145,18 @@ def write_clip(path: Path, picture: Photo, *, overwrite: bool = False) -> None:
 
 def write_film(path: Path, pictures: Iterator[Picture], *, rate: int = RATE, overwrite: bool = False) -> None:
     """Write pictures of one size (even sides) as H.264, with a tone of their length in AAC beside them."""
-    target = checked_target(str(path), overwrite)
-    made = temporary_file(target)
-    try:
-        with av.open(str(made), "w") as out:
-            video = out.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "18"})
-            tone = out.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
-            for index, shown in enumerate(pictures):
-                if not index:
-                    video.height, video.width, video.pix_fmt = *shown.shape[:2], "yuv420p"
-                frame = av.VideoFrame.from_ndarray(shown, "rgb24")
-                frame.pts, frame.time_base = index, Fraction(1, rate)
-                out.mux(video.encode(frame))
-                out.mux(tone.encode(_tone(index, SAMPLE_RATE // rate)))
-            out.mux(video.encode(None))
-            out.mux(tone.encode(None))
-        into_place(made, target, path, overwrite)
-    finally:
-        made.unlink(missing_ok=True)
+    with _appearing(path, overwrite) as made, av.open(str(made), "w") as out:
+        video = out.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "18"})
+        tone = out.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
+        for index, shown in enumerate(pictures):
+            if not index:
+                video.height, video.width, video.pix_fmt = *shown.shape[:2], "yuv420p"
+            frame = av.VideoFrame.from_ndarray(shown, "rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, rate)
+            out.mux(video.encode(frame))
+            out.mux(tone.encode(_tone(index, SAMPLE_RATE // rate)))
+        out.mux(video.encode(None))
+        out.mux(tone.encode(None))
 
 
 def film(picture: Photo, size: tuple[int, int], frames: int) -> Iterator[Picture]:
@@ -178,17 +198,17 @@ def painted(size: tuple[int, int]) -> Picture:
     return cv2.GaussianBlur(np.clip(picture, 0, 255).astype(np.uint8), (0, 0), height / 240)
 
 
-def _info(clip: Path) -> VideoInfo:
-    opened = open_source(clip)
+def _info(clip: Path, options: Options) -> VideoInfo:
+    opened = open_source(clip, options)
     try:
         return opened.info
     finally:
         opened.close()
 
 
-def _picture(path: Path, index: int) -> Picture:
-    """Frame ``index`` of a file, ``LOOK_HEIGHT`` rows high, in RGB."""
-    opened = open_source(path)
+def _picture(path: Path, index: int, options: Options | None = None) -> Picture:
+    """Frame ``index`` of what ``options`` take of a file, ``LOOK_HEIGHT`` rows high, in RGB."""
+    opened = open_source(path, options)
     try:
         for frame in opened:
             if frame.index == index:

@@ -15,13 +15,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from ..compare import check_values
 from ..errors import OptionError, StreamsegError
+from ..frames import VideoInfo
 from ..options import Options
+from ..segment import method_class
+from ..sink import open_sink
 from ..source import open_source
-from .clip import SIZE, make_clip
+from .clip import RATE, SIZE, make_clip
 from .compare import Change, changes
 from .machine import hardware, hardware_line
 from .measure import LIMIT, Run, Variant, environment, run_once, summarised
@@ -46,21 +51,27 @@ def bench(clip: str | Path | None = None, *, methods: Sequence[str] = ("default"
     size      (width, height) of the made clip
     options   further fields of Options, the same for all
 
-    A variant that fails has its ``error`` in its row; StreamsegError is raised only if all fail. The
-    result is plain: dicts, lists, numbers, strings.
+    A variant that fails has its ``error`` in its row; StreamsegError is raised only if all fail, but
+    OptionError for values that none can run with before any runs. The result is plain: dicts, lists,
+    numbers, strings.
     """
-    Options.of(options)
+    chosen = Options.of(options)
     if repeats < 1 or not seconds > 0 or not methods or not devices or not batches:
         raise OptionError("a benchmark needs a method, a device, a batch, a repeat and some of the clip")
+    for method in methods:
+        method_class(method)
     say = progress or (lambda line: None)
     variants = [Variant(LIMIT), *(Variant(method, device, batch) for method in methods
                                   for device in devices for batch in batches)]
     with tempfile.TemporaryDirectory(prefix="streamseg-bench-") as folder:
         described: dict[str, Any] = {"name": Path(clip).name if clip else "made", "seconds": seconds}
+        info = _info(clip) if clip else VideoInfo(*size, "yuv420p", Fraction(1, RATE), Fraction(RATE))
+        _check(info, Path(folder), chosen)
         if clip is None:
             say("making a clip")
             clip = make_clip(Path(folder) / "clip.mp4", seconds=seconds, size=size)
-        described |= _described(clip)
+        described |= {"width": info.width, "height": info.height, "rate": float(info.rate or 25),
+                      "format": info.format}
         runs, errors = _all_runs(clip, Path(folder), variants, repeats, seconds, options, say)
         rows = [_row(clip, variant, runs, errors, options, say) for variant in variants]
     if all("error" in row for row in rows[1:]):
@@ -70,16 +81,21 @@ def bench(clip: str | Path | None = None, *, methods: Sequence[str] = ("default"
             "repeats": repeats, "hardware": hardware(), "rows": rows, "warnings": _warnings(rows)}
 
 
-def _described(clip: str | Path) -> dict[str, Any]:
+def _info(clip: str | Path) -> VideoInfo:
     source = open_source(clip)
     try:
         info = source.info
         if info.stills or info.live:
             raise OptionError(f"{clip} is no video file: benchmarks read their clip again and again")
-        return {"width": info.width, "height": info.height, "rate": float(info.rate or 25),
-                "format": info.format}
+        return info
     finally:
         source.close()
+
+
+def _check(info: VideoInfo, folder: Path, options: Options) -> None:
+    """Refuse, before anything is measured, a background, a codec and the like that no run could take."""
+    check_values(info, options)
+    open_sink(folder / "out.mp4", info, options=options).abort()
 
 
 def _all_runs(clip: str | Path, folder: Path, variants: Sequence[Variant], repeats: int, seconds: float,

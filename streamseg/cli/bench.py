@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import OptionError, SinkError, choice
+from ..errors import OptionError, choice
+from ..folders import made_folder
 from ..options import Options
 from . import show
 from .flags import Command, Flag, MethodName, chosen, general_flags, option_flags
@@ -93,19 +94,18 @@ def bench(session: Session, clip: str | None, methods: str | None, devices: str,
     usual = QUICK if quick else USUAL
     from ..segment import METHODS
     names = _listed("methods", methods) if methods else ["default"] if quick else list(METHODS)
+    wanted: dict[str, Any] = {"methods": names, "devices": _devices(devices), "batches": _batches(batches)}
     from ..bench import bench as measure
-    if folder is not None:
-        _check_folder(folder, overwrite)
-    result = measure(clip, methods=names, devices=_devices(devices), batches=_batches(batches),
-                     repeats=repeats or usual[0], seconds=seconds or usual[1],
-                     progress=None if session.quiet or session.json else _say, **options)
-    failed = _compared(before, result, allowed, session)
-    if session.json:
-        show.json_object(result)
-    elif not session.quiet:
-        _print(result)
-    if folder is not None:
-        _write(folder, result, overwrite)
+    with nullcontext() if folder is None else _writable(folder, overwrite) as place:
+        result = measure(clip, **wanted, repeats=repeats or usual[0], seconds=seconds or usual[1],
+                         progress=None if session.quiet or session.json else _say, **options)
+        failed = _compared(before, result, allowed, session)
+        if session.json:
+            show.json_object(result)
+        elif not session.quiet:
+            _print(result)
+        if place is not None:
+            _write(place, result, overwrite)
     # what was asked for by name and could not be measured is an error; of "all methods" one may be missing
     lacking = bool(methods or devices != "auto") and any("error" in row for row in result["rows"])
     return 1 if failed or lacking else 0
@@ -148,23 +148,24 @@ def _say(line: str) -> None:
     click.echo(f"streamseg: {one_line(line)} ...", err=True)
 
 
-def _check_folder(folder: str, overwrite: bool) -> None:
-    """Refuse, before anything is measured, what could not be written after it."""
+@contextmanager
+def _writable(folder: str, overwrite: bool) -> Iterator[Path]:
+    """The folder, made. Refuses, before anything is measured, what could not be written after it."""
     from ..bench.plots import NAMES, figure
+    from ..sink.temporary import checked_target, temporary_file
     figure(1, 1)
-    for name in ("bench.json", *NAMES):
-        if os.path.exists(os.path.join(folder, name)) and not overwrite:
-            raise SinkError(f"{os.path.join(folder, name)} exists; give another folder, or --overwrite to "
-                            "replace it")
+    with made_folder(folder) as place:
+        for name in ("bench.json", *NAMES):
+            temporary_file(checked_target(str(place / name), overwrite)).unlink()
+        yield place
 
 
-def _write(folder: str, result: Mapping[str, Any], overwrite: bool) -> None:
+def _write(folder: Path, result: Mapping[str, Any], overwrite: bool) -> None:
     from ..bench.plots import draw
     from ..sink.temporary import checked_target, into_place, temporary_file
-    os.makedirs(folder, exist_ok=True)
     files = {"bench.json": (json.dumps(result, indent=1) + "\n").encode(), **draw(result)}
     for name, data in files.items():
-        shown = os.path.join(folder, name)
+        shown = str(folder / name)
         target = checked_target(shown, overwrite)
         made = temporary_file(target)
         try:

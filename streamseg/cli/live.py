@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from ..errors import OptionError, SinkError
+from ..errors import SinkError
 from ..live.options import SHARED, LiveOptions
 from ..options import Options
 from . import show
@@ -82,10 +81,7 @@ def _with_file(given: dict[str, Any]) -> dict[str, Any]:
     if "config" not in given:
         return given
     from ..live.config import read
-    values = read(given["config"])
-    if isinstance(values.get("to"), str):
-        values["to"] = [values["to"]]
-    return values | given
+    return read(given["config"]) | given
 
 
 def _options(settings: dict[str, Any]) -> tuple[Options, LiveOptions]:
@@ -104,13 +100,14 @@ def _run(session: Session, source: str | None, to: list[str], options: Options, 
         if not session.quiet:
             click.echo(f"{_CLEAR if status else ''}streamseg: {one_line(text)}", err=True)
 
-    with _stats_file(live_options.json_stats) as write:
+    with _Stats(live_options.json_stats, options.overwrite) as stats:
         def on_stats(line: dict[str, Any]) -> None:
-            write(line)
+            stats.write(line)
             if status is not None:
                 status(line)
 
-        report = run(source, to, options=options, live=live_options, tell=tell, on_stats=on_stats)
+        report = run(source, to, options=options, live=live_options, tell=tell, on_begin=stats.begin,
+                     on_stats=on_stats)
     if session.json:
         show.json_object(asdict(report))
     elif not session.quiet:
@@ -133,25 +130,52 @@ def _summary(report: LiveReport) -> str:
             f"{report.dropped} dropped, CPU {report.cpu_percent:.0f} % of a core")
 
 
-@contextmanager
-def _stats_file(path: str | None) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """What writes a line of figures at once, so that who follows the file sees it."""
-    if path is None:
-        yield lambda line: None
-        return
-    if path == "-":
-        yield lambda line: _write_line(sys.stdout, line)
-        return
-    try:
-        with Path(path).open("w", encoding="utf-8") as stream:
-            yield lambda line: _write_line(stream, line)
-    except FileNotFoundError as error:
-        raise OptionError(f"json_stats is {path!r}: its folder does not exist; make it first") from error
+class _Stats:
+    """Takes the lines of figures to a file, to standard output (-) or nowhere (None).
 
+    The file is checked at once and opened by ``begin``: a run that cannot start makes none, and leaves the
+    one that was there. A line is written at once, so that who follows the file sees it.
+    """
 
-def _write_line(stream: TextIO, line: dict[str, Any]) -> None:
-    try:
-        stream.write(json.dumps(line) + "\n")
-        stream.flush()
-    except OSError as error:
-        raise SinkError(f"the figures cannot be written: {error.strerror}") from error
+    def __init__(self, path: str | None, overwrite: bool) -> None:
+        self._stream: TextIO | None = sys.stdout if path == "-" else None
+        self._path: Path | None = None
+        self._replaces = overwrite
+        if path not in (None, "-"):
+            self._path = self._checked(Path(path).expanduser(), overwrite)
+
+    def _checked(self, path: Path, overwrite: bool) -> Path:
+        from ..sink.temporary import checked_target, writing
+        with writing(path):
+            if path.is_dir():
+                raise SinkError(f"json_stats is {str(path)!r}, a folder; name a file in it, or - for "
+                                "standard output")
+            if path.exists() and not path.is_file():
+                self._replaces = True  # a pipe or a device, as /dev/stderr: nothing is replaced there
+                return path
+            return checked_target(str(path), overwrite)
+
+    def begin(self) -> None:
+        """Open the file. Raises SinkError."""
+        if self._path is not None:
+            from ..sink.temporary import writing
+            with writing(self._path):
+                self._stream = self._path.open("w" if self._replaces else "x", encoding="utf-8")
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Write a line. Raises SinkError."""
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(json.dumps(line) + "\n")
+            self._stream.flush()
+        except OSError as error:
+            raise SinkError(f"the figures cannot be written: {error.strerror}") from error
+
+    def __enter__(self) -> _Stats:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if self._path is not None and self._stream is not None:
+            with suppress(OSError):  # each line was flushed; what could not be has raised there
+                self._stream.close()

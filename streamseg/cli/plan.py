@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from ..errors import OptionError
 
 NULL = "null:"  # the output that writes nothing
+HEAD = 1 << 16  # bytes that tell an animation; what may come before its mark, a colour profile, is smaller
 EXTRA = ("matte", "cutout", "foreground")  # fields of Options that name an output of their own
 
 
@@ -71,15 +72,36 @@ def _within(folder: str, source: str, kind: str) -> str:
         return os.path.join(folder, name, "")
     from ..sink.containers import ALPHA_PICTURES, CONTAINERS, PICTURES  # here: it loads PyAV
     stem, suffix = os.path.splitext(name)
-    still = suffix.lower() in PICTURES
-    alpha = {*ALPHA_PICTURES, *(key for key, container in CONTAINERS.items() if container.alpha)}
-    if kind == "matte":
-        suffix = ".png" if still else ".mkv"
-    elif kind == "cutout" and suffix.lower() not in alpha:
-        suffix = ".png" if still else ".webm"
-    elif suffix.lower() not in (*PICTURES, *CONTAINERS):
-        suffix = ".mp4"
-    return os.path.join(folder, stem + suffix)
+    if _is_still(source, suffix.lower()):
+        fit, other = set(ALPHA_PICTURES if kind == "cutout" else PICTURES), ".png"
+    elif kind == "cutout":
+        fit, other = {key for key, container in CONTAINERS.items() if container.alpha}, ".webm"
+    else:
+        fit, other = set(CONTAINERS), ".mkv" if kind == "matte" else ".mp4"
+    keeps = suffix.lower() in fit and kind != "matte"
+    return os.path.join(folder, stem + (suffix if keeps else other))
+
+
+def _is_still(source: str, suffix: str) -> bool:
+    """Whether ``source`` is a picture, as its extension says, and not a film: some formats are for both."""
+    from ..source.stills import PICTURES
+    from ..source.webp import AnimatedWebp
+    if suffix not in PICTURES:
+        return False
+    path = Path(source.removeprefix("file://"))
+    if not os.path.isfile(path):  # an address, a pattern, or nothing: opening it will tell
+        return True
+    if AnimatedWebp.recognises(path):
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError:  # that too
+        return True
+    # Told by marks, as FFmpeg's demuxers do: to open a large PNG decodes it, 12 megapixels in a second.
+    animated_png = head.startswith(b"\x89PNG") and b"acTL" in head.partition(b"IDAT")[0]
+    sequence = head[4:8] == b"ftyp" and head[8:12] in (b"avis", b"msf1", b"hevc", b"hevx")
+    return not animated_png and not sequence
 
 
 def _name(source: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+import sys
+from contextlib import ExitStack
 from typing import Any
 
 import click
 
-from ..errors import OptionError, StreamsegError
+from ..errors import OptionError, SinkError, StreamsegError
+from ..folders import made_folder
 from ..options import Options
 from . import show
 from .flags import Command, Flag, chosen, general_flags, option_flags
@@ -52,29 +54,40 @@ def run(session: Session, inputs: tuple[str, ...], outputs: tuple[str, ...], **f
     session.streaming = any("-" in job.targets for job in planned)
     if session.streaming and session.json:
         raise OptionError("--json and '-' as an output both want standard output: choose one")
+    if session.streaming:
+        _check_standard_output()
     return _run_all(planned, session)
 
 
+def _check_standard_output() -> None:
+    if sys.stdout is None or sys.stdout.closed:
+        raise SinkError("- means standard output, which is closed: pipe it into a program, or name a file")
+    if sys.stdout.isatty():
+        raise SinkError("- means standard output, which is the terminal: pipe it into a program, as in: "
+                        "streamseg run clip.mp4 -o - | ffplay -")
+
+
 def _run_all(planned: list[Job], session: Session) -> int:
-    """Run the jobs in turn. Of several a failed one does not stop the others."""
+    """Run the jobs in turn. Of several a failed one does not stop the others: 2, which says that nothing was
+    run, is the code only if each was refused for its values."""
     results: list[dict[str, Any]] = []
-    code = 0
+    codes: list[int] = []
     for job in planned:
         try:
             results.append(_run_one(job, session, several=len(planned) > 1))
         except StreamsegError as error:
-            lonely = len(planned) == 1 and not session.json  # cli() tells of it
-            if lonely or isinstance(error, OptionError):
+            if len(planned) == 1 and not session.json:  # cli() tells of it
                 raise
             session.trace(error)
             click.echo(f"streamseg: error: {one_line(job.source) + ': ' if len(planned) > 1 else ''}"
                        f"{one_line(error)}", err=True)
             results.append({"input": job.source,
                             "error": {"type": type(error).__name__, "message": str(error)}})
-            code = error.exit_code
-    failed = sum("error" in result for result in results)
-    if failed and len(planned) > 1:
-        click.echo(f"streamseg: {failed} of {len(planned)} inputs failed", err=True)
+            codes.append(error.exit_code)
+    if codes and len(planned) > 1:
+        click.echo(f"streamseg: {len(codes)} of {len(planned)} inputs failed", err=True)
+    refused = len(codes) == len(planned) and set(codes) == {OptionError.exit_code}
+    code = OptionError.exit_code if refused else min(len(codes), 1)
     if session.json:
         show.json_object({"exit_code": code, "runs": results})
     return code
@@ -82,11 +95,10 @@ def _run_all(planned: list[Job], session: Session) -> int:
 
 def _run_one(job: Job, session: Session, *, several: bool) -> dict[str, Any]:
     from ..pipeline import run as run_pipeline
-    if several:  # folders that end in '/' are ours to make: NAME.ext goes into them
-        for target in job.targets:
-            os.makedirs(os.path.dirname(target.rstrip("/")) or ".", exist_ok=True)
-    shown = nullcontext() if session.quiet or session.json else show.progress(job.source)
-    with shown as update:
+    with ExitStack() as stack:
+        for target in job.targets if several else ():  # 'folder/' is ours to make: NAME.ext goes into it
+            stack.enter_context(made_folder(os.path.dirname(target.rstrip("/"))))
+        update = None if session.quiet or session.json else stack.enter_context(show.progress(job.source))
         result = run_pipeline(job.source, job.sinks, progress=update, **job.options)
     if not (session.quiet or session.json):
         show.report(result, verbose=session.verbose)

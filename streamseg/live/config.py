@@ -6,15 +6,26 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import Field, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from ..errors import OptionError, SinkError, choice
+from ..options import Options, check
 from .options import SHARED, LiveOptions
 
-NAMES = (*SHARED, *(item.name for item in fields(LiveOptions) if item.name != "config"), "to", "source")
+FIELDS: dict[str, Field[Any]] = {item.name: item for item in fields(Options) if item.name in SHARED} | {
+    item.name: item for item in fields(LiveOptions) if item.name != "config"}
+NAMES = (*FIELDS, "to", "source")
+# What a field's annotation takes of TOML's types, and that in words
+KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "bool": ((bool,), "true or false"), "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"), "str": ((str,), "text in quotes"),
+    "Fraction": ((int, float, str), 'a number, or text as "30000/1001"'),
+    "Mapping": ((dict,), "a table, as {name = 3}"),
+}
+NUMBERS = ("max_cpu", "camera", "bitrate")  # texts that may be a number: quotes are not wanted then
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -29,7 +40,29 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     values = {name.replace("-", "_"): value for name, value in values.items()}
     for name in values:
         choice(f"setting of {Path(path).name}", name, NAMES)
-    return values
+    try:
+        return {name: checked(name, value) for name, value in values.items()}
+    except OptionError as error:
+        raise OptionError(f"{Path(path).name}: {error}") from error
+
+
+def checked(name: str, value: Any) -> Any:
+    """A setting's value as its field takes it. Raises OptionError for another type, choice or range."""
+    if name == "to":
+        targets = [value] if isinstance(value, str) else value
+        if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
+            raise OptionError(f'to is {value!r}; it must be text as "virtual", or a list of such')
+        return targets
+    item = FIELDS.get(name)  # source is text and no field
+    kind, rules = ("str", {}) if item is None else (str(item.type), item.metadata)
+    kind = kind.removesuffix(" | None").partition("[")[0]
+    if name in NUMBERS and isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = str(value)
+    check(name, value, rules)  # first, as it names choices and range
+    types, words = KINDS[kind]
+    if not isinstance(value, types) or (isinstance(value, bool) and kind != "bool"):
+        raise OptionError(f"{name} is {value!r}; it must be {words}")
+    return value
 
 
 def text(values: Mapping[str, Any]) -> str:

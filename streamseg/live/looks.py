@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
-from ..errors import OptionError
-from ..options import Options, check
 from .types import Look
 
 KEYS = {
@@ -45,14 +43,6 @@ def pressed(look: Look, key: str, choices: Sequence[str]) -> Look:
 
 
 def changed(look: Look, settings: Mapping[str, Any]) -> Look:
-    """The look with what ``settings`` say of it. Raises OptionError for a value that is not allowed."""
-    rules = {item.name: item.metadata for item in fields(Options)}
-    values = {name: value for name, value in settings.items() if name in CHANGEABLE}
-    for name, value in values.items():
-        if name in ("mirror", "follow") and not isinstance(value, bool):
-            raise OptionError(f"{name} is {value!r}; it must be true or false")
-        if name == "background" and not isinstance(value, str):
-            raise OptionError(f"background is {value!r}; it must be a text, as \"blur\"")
-        check(name, value, rules.get(name, {}))
-    made = replace(look, **values)
+    """The look with what ``settings`` say of it, which config.read has checked."""
+    made = replace(look, **{name: value for name, value in settings.items() if name in CHANGEABLE})
     return look if made == look else made

@@ -40,20 +40,24 @@ NET_THREADS = 2
 
 
 def run(source: str | Source | None, to: Sequence[str | Sink], *, options: Options, live: LiveOptions,
-        tell: Tell, on_stats: Callable[[dict[str, Any]], None] = lambda line: None,
-        clock: Clock | None = None) -> LiveReport:
+        tell: Tell, on_begin: Callable[[], None] = lambda: None,
+        on_stats: Callable[[dict[str, Any]], None] = lambda line: None, clock: Clock | None = None
+        ) -> LiveReport:
     """Run live until the source ends, ``live.duration`` is over, or the user ends it.
 
-    source  None (a camera), 'screen', a device, an address, with ``live.realtime`` a file, or a Source
-    to      'window', 'virtual' or 'virtual:DEVICE', 'null', addresses, files .mkv and .mp4, or Sinks; the
-            figures are about the first
-    tell    takes what the user should know, a line at a time
+    source    None (a camera), 'screen', a device, an address, with ``live.realtime`` a file, or a Source
+    to        'window', 'virtual' or 'virtual:DEVICE', 'null', addresses, files .mkv and .mp4, or Sinks; the
+              figures are about the first
+    tell      takes what the user should know, a line at a time
+    on_begin  is called once all is open and nothing runs yet; what it raises ends the run
+    on_stats  takes the line of figures of each second
 
     Raises StreamsegError; nothing is left open then.
     """
     clock = clock or SystemClock()
     with _one_opencv_thread(), TerminalKeys() as keys, ExitStack() as opening:
         engine = _assembled(source, to, options, live, tell, on_stats, clock, keys, opening)
+        on_begin()
         opening.pop_all()  # from here on the engine closes what it was given
         return engine.run()
 

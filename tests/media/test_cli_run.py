@@ -119,6 +119,28 @@ def test_several_inputs_each_go_where_their_name_says(clip: Path, tmp_path: Path
     assert clips.iou(matte > 127, clips.truth(0)) > 0.9
 
 
+def test_animations_and_strange_pictures_among_several_inputs(tmp_path: Path) -> None:
+    moving = stills.animation(tmp_path / "moving.webp", frames=3)
+    strange = tmp_path / "strange.ppm"
+    cv2.imwrite(str(strange), clips.picture(0, code=False)[:, :, ::-1])
+    done = streamseg("run", moving, strange, "-o", f"{tmp_path}/out/", "--matte", f"{tmp_path}/matte/",
+                     "--method", "threshold", "--background", "none", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [run["frames"] for run in json.loads(done.stdout)["runs"]] == [3, 1]
+    assert names(tmp_path / "out") == ["moving.webp", "strange.png"]
+    assert names(tmp_path / "matte") == ["moving.mkv", "strange.png"]
+    assert cv2.imread(str(tmp_path / "out" / "strange.png"), cv2.IMREAD_UNCHANGED).shape[2] == 4
+
+
+def test_standard_output_that_is_closed_is_one_line(clip: Path) -> None:
+    done = subprocess.run(["bash", "-c", '"$0" -m streamseg run "$1" -o - --method threshold >&-',
+                           sys.executable, str(clip)], capture_output=True, timeout=120,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    line, = done.stderr.decode().splitlines()
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert line.startswith("streamseg: error: - means standard output, which is closed")
+
+
 @pytest.mark.parametrize(("number", "code", "word"), [(signal.SIGINT, 130, b"interrupted"),
                                                       (signal.SIGTERM, 143, b"terminated"),
                                                       (signal.SIGHUP, 129, b"terminated")])

@@ -112,6 +112,37 @@ def test_what_cannot_be_compared_is_refused(clip: Path, tmp_path: Path) -> None:
     assert (tmp_path / "s.png").read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize(("words", "code", "said"), [
+    (["--methods", "threshold,nope"], 2, "method is 'nope'"),
+    (["--methods", "threshold,no.such:Thing"], 2, "no.such:Thing"),
+    (["--background", "gren"], 2, "did you mean green"),
+    (["-o", "s.xyz"], 2, "'s.xyz'; it must be one picture: .png"),
+    (["-o", "sheet.mp4"], 2, "must be one picture"), (["-o", "-"], 2, "must be one picture"),
+    (["-o", "s_%02d.png"], 2, "must be one picture"), (["-o", "none/s.png"], 1, "folder"),
+    (["-o", "/proc/s.png"], 1, "/proc/s.png"), (["-o", "old.png"], 1, "old.png exists")], ids=str)
+def test_what_could_not_be_done_is_said_before_any_method_runs(
+        clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+        words: list[str], code: int, said: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old.png").write_bytes(b"mine")
+    given = {"--methods": "threshold,region", "-o": "s.png", words[0]: words[1]}
+    assert cli(["compare", str(clip), "--rows", "1", "--cell", "80",
+                *(word for pair in given.items() for word in pair)]) == code
+    out, err = capsys.readouterr()
+    line, = err.splitlines()  # and none of a method
+    assert said in line
+    assert out == ""
+    assert [item.name for item in tmp_path.iterdir()] == ["old.png"]
+
+
+def test_values_that_no_method_takes_are_the_callers_mistake(clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"no method gave a result: threshold: .*'nope'.*region: "):
+        compare(clip, tmp_path / "s.png", ["threshold", "region"], set={"nope": 1})
+    columns = compare(clip, tmp_path / "s.png", ["threshold", "adaptive"], rows=1, cell=80,
+                      set={"block": 11})
+    assert ["parameter of threshold" in str(column.error) for column in columns] == [True, False]
+
+
 def test_labels_are_drawn_where_nothing_else_is() -> None:
     plain = {0: np.full((60, 80, 3), 7, np.uint8)}
     sheet = draw([Column("original", cells=plain), Column("a method", 12.5, 1, cells=plain)], {0: None})

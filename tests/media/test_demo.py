@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import subprocess
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -16,10 +17,22 @@ import pytest
 
 from streamseg import demo as demos
 from streamseg.cli import cli
-from streamseg.errors import MissingDependencyError, SinkError
+from streamseg.errors import MissingDependencyError, SegmentError, SinkError
+from streamseg.frames import Frame, Matte
 from streamseg.opencv import cv2
 from streamseg.source import open_source
 from tests import clips, stills
+
+
+class Broken:
+    """A method that fails."""
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        raise RuntimeError("it broke")
+
+    def reset(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 def probe(path: Path) -> list[dict[str, Any]]:
@@ -65,7 +78,7 @@ def test_the_demo_needs_no_file_and_writes_them_all(tmp_path: Path,
                                                     capsys: pytest.CaptureFixture[str]) -> None:
     assert cli(["demo", "--out", str(tmp_path / "new"), "--method", "threshold", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["report"]["frames"] == 30
+    assert (found["report"]["frames"], found["report"]["input"]) == (30, found["files"]["input"])
     written = {Path(path).name for path in found["files"].values()}
     assert written == {"demo-input.mp4", "demo-result.mp4", "demo-matte.mkv", "demo-cutout.webm",
                        "demo-look.png"}
@@ -108,12 +121,41 @@ def test_the_demo_of_a_picture_writes_pictures(tmp_path: Path) -> None:
     assert cv2.imread(str(made.cutout), cv2.IMREAD_UNCHANGED).shape[2] == 4
 
 
+def test_what_is_looked_at_is_one_moment_of_the_part_that_was_asked_for(tmp_path: Path) -> None:
+    clip = clips.video(tmp_path / "mine.mp4", frames=20)
+    assert cli(["demo", str(clip), "--out", str(tmp_path), "--method", "threshold", "--background", "#0000ff",
+                "--start", "0.4", "--duration", "0.24", "-q"]) == 0
+    original = cv2.imread(str(tmp_path / "mine-look.png"))[:, :480]
+    assert clips.read_index(cv2.resize(original, clips.SIZE, interpolation=cv2.INTER_AREA)) == 13
+
+
 @pytest.mark.usefixtures("small")
-def test_an_output_that_exists_is_refused_before_the_work(tmp_path: Path) -> None:
-    (tmp_path / "demo-look.png").write_bytes(b"mine")
-    with pytest.raises(SinkError, match=r"demo-look\.png exists"):
+@pytest.mark.parametrize("name", ["demo-input.mp4", "demo-background.png", "demo-look.png"])
+def test_an_output_that_exists_is_refused_before_the_work(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(SinkError, match=f"{name} exists"):
         demos.demo(tmp_path, method="threshold")
-    assert [(item.name, item.read_bytes()) for item in tmp_path.iterdir()] == [("demo-look.png", b"mine")]
+    assert [(item.name, item.read_bytes()) for item in tmp_path.iterdir()] == [(name, b"mine")]
+
+
+@pytest.mark.usefixtures("small")
+def test_a_demo_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    with pytest.raises(SegmentError, match="it broke"):
+        demos.demo(tmp_path / "new" / "deep", method=f"{__name__}:Broken")
+    assert list(tmp_path.iterdir()) == []
+    before = {f"demo-{name}": b"mine" for name in ("input.mp4", "background.png", "result.mp4", "look.png")}
+    for name, data in before.items():
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(SegmentError, match="it broke"):
+        demos.demo(tmp_path, method=f"{__name__}:Broken", overwrite=True)
+    assert {item.name: item.read_bytes() for item in tmp_path.iterdir()} == before
+
+
+def test_a_folder_that_cannot_be_is_an_error_that_names_it(tmp_path: Path,
+                                                           capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "afile").write_bytes(b"mine")
+    assert cli(["demo", "--out", str(tmp_path / "afile")]) == 1
+    assert "afile: no folder can be made there (File exists)" in capsys.readouterr().err
 
 
 def test_without_matplotlib_the_astronaut_steps_in(monkeypatch: pytest.MonkeyPatch) -> None:

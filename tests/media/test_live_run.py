@@ -101,6 +101,30 @@ def test_when_one_output_cannot_be_opened_the_others_leave_nothing(clip: Path, t
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_on_begin_raises_ends_the_run_and_nothing_is_left(clip: Path, tmp_path: Path) -> None:
+    def begin() -> None:
+        assert (tmp_path / "talk.mkv").exists()  # all is open by then
+        raise SinkError("no")
+
+    with pytest.raises(SinkError, match="no"):
+        run(str(clip), [str(tmp_path / "talk.mkv")], options=Options(**METHOD),
+            live=LiveOptions(realtime=True), tell=print, on_begin=begin)
+    assert list(tmp_path.iterdir()) == []
+    assert alive() == []
+
+
+def test_figures_of_a_run_without_its_source_leave_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    path.write_text("precious")
+    words = [sys.executable, "-m", "streamseg", "live", str(tmp_path / "none.mp4"), "--realtime", "--to",
+             "null", "--method", "threshold", "--overwrite", "--json-stats", str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 1, done.stderr
+    assert "none.mp4" in done.stderr
+    assert path.read_text() == "precious"
+
+
 def test_a_duration_ends_it(long_clip: Path) -> None:
     report = live(long_clip, "null", duration=0.5)
     assert 0.5 <= report.seconds < 30

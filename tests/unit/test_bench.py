@@ -25,7 +25,7 @@ from streamseg.cli import cli
 from streamseg.cli.bench import Percent
 from streamseg.cli.flags import chosen
 from streamseg.cli.run import run
-from streamseg.errors import MissingDependencyError, OptionError
+from streamseg.errors import MissingDependencyError, OptionError, StreamsegError
 from streamseg.frames import Frame
 
 Result = dict[str, Any]
@@ -276,6 +276,49 @@ def test_what_makes_no_sense_is_refused_before_anything_is_measured(
         measured: Result, words: list[str]) -> None:
     assert cli(["bench", *words]) == 2
     assert measured["calls"] == []
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any run, and the making of a clip, is a failure of the test."""
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("something was run")
+
+    for name in ("run_once", "make_clip", "_alone"):
+        monkeypatch.setattr(streamseg.bench, name, never)
+
+
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.parametrize(("words", "said"), [
+    (["--methods", "threshold,nope"], "method is 'nope'"), (["--background", "gren"], "did you mean green"),
+    (["--background", "none"], "transparency"), (["--codec", "h265"], "h265"),
+    (["--codec-set", "presett=fast"], "presett"), (["--every", "never"], "never")], ids=str)
+def test_values_that_no_run_takes_are_refused_before_anything_is_measured(
+        words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["bench", "--methods", "threshold", *words, "-o", str(tmp_path / "new")]) == 2
+    line, = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_measured(
+        measured: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "afile").write_bytes(b"mine")
+    (tmp_path / "taken" / "bench.json").mkdir(parents=True)
+    for folder in (tmp_path / "afile", tmp_path / "afile" / "deep", Path("/proc/new"), tmp_path / "taken"):
+        assert cli(["bench", "-q", "-o", str(folder), "--overwrite"]) == 1
+        line, = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"streamseg: error: {folder}")
+    assert measured["calls"] == []
+
+
+def test_a_measurement_that_fails_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any, **__: Any) -> None:
+        raise StreamsegError("nothing could be measured")
+
+    monkeypatch.setattr(streamseg.bench, "bench", failing)
+    assert cli(["bench", "-q", "-o", str(tmp_path / "new" / "deep")]) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_no_result_is_refused(measured: Result, tmp_path: Path) -> None:

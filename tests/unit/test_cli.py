@@ -215,9 +215,59 @@ def test_several_inputs_json_lists_every_run(calls: list[Call], tmp_path: Path,
     assert ["error" in run for run in runs] == [False, True, False]
 
 
-def test_a_usage_error_stops_several_inputs(calls: list[Call], tmp_path: Path) -> None:
-    assert cli(["run", "worse.mp4", "b.mp4", "-o", f"{tmp_path}/"]) == 2
-    assert len(calls) == 1
+@pytest.mark.parametrize("inputs", [("worse.mp4", "b.mp4"), ("b.mp4", "worse.mp4")])
+def test_an_input_that_its_values_do_not_fit_does_not_stop_the_others_either(
+        calls: list[Call], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+        inputs: tuple[str, str]) -> None:
+    assert cli(["run", *inputs, "-o", f"{tmp_path}/", "--json"]) == 1
+    assert [call["source"] for call in calls] == list(inputs)
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert found["exit_code"] == 1
+    assert [run.get("error", {}).get("type") for run in found["runs"]] == [
+        "OptionError" if source == "worse.mp4" else None for source in inputs]
+    assert err == ("streamseg: error: worse.mp4: method is 'x'; allowed are: a, b\n"
+                   "streamseg: 1 of 2 inputs failed\n")
+
+
+@pytest.mark.parametrize("inputs", [["worse.mp4"], ["worse.mp4", "worst.mp4"]], ids=len)
+def test_where_no_input_could_be_run_with_its_values_the_code_is_2(
+        calls: list[Call], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch, inputs: list[str]) -> None:
+    monkeypatch.setitem(FAILURES, "worst.mp4", OptionError("method is 'y'"))
+    assert cli(["run", *inputs, "-o", f"{tmp_path}/", "--json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert found["exit_code"] == 2
+    assert [run["input"] for run in found["runs"]] == inputs
+
+
+@pytest.mark.parametrize("folder", ["afile", "afile/deep", "/proc/new"])
+def test_a_folder_that_cannot_be_made_is_each_inputs_error(calls: list[Call], tmp_path: Path, folder: str,
+                                                           capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "afile").write_bytes(b"mine")
+    target = os.path.join(tmp_path, folder, "")
+    assert cli(["run", "a.mp4", "b.mp4", "-o", target]) == 1
+    err = capsys.readouterr().err
+    assert err.count(f"{target.rstrip('/')}: no folder can be made there (") == 2
+    assert calls == []
+
+
+def test_a_folder_that_no_input_came_into_goes_again(calls: list[Call], tmp_path: Path) -> None:
+    assert cli(["run", "bad.mp4", "gpu.mp4", "-o", f"{tmp_path}/new/", "--matte", f"{tmp_path}/m/deep/"]) == 1
+    assert len(calls) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_standard_output_that_is_no_pipe_is_refused(calls: list[Call], monkeypatch: pytest.MonkeyPatch,
+                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert cli(["run", "in.mp4", "--matte", "-"]) == 1
+    assert "standard output, which is the terminal: pipe it into a program" in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", None)  # as Python has it after `>&-`
+        assert cli(["run", "in.mp4", "-o", "-"]) == 1
+    assert "standard output, which is closed" in capsys.readouterr().err
+    assert calls == []
 
 
 def test_ctrl_c_ends_with_130(calls: list[Call], capsys: pytest.CaptureFixture[str]) -> None:

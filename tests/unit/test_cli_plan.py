@@ -9,6 +9,7 @@ import pytest
 
 from streamseg.cli.plan import Job, jobs
 from streamseg.errors import OptionError
+from tests import stills
 
 
 def test_one_input_is_taken_as_it_stands() -> None:
@@ -31,6 +32,39 @@ def test_each_input_keeps_its_name_and_if_it_can_be_written_its_extension(source
 def test_without_a_background_the_extension_can_hold_alpha(source: str, name: str) -> None:
     assert jobs([source, "z.mp4"], ["out/"], {"background": "none"})[0].sinks == [f"out/{name}"]
     assert jobs([source, "z.mp4"], [], {"cutout": "cut/"})[0].options["cutout"] == f"cut/{name}"
+
+
+@pytest.mark.parametrize("source", ["x.avif", "x.HEIC", "x.tga", "x.jp2", "shots/x_%05d.exr", "x.ppm"])
+def test_pictures_whose_format_cannot_be_written_stay_pictures(source: str) -> None:
+    name = os.path.splitext(os.path.basename(source))[0] + ".png"
+    for given in ({}, {"background": "none"}):
+        assert jobs([source, "z.mp4"], ["out/"], given)[0].sinks == [f"out/{name}"]
+    own = jobs([source, "z.mp4"], [], {"matte": "m/", "cutout": "c/", "foreground": "f/"})[0].options
+    assert own == {"matte": f"m/{name}", "cutout": f"c/{name}", "foreground": f"f/{name}"}
+
+
+@pytest.mark.parametrize(("name", "composite", "cutout"), [
+    ("x.webp", "x.webp", "x.webp"), ("x.png", "x.mp4", "x.webm"), ("x.apng", "x.apng", "x.apng"),
+    ("x.gif", "x.gif", "x.gif")])
+def test_an_animation_is_a_film_whatever_its_name_says(tmp_path: Path, name: str, composite: str,
+                                                       cutout: str) -> None:
+    source = str(stills.animation(tmp_path / name))
+    first, _ = jobs([source, "z.mp4"], ["out/"], {"matte": "m/", "cutout": "c/"})
+    assert first.sinks == [f"out/{composite}"]
+    assert first.options == {"matte": "m/x.mkv", "cutout": f"c/{cutout}"}
+
+
+@pytest.mark.parametrize(("brand", "matte"), [(b"avif", "x.png"), (b"avis", "x.mkv")])
+def test_an_avif_file_says_itself_whether_it_is_a_film(tmp_path: Path, brand: bytes, matte: str) -> None:
+    (tmp_path / "x.avif").write_bytes(b"\0\0\0\x20ftyp" + brand + bytes(20))
+    first, _ = jobs([str(tmp_path / "x.avif"), "z.mp4"], [], {"matte": "m/"})
+    assert first.options == {"matte": f"m/{matte}"}
+
+
+@pytest.mark.parametrize("name", ["x.webp", "x.png"])
+def test_a_still_of_a_format_for_both_is_a_picture(tmp_path: Path, name: str) -> None:
+    source = str(stills.image(tmp_path / name))
+    assert jobs([source, "z.mp4"], [], {"matte": "m/"})[0].options == {"matte": "m/x.png"}
 
 
 def test_mattes_cutouts_and_foregrounds_go_into_their_own_folders() -> None:

@@ -17,12 +17,12 @@ from click.testing import CliRunner
 
 from streamseg.cli import cli, group
 from streamseg.cli.live import _given, live
-from streamseg.errors import OptionError
+from streamseg.errors import OptionError, SourceError
 from streamseg.frames import VideoInfo
 from streamseg.live import run as live_run
 from streamseg.live.clock import SystemClock
 from streamseg.live.figures import LiveReport
-from streamseg.live.options import SHARED, LiveOptions
+from streamseg.live.options import SHARED, LiveOptions, cpu_share
 from streamseg.live.places import Opener
 from streamseg.options import Options, default_of
 from tests import clips
@@ -68,9 +68,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What `live` asks the engine for, which does nothing but report."""
     seen: dict[str, Any] = {"failed": False}
 
-    def run(source: Any, to: Any, *, options: Options, live: LiveOptions, tell: Any, on_stats: Any
-            ) -> LiveReport:
+    def run(source: Any, to: Any, *, options: Options, live: LiveOptions, tell: Any, on_begin: Any,
+            on_stats: Any) -> LiveReport:
         seen.update(source=source, to=list(to), options=options, live=live)
+        if "error" in seen:
+            raise seen["error"]
+        on_begin()
         on_stats({"fps": 30.0})
         row = {"name": "null", "failed": seen["failed"]}
         return LiveReport(1.0, 30, 30.0, {"p50": 10.0, "p95": 12.0, "max": 15.0}, 0, 30, 0, 0, 40.0, 180.0,
@@ -97,6 +100,26 @@ def test_the_line_wins_over_the_settings_file(asked: dict[str, Any], tmp_path: P
     assert asked["live"].realtime
 
 
+@pytest.mark.parametrize("number", ["50", "50.0"])
+def test_the_settings_file_may_give_numbers_without_quotes(asked: dict[str, Any], tmp_path: Path, number: str
+                                                           ) -> None:
+    path = tmp_path / "live.toml"
+    path.write_text(f'to = "null"\nmax_cpu = {number}\ncamera = 1\nbitrate = 2500000\n')
+    assert cli(["live", "-q", "--config", str(path)]) == 0
+    assert cpu_share(asked["live"].max_cpu) == 0.5
+    assert (asked["to"], asked["live"].camera, asked["options"].bitrate) == (["null"], "1", "2500000")
+
+
+def test_a_setting_of_the_wrong_type_is_an_error_and_no_defect(asked: dict[str, Any], tmp_path: Path,
+                                                               capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "live.toml"
+    path.write_text('mirror = "no"')
+    assert cli(["live", "-q", "--config", str(path)]) == 2
+    assert capsys.readouterr().err == ("streamseg: error: live.toml: mirror is 'no'; it must be true or "
+                                       "false\n")
+    assert "live" not in asked
+
+
 def test_save_config_writes_what_config_reads(asked: dict[str, Any], tmp_path: Path) -> None:
     path = str(tmp_path / "live.toml")
     assert cli(["live", "--to", "null", "--blur", "0.2", "--mirror", "--set", "block=3", "--save-config",
@@ -114,6 +137,52 @@ def test_json_stats_on_standard_output_is_a_line_each_and_nothing_else(asked: di
     out, err = capsys.readouterr()
     assert [json.loads(line) for line in out.splitlines()] == [{"fps": 30.0}]
     assert "30 frames in 1.0 s, 30.0 fps, 10.0 ms (95 %: 12.0)" in err
+
+
+@pytest.mark.parametrize("words", [[], ["--overwrite"]])
+def test_json_stats_of_a_run_that_cannot_start_leave_everything_as_it_was(
+        asked: dict[str, Any], tmp_path: Path, words: list[str]) -> None:
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    old.write_text("precious")
+    asked["error"] = SourceError("no camera")
+    for path in (old, new):
+        assert cli(["live", "-q", "--to", "null", "--json-stats", str(path), *words]) == 1
+    assert old.read_text() == "precious"
+    assert not new.exists()
+
+
+def test_json_stats_replace_a_file_only_with_overwrite(asked: dict[str, Any], tmp_path: Path,
+                                                       capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "figures.json"
+    words = ["live", "-q", "--to", "null", "--json-stats", str(path)]
+    assert cli(words) == 0
+    path.write_text("precious" * 9)
+    assert cli(words) == 1
+    assert path.read_text() == "precious" * 9
+    assert f"{path} exists; give another name, or --overwrite" in capsys.readouterr().err
+    assert cli([*words, "--overwrite"]) == 0
+    assert json.loads(path.read_text()) == {"fps": 30.0}
+
+
+@pytest.mark.parametrize(("name", "message"), [
+    ("", "a folder; name a file in it"), ("missing/x.json", "does not exist; make it first"),
+    ("x" * 300, "cannot be written: File name too long")])
+def test_json_stats_that_cannot_be_written_are_refused_before_the_run(
+        asked: dict[str, Any], tmp_path: Path, name: str, message: str, capsys: pytest.CaptureFixture[str]
+        ) -> None:
+    assert cli(["live", "-q", "--to", "null", "--json-stats", str(tmp_path / name)]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert "internal" not in error
+    assert "source" not in asked  # nothing ran
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full, which holds nothing, is Linux's")
+def test_json_stats_to_a_device_replace_nothing_and_a_full_one_is_told(
+        asked: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["live", "-q", "--to", "null", "--json-stats", "/dev/null"]) == 0
+    assert cli(["live", "-q", "--to", "null", "--json-stats", "/dev/full"]) == 1
+    assert "error: the figures cannot be written: No space left" in capsys.readouterr().err
 
 
 def test_an_output_that_failed_makes_the_exit_code_1(asked: dict[str, Any]) -> None:

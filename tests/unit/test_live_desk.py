@@ -143,7 +143,8 @@ def test_a_changed_settings_file_is_read_again_and_a_broken_one_keeps_the_last_g
     touched(path, 'background = "green"\nblur = 0.8\nmirror = true\n')
     ticking(made, clock)
     assert (state.look.background, state.look.blur, state.look.mirror) == ("green", 0.8, True)
-    for broken in ('background = "b', "blur = 7", "colour = 1", 'mirror = "yes"', "background = 3"):
+    for broken in ('background = "b', "blur = 7", "colour = 1", 'mirror = "yes"', "background = 3",
+                   "fit = true", 'follow = "no"', 'codec_set = "x"'):
         touched(path, broken)
         ticking(made, clock)
         assert (state.look.background, state.look.blur) == ("green", 0.8)
@@ -212,6 +213,31 @@ def test_wrong_settings_are_named(tmp_path: Path, text: str, message: str) -> No
         config.read(path)
     with pytest.raises(OptionError, match="cannot be read"):
         config.read(tmp_path / "not-there.toml")
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("background = 5", "background is 5; it must be text"), ("size = 5", "size is 5; it must be text"),
+    ("json_stats = 5", "json_stats is 5; it must be text"), ("source = 5", "source is 5; it must be text"),
+    ('backgrounds = ["blur"]', r"backgrounds is \['blur'\]; it must be text"),
+    ("max_cpu = true", "max_cpu is True; it must be text"), ("set = 3", "set is 3; it must be a table"),
+    ('codec_set = "x"', "codec_set is 'x'; it must be a table"), ("to = 3", "to is 3; .* or a list of such"),
+    ("to = [3]", r"to is \[3\]; .* or a list of such"), ('mirror = "no"', "mirror is 'no'; .* true or false"),
+    ("adapt = 0", "adapt is 0; it must be true or false"), ("threads = 1.5", "threads is 1.5; .* whole "),
+    ("rate = true", "rate is True; it must be a number, or text"), ("fit = 3", "fit is 3; .* cover, contain"),
+    ("blur = true", "blur is True; it must be a number, 0 to 1"), ("blur = 7", "blur is 7; allowed is 0 to "),
+])
+def test_a_setting_of_the_wrong_type_is_named_with_what_is_allowed(tmp_path: Path, text: str, message: str
+                                                                   ) -> None:
+    path = tmp_path / "live.toml"
+    path.write_text(text)
+    with pytest.raises(OptionError, match=f"^live.toml: {message}"):
+        config.read(path)
+
+
+def test_every_field_has_a_kind_that_settings_are_checked_for() -> None:
+    for name in config.FIELDS:
+        with pytest.raises(OptionError, match=f"{name} is "):
+            config.checked(name, [object()])
 
 
 def test_changed_gives_the_very_look_when_nothing_changes() -> None:
