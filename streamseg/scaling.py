@@ -18,8 +18,8 @@ def shrink(plane: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
     for the same picture to 288 x 160); below a factor of two bilinear sampling leaves no pixel out.
     """
     width, height = size
-    for smaller in halvings(plane, size):
-        plane = smaller
+    for half in halvings(plane, size):
+        plane = half
     if plane.shape[1] == width and plane.shape[0] == height:
         return plane
     if plane.shape[0] >= 2 * height or plane.shape[1] >= 2 * width:

@@ -8,16 +8,19 @@ from fractions import Fraction
 from ..errors import SinkError
 from ..frames import Frame
 
+TOGETHER = Fraction(6, 100)  # seconds that sound may be late unnoticed (EBU R37); its priming is 20 to 50 ms
+
 
 class ConstantRate:
     """Repeats or leaves out frames so that tick n of ``rate`` shows the frame nearest to n / rate.
 
-    A frame's tick is its time on the grid, rounded; of two on one tick the later stays; a gap repeats
+    A frame's tick is its ``position``, rounded; of two on one tick the later stays; a gap repeats
     the frame before it. Counts: ``repeated``, ``left_out``.
     """
 
     def __init__(self, rate: Fraction) -> None:
         self.rate = rate
+        self._first: Fraction | None = None
         self.repeated = 0
         self.left_out = 0
         self._held: Frame | None = None
@@ -26,7 +29,8 @@ class ConstantRate:
     def place(self, frame: Frame) -> list[Frame]:
         """The frames that are settled now that ``frame`` is known; pts in units of 1 / rate."""
         assert frame.time is not None
-        tick = round(frame.time * self.rate)
+        self._first = frame.time if self._first is None else self._first
+        tick = round(position(frame.time, self.rate, self._first))
         settled: list[Frame] = []
         if self._held is None:
             self._tick = tick
@@ -55,17 +59,32 @@ class ConstantRate:
         return frames
 
 
-def on_grid(frame: Frame, rate: Fraction, what: str) -> Frame:
+def position(time: Fraction, rate: Fraction, first: Fraction) -> Fraction:
+    """Where ``time`` lies on the grid of ``rate``, onto which the ``first`` frame's time is moved.
+
+    A constant rate is one from whatever moment on; of frames half a one off the grid every rounding could
+    fall either way.
+    """
+    return round(first * rate) + (time - first) * rate
+
+
+def on_grid(frame: Frame, rate: Fraction, what: str, first: Fraction = Fraction(0)) -> Frame:
     """``frame`` with its pts as whole frames of ``rate``, for containers that store no times.
 
-    Within a fifth of a frame of the grid counts as on it: Matroska rounds to milliseconds, which is
-    0.06 frames at 120 a second. Raises SinkError for others.
+    ``first``: the first frame's time, where the grid begins. Within a fifth of a frame of the grid counts
+    as on it: Matroska rounds to milliseconds, which is 0.06 frames at 120 a second. Raises SinkError for
+    others.
     """
     assert frame.time is not None
-    exact = frame.time * rate
+    exact = position(frame.time, rate, first)
     tick = round(exact)
     if abs(exact - tick) > Fraction(1, 5):
         raise SinkError(f"frame {frame.index} at {float(frame.time):.3f} s falls between the frames of "
                         f"{float(rate):g} a second, and {what} stores no times: give --cfr RATE for a "
                         "constant rate, or write .mkv or .mp4, which keep variable ones")
     return replace(frame, pts=tick, time_base=1 / rate, duration=1)
+
+
+def lead(seconds: Fraction, rate: Fraction) -> int:
+    """The frames of ``rate`` by which a picture begins after the sound; 0 where that is not noticed."""
+    return round(seconds * rate) if seconds > TOGETHER else 0

@@ -180,6 +180,8 @@ def _pixel_format(target: str, codec: av.Codec, source: Layout, kind: str, notes
         return "pal8"
     if codec.name.startswith("libwebp"):  # its YUV is BT.601 by definition; from RGB nothing shifts
         supported = ["bgra"]
+    if codec.name == "libvpx-vp9" and source.alpha:  # it lists yuva422p, yuva444p and gbrap, and opens none
+        supported = ["yuva420p"]
     if codec.canonical_name in DELIVERY and (source.rgb or source.grey):
         source = replace(source, sx=2, sy=2, rgb=False, grey=False)
     chosen = closest(source, supported)
@@ -191,9 +193,18 @@ def _pixel_format(target: str, codec: av.Codec, source: Layout, kind: str, notes
         notes.append(f"{source.depth} bits become {kept.depth}: {codec.name} takes no more here"
                      + ("; --codec libsvtav1 keeps 10" if codec.name == "libvpx-vp9" and kind != "cutout"
                         else ""))
+    if kept.sx * kept.sy > source.sx * source.sy and not source.grey:
+        notes.append(f"{_sampling(source)} chroma becomes {_sampling(kept)}: {codec.name} takes no more here"
+                     + ("; .mov and .mkv keep it" if kind == "cutout" else ""))
     if kind == "matte" and codec.name not in LOSSLESS and not codec.name.startswith("libwebp"):
         notes.append(f"the matte in {codec.name} is lossy; .mkv (FFV1) or pictures keep it as it is")
     return chosen
+
+
+def _sampling(layout: Layout) -> str:
+    """'4:2:2' and the like."""
+    across = 4 // layout.sx
+    return f"4:{across}:{across if layout.sy == 1 else 0}"
 
 
 def _raw_format(source: Layout) -> str:

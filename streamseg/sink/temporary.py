@@ -13,7 +13,7 @@ from pathlib import Path
 
 import av
 
-from ..errors import SinkError
+from ..errors import SinkError, StreamsegError
 
 _numbers = itertools.count()
 
@@ -23,7 +23,7 @@ def writing(target: object, folder: Path | None = None) -> Iterator[None]:
     """Turn what the file system or FFmpeg raises into a SinkError that names target and remedy."""
     try:
         yield
-    except SinkError:
+    except StreamsegError:  # the input's damage too
         raise
     except BrokenPipeError as error:
         raise SinkError(f"{target}: the reader of the pipe has closed it before the end") from error
@@ -33,10 +33,11 @@ def writing(target: object, folder: Path | None = None) -> Iterator[None]:
             free = f"{shutil.disk_usage(folder).free / 1e6:.0f} MB are free in {folder}" if folder else ""
             raise SinkError(f"{target}: no space left on the disk; {free or 'free some'}: make room or "
                             "write to another disk") from error
-        raise SinkError(f"{target} cannot be written: {_reason(error)}") from error
+        raise SinkError(f"{target} cannot be written: {reason(error)}") from error
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """What happened, without PyAV's numbers."""
     return str(getattr(error, "strerror", None) or error)
 
 

@@ -10,13 +10,16 @@ import contextlib
 import io
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import av
 
 from ..errors import SinkError
 from ..frames import Track, VideoInfo
+from ..options import Options
 from .containers import MPEGTS, Container
+from .packets import copied
+from .sound import Sound, channels, layout_for
 from .text import ASS_HEADER, TEXT_CODECS, payload_of, text_of
 
 # Tags that describe the input's copy of a track (mkvmerge's statistics), or that the muxer writes itself
@@ -43,12 +46,17 @@ class Lane(Protocol):
 class Tracks:
     """All tracks of ``info`` that ``box`` holds, added to ``container`` before its header is written.
 
-    ``notes``: what was turned into something else or left out. Raises SinkError where the source was closed
-    before: FFmpeg has freed then what the tracks' headers are made of. Packets may come later than that.
+    ``notes`` gets what was turned into something else, left out or damaged. ``zero``: the input's time that
+    is the output's 0. Raises SinkError where the source was closed before: FFmpeg has freed then what the
+    tracks' headers are made of. Packets may come later than that.
     """
 
-    def __init__(self, container: av.container.OutputContainer, box: Container, info: VideoInfo) -> None:
-        self.notes: list[str] = []
+    def __init__(self, container: av.container.OutputContainer, box: Container, info: VideoInfo,
+                 options: Options, notes: list[str]) -> None:
+        self.zero = Fraction(0)
+        self._notes = notes
+        self._source = info.name or "the input"
+        self._skip = options.on_error == "skip"
         self._container = container
         self._box = box
         self._lanes: dict[int, Lane] = {}
@@ -63,19 +71,32 @@ class Tracks:
             if lane is not None:
                 self._lanes[track.stream.index] = lane
 
+    def times(self, packets: Iterable[av.Packet]) -> list[Fraction]:
+        """The times of those of ``packets`` whose tracks are kept."""
+        return [packet.pts * packet.time_base for packet in packets if packet.pts is not None
+                and packet.time_base is not None and packet.stream_index in self._lanes]
+
     def put(self, packets: Iterable[av.Packet]) -> None:
         """Mux copies of ``packets``; those of tracks that are not kept are passed over."""
         for packet in packets:
             lane = self._lanes.get(packet.stream_index)
             if lane is not None and packet.size:
-                for made in lane.send(packet):
-                    self._container.mux_one(made)
+                self._mux(lane.send(packet))
 
     def close(self) -> None:
-        """Mux what the lanes still hold."""
+        """Mux what the lanes still hold, and remark what was damaged."""
         for lane in self._lanes.values():
-            for made in lane.flush():
-                self._container.mux_one(made)
+            self._mux(lane.flush())
+            if isinstance(lane, Sound) and lane.damaged:
+                self._notes.append(f"{lane.damaged} parts of {lane.named} did not decode and are silent")
+
+    def _mux(self, packets: list[av.Packet]) -> None:
+        for packet in packets:
+            if self.zero and packet.time_base is not None:
+                shift = round(self.zero / packet.time_base)
+                packet.pts = None if packet.pts is None else packet.pts - shift
+                packet.dts = None if packet.dts is None else packet.dts - shift
+            self._container.mux_one(packet)
 
     def _lane(self, track: Track) -> Lane | None:
         what = ", ".join(filter(None, (track.codec, track.language)))
@@ -83,14 +104,27 @@ class Tracks:
         if holds(self._box.format, track.stream):
             stream = self._container.add_stream_from_template(track.stream)
             return Copy(_labelled(stream, track))
-        if track.kind == "audio" and self._box.audio is not None:
-            self.notes.append(f"{named} became {self._box.audio}: the container cannot hold it as it is")
-            return Sound(self._container, track, self._box.audio)
+        if track.kind == "audio" and self._box.audio is not None and track.stream.codec_context is not None:
+            return self._sound(track, self._box.audio, named)
         if track.kind == "subtitle" and self._box.text is not None and track.codec in TEXT_CODECS:
-            self.notes.append(f"{named} became {self._box.text}: the container cannot hold it as it is")
+            self._notes.append(f"{named} became {self._box.text}: the container cannot hold it as it is")
             return Text(self._container, track, self._box.text)
-        self.notes.append(f"{named} is left out: the container cannot hold it; .mkv holds nearly everything")
+        self._notes.append(f"{named} is left out: the container cannot hold it; .mkv holds nearly everything")
         return None
+
+    def _sound(self, track: Track, codec: str, named: str) -> Lane | None:
+        layout = layout_for(codec, track.stream)
+        given = track.stream.codec_context.layout.nb_channels
+        if layout is None:
+            self._notes.append(f"{named} is left out: the container cannot hold it, and its {given} channels "
+                               "have no names by which to mix them")
+            return None
+        mixed = ", mixed down to stereo" if channels(layout) < given else ""
+        self._notes.append(f"{named} became {codec}{mixed}: the container cannot hold it as it is")
+        sound = Sound(self._container, track.stream, codec, layout, source=self._source, named=named,
+                      skip=self._skip)
+        _labelled(sound.stream, track)
+        return sound
 
 
 def holds(format: str, template: Any) -> bool:
@@ -114,24 +148,6 @@ def holds(format: str, template: Any) -> bool:
     return True
 
 
-def copied(packet: av.Packet, stream: Any = None, payload: bytes | None = None) -> av.Packet:
-    """A packet of its own with the data (or ``payload``), times, flags and side data of ``packet``, for
-    ``stream`` if it is to be muxed."""
-    data = bytes(packet) if payload is None else payload
-    made = av.Packet(len(data))
-    made.update(data)
-    made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
-    if packet.time_base is not None:
-        made.time_base = packet.time_base
-    made.is_keyframe = packet.is_keyframe
-    if payload is None:
-        for item in packet.iter_sidedata():
-            made.set_sidedata(item)
-    if stream is not None:
-        made.stream = stream
-    return made
-
-
 class Copy:
     """Packets as they are."""
 
@@ -145,48 +161,6 @@ class Copy:
 
     def flush(self) -> list[av.Packet]:
         return []
-
-
-class Sound:
-    """Decoded and encoded again, times kept."""
-
-    def __init__(self, container: av.container.OutputContainer, track: Track, codec: str) -> None:
-        template = track.stream.codec_context
-        decoder = av.CodecContext.create(template.codec.name, "r")
-        decoder.extradata = template.extradata
-        self._decoder = cast(av.AudioCodecContext, decoder)
-        self._decoder.sample_rate, self._decoder.layout = template.sample_rate, template.layout
-        if track.codec.startswith("pcm"):
-            self._decoder.format = template.format
-        rates = av.Codec(codec, "w").audio_rates or [template.sample_rate]
-        rate = template.sample_rate if template.sample_rate in rates else 48000
-        stream = container.add_stream(codec, rate=rate)
-        self._stream = cast(av.AudioStream, _labelled(stream, track))
-        encoder = self._stream.codec_context
-        encoder.layout = template.layout if template.layout.nb_channels <= 2 or codec == "aac" else "stereo"
-        encoder.bit_rate = 96_000 * max(1, encoder.layout.nb_channels) if codec != "libopus" else \
-            64_000 * max(1, encoder.layout.nb_channels)
-        encoder.time_base = Fraction(1, rate)
-        encoder.open()
-        self._resampler = av.AudioResampler(encoder.format, encoder.layout, rate, encoder.frame_size or None)
-
-    def send(self, packet: av.Packet) -> list[av.Packet]:
-        made: list[av.Packet] = []
-        for sound in self._decoder.decode(copied(packet)):
-            if sound.time_base is None and packet.time_base is not None:
-                sound.time_base = packet.time_base
-            made += self._encoded(sound)
-        return made
-
-    def flush(self) -> list[av.Packet]:
-        made: list[av.Packet] = []
-        for sound in self._decoder.decode(None):
-            made += self._encoded(sound)
-        return [*made, *self._encoded(None), *self._stream.encode(None)]
-
-    def _encoded(self, sound: av.AudioFrame | None) -> list[av.Packet]:
-        return [packet for part in self._resampler.resample(sound) if part is not None
-                for packet in self._stream.encode(part)]
 
 
 class Text:

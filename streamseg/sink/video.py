@@ -14,9 +14,10 @@ from ..errors import OptionError, SinkError
 from ..frames import Frame, VideoInfo
 from ..options import Options
 from ..pixelformats import FORMATS
-from .cfr import ConstantRate, on_grid
+from .cfr import ConstantRate, lead, on_grid
 from .containers import NUT_RAW, Y4M, Container, container_of, extension, no_alpha
 from .encoder import Settings, settings_for
+from .muxing import Pipe, muxer_options
 from .palette import Palette
 from .pixels import picture_for
 from .temporary import checked_target, into_place, partial_name, temporary_file, writing
@@ -58,6 +59,7 @@ class VideoSink:
         self._palette: Palette | None = None
         self._cfr = ConstantRate(options.cfr) if options.cfr else None
         self._shape: str | None = None  # of the first frame
+        self._first, self._moved = Fraction(0), 0  # its time; ticks of a constant rate that are taken off
         self._span: tuple[Fraction, Fraction] | None = None
         self._transparent = False
         self._done = False
@@ -67,12 +69,12 @@ class VideoSink:
         if self._done:
             raise SinkError(f"{self.target}: closed already, frame {frame.index} comes too late")
         with writing(self.target, self.path and self.path.parent):
+            frame = self._timed(frame)
             if self._shape is None:
                 self._start(frame)
             self._check_frame(frame)
             if self._tracks is not None:
                 self._tracks.put(frame.packets)
-            frame = self._timed(frame)
             for placed in self._cfr.place(frame) if self._cfr else [frame]:
                 self._encode(placed)
 
@@ -146,8 +148,8 @@ class VideoSink:
         """Open the encoder for what the first frame really is, add the tracks, write the header."""
         size = (frame.width, frame.height)
         settings = self._settings(frame.format, frame.colour, size, frame.time_base, self.notes)
-        file: Any = str(self._made) if self._made else _Pipe(sys.stdout.buffer)
-        muxer = _muxer_options(self._box, self._options, frame.time or Fraction(0))
+        file: Any = str(self._made) if self._made else Pipe(sys.stdout.buffer)
+        muxer = muxer_options(self._box, self._options, frame.time or Fraction(0))
         container = av.open(file, "w", format=self._box.format, container_options=muxer)
         self._container = container
         stream = container.add_stream(settings.codec, rate=settings.rate, hwaccel=settings.device())
@@ -158,12 +160,23 @@ class VideoSink:
         container.metadata.update({key: value for key, value in self._info.metadata.items()
                                    if key not in _FILE_TAGS})
         if self._carries_tracks():
-            self._tracks = Tracks(container, self._box, self._info)
-            self.notes += self._tracks.notes
+            self._tracks = Tracks(container, self._box, self._info, self._options, self.notes)
         if self._info.chapters and self._box.audio is not None:
             container.set_chapters(cast(Any, list(self._info.chapters)))
         container.start_encoding()
+        self._begin(frame)
         self._shape = f"{frame.width}x{frame.height} {frame.format}"
+
+    def _begin(self, frame: Frame) -> None:
+        """Where the grid begins. Without times in the container what comes first begins at 0, and the rest
+        keeps its distance: AVI would hold the first picture for a start offset, and not the sound."""
+        assert frame.time is not None
+        self._first = zero = frame.time
+        if self._box.timed or self._rate is None:
+            return
+        if self._tracks is not None:
+            self._tracks.zero = zero = min([zero, *self._tracks.times(frame.packets)])
+        self._moved = round(self._first * self._rate) - lead(self._first - zero, self._rate)
 
     def _carries_tracks(self) -> bool:
         wanted = self._options.audio and self.kind in ("composite", "cutout") and bool(self._info.tracks)
@@ -190,7 +203,9 @@ class VideoSink:
     def _encode(self, frame: Frame) -> None:
         assert self._encoder is not None
         if self._rate is not None and self._cfr is None:
-            frame = on_grid(frame, self._rate, self._called)
+            frame = on_grid(frame, self._rate, self._called, self._first)
+        if self._moved and frame.pts is not None:
+            frame = replace(frame, pts=frame.pts - self._moved)
         settings = self._encoder
         assert frame.time is not None
         if frame.time_base != settings.time_base:
@@ -258,16 +273,6 @@ class VideoSink:
                               f"{self._cfr.repeated} repeated, {self._cfr.left_out} left out")
 
 
-class _Pipe:
-    """Standard output as a file that can only be written: a shell's redirection would offer seeking."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def write(self, data: bytes) -> int:
-        return int(self._stream.write(data))
-
-
 def _pixels(info: VideoInfo, kind: str) -> str:
     """The pixel format that frames of ``kind`` will have."""
     if kind != "matte":
@@ -281,17 +286,3 @@ def _pipe_box(info: VideoInfo, kind: str, options: Options) -> Container:
     plain = FORMATS[info.format].depth == 8 and not FORMATS[info.format].rgb and kind != "cutout"
     constant = options.cfr is not None or (not info.variable_rate and info.rate is not None)
     return Y4M if plain and constant else NUT_RAW
-
-
-def _muxer_options(box: Container, options: Options, start: Fraction) -> dict[str, str]:
-    if box.format in ("mp4", "mov"):
-        # A partial file plays only if its index is written along the way; hybrid makes an ordinary file of
-        # it at the end. The delayed header knows the B-frames' delay, without it all times would shift.
-        return {"movflags": "+hybrid_fragmented+delay_moov" if options.keep_partial else "+faststart"}
-    if box.format in ("matroska", "webm") and start >= 0:
-        # sound begins a little before zero (AAC's and Opus's priming); FFmpeg would move all tracks by it.
-        # Pictures before zero do need that: Matroska cannot place them.
-        return {"avoid_negative_ts": "disabled"}
-    if box.format == "apng":
-        return {"plays": "0"}
-    return {"loop": "0"} if box.format in ("gif", "webp") else {}

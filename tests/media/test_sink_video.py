@@ -133,6 +133,22 @@ def test_alpha_reads_back_as_it_was_written(tmp_path: Path, extension: str, read
     assert np.abs(alpha - wanted)[:, inner].max() <= tolerance + 258  # one step of 255
 
 
+@pytest.mark.parametrize(("pixels", "lost"), [("yuv422p", ["4:2:2"]), ("yuv444p", ["4:4:4"]),
+                                              ("yuv422p10le", ["10 bits", "4:2:2"])])
+def test_a_webm_cutout_of_finer_chroma_is_that_of_420_and_says_so(tmp_path: Path, pixels: str, lost: list[str]
+                                                                  ) -> None:
+    """libvpx-vp9 lists yuva422p and yuva444p, and opens neither."""
+    pictures = {}
+    for name in ("yuv420p", pixels):  # made() gives each picture one colour, so nothing is lost with it
+        frames = made(name, 3, alpha=True)
+        sink = write(open_sink(tmp_path / f"{name}.webm", about(frames), kind="cutout"), frames)
+        pictures[name] = decoded(tmp_path / f"{name}.webm", "rgba", "-c:v", "libvpx-vp9").astype(int)
+    alpha = pictures[pixels][0, :, 3::4]
+    assert (alpha[30, 20], alpha[30, 100], alpha[90, 120]) == pytest.approx((0, 255, 191), abs=4)
+    assert np.abs(pictures[pixels] - pictures["yuv420p"]).mean() < (2 if "10" in pixels else 0.1)  # of 255
+    assert [note.split(" become")[0].replace(" chroma", "") for note in sink.notes] == lost
+
+
 @pytest.mark.parametrize("pixels", ["gray", "gray10le", "gray16le"])
 def test_a_matte_in_matroska_is_lossless(tmp_path: Path, pixels: str) -> None:
     frames = made(pixels, 5)

@@ -1,0 +1,36 @@
+"""How FFmpeg's muxers are opened: standard output as a file, and the options of each container."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from ..options import Options
+from .containers import Container
+
+
+class Pipe:
+    """Standard output as a file that can only be written: a shell's redirection would offer seeking."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes) -> int:
+        return int(self._stream.write(data))
+
+
+def muxer_options(box: Container, options: Options, start: Fraction) -> dict[str, str]:
+    """The muxer's options for a film whose first frame is at ``start`` seconds."""
+    if box.format in ("mp4", "mov"):
+        # A partial file plays only if its index is written along the way; hybrid makes an ordinary file of
+        # it at the end. The delayed header knows the B-frames' delay, without it all times would shift.
+        return {"movflags": "+hybrid_fragmented+delay_moov" if options.keep_partial else "+faststart"}
+    if box.format in ("matroska", "webm") and start >= 0:
+        # sound begins a little before zero (AAC's and Opus's priming); FFmpeg would move all tracks by it.
+        # Pictures before zero do need that: Matroska cannot place them.
+        return {"avoid_negative_ts": "disabled"}
+    if box.format == "avi":  # the same priming would hold the first picture for two
+        return {"avoid_negative_ts": "disabled"}
+    if box.format == "apng":
+        return {"plays": "0"}
+    return {"loop": "0"} if box.format in ("gif", "webp") else {}

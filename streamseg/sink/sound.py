@@ -1,0 +1,155 @@
+"""Sound that a container cannot hold as it is: decoded and encoded again, times kept."""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from typing import Any, cast
+
+import av
+
+from ..errors import DamagedInputError, SinkError
+from .packets import copied
+from .temporary import reason
+
+# By the number of channels, those that both AAC and Opus take. AVI and WMV name no layout up to stereo.
+LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+RATE = 48000
+
+
+class Sound:
+    """One track, decoded and encoded as ``codec`` with the channels of ``layout`` (see ``layout_for``).
+
+    A part that does not decode becomes silence as long as it and is counted in ``damaged`` where ``skip``
+    says so; DamagedInputError otherwise. ``source`` and ``named`` are the input and the track for messages.
+    """
+
+    def __init__(self, container: av.container.OutputContainer, template: Any, codec: str, layout: str, *,
+                 source: str, named: str, skip: bool) -> None:
+        self.damaged = 0
+        self.named = named
+        self._source, self._skip = source, skip
+        self._decoder = _decoder(template, f"{source}: its {named}")
+        self._last: av.AudioFrame | None = None
+        rate = _rate(codec, template.codec_context.sample_rate)
+        self.stream = cast(av.AudioStream, container.add_stream(codec, rate=rate))
+        encoder = self.stream.codec_context
+        encoder.layout = layout
+        encoder.bit_rate = (64_000 if codec == "libopus" else 96_000) * encoder.layout.nb_channels
+        encoder.time_base = Fraction(1, rate)
+        encoder.open()
+        self._resampler = av.AudioResampler(encoder.format, encoder.layout, rate, encoder.frame_size or None)
+
+    def send(self, packet: av.Packet) -> list[av.Packet]:
+        made: list[av.Packet] = []
+        for sound in self._decoded(copied(packet)):
+            if sound.time_base is None and packet.time_base is not None:
+                sound.time_base = packet.time_base
+            made += self._encoded(sound)
+        return made
+
+    def flush(self) -> list[av.Packet]:
+        made: list[av.Packet] = []
+        for sound in self._decoded(None):
+            made += self._encoded(sound)
+        return [*made, *self._encoded(None), *self.stream.encode(None)]
+
+    def _decoded(self, packet: av.Packet | None) -> list[av.AudioFrame]:
+        try:
+            sounds = self._decoder.decode(packet)
+        except av.error.FFmpegError as error:
+            self.damaged += 1
+            if not self._skip:
+                raise DamagedInputError(f"{self._source} is damaged{_at(packet)}: its {self.named} does not "
+                                        f"decode ({reason(error)}); --on-error skip makes such parts silent "
+                                        "and goes on") from error
+            return _silence(packet, self._last)
+        self._last = sounds[-1] if sounds else self._last
+        return sounds
+
+    def _encoded(self, sound: av.AudioFrame | None) -> list[av.Packet]:
+        return [packet for part in self._resampler.resample(sound) if part is not None
+                for packet in self.stream.encode(part)]
+
+
+def layout_for(codec: str, template: Any) -> str | None:
+    """The layout that the encoder ``codec`` gets: the track's own, else the usual one of as many channels,
+    else stereo. None for more than eight channels without names, which nobody can mix."""
+    context = template.codec_context
+    usual = LAYOUTS.get(context.layout.nb_channels)
+    if usual is None and _unnamed(context.layout):
+        return None
+    rate = _rate(codec, context.sample_rate)
+    wanted = [usual] if _unnamed(context.layout) else [context.layout.name, usual]
+    return next((name for name in wanted if name and _takes(codec, name, rate)), "stereo")
+
+
+def channels(layout: str) -> int:
+    """How many channels a layout has."""
+    return av.AudioLayout(layout).nb_channels
+
+
+def _unnamed(layout: av.AudioLayout) -> bool:
+    """Whether the channels are only counted, as "6 channels"."""
+    return layout.name == f"{layout.nb_channels} channels"
+
+
+def _takes(codec: str, layout: str, rate: int) -> bool:
+    """Whether the encoder opens with the layout: FFmpeg's lists of them are not in PyAV."""
+    trial = cast(av.AudioCodecContext, av.CodecContext.create(codec, "w"))
+    trial.sample_rate = rate
+    trial.format = (trial.codec.audio_formats or [av.AudioFormat("s16")])[0]
+    try:
+        trial.layout = layout
+        trial.open()
+    except (ValueError, av.error.FFmpegError):
+        return False
+    return True
+
+
+def _rate(codec: str, rate: int) -> int:
+    """``rate`` where the encoder takes it."""
+    return rate if rate in (av.Codec(codec, "w").audio_rates or [rate]) else RATE
+
+
+def _decoder(template: Any, named: str) -> av.AudioCodecContext:
+    """A decoder of this output's own with all parameters of the stream ``template``.
+
+    PyAV has no setter for some (block_align, without which WMA does not open), but copies all of them when a
+    stream is added from a template, which leaves a decoder of the same codec; the null muxer takes any.
+    """
+    with av.open(io.BytesIO(), "w", format="null") as box:
+        decoder = box.add_stream_from_template(template).codec_context
+    decoder.codec_tag = template.codec_context.codec_tag
+    layout = template.codec_context.layout
+    if _unnamed(layout) and layout.nb_channels in LAYOUTS:
+        decoder.layout = LAYOUTS[layout.nb_channels]  # or it would be mixed as if named otherwise
+    try:
+        decoder.open()
+    except (ValueError, av.error.FFmpegError) as error:
+        raise SinkError(f"{named} cannot be decoded ({reason(error)}), and the container cannot hold it as "
+                        "it is: write .mkv, or leave it out with --no-audio") from error
+    return cast(av.AudioCodecContext, decoder)
+
+
+def _at(packet: av.Packet | None) -> str:
+    if packet is None or packet.pts is None or packet.time_base is None:
+        return ""
+    return f" at {float(packet.pts * packet.time_base):.3f} s"
+
+
+def _silence(packet: av.Packet | None, like: av.AudioFrame | None) -> list[av.AudioFrame]:
+    """Silence in the place of ``packet``; none where nothing was decoded before that says of which kind.
+
+    A gap would do where the container stores times; AVI does not, and all after it would come too early.
+    """
+    if packet is None or packet.pts is None or packet.time_base is None or like is None:
+        return []
+    seconds = (packet.duration or 0) * packet.time_base
+    samples = round(seconds * like.sample_rate) if 0 < seconds < 1 else like.samples  # beyond: damage too
+    made = av.AudioFrame(like.format, like.layout, samples)
+    # of eight planes PyAV 18 lists more than there are
+    for plane in made.planes[:made.layout.nb_channels if made.format.is_planar else 1]:
+        plane.update(bytes([128 if "u8" in like.format.name else 0]) * plane.buffer_size)
+    made.sample_rate, made.pts, made.time_base = like.sample_rate, packet.pts, packet.time_base
+    return [made]
