@@ -21,8 +21,8 @@ import numpy as np
 from streamseg.errors import choice
 from training import architectures, curves, formats, sheets
 from training import train as training
-from training.commands import command
-from training.runs import Run
+from training.commands import at_least, command, positive
+from training.runs import Run, build
 from training.tasks import Task, open_task
 
 # What a frame is when its time is taken: the area that ours are trained at.
@@ -41,10 +41,10 @@ def compare(args: argparse.Namespace) -> list[dict[str, Any]]:
         print(f"--- {name}", flush=True)
         # Layers are numbered from the start again: a checkpoint knows them by their names.
         keras.backend.clear_session()
-        speed = milliseconds(architectures.build(name, classes=task.channels))
+        speed = milliseconds(build(name, task))
         keras.backend.clear_session()
         run = training.train(train_arguments(args, name), task)
-        best = keras.saving.load_model(args.out / name / "best.keras", compile=False)
+        best = architectures.load_net(args.out / name / "best.keras")
         rows.append(row(name, run, best, task, speed))
         shown.append(task.shown(best, numbers))
         write(args, task, rows)
@@ -140,14 +140,15 @@ def parser() -> argparse.ArgumentParser:
                      help=f"names with commas between, of {', '.join(architectures.NAMES)}")
     own.add_argument("--out", type=Path, required=True)
     length = own.add_mutually_exclusive_group(required=True)
-    length.add_argument("--minutes", type=float, help="for each net")
-    length.add_argument("--steps", type=int, help="for each net, in place of minutes")
-    own.add_argument("--batch", type=int, default=16)
+    length.add_argument("--minutes", type=positive, help="for each net")
+    length.add_argument("--steps", type=at_least(1), help="for each net, in place of minutes")
+    own.add_argument("--batch", type=at_least(1), default=16)
     own.add_argument("--seed", type=int, default=1)
-    own.add_argument("--rate", type=float, default=1e-3)
+    own.add_argument("--rate", type=positive, default=1e-3)
     own.add_argument("--shapes", type=training.size, nargs="+", metavar="HxW", help="training sizes")
     own.add_argument("--memory", type=float, default=8.0, help="GB of decoded pictures to keep")
-    own.add_argument("--patience", type=int, default=0, help="scorings without a better one before it stops")
+    own.add_argument("--patience", type=at_least(0), default=0,
+                     help="scorings without a better one before it stops")
     return own
 
 

@@ -120,8 +120,7 @@ def _noise(picture: Bytes, rng: Rng, dark: bool) -> Bytes:
     sigma = rng.uniform(4, 16) if dark else rng.uniform(2, 12)
     noise: NDArray[Any] = np.empty(picture.shape, np.int16)
     cv2.setRNGSeed(int(rng.integers(1 << 31)))
-    # The stub has arrays only; OpenCV's randn takes numbers too.
-    cv2.randn(noise, 0, float(sigma))  # type: ignore[call-overload]
+    cv2.randn(noise, np.zeros(3), np.full(3, sigma))  # a bare number is the first channel's alone
     if rng.random() < 0.4:
         # Demosaicing and codecs leave noise in blotches, not in single pixels.
         noise = cv2.blur(noise, (2, 2)) * 2

@@ -130,6 +130,15 @@ def training_rows(folder: Path) -> list[Row]:
     return [row for row in rows if row.image not in kept_away]
 
 
+def matte_rows(folder: Path, split: str) -> list[Row]:
+    """The rows of ``split`` that have a matte, to score by. Raises SourceError if none has."""
+    rows = [row for row in read_index(folder, split) if row.matte]
+    if not rows:
+        raise SourceError(f"{Path(folder) / INDEX} has no matte in split {split!r}: nothing can be scored on "
+                          "pictures without persons alone; give some with mattes that split")
+    return rows
+
+
 def background_rows(folder: Path, split: str) -> list[Row]:
     """Rows with nobody in the picture that no training has seen: those of ``split`` if it has any (and is
     not train), else the held-out ones of train."""

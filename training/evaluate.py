@@ -17,8 +17,16 @@ from streamseg import geometry
 from streamseg.errors import OptionError
 from streamseg.segment.unet import built_in
 from training import classes, robust, sheets
-from training.commands import command
-from training.data import CLASSES_FILE, IGNORE_CLASS, PictureSet, background_rows, read_classes, read_index
+from training.commands import LEAST_BUDGET, at_least, command
+from training.data import (
+    CLASSES_FILE,
+    IGNORE_CLASS,
+    PictureSet,
+    background_rows,
+    matte_rows,
+    read_classes,
+    read_index,
+)
 from training.predict import KerasPredictor, open_predictor
 from training.scores import Score, by_source, score_all, table_text
 
@@ -31,11 +39,11 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("--split", default="val")
     own.add_argument("--model", type=Path, help="default: the shipped one")
     own.add_argument("--model-spec", type=Path, help="JSON, as for `streamseg run`")
-    own.add_argument("--budget", type=int, default=geometry.DEFAULT_BUDGET,
+    own.add_argument("--budget", type=at_least(LEAST_BUDGET), default=geometry.DEFAULT_BUDGET,
                      help="pixels of the input, for a .keras of training.train")
-    own.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    own.add_argument("--threads", type=at_least(1), default=os.cpu_count() or 1)
     own.add_argument("--sheet", type=Path, help="folder for a sheet of the worst pictures of each source")
-    own.add_argument("--worst", type=int, default=50, help="pictures on a sheet")
+    own.add_argument("--worst", type=at_least(1), default=50, help="pictures on a sheet")
     own.add_argument("--robust", action=argparse.BooleanOptionalAction, default=True,
                      help="also try empty, mirrored and shifted pictures")
     own.add_argument("--json", type=Path, help="write every picture's figures to this file")
@@ -61,8 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
     if (args.data / CLASSES_FILE).is_file():
         _many_classes(args)
         return
-    rows = [row for row in read_index(args.data, args.split) if row.matte]
-    pictures = PictureSet(args.data, rows)
+    pictures = PictureSet(args.data, matte_rows(args.data, args.split))
     predict = open_predictor(args.model, args.model_spec, args.budget, args.threads)
     start = time.perf_counter()
     scores = score_all(predict, pictures)

@@ -32,7 +32,8 @@ from streamseg import geometry
 from streamseg.errors import OptionError, StreamsegError
 from streamseg.segment.runtimes import open_net
 from streamseg.segment.runtimes.spec import ModelSpec
-from training.commands import command
+from training.architectures import load_net
+from training.commands import LEAST_BUDGET, at_least, command
 from training.data import CLASSES_FILE, PictureSet, read_classes, read_index
 from training.formats import (
     Pictures,
@@ -179,7 +180,7 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("--formats", nargs="+", choices=tuple(FILES), default=["fp16", "keras"])
     own.add_argument("--data", type=Path, help="set (index.csv): int8 is calibrated on its train pictures, "
                      "all are checked on its val pictures; its classes.csv names a many-class net's channels")
-    own.add_argument("--budget", type=int, nargs="+",
+    own.add_argument("--budget", type=at_least(LEAST_BUDGET), nargs="+",
                      help="pixels of the input; sizes of each are put into the file")
     return own
 
@@ -194,11 +195,9 @@ def _pictures(data: Path, split: str, count: int) -> Pictures:
 @command
 def main(arguments: list[str] | None = None) -> None:
     args = parser().parse_args(arguments)
-    if not args.model.is_file():
-        raise OptionError(f"model {str(args.model)!r} is not there: give a .keras of training.train")
     if "int8" in args.formats and args.data is None:
         raise OptionError("int8 is calibrated on pictures: give --data DIR, or leave int8 out of --formats")
-    model = keras.saving.load_model(args.model, compile=False)
+    model = load_net(args.model)
     name = args.name or model.name
     stated = model.input_shape[1:3]
     sizes = net_sizes(args.budget) if None in stated else [stated]

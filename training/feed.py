@@ -95,8 +95,10 @@ class Feed:
             source in CUT_OUTS or rng.random() < self.recipe.composite
         )  # fmt: skip
         if moved:
-            # Over an empty place mostly, sometimes before other people.
-            back = self._draw(self._backdrops(rng) if rng.random() < 0.85 else self._whole(), rng)
+            # Over an empty place mostly, sometimes before other people
+            # (those of cut-outs have a wall only: a set may have no others).
+            crowd = [] if rng.random() < 0.85 else self._whole()
+            back = self._draw(crowd or self._backdrops(rng), rng)
             scene = augment.crop(self.pictures[back], size, rng)
             far = bool(rng.random() < self.recipe.far)
             scene = augment.over(augment.place(self.pictures[number], size, rng, small=far), scene, rng)

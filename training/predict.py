@@ -76,10 +76,10 @@ def open_predictor(path: Path | None, spec: Path | None, budget: int, threads: i
         import keras
 
         from streamseg.segment.runtimes.keras import share_threads
-        from training.architectures import person  # noqa: F401  registers the layers
+        from training.architectures import load_net
 
         share_threads(keras.backend.backend(), threads)
-        model = keras.saving.load_model(path, compile=False)
+        model = load_net(path)
         if model.layers[-1].name != "alpha":
             return KerasPredictor(model, budget)
     return MethodPredictor(path, spec, threads)

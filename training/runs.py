@@ -44,12 +44,9 @@ class Run:
         self.args, self.task, self.out, self.state = args, task, Path(args.out), State()
         self.out.mkdir(parents=True, exist_ok=True)
         extra: dict[str, Any] = {"imagenet": True} if args.imagenet else {}
-        try:
-            self.model = architectures.build(args.size, classes=task.channels, **extra)
-        except (ValueError, TypeError) as error:
-            raise OptionError(f"--size {args.size} with {task.channels} classes: {error}") from error
+        self.model = build(args.size, task, **extra)
         if args.init:
-            start = keras.saving.load_model(args.init, compile=False)
+            start = architectures.load_net(args.init)
             fresh = architectures.copy_weights(self.model, start)
             print(f"start: {args.init}, {len(fresh)} layers fresh: {', '.join(fresh)}", flush=True)
         frozen = args.freeze if args.freeze is not None else FROZEN if args.init else 0
@@ -98,7 +95,7 @@ class Run:
 
     def rate(self) -> float:
         """AdamW's learning rate now: a short rise, then half a cosine down to nothing."""
-        rise = min(1.0, (self.state.step + 1) / self.args.warmup)
+        rise = min(1.0, (self.state.step + 1) / max(1, self.args.warmup))
         return self.args.rate * rise * max(0.01, 0.5 * (1 + math.cos(math.pi * self.done)))
 
     def save(self) -> None:
@@ -157,6 +154,15 @@ class Run:
         aside = self.out / f"tmp-{name}"
         self.model.save(aside)
         aside.replace(self.out / name)
+
+
+def build(name: str, task: Task, **options: Any) -> keras.Model:
+    """A fresh net for ``task``. Raises OptionError where that one cannot have its channels or ``options``."""
+    try:
+        return architectures.build(name, classes=task.channels, **options)
+    except (ValueError, TypeError) as error:
+        given = "".join(f", {option}" for option in options)
+        raise OptionError(f"net {name!r} with {task.channels} classes{given}: {error}") from error
 
 
 def optimiser(args: argparse.Namespace) -> keras.optimizers.Optimizer:

@@ -11,7 +11,15 @@ import keras
 
 from training import classes, scores, sheets
 from training.augment import Size
-from training.data import CLASSES_FILE, IGNORE_CLASS, PictureSet, read_classes, read_index, training_rows
+from training.data import (
+    CLASSES_FILE,
+    IGNORE_CLASS,
+    PictureSet,
+    matte_rows,
+    read_classes,
+    read_index,
+    training_rows,
+)
 from training.feed import Feed, Recipe
 from training.losses import ClassLoss, MatteLoss
 from training.predict import KerasPredictor, Picture
@@ -59,7 +67,7 @@ class MatteTask:
         recipe = Recipe(shapes=tuple((shape, 1.0) for shape in shapes)) if shapes else Recipe()
         train = PictureSet(data, training_rows(data), memory=memory)
         self.feed = Feed(train, recipe, batch, seed)
-        self.val = PictureSet(data, [row for row in read_index(data, "val") if row.matte])
+        self.val = PictureSet(data, matte_rows(data, "val"))
         self.budget = max(height * width for (height, width), _ in recipe.shapes)
         self._predictor: KerasPredictor | None = None
 

@@ -1,8 +1,9 @@
 """``python -m training.train --size medium --data DIR --minutes N --out DIR``: trains a net.
 
 One loop: deal a batch, take a step, and every so often write a checkpoint and score the averaged weights on
-the val pictures. Killed at any moment it goes on from its last checkpoint (``--resume``). The schedule runs
-by minutes spent: a busy machine trains less, never less finished; with ``--steps`` it runs by steps.
+the val pictures. Killed at any moment it goes on from its last checkpoint (``--resume``; without it an
+``--out`` that holds a run is refused). The schedule runs by minutes spent: a busy machine trains less, never
+less finished; with ``--steps`` it runs by steps.
 In ``--out``: checkpoint.npz, best.keras, last.keras, log.csv and val.csv, curves.png.
 Works on every Keras backend (KERAS_BACKEND=tensorflow, jax or torch).
 """
@@ -20,7 +21,7 @@ from streamseg.errors import OptionError
 from streamseg.opencv import cv2
 from training import architectures
 from training.augment import Size
-from training.commands import command
+from training.commands import at_least, command, positive
 from training.runs import FROZEN, OPTIMISERS, Run, append
 from training.tasks import Task, open_task
 
@@ -28,8 +29,11 @@ from training.tasks import Task, open_task
 def train(args: argparse.Namespace, task: Task | None = None) -> Run:
     """Trains for ``args.minutes`` (those of earlier starts counted in) or ``args.steps``; returns the run.
 
-    ``task``: as ``open_task`` would make it, for several runs on the same pictures.
+    ``task``: as ``open_task`` would make it, for several runs on the same pictures. Raises OptionError if
+    ``args.out`` holds a run and ``args.resume`` is not given.
     """
+    if not args.resume and any((args.out / name).exists() for name in ("checkpoint.npz", "best.keras")):
+        raise OptionError(f"{args.out} holds a run: give --resume to go on with it, or another --out")
     keras.utils.set_random_seed(args.seed)
     cv2.setNumThreads(1)  # the feed has threads of its own
     if args.parallel:
@@ -113,29 +117,29 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("--data", type=Path, required=True, help="folder with index.csv (and classes.csv)")
     own.add_argument("--out", type=Path, required=True, help="checkpoints, weights, logs, curves")
     length = own.add_mutually_exclusive_group(required=True)
-    length.add_argument("--minutes", type=float)
-    length.add_argument("--steps", type=int, help="in place of minutes: the same work on any machine")
+    length.add_argument("--minutes", type=positive)
+    length.add_argument("--steps", type=at_least(1), help="in place of minutes: the same work on any machine")
     own.add_argument("--init", type=Path, help=".keras whose layers are taken over where they fit")
     own.add_argument("--imagenet", action="store_true", help="ImageNet's weights for an encoder that has any")
     own.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     own.add_argument("--seed", type=int, default=1)
-    own.add_argument("--batch", type=int, default=16)
+    own.add_argument("--batch", type=at_least(1), default=16)
     own.add_argument("--shapes", type=size, nargs="+", metavar="HxW", help="training sizes, in place of the "
                      "recipe's; val pictures are scored at the area of the largest")
     own.add_argument("--optimiser", choices=OPTIMISERS, default="adamw", help="adamw: warm-up and cosine; "
                      "adam: falls by steps, as in the third write-up; adas: each layer earns its own rate")
-    own.add_argument("--rate", type=float, default=1.5e-3)
+    own.add_argument("--rate", type=positive, default=1.5e-3)
     own.add_argument("--encoder-scale", type=float, default=0.25)
-    own.add_argument("--freeze", type=int, help="first encoder operations left as they are "
+    own.add_argument("--freeze", type=at_least(0), help="first encoder operations left as they are "
                      f"(default: {FROZEN} with --init, else none)")
-    own.add_argument("--warmup", type=int, default=100, help="steps")
+    own.add_argument("--warmup", type=at_least(0), default=100, help="steps")
     own.add_argument("--average", type=float, default=0.998, help="momentum of the weight average")
     own.add_argument("--sharp", type=float, default=0.5, help="weight of the rim's absolute error")
-    own.add_argument("--patience", type=int, default=0, help="scorings without a better one before it stops "
-                     "(0: never)")
+    own.add_argument("--patience", type=at_least(0), default=0, help="scorings without a better "
+                     "one before it stops (0: never)")
     own.add_argument("--parallel", action="store_true", help="share each batch among all devices (JAX)")
     own.add_argument("--memory", type=float, default=8.0, help="GB of decoded pictures to keep")
-    own.add_argument("--feed-threads", type=int, default=1)
+    own.add_argument("--feed-threads", type=at_least(1), default=1)
     own.add_argument("--tell", type=float, default=30.0, help="seconds between log lines")
     own.add_argument("--save-every", type=float, default=3.0, help="minutes")
     own.add_argument("--score-every", type=float, default=12.0, help="minutes")

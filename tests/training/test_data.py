@@ -151,6 +151,13 @@ def test_a_batch_depends_on_the_seed_and_its_number_only(folder: Path) -> None:
     assert not np.array_equal(one.batch(0)[0], one.batch(1)[0])
 
 
+def test_a_set_whose_people_are_all_cut_outs_lays_them_over_its_backgrounds(folder: Path) -> None:
+    rows = [replace(row, source="cutout") if row.matte else row for row in training_rows(folder)]
+    made = Feed(PictureSet(folder, rows), Recipe(weights={"background": 0.0}, shapes=SHAPES), 4, seed=1)
+    for k in range(10):  # one in seven would go before other people
+        assert made.batch(k)[1][..., 0].any(axis=(1, 2)).all()
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_stream_starts_anywhere_and_keeps_the_order_with_any_threads(folder: Path, threads: int) -> None:
     made = feed(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ import pytest
 from streamseg.errors import SourceError
 from streamseg.opencv import cv2
 from tests.training.sets import people_set, save, texture
-from training.data import CLASSES_FILE, IGNORE_CLASS, PictureSet, read_classes, read_index, read_matte
+from training.data import (
+    CLASSES_FILE,
+    IGNORE_CLASS,
+    PictureSet,
+    read_classes,
+    read_index,
+    read_matte,
+    write_index,
+)
 from training.prepare.__main__ import main
 from training.prepare.writer import shrink_classes, shrink_matte
 
@@ -271,6 +280,28 @@ def test_bad_rows_of_a_folder_are_each_named(tmp_path: Path, capsys: Any) -> Non
         assert any(f"skipped drawn/{name}" in line and reason in line for line in out.splitlines()), name
     good = [Path(row.image).stem for row in read_index(tmp_path / "set")]
     assert good == ["train002", "train005", "val000"]
+
+
+def test_pictures_of_one_name_become_files_of_their_own(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    loss_free(monkeypatch)
+    given = people_set(tmp_path / "given", {"train": 3, "val": 1})
+    # one name with other endings; the name that the second of them gets; and one of a source within another
+    images = ["drawn/x.png", "drawn/x.bmp", "drawn/x-2.png", "drawn/deep/x.png"]
+    for row, image in zip(given, images, strict=True):
+        save(tmp_path / "given" / image, cv2.imread(str(tmp_path / "given" / row.image))[..., ::-1])
+    given = [replace(row, image=image) for row, image in zip(given, images, strict=True)]
+    write_index(tmp_path / "given", given)
+    run("folder", tmp_path / "given", "--out", tmp_path / "set")
+    rows = read_index(tmp_path / "set")
+    assert [row.image for row in rows] == [
+        f"drawn/{stem}.webp" for stem in ("x", "x-2", "x-2-2", "deep/x")]
+    out = capsys.readouterr().out
+    assert "drawn/x is there already: another picture of that name becomes drawn/x-2\n" in out
+    before, after = PictureSet(tmp_path / "given", given), PictureSet(tmp_path / "set", rows)
+    for i in range(4):
+        for one, other in zip(before[i], after[i], strict=True):
+            assert np.array_equal(one, other)
 
 
 def test_a_set_is_not_written_over_another(tmp_path: Path, capsys: Any) -> None:

@@ -155,6 +155,22 @@ def test_ema_is_the_weighted_mean_of_all_that_came() -> None:
     assert [float(alpha.mean()) for alpha in found] == pytest.approx(wanted, abs=1e-5)
 
 
+@pytest.mark.parametrize(("own", "blended", "wanted"), [
+    (0.0, 0.06, 0.0), (0.0, 0.075, 0.03), (0.0, 0.09, 0.06), (0.0, 0.12, 0.12), (0.0, 0.3, 0.3),
+    (0.02, 0.06, 0.06), (0.98, 0.94, 0.94),
+])
+def test_a_mean_leaves_no_trace_where_the_frame_itself_is_sure(
+        own: float, blended: float, wanted: float) -> None:
+    pairs, _ = clip([120.0] * 2)
+    before = (blended - 0.4 * own) / 0.6
+    for mirrored in (False, True):
+        levels = [1 - level if mirrored else level for level in (before, own)]
+        flat = [(item, Matte(np.full(SIZE, level, np.float32)))
+                for (item, _), level in zip(pairs, levels, strict=True)]
+        found = smoothed("ema", flat, strength=0.6, hysteresis=0)[1]
+        np.testing.assert_allclose(found, 1 - wanted if mirrored else wanted, atol=1e-5)
+
+
 def moving_lag(name: str, **options: Any) -> float:
     pairs, truths = clip([70.0 + 5 * i for i in range(26)])
     counter = metrics.Lag()

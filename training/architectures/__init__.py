@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from streamseg.errors import OptionError
 from training.architectures import deeplab, person, pretrained, tiramisu, unet
 from training.architectures.narrow import narrow_encoder
 
@@ -34,11 +37,25 @@ def build(
     """
     if name in person.SIZES:
         if classes != 1 or size is not None or encoder:
-            raise ValueError(f"{name} has one class, takes any size and has no options")
+            raise ValueError(f"{name} has one class, takes any size and has no options; choose one of "
+                             f"{', '.join(BUILDERS)}")
         return person.build(name)
     if name not in BUILDERS:
         raise ValueError(f"no architecture {name!r}: choose one of {', '.join(NAMES)}")
     return BUILDERS[name](classes, size, **encoder)
+
+
+def load_net(path: Path) -> keras.Model:
+    """The net that a ``.keras`` file holds, not compiled. Raises OptionError if it is not there or no net."""
+    if not path.is_file():
+        raise OptionError(f"model {str(path)!r} is not there: give a .keras of training.train")
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (ValueError, OSError, TypeError, LookupError, AttributeError, zipfile.BadZipFile) as error:
+        # Keras calls a file that is no archive "not found", and goes on after a line with configurations.
+        reason = (str(error).splitlines() or [repr(error)])[0] if zipfile.is_zipfile(path) else "no archive"
+        raise OptionError(f"model {str(path)!r} is no Keras model that loads ({reason}): give a .keras of "
+                          "training.train") from error
 
 
 def copy_weights(model: keras.Model, start: keras.Model) -> list[str]:

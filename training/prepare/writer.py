@@ -36,6 +36,7 @@ class SetWriter:
         self.out, self.side, self.bad_share = out, side, bad_share
         self.rows: list[Row] = []
         self.bad: list[str] = []
+        self._stems: set[str] = set()
         out.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
@@ -60,7 +61,8 @@ class SetWriter:
             raise SourceError(f"the truth is {matte.shape[1]} x {matte.shape[0]}, the picture "
                               f"{picture.shape[1]} x {picture.shape[0]}")
         size = self._size(picture.shape)
-        image, truth = f"{source}/{name}.webp", f"{source}/{name}.png" if matte is not None else ""
+        stem = self._stem(f"{source}/{name}")
+        image, truth = f"{stem}.webp", f"{stem}.png" if matte is not None else ""
         self._save(image, cv2.cvtColor(geometry.resize(picture, size), cv2.COLOR_RGB2BGR))
         if matte is not None:
             self._save(truth, shrink_classes(matte, size) if classes else shrink_matte(matte, size))
@@ -77,6 +79,17 @@ class SetWriter:
         for split in sorted({row.split for row in self.rows}):
             print(f"{split}: {sum(row.split == split for row in self.rows)} pictures")
         print(f"{len(self.bad)} bad pictures skipped; wrote {self.out / INDEX}", flush=True)
+
+    def _stem(self, wanted: str) -> str:
+        """``wanted``, or if a picture is called so already, that and the first number that makes another."""
+        stem, count = wanted, 1
+        while stem in self._stems:
+            count += 1
+            stem = f"{wanted}-{count}"
+        if count > 1:  # a/x.png and a/x.jpg were two pictures
+            print(f"{wanted} is there already: another picture of that name becomes {stem}", flush=True)
+        self._stems.add(stem)
+        return stem
 
     def _size(self, shape: tuple[int, ...]) -> geometry.Size:
         scale = min(1.0, self.side / max(shape[:2]))
