@@ -62,16 +62,18 @@ class Channel(Generic[T]):
 
     newest=False: ``put`` waits while it is full (files: nothing is lost).
     newest=True: ``put`` never waits, the oldest item gives way and is counted (live: no delay builds up).
+    What must not go with it, ``merge(given_way, next)`` puts into the item that follows it.
     handed=True: ``put`` waits until the item is taken, so that its producer begins on nothing that would
     grow old in the meantime (live, too).
     """
 
-    def __init__(self, capacity: int, *, newest: bool = False, handed: bool = False) -> None:
+    def __init__(self, capacity: int, *, newest: bool = False, handed: bool = False,
+                 merge: Callable[[T, T], T] | None = None) -> None:
         if capacity < 1:
             raise ValueError(f"a channel holds at least 1 item, not {capacity}")
         self.stats = ChannelStats(capacity)
         self.putting = self.getting = False  # who waits now: tells which stage is at work in a stall
-        self._newest, self._handed = newest, handed
+        self._newest, self._handed, self._merge = newest, handed, merge
         self._items: deque[T] = deque()
         self._condition = threading.Condition()
         self.ended = False
@@ -83,8 +85,7 @@ class Channel(Generic[T]):
         with self._condition:
             if self._newest:
                 while len(self._items) >= self.stats.capacity:
-                    self._items.popleft()
-                    self.stats.dropped += 1
+                    item = self._give_way(item)
             self.putting = True
             self._condition.wait_for(lambda: self._cancelled or len(self._items) < self.stats.capacity)
             self.putting = False
@@ -99,6 +100,17 @@ class Channel(Generic[T]):
                 self.putting = False
                 if self._cancelled:
                     raise Cancelled
+
+    def _give_way(self, item: T) -> T:
+        """Drop the oldest item for ``item``, which comes back with what it inherits."""
+        oldest = self._items.popleft()
+        self.stats.dropped += 1
+        if self._merge is None:
+            return item
+        if not self._items:
+            return self._merge(oldest, item)
+        self._items[0] = self._merge(oldest, self._items[0])
+        return item
 
     def end(self, failure: BaseException | None = None) -> None:
         """No more items follow; ``failure`` is raised at the consumer after the last one."""
@@ -233,17 +245,18 @@ class Crew:
         self._branches: list[Branch[Any]] = []
 
     def thread(self, name: str, items: Iterator[T], *, capacity: int, newest: bool = False,
-               handed: bool = False) -> Iterator[T]:
+               handed: bool = False, merge: Callable[[T, T], T] | None = None) -> Iterator[T]:
         """Run ``items`` in a thread called ``name``; the result iterates over what it makes.
 
         ``items`` may read from what the call before returned: stages stand in a row.
         """
-        return self._receive(self.channel(name, items, capacity=capacity, newest=newest, handed=handed))
+        return self._receive(self.channel(name, items, capacity=capacity, newest=newest, handed=handed,
+                                          merge=merge))
 
     def channel(self, name: str, items: Iterator[T], *, capacity: int, newest: bool = False,
-                handed: bool = False) -> Channel[T]:
+                handed: bool = False, merge: Callable[[T, T], T] | None = None) -> Channel[T]:
         """As ``thread``, but gives the channel itself, for who has other things to do while he waits."""
-        worker = _Worker(name, items, Channel[T](capacity, newest=newest, handed=handed))
+        worker = _Worker(name, items, Channel[T](capacity, newest=newest, handed=handed, merge=merge))
         self._workers.append(worker)
         worker.launch()
         return worker.channel

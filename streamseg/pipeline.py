@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ def _matte_stages(crew: Crew, source: Source, segmenter: Segmenter, options: Opt
                   stopwatch: Stopwatch) -> Iterator[tuple[Frame, Matte]]:
     live = source.info.live
     frames = crew.thread("decode", decode_stage(source, stopwatch),
-                         capacity=1 if live else 2 * options.batch, newest=live)
+                         capacity=1 if live else 2 * options.batch, newest=live, merge=inherit)
     batch = 1 if live or source.info.stills else options.batch
     mattes = segment_stage(frames, segmenter, batch, source.info.stills, stopwatch)
     if not source.info.stills and options.smooth != "none":
@@ -116,6 +117,11 @@ def _matte_stages(crew: Crew, source: Source, segmenter: Segmenter, options: Opt
                                hysteresis=options.hysteresis, live=live)
         mattes = smooth_stage(mattes, steady, stopwatch)
     return crew.thread("segment", mattes, capacity=batch)
+
+
+def inherit(dropped: Frame, frame: Frame) -> Frame:
+    """``frame`` with the sound of ``dropped`` before its own: only the picture gives way, live."""
+    return replace(frame, packets=dropped.packets + frame.packets) if dropped.packets else frame
 
 
 def decode_stage(source: Source, stopwatch: Stopwatch) -> Iterator[Frame]:

@@ -106,10 +106,6 @@ class Decoder:
         taken, self._packets = self._packets, []
         return taken
 
-    def put_back(self, packets: list[av.Packet]) -> None:
-        """Have them come first at the next ``take``."""
-        self._packets[:0] = packets
-
     def packets(self) -> Iterator[av.Packet]:
         """The video packets; the others are put aside. Ends at the end of the input, and only there.
 

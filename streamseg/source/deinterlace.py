@@ -45,7 +45,9 @@ def _filtered(graph: Any, picture: av.VideoFrame | None, base: Fraction) -> Iter
         graph.vpush(picture)
         while True:
             done = graph.vpull()
-            yield done, round(done.pts * done.time_base / base)
+            ticks = done.time_base / base  # 1/2: bwdif counts in fields, its durations too
+            done.duration = round(done.duration * ticks)
+            yield done, round(done.pts * ticks)
     except (av.error.BlockingIOError, av.error.EOFError):
         return
     except FAILURES as error:

@@ -18,7 +18,7 @@ from .deinterlace import Timed, deinterlaced
 from .describe import described, sensible, upright
 from .formats import Normaliser, Turn
 from .opening import FAILURES, opened, scheme
-from .timeline import Clock, Window
+from .timeline import Clock, Followers, Window, shift, time_of
 
 DEFAULT_RATE = Fraction(25)
 EARLIER = Fraction(1, 2)  # seconds before ``start`` to seek to: an index is by decoding time, not by display
@@ -66,7 +66,7 @@ class VideoSource:
         self._window = Window.of(options, Fraction(container.start_time or 0, av.time_base))
         self._rate = sensible(stream.average_rate) or sensible(stream.guessed_rate)
         self._step = max(1, round(1 / (self._base * (self._rate or DEFAULT_RATE))))
-        self._clock = Clock(self._base, self._step, self._end(stream, container))
+        self._follow(Clock(self._base, self._step, self._end(stream, container)))
         if self._cut and options.on_error == "stop" and self._window.limit is None:
             raise DamagedInputError(f"{self.name} is cut off: {self._cut}; --on-error skip takes what is "
                                     "there")
@@ -85,6 +85,10 @@ class VideoSource:
         shown = "standard input" if self.name == "-" else self.name
         self._stream = chosen(container, shown, self._options.stream)
         self._decoder = Decoder(container, self._stream, shown, self._options, piped=self.name == "-")
+
+    def _follow(self, clock: Clock) -> None:
+        self._clock = clock
+        self._followers = Followers(clock, self._decoder.take)
 
     def _end(self, stream: Any, container: Any) -> float | None:
         """The stated end in seconds, None where nothing states it."""
@@ -110,7 +114,9 @@ class VideoSource:
         for picture, pts in self._sought(window.begin) if window.begin is not None else self._timed():
             when = pts * self._base
             if window.skips(when):
-                self._decoder.take()
+                # the demuxer is ahead of the decoder: a part of what it read lies in the window already
+                self._followers.put_back([packet for packet in self._followers.take()
+                                          if (time := time_of(packet)) is None or not window.skips(time)])
                 continue
             if window.origin is None:
                 self._decoder.ignore = False
@@ -139,7 +145,7 @@ class VideoSource:
                 return
             self._container.close()
             self._attach(opened(self.name, self._options))
-            self._clock = Clock(self._base, self._step, self._clock.end)
+            self._follow(Clock(self._base, self._step, self._clock.end))
             self._decoder.ignore = True
         yield from self._timed()
 
@@ -161,15 +167,17 @@ class VideoSource:
         behind = {track.index for track in self._decoder.tracks if track.type == "audio"}
         held: list[av.Packet] = []
         for packet in self._decoder.packets() if behind else ():
-            new = self._decoder.take()
+            new = self._followers.take()
             held += new
             behind -= {other.stream_index for other in new
-                      if other.dts is not None and window.past(other.dts * other.time_base)}
+                       if other.dts is not None and window.past(other.dts * other.time_base)}
+            behind -= self._followers.ahead()
             when = packet.dts if packet.pts is None else packet.pts
-            late = when is not None and window.past(when * self._base - 2)
+            late = when is not None and window.past((when + self._clock.offsets[-1]) * self._base - 2)
             if not behind or late or not packet.size:
                 break
-        self._decoder.put_back(held)
+        self._followers.put_back(held)
+        self._followers.forget()  # it lies behind a splice that the window does not reach
 
     # --- frames ---
 
@@ -181,7 +189,7 @@ class VideoSource:
         index = 0
         while pending is not None:
             following = next(pictures, None) if hold else None
-            carried = packets if following is not None or not hold else packets + self._carried()
+            carried = packets if following is not None or not hold else packets + self._carried(rest=True)
             picture, pts = pending
             yield self._normaliser.frame(picture, index, pts - self._window.shift(self._base), self._base,
                                          picture.duration or None, packets=carried)
@@ -190,21 +198,18 @@ class VideoSource:
             pending = following if hold else next(pictures, None)
         self._remark()
 
-    def _carried(self) -> tuple[av.Packet, ...]:
+    def _carried(self, *, rest: bool = False) -> tuple[av.Packet, ...]:
         """The packets read meanwhile that lie in the window, with their times shifted as the frames'."""
         window = self._window
         if window.begin is None and window.limit is None:
-            return tuple(self._decoder.take())
+            return tuple(self._followers.take(rest=rest))
         kept = []
-        for packet in self._decoder.take():
-            when = packet.dts if packet.pts is None else packet.pts
-            time = None if when is None else when * packet.time_base
+        for packet in self._followers.take(rest=rest):
+            time = time_of(packet)
             if time is not None and ((window.begin is not None and window.origin is not None
                                       and time < window.origin) or window.past(time)):
                 continue
-            shift = window.shift(packet.time_base)
-            packet.pts = None if packet.pts is None else packet.pts - shift
-            packet.dts = None if packet.dts is None else packet.dts - shift
+            shift(packet, -window.shift(packet.time_base))
             kept.append(packet)
         return tuple(kept)
 
@@ -213,6 +218,9 @@ class VideoSource:
         lost = self._decoder.read - self._decoder.given
         if self._clock.mended:
             self.notes.append(f"{self._clock.mended} frame times did not increase and were mended")
+        if self._followers.left_out:
+            self.notes.append(f"{self._followers.left_out} packets of the other tracks overlapped with what "
+                              "was before them where the clock steps back, and were left out")
         if self._normaliser.rescaled:
             self.notes.append(f"the picture changes its size: {self._normaliser.rescaled} frames were "
                               f"scaled to {self.info.width} x {self.info.height}")

@@ -329,6 +329,8 @@ def test_interlaced_is_told_and_deinterlaced_on_demand(tmp_path: Path) -> None:
     source, made = read(path, deinterlace=True)
     assert source.notes == []
     assert [frame.pts for frame in made] == [frame.pts for frame in woven] == clips.probed_pts(path)
+    known = clips.ffprobe(path, "-select_streams", "v:0", "-show_entries", "packet=duration")["packets"]
+    assert [frame.duration for frame in made] == [packet["duration"] for packet in known] == [40] * 10
     assert indices(made) == list(range(10))
     combing = [np.abs(np.diff(frames[5].planes[0][20:].astype(int), 2, axis=0)).mean()
                for frames in (woven, made)]

@@ -47,6 +47,15 @@ def test_newest_wins_drops_the_oldest_and_counts():
     assert items.stats.high_water == 1
 
 
+@pytest.mark.parametrize(("capacity", "left"), [(1, ["01234"]), (3, ["012", "3", "4"])])
+def test_an_item_that_gives_way_leaves_its_own_to_the_next(capacity: int, left: list[str]):
+    items: Channel[str] = Channel(capacity, newest=True, merge=lambda given_way, item: given_way + item)
+    for number in range(5):
+        items.put(str(number))
+    assert [items.get(0) for _ in left] == left
+    assert items.stats.dropped == 5 - capacity
+
+
 def test_a_failure_comes_after_the_items_before_it():
     def produce() -> Iterator[int]:
         yield 1

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -183,6 +184,31 @@ def test_a_live_source_drops_old_frames_instead_of_waiting(monkeypatch: pytest.M
     report = stages.run()
     assert stages.sink.written[-1] == FRAMES - 1
     assert report.dropped == FRAMES - report.frames > 0
+
+
+def test_the_packets_of_dropped_frames_come_with_the_frame_that_is_kept(monkeypatch: pytest.MonkeyPatch):
+    made_all = threading.Event()
+    stages = Stages(monkeypatch)
+    packets = [av.Packet(1) for _ in range(FRAMES)]
+    written: list[Frame] = []
+
+    class Slow(FakeSegmenter):
+        def segment(self, frames: Any) -> list[Matte]:
+            made_all.wait(10)
+            return super().segment(frames)
+
+    class Sounding(FakeSource):
+        def __iter__(self) -> Any:
+            for item in super().__iter__():
+                yield item if item.index == 3 else replace(item, packets=(packets[item.index],))
+            made_all.set()
+
+    stages.segmenter = Slow()
+    stages.source = Sounding(info=replace(INFO, live=True))
+    monkeypatch.setattr(stages.sink, "write", written.append)
+    assert stages.run().dropped > 0
+    carried = [packet for item in written for packet in item.packets]
+    assert carried == [packet for index, packet in enumerate(packets) if index != 3]
 
 
 @pytest.mark.parametrize(("stage", "error"), [
