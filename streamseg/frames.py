@@ -38,6 +38,7 @@ class Frame:
     name       the file's name without its folder, for stills
     packets    av.Packets of the other tracks that were read before this frame (the last frame
                carries what follows it too); a sink copies those it keeps
+    profile    a still picture's ICC profile of its colours, for RGB, as its file had it; None without
     """
 
     planes: tuple[Plane, ...]
@@ -51,6 +52,7 @@ class Frame:
     name: str | None = None
     packets: tuple[av.Packet, ...] = ()
     owner: av.VideoFrame | None = field(default=None, repr=False)
+    profile: bytes | None = field(default=None, repr=False)
     _halves: dict[int, list[Plane]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -100,14 +102,14 @@ class Frame:
 
     @classmethod
     def empty(cls, like: Frame, format: str | None = None, *, alpha: Plane | None = None) -> Frame:
-        """An unfilled frame of ``like``'s size, time, colour and packets, whose planes are an encoder's
+        """An unfilled frame of ``like``'s size, time, colours and packets, whose planes are an encoder's
         own memory: fill ``planes`` in place, then hand it on; ``to_av`` copies nothing."""
         name = format or like.format
         picture = av.VideoFrame(like.width, like.height, name)
         pixel = FORMATS[name]
         planes = tuple(plane_view(picture, number, pixel) for number in range(pixel.planes))
         return cls(planes, name, like.time_base, like.index, like.pts, like.colour, like.duration,
-                   alpha, like.name, like.packets, picture)
+                   alpha, like.name, like.packets, picture, like.profile)
 
     def to_av(self) -> av.VideoFrame:
         """The picture (without ``alpha``) for an encoder or swscale, with pts, time base and colour tags.

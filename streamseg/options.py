@@ -142,7 +142,8 @@ class Options:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            check(item.name, getattr(self, item.name), item.metadata)
+            check(item.name, getattr(self, item.name), item.metadata,
+                  whole=item.type in ("int", "int | None"))  # texts: annotations are not evaluated here
         for name in ("rate", "cfr"):
             value = getattr(self, name)
             if value is not None:
@@ -162,8 +163,9 @@ def default_of(item: Any) -> Any:
     return item.default if item.default is not MISSING else item.default_factory()
 
 
-def check(name: str, value: Any, rules: Mapping[str, Any]) -> None:
-    """Raise OptionError unless ``value`` is among rules['choices'] and within rules['low'..'high']."""
+def check(name: str, value: Any, rules: Mapping[str, Any], *, whole: bool = False) -> None:
+    """Raise OptionError unless ``value`` is among rules['choices'] and within rules['low'..'high'];
+    ``whole``: and an int."""
     if value is None:
         return
     if rules.get("choices"):
@@ -171,8 +173,9 @@ def check(name: str, value: Any, rules: Mapping[str, Any]) -> None:
     low, high = rules.get("low"), rules.get("high")
     if low is not None or high is not None:
         allowed = f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise OptionError(f"{name} is {value!r}; it must be a number, {allowed}")
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            wanted = "a whole number" if whole else "a number"
+            raise OptionError(f"{name} is {value!r}; it must be {wanted}, {allowed}")
         inside = (low is None or value >= low) and (high is None or value <= high)
         if not (inside and math.isfinite(value)):
             raise OptionError(f"{name} is {value:g}; allowed is {allowed}")

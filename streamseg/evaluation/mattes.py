@@ -116,7 +116,7 @@ class Film:
         self._source: Any = None
         path = Path(spec)
         if path.suffix.lower() in PICTURES and path.is_file() and not AnimatedWebp.recognises(path):
-            picture, turn, animated = read_picture(path, options)
+            picture, turn, _, animated = read_picture(path, options)
             if not animated:
                 self.still, self.frames = True, 1
                 self._frames = iter([Normaliser(turn, fixed=False).frame(picture, 0, 0, Fraction(1), None)])

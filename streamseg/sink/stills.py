@@ -18,6 +18,7 @@ from ..options import Options
 from ..pixelformats import FORMATS
 from .containers import ALPHA_PICTURES, PATTERN, PICTURES, extension, no_alpha
 from .pixels import rgb_of, rgba_of, scaled
+from .profile import HOLDING, with_profile
 from .temporary import checked_target, into_place, refuse_existing, temporary_folder, writing
 
 DEEP = (".png", ".tiff", ".tif")  # hold 16 bits a sample
@@ -46,6 +47,7 @@ class PictureSink:
         # inside the folder if there is one: what lies beside it may be another disk
         self._made = temporary_folder(self._root if self._new_root else self._root / "pictures")
         self._sizes: dict[str, int] = {}
+        self._lost_profile = False
         self._done = False
 
     def write(self, frame: Frame) -> None:
@@ -63,6 +65,10 @@ class PictureSink:
             (self._made / name).write_bytes(data)
         if not self._sizes:
             self._first_remarks(frame, extension(name))
+        if not self._lost_profile and _profile(frame) and extension(name) not in HOLDING:
+            self._lost_profile = True
+            self.notes.append(f"the picture's colour profile (ICC) is lost: streamseg writes none into "
+                              f"{extension(name)}; {', '.join(HOLDING)} keep it")
         self._sizes[name] = len(data)
         self.frames += 1
 
@@ -192,7 +198,8 @@ def is_folder(target: str) -> bool:
 
 def encode_picture(frame: Frame, ext: str, kind: str, quality: int | None) -> bytes:
     """The bytes of a picture file: straight RGBA for a cutout, grey for a matte, else RGB; 16 bits where
-    the frame has more than 8 and the format can. ``quality``: JPEG 95 and WebP 90 by default.
+    the frame has more than 8 and the format can, with the frame's ICC profile where it has colours.
+    ``quality``: JPEG 95 and WebP 90 by default.
 
     Raises SinkError if the format cannot hold the picture.
     """
@@ -211,7 +218,13 @@ def encode_picture(frame: Frame, ext: str, kind: str, quality: int | None) -> by
                         "any size") from error
     if not good:
         raise SinkError(f"{frame.width}x{frame.height} cannot be written as {ext}; .png takes any size")
-    return data.tobytes()
+    profile = _profile(frame)
+    return with_profile(data.tobytes(), ext, profile) if profile and ext in HOLDING else data.tobytes()
+
+
+def _profile(frame: Frame) -> bytes | None:
+    """The ICC profile that belongs to what is written: grey mattes are no colours."""
+    return None if frame.pixel.planes == 1 else frame.profile
 
 
 def _writer_options(frame: Frame, ext: str, quality: int | None) -> Sequence[int]:

@@ -7,6 +7,7 @@ an iterable of arrays or Frames, or anybody's own Source.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -14,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 from ..errors import SourceError
 from ..frames import Frame, VideoInfo
 from ..options import Options
-from .opening import opened, scheme
+from .opening import mode_of, opened, scheme
 
 
 @runtime_checkable
@@ -71,16 +72,17 @@ def _from_text(spec: str, options: Options) -> Source:
 
     if not isinstance(spec, str) or not spec:
         raise SourceError(f"input is {spec!r}; it must be a path, an address or '-'")
-    local = spec != "-" and scheme(spec) is None
+    if spec == "-" or scheme(spec) is not None:
+        return VideoSource(opened(spec, options), spec, options)
     path = Path(spec.removeprefix("file://"))
-    if local and path.is_dir():
-        return PictureSource(folder(path, options.only), spec, options, stills=True)
-    if local and "%" in path.name and not path.exists():
+    if "%" in path.name and not os.path.exists(path):  # unlike Path's it raises nothing
         return PictureSource(pattern(path), spec, options, stills=False)
-    if local and AnimatedWebp.recognises(path):
+    if stat.S_ISDIR(mode_of(path)):
+        return PictureSource(folder(path, options.only), spec, options, stills=True)
+    if AnimatedWebp.recognises(path):
         return AnimatedWebp(path, options)
     container = opened(spec, options)
-    if local and is_picture(container):
+    if is_picture(container):
         container.close()
         return PictureSource([path], spec, options, stills=True)
     return VideoSource(container, spec, options)

@@ -6,32 +6,48 @@ durations would be a guess.
 
 from __future__ import annotations
 
+import os
+import re
 import struct
 from pathlib import Path
 from typing import BinaryIO
 
 EBML_SEGMENT = b"\x18\x53\x80\x67"
-JPEG_TAIL = 1 << 24
+JPEG_START, JPEG_END, JPEG_SCAN = b"\xff\xd8\xff", b"\xd9", b"\xda"
+JPEG_CUT = "JPEG's end mark is missing"
+PIECE = 1 << 14  # read at once in search of a marker, of which a picture has ten or more
+# So many pictures in a row are a film in MJPEG: of that only the end is looked at (all of it: 18 s a GB)
+ALBUM, MJPEG_TAIL = 16, 1 << 24
+# Markers of ISO 10918-1, table B.1. Between a scan's codes stand stuffed FF00, fill bytes FFFF and restarts
+# FFD0 to FFD7; what may follow the codes are EOI and a length: tables, the next scan, texts.
+HEADER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
+IN_SCAN = re.compile(rb"\xff([\xc4\xd9-\xdd\xe0-\xef\xfe])")
 
 
 def cut_off(path: Path) -> str | None:
     """What is missing at the end of a file ("412 of 1,024 bytes are missing"), None if nothing is or
-    if its format does not tell."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(64)
-        if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
-            return _short(_mp4_end(file, size), size)
-        if head[:4] == b"\x1a\x45\xdf\xa3":
-            return _short(_matroska_end(file), size)
-        if head[:4] == b"RIFF":
-            return _short(8 + struct.unpack_from("<I", head, 4)[0], size)
-        if head[:6] in (b"GIF87a", b"GIF89a"):
-            return _tail_misses(file, size, b";", "GIF's end mark is missing")
-        if head[:3] == b"\xff\xd8\xff":
-            return _jpeg(file, size)
-        if head[:10] == b"YUV4MPEG2 ":
-            return _y4m(file, size)
+    if its format does not tell, or if it cannot be read: ``opening`` says why."""
+    try:
+        with path.open("rb") as file:
+            return _missing(file, os.fstat(file.fileno()).st_size)
+    except OSError:
+        return None
+
+
+def _missing(file: BinaryIO, size: int) -> str | None:
+    head = file.read(64)
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+        return _short(_mp4_end(file, size), size)
+    if head[:4] == b"\x1a\x45\xdf\xa3":
+        return _short(_matroska_end(file), size)
+    if head[:4] == b"RIFF" and len(head) >= 8:
+        return _short(8 + struct.unpack_from("<I", head, 4)[0], size)
+    if head[:6] in (b"GIF87a", b"GIF89a"):
+        return _tail_misses(file, size, b";", "GIF's end mark is missing")
+    if head[:3] == b"\xff\xd8\xff":
+        return _jpeg(file, size)
+    if head[:10] == b"YUV4MPEG2 ":
+        return _y4m(file, size)
     return None
 
 
@@ -86,10 +102,50 @@ def _tail_misses(file: BinaryIO, size: int, mark: bytes, words: str) -> str | No
 
 
 def _jpeg(file: BinaryIO, size: int) -> str | None:
-    """The end mark must come after the last start of scan; a thumbnail's own pair lies before it."""
-    file.seek(max(0, size - JPEG_TAIL))
-    tail = file.read()
-    return None if tail.rfind(b"\xff\xd9") > tail.rfind(b"\xff\xda") else "JPEG's end mark is missing"
+    """The end mark must be reached from the beginning, segment by segment: a thumbnail has one of its own,
+    and so may have what a telephone puts behind the picture (a film, a depth map)."""
+    end = 0
+    for _ in range(ALBUM):
+        if _at(file, end, 3) != JPEG_START:
+            return None
+        found = _jpeg_end(file, end + 2)
+        if found is None:
+            return JPEG_CUT
+        end = found
+    tail = _at(file, max(0, size - MJPEG_TAIL), MJPEG_TAIL)
+    return None if tail.rfind(b"\xff" + JPEG_END) > tail.rfind(b"\xff" + JPEG_SCAN) else JPEG_CUT
+
+
+def _jpeg_end(file: BinaryIO, at: int) -> int | None:
+    """Where the picture whose segments begin at ``at`` ends, None if it does not."""
+    markers = HEADER
+    while (found := _marker(file, at, markers)) is not None:
+        mark, at = found
+        if mark == JPEG_END:
+            return at
+        length = int.from_bytes(_at(file, at, 2), "big")
+        # else it is damage among the codes that looks like a marker
+        if markers is HEADER or mark == JPEG_SCAN or _at(file, at + length, 1) == b"\xff":
+            at += length
+        if mark == JPEG_SCAN:
+            markers = IN_SCAN
+    return None
+
+
+def _marker(file: BinaryIO, at: int, markers: re.Pattern[bytes]) -> tuple[bytes, int] | None:
+    """The first of ``markers`` from ``at`` on: its second byte, and where it ends."""
+    file.seek(at)
+    data = b""
+    while piece := file.read(PIECE):
+        data = data[-1:] + piece
+        if (mark := markers.search(data)) is not None:
+            return mark[1], file.tell() - len(data) + mark.end()
+    return None
+
+
+def _at(file: BinaryIO, place: int, count: int) -> bytes:
+    file.seek(place)
+    return file.read(count)
 
 
 def _y4m(file: BinaryIO, size: int) -> str | None:

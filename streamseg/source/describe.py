@@ -14,6 +14,10 @@ from .formats import Turn, turn_of_angle, turn_of_exif, turn_of_matrix
 from .opening import LIVE, scheme
 from .timeline import Window
 
+# What FFmpeg decodes PNG and APNG to. Their colour profile has a name, which PyAV 18.1 frees once with the
+# side data and once with the picture: a PNG with a profile, as Macs' screenshots have, ended the process.
+AS_PNG = ("rgb24", "rgba", "rgb48be", "rgba64be", "gray", "gray16be", "ya8", "ya16be", "monob", "pal8")
+
 
 def described(container: Any, stream: Any, tracks: list[Any], window: Window, *, frame: Frame,
               transposed: bool, rate: Fraction | None, end: float | None, name: str) -> VideoInfo:
@@ -81,6 +85,8 @@ def varies(stream: Any, container: Any) -> bool:
 def upright(picture: av.VideoFrame, packet: bytes) -> Turn | None:
     """What brings the pictures upright, from the display matrix or from EXIF in the first packet; None
     for an angle that is not a multiple of 90 degrees."""
+    if picture.format.name in AS_PNG:
+        return _without_side_data(picture, packet)
     # Asked for its side data, a frame of PyAV refers to itself: until the garbage collector comes by it keeps
     # the decoder's pictures in memory, some 10 MB of each film opened. A tiny one may.
     tiny = picture.reformat(width=16, height=16, format="gray")
@@ -88,6 +94,11 @@ def upright(picture: av.VideoFrame, packet: bytes) -> Turn | None:
         side: Any = tiny.side_data  # PyAV's stub calls it a mapping of one kind
         matrices = [np.frombuffer(item, np.int32) for item in side if item.type.name == "DISPLAYMATRIX"]
     except ValueError:  # PyAV cannot list side data with EXIF among it
-        found = orientation(packet)
-        return turn_of_exif(found) if found != 1 else turn_of_angle(picture.rotation)
+        return _without_side_data(picture, packet)
     return turn_of_matrix([int(value) for value in matrices[0]]) if matrices else Turn()
+
+
+def _without_side_data(picture: av.VideoFrame, packet: bytes) -> Turn | None:
+    """As ``upright``; of a display matrix the rotation alone, its mirroring is not told."""
+    found = orientation(packet)
+    return turn_of_exif(found) if found != 1 else turn_of_angle(picture.rotation)

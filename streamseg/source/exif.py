@@ -7,47 +7,70 @@ carries EXIF (it does not know the type's number) and its ``rotation`` cannot te
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 ORIENTATION = 0x0112
+PNG_MARK = b"\x89PNG\r\n\x1a\n"
 
 
 def orientation(data: bytes) -> int:
     """1 to 8 as the tag says, 1 where there is none or where it cannot be read."""
     tiff = _tiff(data)
+    entry = entry_of(tiff, ORIENTATION)
+    if entry is None:
+        return 1
+    order, _, place = entry
+    (value,) = struct.unpack_from(order + "H", tiff, place)
+    return int(value) if 1 <= value <= 8 else 1
+
+
+def entry_of(tiff: bytes, wanted: int) -> tuple[str, int, int] | None:
+    """Of a tag in the first directory of a TIFF: the byte order, how many values it has and where they or
+    their offset stand, in four bytes that are there. None without the tag, or where it cannot be read."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
     if order is None:
-        return 1
+        return None
     try:
         (start,) = struct.unpack_from(order + "I", tiff, 4)
-        (count,) = struct.unpack_from(order + "H", tiff, start)
-        for number in range(count):
-            tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, start + 2 + 12 * number)
-            if tag == ORIENTATION:
-                return value if 1 <= value <= 8 else 1
+        (entries,) = struct.unpack_from(order + "H", tiff, start)
+        for place in range(start + 2, start + 2 + 12 * entries, 12):
+            tag, _, count, _ = struct.unpack_from(order + "HHII", tiff, place)
+            if tag == wanted:
+                return order, int(count), place + 8
     except struct.error:  # the tag is a courtesy: a broken one is no reason to refuse the picture
         pass
-    return 1
+    return None
 
 
 def _tiff(data: bytes) -> bytes:
     """The TIFF structure that holds the tags, empty if there is none."""
     if data[:2] == b"\xff\xd8":
-        return _jpeg(data)
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return _chunk(data, 8, b"eXIf", ">I", length_first=True, tail=4)
+        found = (body for mark, body in segments(data) if mark == 0xE1 and body[:6] == b"Exif\0\0")
+        return next(found, b"")[6:]
+    if data[:8] == PNG_MARK:
+        return png_chunk(data, b"eXIf")
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return _chunk(data, 12, b"EXIF", "<I", length_first=False, tail=0).removeprefix(b"Exif\0\0")
+        return webp_chunk(data, b"EXIF").removeprefix(b"Exif\0\0")
     return data if data[:4] in (b"II*\0", b"MM\0*") else b""
 
 
-def _jpeg(data: bytes) -> bytes:
+def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The second byte of the marker and the body of each of a JPEG's segments before the first scan."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] not in (0xDA, 0xD9):
         (length,) = struct.unpack_from(">H", data, at + 2)
-        if data[at + 1] == 0xE1 and data[at + 4:at + 10] == b"Exif\0\0":
-            return data[at + 10:at + 2 + length]
+        yield data[at + 1], data[at + 4:at + 2 + length]
         at += 2 + length
-    return b""
+
+
+def png_chunk(data: bytes, name: bytes) -> bytes:
+    """The body of the first chunk ``name``, empty if there is none."""
+    return _chunk(data, 8, name, ">I", length_first=True, tail=4)
+
+
+def webp_chunk(data: bytes, name: bytes) -> bytes:
+    """The body of the first chunk ``name``, empty if there is none."""
+    return _chunk(data, 12, name, "<I", length_first=False, tail=0)
 
 
 def _chunk(data: bytes, at: int, wanted: bytes, number: str, *, length_first: bool, tail: int) -> bytes:

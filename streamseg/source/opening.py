@@ -12,6 +12,7 @@ import select
 import stat
 import sys
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,12 @@ class Pipe:
 
     ``poll`` rather than a blocking read, because nobody could take a thread back from that. Raises
     SourceTimeoutError from ``read``; PyAV hands it on as it is. ``received``: bytes so far.
+
+    ``owned``: the descriptor is closed when the pipe has ended, else with the last that refers to this
+    object: closing a container tells PyAV's file objects nothing.
     """
 
-    def __init__(self, descriptor: int, name: str, timeout: float) -> None:
+    def __init__(self, descriptor: int, name: str, timeout: float, *, owned: bool = False) -> None:
         self.name = name
         self.interrupted = False
         self.received = 0
@@ -48,6 +52,7 @@ class Pipe:
         self._poll = select.poll() if hasattr(select, "poll") else None  # Windows cannot poll a pipe
         if self._poll is not None:
             self._poll.register(descriptor, select.POLLIN)
+        self._closing = weakref.finalize(self, os.close, descriptor) if owned else None
 
     def readable(self) -> bool:
         return True
@@ -55,13 +60,22 @@ class Pipe:
     def seekable(self) -> bool:
         return False
 
+    def close(self) -> None:
+        """Close the descriptor if it is owned; may be called twice. What is read then is the end."""
+        if self._closing is not None:
+            self._closing()
+
     def read(self, size: int = -1) -> bytes:
+        if self._closing is not None and not self._closing.alive:
+            return b""
         try:
             if self._poll is not None and not self._poll.poll(self._timeout * 1000):
                 raise SourceTimeoutError(f"nothing came from {self.name} for {self._timeout:g} s: is the "
                                          "program before it still running? --timeout waits longer")
             data = os.read(self._descriptor, size)
             self.received += len(data)
+            if not data and size:
+                self.close()
             return data
         except KeyboardInterrupt:  # PyAV lets only Exceptions through from here; opened() raises it again
             self.interrupted = True
@@ -85,10 +99,10 @@ def opened(spec: str, options: Options) -> Any:
     if address is not None:
         return _from_network(spec, address, options)
     path = Path(spec.removeprefix("file://") if spec.startswith("file://") else spec)
-    mode = _mode(path)
+    mode = mode_of(path)
     if stat.S_ISFIFO(mode):
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a plain open waits for the writer
-        return _piped(descriptor, str(path), options)
+        return _piped(descriptor, str(path), options, owned=True)
     if path.stat().st_size == 0 and stat.S_ISREG(mode):
         raise SourceError(f"{path} is empty (0 bytes)")
     try:
@@ -101,7 +115,8 @@ def opened(spec: str, options: Options) -> Any:
                                 "its end: copy or download it again") from error
 
 
-def _mode(path: Path) -> int:
+def mode_of(path: Path) -> int:
+    """``st_mode`` of what may be read. Raises SourceError, which says why it may not."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -125,11 +140,14 @@ def _from_standard_input(options: Options) -> Any:
     return _piped(descriptor, "standard input", options)
 
 
-def _piped(descriptor: int, name: str, options: Options) -> Any:
-    pipe = Pipe(descriptor, name, options.timeout)
+def _piped(descriptor: int, name: str, options: Options, *, owned: bool = False) -> Any:
+    pipe = Pipe(descriptor, name, options.timeout, owned=owned)
     try:
         return _open(pipe, name, options)
-    except DamagedInputError as error:
+    except BaseException as error:
+        pipe.close()
+        if not isinstance(error, DamagedInputError):
+            raise
         if not pipe.received:
             raise SourceError(f"{name} is empty: what should write to it ended without a byte") from error
         raise DamagedInputError(f"{error}. {INDEX_LAST}") from error

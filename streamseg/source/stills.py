@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from .completeness import cut_off
 from .decoding import Decoder, chosen
 from .describe import upright
 from .formats import Normaliser, Turn
-from .opening import opened
+from .icc import is_rgb, profile_of
+from .opening import mode_of, opened, reason
 from .timeline import Window
 from .video import DEFAULT_RATE
 
@@ -31,9 +33,9 @@ LISTED = 5  # names that a message lists
 def folder(path: Path, only: str | None) -> list[Path]:
     """The pictures in a folder, '2.png' before '10.png'; ``only``: a glob instead of known extensions.
 
-    Raises SourceError where there is none.
+    Raises SourceError where there is none, or where the folder cannot be read.
     """
-    files = [item for item in path.iterdir() if item.is_file() and not item.name.startswith(".")]
+    files = _listed(path, lambda item: item.is_file() and not item.name.startswith("."))
     if only is not None:
         found = [item for item in files if fnmatch.fnmatch(item.name, only)]
         wanted = f"matches {only!r}"
@@ -43,6 +45,14 @@ def folder(path: Path, only: str | None) -> list[Path]:
     if not found:
         raise SourceError(f"none of the {len(files)} files in {path} {wanted}")
     return sorted(found, key=lambda item: natural(item.name))
+
+
+def _listed(path: Path, wanted: Callable[[Path], object]) -> list[Path]:
+    """What lies in a folder and is ``wanted``. Raises SourceError."""
+    try:
+        return [item for item in path.iterdir() if wanted(item)]
+    except OSError as error:
+        raise SourceError(f"the folder {path} cannot be read: {reason(error)}") from error
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
@@ -61,9 +71,9 @@ def pattern(path: Path) -> list[Path]:
     before, after = (part.replace("%%", "%") for part in (path.name[:mark.start()], path.name[mark.end():]))
     digits = rf"\d{{{mark[2]},}}" if mark[1] and mark[2] else r"\d+"
     shape = re.compile(re.escape(before) + f"({digits})" + re.escape(after) + r"\Z")
-    if not path.parent.is_dir():
-        raise SourceError(f"{path.parent} does not exist")
-    found = {int(match[1]): item for item in path.parent.iterdir() if (match := shape.match(item.name))}
+    mode_of(path.parent)
+    files = _listed(path.parent, lambda item: shape.match(item.name))
+    found = {int(shape.sub(r"\1", item.name)): item for item in files}
     if not found:
         raise SourceError(f"no file is named as {path}")
     numbers = sorted(found)
@@ -86,6 +96,7 @@ class PictureSource:
         self.notes: list[str] = []
         self.damaged = 0
         self._unread: list[str] = []
+        self._other_profiles: list[str] = []
         self._options = options
         self._normaliser: Normaliser | None = None
         self._stills = stills
@@ -116,8 +127,10 @@ class PictureSource:
         yield first
         yield from rest
         if self._unread:
-            names = ", ".join(self._unread[:LISTED]) + (", ..." if len(self._unread) > LISTED else "")
-            self.notes.append(f"{len(self._unread)} pictures could not be read: {names}")
+            self.notes.append(f"{len(self._unread)} pictures could not be read: {_few(self._unread)}")
+        if self._other_profiles:
+            self.notes.append("a colour profile (ICC) that is not for RGB, which pictures become, is left "
+                              f"out: {_few(self._other_profiles)}")
         if self._normaliser is not None and self._normaliser.rescaled:
             self.notes.append(f"the pictures differ in size: {self._normaliser.rescaled} were scaled to "
                               f"{self.info.width} x {self.info.height}")
@@ -139,7 +152,7 @@ class PictureSource:
             yield frame
 
     def _one(self, path: Path, index: int, place: int) -> Frame:
-        picture, turn, animated = read_picture(path, self._options)
+        picture, turn, profile, animated = read_picture(path, self._options)
         if animated:
             self.notes.append(f"{path.name} is animated: only its first picture is taken; give it alone "
                               "to take all")
@@ -147,9 +160,17 @@ class PictureSource:
         if normaliser is None or self._stills or normaliser.turn != turn:
             normaliser = self._normaliser = Normaliser(turn, fixed=not self._stills)
         frame = normaliser.frame(picture, index, place, self._base, 1, name=path.name)
+        if profile is not None and is_rgb(profile):
+            frame = dataclasses.replace(frame, profile=profile)
+        elif profile is not None:
+            self._other_profiles.append(path.name)
         if self._stills and frame.alpha is not None and frame.alpha.min() == frame.pixel.peak:
             return dataclasses.replace(frame, alpha=None, owner=None)  # WebP, palettes: said, not used
         return frame
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
 
 
 def _part(count: int, rate: Fraction, options: Options) -> tuple[int, int]:
@@ -160,10 +181,11 @@ def _part(count: int, rate: Fraction, options: Options) -> tuple[int, int]:
     return min(first, count), min(last, count)
 
 
-def read_picture(path: Path, options: Options) -> tuple[av.VideoFrame, Turn, bool]:
-    """A file's first picture, what brings it upright, and whether more follow. Raises SourceError."""
+def read_picture(path: Path, options: Options) -> tuple[av.VideoFrame, Turn, bytes | None, bool]:
+    """A file's first picture, what brings it upright, its ICC profile, and whether more pictures follow.
+    Raises SourceError."""
     strict = dataclasses.replace(options, on_error="stop", audio=False, stream=None, hwaccel=None)
-    missing = cut_off(path) if path.is_file() and path.stat().st_size else None
+    missing = cut_off(path) if os.path.isfile(path) else None
     if missing:
         raise DamagedInputError(f"{path} is cut off: {missing}")
     container = opened(str(path), strict)
@@ -176,6 +198,7 @@ def read_picture(path: Path, options: Options) -> tuple[av.VideoFrame, Turn, boo
         if picture is None:
             raise DamagedInputError(f"{path}: no picture in it decodes")
         animated = stream.frames > 1 or (container.format.name == "apng" and next(pictures, None) is not None)
-        return picture, upright(picture, decoder.first_packet) or Turn(), animated
+        turn = upright(picture, data := decoder.first_packet) or Turn()
+        return picture, turn, profile_of(data), animated
     finally:
         container.close()

@@ -6,6 +6,7 @@ Source of the layout and of the blending: https://developers.google.com/speed/we
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from fractions import Fraction
@@ -35,11 +36,15 @@ class AnimatedWebp:
 
     @staticmethod
     def recognises(path: Path) -> bool:
-        """True for a file whose first bytes say that it is an animated WebP."""
-        if not path.is_file():
+        """True for a file whose first bytes say that it is an animated WebP; False also where they cannot
+        be read: ``opened`` says why."""
+        if not os.path.isfile(path):
             return False
-        with path.open("rb") as file:
-            head = file.read(21)
+        try:
+            with path.open("rb") as file:
+                head = file.read(21)
+        except OSError:
+            return False
         return len(head) == 21 and head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(
             head[20] & ANIMATED)
 

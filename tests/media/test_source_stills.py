@@ -13,6 +13,7 @@ from streamseg.errors import DamagedInputError, SourceError
 from streamseg.opencv import cv2
 from streamseg.options import Options
 from streamseg.source import open_source
+from streamseg.source.completeness import cut_off
 from tests import clips, damage, stills
 from tests.media.source_tools import indices, read
 
@@ -193,3 +194,72 @@ def test_a_cut_off_animation_stops_or_is_counted(tmp_path: Path, suffix: str) ->
     assert 1 <= len(frames) < 10
     assert indices(frames) == list(range(len(frames)))
     assert source.damaged >= 1
+
+
+# --- a JPEG's end ---
+
+def jpeg(*, progressive: bool = False, size: tuple[int, int] = (320, 240)) -> bytes:
+    """With restart marks, and noise that gives many stuffed FF00."""
+    noisy = np.random.default_rng(1).integers(0, 255, (size[1], size[0], 3), np.uint8)
+    ok, data = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_PROGRESSIVE, int(progressive),
+                                            cv2.IMWRITE_JPEG_RST_INTERVAL, 4])
+    assert ok
+    return data.tobytes()
+
+
+def with_thumbnail(data: bytes) -> bytes:
+    """A whole JPEG in APP1, as cameras have it in their EXIF."""
+    small = jpeg(size=(32, 24))
+    return data[:2] + b"\xff\xe1" + (len(small) + 2).to_bytes(2, "big") + small + data[2:]
+
+
+MP4_WITH_MARKS = b"\0\0\0\x18ftypmp42\0\0\0\0isommp42" + b"\xff\xda\0\x08" * 5 + bytes(range(256)) * 40
+
+
+@pytest.mark.parametrize("trailer", [MP4_WITH_MARKS, b"\0" * 100, b"\xff" * 100, jpeg(),
+                                     jpeg() + MP4_WITH_MARKS])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_what_follows_a_whole_jpeg_does_not_make_it_cut_off(tmp_path: Path, progressive: bool,
+                                                            trailer: bytes) -> None:
+    """A motion photo is a JPEG with an MP4 behind it."""
+    data = with_thumbnail(jpeg(progressive=progressive))
+    (tmp_path / "a.jpg").write_bytes(data + trailer)
+    assert cut_off(tmp_path / "a.jpg") is None
+
+
+def test_a_motion_photo_is_read(tmp_path: Path) -> None:
+    path = stills.image(tmp_path / "a.jpg", 9)
+    path.write_bytes(path.read_bytes() + MP4_WITH_MARKS)
+    _, (frame,) = read(path)
+    assert np.abs(frame.rgb().astype(int) - clips.picture(9)).mean() < 3
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_is_cut_off_wherever_it_ends_early(tmp_path: Path, progressive: bool) -> None:
+    """Also behind the thumbnail, which has an end mark of its own; and as the second of two pictures."""
+    data, path = with_thumbnail(jpeg(progressive=progressive)), tmp_path / "a.jpg"
+    for end in (*range(4, len(data), len(data) // 40), len(data) - 2, len(data) - 1):
+        for before in (b"", data):
+            path.write_bytes(before + data[:end])
+            assert cut_off(path) == "JPEG's end mark is missing", end
+
+
+def test_a_film_of_jpegs_is_cut_off_in_its_last_picture(tmp_path: Path) -> None:
+    path = clips.video(tmp_path / "a.mjpeg", codec="mjpeg", frames=25, pix_fmt="yuvj420p")
+    assert cut_off(path) is None
+    assert indices(read(path)[1]) == list(range(25))
+    path.write_bytes(path.read_bytes()[:-200])
+    assert cut_off(path) == "JPEG's end mark is missing"
+
+
+def test_damage_that_looks_like_a_marker_hides_no_end(tmp_path: Path) -> None:
+    data = bytearray(jpeg())
+    data[len(data) // 2:len(data) // 2 + 4] = b"\xff\xe1\xee\xee"  # a segment longer than what follows
+    (tmp_path / "a.jpg").write_bytes(bytes(data))
+    assert cut_off(tmp_path / "a.jpg") is None
+
+
+def test_a_jpeg_with_megabytes_behind_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg(size=(2400, 1800)) + b"\xff" * 8_000_000)
+    assert cut_off(path) is None

@@ -15,7 +15,10 @@ from streamseg.options import Options
     ({"blur": float("nan")}, "blur is nan; allowed is 0 to 1"),
     ({"start": -1}, "start is -1; allowed is at least 0"),
     ({"preview": float("inf")}, "preview is inf; allowed is at least 0"),
-    ({"quality": "high"}, "quality is 'high'; it must be a number, 0 to 100"),
+    ({"quality": "high"}, "quality is 'high'; it must be a whole number, 0 to 100"),
+    ({"blur": "much"}, "blur is 'much'; it must be a number, 0 to 1"),
+    ({"batch": 2.5}, "batch is 2.5; it must be a whole number, 1 to 256"),
+    ({"batch": 2.0}, "batch is 2.0; it must be a whole number, 1 to 256"),
     ({"batch": 0}, "batch is 0; allowed is 1 to 256"),
     ({"cfr": "fast"}, "cfr is 'fast'; it must be frames a second"),
     ({"rate": 0}, "rate is 0; it must be frames a second"),
@@ -43,3 +46,16 @@ def test_defaults_are_valid_and_every_field_has_help():
     for item in fields(Options):
         assert item.metadata["help"].endswith("."), item.name
         assert item.metadata["group"] in {"Input", "Method", "Matte", "Background", "Output"}
+
+
+def test_every_whole_number_refuses_a_fraction():
+    from dataclasses import fields
+    from typing import get_type_hints
+
+    hints = get_type_hints(Options)
+    whole = [item.name for item in fields(Options) if hints[item.name] in (int, int | None)]
+    assert {"batch", "threads", "quality", "lookahead", "retry", "stream"} <= set(whole)
+    for name in whole:
+        Options(**{name: 2})
+        with pytest.raises(OptionError, match=f"{name} is 2.5; it must be a whole number"):
+            Options(**{name: 2.5})

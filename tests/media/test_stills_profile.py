@@ -1,0 +1,180 @@
+"""Colour profiles (ICC) of pictures: Pillow reads the bytes back, LittleCMS says what colours they mean."""
+
+from __future__ import annotations
+
+import gc
+import io
+import struct
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from streamseg.frames import Frame
+from streamseg.opencv import cv2
+from streamseg.pipeline import run
+from streamseg.sink.profile import with_profile
+from streamseg.source.icc import profile_of
+from tests import clips
+from tests.media.source_tools import read
+
+BARE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()  # once: it holds the time
+
+
+def wide(length: int | None = None, space: bytes = b"RGB ") -> bytes:
+    """A profile whose red and green are sRGB's green and red, padded to ``length``: what is shown without it
+    is far off. ``space``: another colour space in its header, which makes it one in name only."""
+    data = bytearray(BARE)
+    tags = struct.unpack_from(">I", data, 128)[0]
+    places = {bytes(data[at:at + 4]): at for at in range(132, 132 + 12 * tags, 12)}
+    red, green = places[b"rXYZ"] + 4, places[b"gXYZ"] + 4
+    data[red:red + 4], data[green:green + 4] = data[green:green + 4], data[red:red + 4]
+    data[16:20] = space
+    data += bytes(np.random.default_rng(0).integers(0, 256, (length or len(data)) - len(data), np.uint8))
+    data[:4] = struct.pack(">I", len(data))
+    return bytes(data)
+
+
+def photo(path: Path, profile: bytes, *, mode: str = "RGB", **how: Any) -> Path:
+    """Written by Pillow; lossless where the format can."""
+    Image.fromarray(clips.picture(3)).convert(mode).save(
+        path, icc_profile=profile, **({"quality": 95} if path.suffix == ".jpg" else how))
+    return path
+
+
+def shown(path: Path) -> np.ndarray[Any, Any]:
+    """The picture as a screen in sRGB shows it, as LittleCMS reads its profile."""
+    with Image.open(path) as picture:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(picture.info["icc_profile"]))
+        seen = ImageCms.profileToProfile(picture.convert("RGB"), own, ImageCms.createProfile("sRGB"))
+    assert seen is not None
+    return np.array(seen).astype(int)
+
+
+def profile_in(path: Path) -> bytes | None:
+    with Image.open(path) as picture:
+        picture.load()
+        found: bytes | None = picture.info.get("icc_profile")
+        return found
+
+
+def through(source: Path, target: Path | str, **options: Any) -> list[str]:
+    return run(source, target, **{"method": "threshold", "smooth": "none", "threads": 1, "overwrite": True,
+                                  "background": "original", **options}).notes
+
+
+@pytest.mark.parametrize("output", [".jpg", ".png", ".webp"])
+@pytest.mark.parametrize("source", [".jpg", ".png", ".webp", ".tiff"])
+def test_a_photo_keeps_its_profile_and_its_colours(tmp_path: Path, source: str, output: str) -> None:
+    profile = wide()
+    path = photo(tmp_path / f"a{source}", profile)
+    target = tmp_path / f"o{output}"
+    assert through(path, target) == []
+    assert profile_in(target) == profile
+    assert np.abs(shown(target) - shown(path)).mean() < 4
+    with Image.open(target) as bare:  # the test can fail: without the profile the colours are others
+        assert np.abs(np.array(bare.convert("RGB")).astype(int) - shown(path)).mean() > 12
+
+
+@pytest.mark.parametrize("suffix", [".png", ".apng"])
+def test_a_png_with_a_profile_does_not_end_the_process(tmp_path: Path, suffix: str) -> None:
+    """PyAV frees the profile's name twice once it was asked for side data: the tenth died, or the first."""
+    path = tmp_path / f"a{suffix}"
+    pictures = [Image.fromarray(clips.picture(number)) for number in range(3)]
+    pictures[0].save(path, format="png", icc_profile=wide(), save_all=suffix == ".apng",
+                     append_images=pictures[1:] if suffix == ".apng" else [])
+    assert b"iCCP" in path.read_bytes()
+    for _ in range(30):
+        assert len(read(path)[1]) == (3 if suffix == ".apng" else 1)
+        gc.collect()
+
+
+@pytest.mark.parametrize("exif", [False, True])
+@pytest.mark.parametrize(("kind", "name"), [("cutout", "c.png"), ("cutout", "c.webp"),
+                                            ("foreground", "f.jpg")])
+def test_cutouts_and_foregrounds_keep_it_and_mattes_have_none(tmp_path: Path, kind: str, name: str,
+                                                              exif: bool) -> None:
+    """With EXIF beside it, as in nearly every photo; upright, as nearly no telephone's."""
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    path = tmp_path / "a.jpg"
+    Image.fromarray(clips.picture(3)).save(path, icc_profile=wide(), **({"exif": tags} if exif else {}))
+    through(path, tmp_path / "o.png", background="green", matte=str(tmp_path / "m.png"),
+            **{kind: str(tmp_path / name)})
+    assert profile_in(tmp_path / "o.png") == profile_in(tmp_path / name) == wide()
+    assert profile_in(tmp_path / "m.png") is None
+
+
+def test_a_profile_of_several_segments_is_whole(tmp_path: Path) -> None:
+    profile = wide(200_000)
+    path = photo(tmp_path / "a.jpg", profile)
+    for name in ("o.jpg", "o.png", "o.webp"):
+        assert through(path, tmp_path / name) == []
+        assert profile_in(tmp_path / name) == profile
+        assert through(tmp_path / name, tmp_path / f"again_{name}") == []
+        assert profile_in(tmp_path / f"again_{name}") == profile
+
+
+def test_each_picture_of_a_folder_has_its_own(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    photo(tmp_path / "in" / "a.jpg", wide())
+    photo(tmp_path / "in" / "b.png", wide(2000))
+    Image.fromarray(clips.picture(1)).save(tmp_path / "in" / "c.png")
+    through(tmp_path / "in", f"{tmp_path}/out/")
+    assert [profile_in(tmp_path / "out" / name) for name in ("a.jpg", "b.png", "c.png")] == [
+        wide(), wide(2000), None]
+
+
+@pytest.mark.parametrize("output", [".tiff", ".bmp"])
+def test_an_output_that_cannot_carry_it_says_so(tmp_path: Path, output: str) -> None:
+    notes = through(photo(tmp_path / "a.png", wide()), tmp_path / f"o{output}")
+    assert notes == ["the picture's colour profile (ICC) is lost: streamseg writes none into "
+                     f"{output}; .jpg, .jpeg, .png, .webp keep it"]
+    Image.fromarray(clips.picture(1)).save(tmp_path / "plain.png")
+    assert through(tmp_path / "plain.png", tmp_path / f"p{output}") == []
+
+
+@pytest.mark.parametrize(("mode", "space"), [("L", b"GRAY"), ("CMYK", b"CMYK")])
+def test_a_profile_that_is_not_for_rgb_is_left_out_and_told(tmp_path: Path, mode: str, space: bytes) -> None:
+    notes = through(photo(tmp_path / "a.jpg", wide(space=space), mode=mode), tmp_path / "o.png")
+    assert any("not for RGB, which pictures become, is left out: a.jpg" in note for note in notes)
+    assert profile_in(tmp_path / "o.png") is None
+
+
+def test_what_is_no_profile_is_passed_over(tmp_path: Path) -> None:
+    data = photo(tmp_path / "a.jpg", wide(200_000)).read_bytes()
+    second = data.index(b"ICC_PROFILE\0\2\4")
+    assert profile_of(data) == wide(200_000)
+    assert profile_of(data[:second + 12] + b"\x09" + data[second + 13:]) is None  # 1, 9, 3, 4
+    photo(tmp_path / "b.png", b"no profile at all" * 30)
+    _, (frame,) = read(tmp_path / "b.png")
+    assert frame.profile is None
+    packed = photo(tmp_path / "c.png", wide()).read_bytes()
+    at = packed.index(b"iCCP") + 20
+    assert profile_of(packed[:at] + b"\xff\xff\xff\xff" + packed[at + 4:]) is None
+    assert profile_of(b"") is profile_of(b"II*\0") is profile_of(b"\xff\xd8\xff\xe2") is None
+
+
+@pytest.mark.parametrize("size", [(1, 1), (33, 20), (160, 121)])
+@pytest.mark.parametrize(("channels", "quality"), [(3, 101), (4, 101), (3, 80), (4, 80)])
+def test_webp_of_every_kind_takes_a_profile(size: tuple[int, int], channels: int, quality: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], channels), np.uint8)
+    ok, data = cv2.imencode(".webp", noise, [cv2.IMWRITE_WEBP_QUALITY, quality])
+    assert ok
+    made = with_profile(data.tobytes(), ".webp", wide(1001))
+    with Image.open(io.BytesIO(made)) as picture, Image.open(io.BytesIO(data.tobytes())) as before:
+        assert picture.info["icc_profile"] == wide(1001)
+        assert (picture.size, picture.mode) == (size, before.mode)
+        assert np.array_equal(np.array(picture), np.array(before))
+    decoded = cv2.imdecode(np.frombuffer(made, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(decoded, cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
+
+
+def test_a_profile_travels_with_a_frame_and_not_with_what_it_says() -> None:
+    planes = tuple(np.zeros((4, 4), np.uint8) for _ in range(3))
+    frame = Frame(planes, "gbrp", Fraction(1, 25), 0, profile=wide())
+    assert Frame.empty(frame).profile == wide()
+    assert "profile" not in repr(frame)
