@@ -94,7 +94,11 @@ def difference(path: Path, model: keras.Model, pictures: Pictures, sizes: list[S
             for picture in pictures:
                 values = net_input(picture, size)
                 expected = keras.ops.convert_to_numpy(activation(model(values, training=False)))
-                wrong = np.abs(net.run(values) - expected)
+                given = net.run(values)
+                if given.shape != expected.shape:  # else the difference would be taken by broadcasting
+                    raise OptionError(f"{path.name} gives {given.shape} where the net gives "
+                                      f"{expected.shape}: the file is not kept; export it again")
+                wrong = np.abs(given - expected)
                 largest = max(largest, float(wrong.max()))
                 means.append(float(wrong.mean()))
     finally:
