@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -25,7 +25,7 @@ from .opencv import cv2
 from .options import Options
 from .pipeline import run
 from .report import Progress, Report
-from .sink.temporary import checked_target, into_place, temporary_file
+from .sink.temporary import appearing, checked_target
 from .source import open_source
 
 Picture = npt.NDArray[Any]  # uint8 (h, w, 3) RGB
@@ -97,7 +97,7 @@ def _run(source: Path, result: Path, drawn: Mapping[str, Path], *, overwrite: bo
     """A run for which the files ``drawn`` are drawn first. They appear when it is done: should it fail,
     nothing is left of them, and what they were to replace stays."""
     with ExitStack() as stack:
-        held = {what: stack.enter_context(_appearing(path, overwrite)) for what, path in drawn.items()}
+        held = {what: stack.enter_context(appearing(path, overwrite)) for what, path in drawn.items()}
         if "clip" in held:
             write_clip(held["clip"], photo(), overwrite=True)
         if "background" in held:
@@ -105,18 +105,6 @@ def _run(source: Path, result: Path, drawn: Mapping[str, Path], *, overwrite: bo
             options["background"] = str(held["background"])
         report = run(held.get("clip", source), result, overwrite=overwrite, **options)
     return replace(report, input=str(source))
-
-
-@contextmanager
-def _appearing(path: Path, overwrite: bool) -> Iterator[Path]:
-    """A temporary file for the block to fill: at its end it becomes ``path``, if it fails it is gone."""
-    target = checked_target(str(path), overwrite)
-    made = temporary_file(target)
-    try:
-        yield made
-        into_place(made, target, path, overwrite)
-    finally:
-        made.unlink(missing_ok=True)
 
 
 def photo() -> Photo:
@@ -145,7 +133,7 @@ def write_clip(path: Path, picture: Photo, *, overwrite: bool = False) -> None:
 
 def write_film(path: Path, pictures: Iterator[Picture], *, rate: int = RATE, overwrite: bool = False) -> None:
     """Write pictures of one size (even sides) as H.264, with a tone of their length in AAC beside them."""
-    with _appearing(path, overwrite) as made, av.open(str(made), "w") as out:
+    with appearing(path, overwrite) as made, av.open(str(made), "w") as out:
         video = out.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "18"})
         tone = out.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
         for index, shown in enumerate(pictures):

@@ -162,17 +162,11 @@ def _writable(folder: str, overwrite: bool) -> Iterator[Path]:
 
 def _write(folder: Path, result: Mapping[str, Any], overwrite: bool) -> None:
     from ..bench.plots import draw
-    from ..sink.temporary import checked_target, into_place, temporary_file
+    from ..sink.temporary import appearing
     files = {"bench.json": (json.dumps(result, indent=1) + "\n").encode(), **draw(result)}
     for name, data in files.items():
-        shown = str(folder / name)
-        target = checked_target(shown, overwrite)
-        made = temporary_file(target)
-        try:
+        with appearing(folder / name, overwrite) as made:
             made.write_bytes(data)
-            into_place(made, target, shown, overwrite)
-        finally:
-            made.unlink(missing_ok=True)
 
 
 def _compared(before: dict[str, Any] | None, result: dict[str, Any], allowed: float,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import MissingDependencyError, OptionError
-from ..sink.temporary import checked_target, into_place, temporary_file, writing
+from ..sink.temporary import appearing, checked_target, writing
 from .scores import Evaluation
 
 PLOTS = (".png", ".svg", ".pdf")
@@ -89,11 +89,5 @@ def _figure() -> Callable[..., Any]:
 
 def _put(write: Callable[[Path], None], target: str, overwrite: bool) -> None:
     """Have ``write`` fill a temporary file, and give it its name."""
-    path = checked_target(target, overwrite)
-    made = temporary_file(path)
-    try:
-        with writing(target, path.parent):
-            write(made)
-        into_place(made, path, target, overwrite)
-    finally:
-        made.unlink(missing_ok=True)
+    with appearing(target, overwrite) as made, writing(target, made.parent):
+        write(made)

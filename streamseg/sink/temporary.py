@@ -85,6 +85,18 @@ def temporary_folder(path: Path) -> Path:
     return made
 
 
+@contextlib.contextmanager
+def appearing(target: str | Path, overwrite: bool) -> Iterator[Path]:
+    """A temporary file for the block to fill: at its end it becomes ``target``, if it fails it is gone."""
+    path = checked_target(str(target), overwrite)
+    made = temporary_file(path)
+    try:
+        yield made
+        into_place(made, path, target, overwrite)
+    finally:
+        made.unlink(missing_ok=True)
+
+
 def partial_name(path: Path) -> Path:
     """NAME.partial.EXT, where a failed run's output goes with --keep-partial."""
     return path.with_name(f"{path.stem}.partial{path.suffix}")

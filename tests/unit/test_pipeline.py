@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -163,11 +163,11 @@ def test_an_interval_that_is_none_leaves_no_output(monkeypatch: pytest.MonkeyPat
     assert (stages.sink.state, stages.source.closed) == ("aborted", 1)
 
 
-def test_a_live_source_drops_old_frames_instead_of_waiting(monkeypatch: pytest.MonkeyPatch):
-    """The segmenter holds frame 0 until the source has made all: of the rest only the newest is left."""
+def outrun(monkeypatch: pytest.MonkeyPatch, packets: Mapping[int, av.Packet]) -> Stages:
+    """The segmenter holds frame 0 until the live source has made all: of the rest only the newest is left.
+    ``packets``: by frame, what comes with it."""
     made_all = threading.Event()
     stages = Stages(monkeypatch)
-    stages.source.info = replace(INFO, live=True)
 
     class Slow(FakeSegmenter):
         def segment(self, frames: Any) -> list[Matte]:
@@ -176,35 +176,26 @@ def test_a_live_source_drops_old_frames_instead_of_waiting(monkeypatch: pytest.M
 
     class Fast(FakeSource):
         def __iter__(self) -> Any:
-            yield from super().__iter__()
+            for item in super().__iter__():
+                yield replace(item, packets=(packets[item.index],)) if item.index in packets else item
             made_all.set()
 
     stages.segmenter = Slow()
-    stages.source = Fast(info=stages.source.info)
+    stages.source = Fast(info=replace(INFO, live=True))
+    return stages
+
+
+def test_a_live_source_drops_old_frames_instead_of_waiting(monkeypatch: pytest.MonkeyPatch):
+    stages = outrun(monkeypatch, {})
     report = stages.run()
     assert stages.sink.written[-1] == FRAMES - 1
     assert report.dropped == FRAMES - report.frames > 0
 
 
 def test_the_packets_of_dropped_frames_come_with_the_frame_that_is_kept(monkeypatch: pytest.MonkeyPatch):
-    made_all = threading.Event()
-    stages = Stages(monkeypatch)
     packets = [av.Packet(1) for _ in range(FRAMES)]
+    stages = outrun(monkeypatch, {index: packet for index, packet in enumerate(packets) if index != 3})
     written: list[Frame] = []
-
-    class Slow(FakeSegmenter):
-        def segment(self, frames: Any) -> list[Matte]:
-            made_all.wait(10)
-            return super().segment(frames)
-
-    class Sounding(FakeSource):
-        def __iter__(self) -> Any:
-            for item in super().__iter__():
-                yield item if item.index == 3 else replace(item, packets=(packets[item.index],))
-            made_all.set()
-
-    stages.segmenter = Slow()
-    stages.source = Sounding(info=replace(INFO, live=True))
     monkeypatch.setattr(stages.sink, "write", written.append)
     assert stages.run().dropped > 0
     carried = [packet for item in written for packet in item.packets]
