@@ -121,14 +121,14 @@ def export(model: keras.Model, out: Path, name: str, formats: list[str], *, size
     written = []
     for format in formats:
         path = out / FILES[format].format(name)
-        if format in makers:
-            makers[format](path)
-        else:
-            path.write_bytes(to_tflite(model, sizes, format, calibration))
         try:
+            if format in makers:
+                makers[format](path)
+            else:
+                path.write_bytes(to_tflite(model, sizes, format, calibration))
             _check(path, format, model, checks, sizes)
         except StreamsegError:
-            path.unlink()
+            path.unlink(missing_ok=True)
             raise
         written.append(path)
     return written

@@ -20,6 +20,7 @@ from training import architectures
 from training.architectures import person
 
 Size = geometry.Size
+ONNX_TRIES = 4
 Pictures = list[NDArray[np.uint8]]
 """uint8 RGB ``(h, w, 3)`` each, of any sizes."""
 
@@ -117,13 +118,23 @@ def any_size(twin: keras.Model) -> keras.Model:
 def to_onnx(twin: keras.Model, path: Path) -> None:
     """Writes an .onnx of a net with its activation inside: any batch; any size, unless the net has one."""
     try:
+        import onnx
         import tf2onnx  # noqa: F401  Keras needs it, and would name neither it nor the remedy
     except ImportError as error:
         raise MissingDependencyError(f"tf2onnx does not load ({error}): pip install tf2onnx, or leave onnx "
                                      "out of --formats") from error
     signature = [keras.InputSpec(shape=twin.input_shape, dtype="float32", name="picture")]
     open_sided = any_size(twin) if None in twin.input_shape[1:] else twin
-    open_sided.export(path, format="onnx", verbose=False, input_signature=signature)
+    # One time in forty tf2onnx leaves out the last Squeeze of an open-sided net with one channel: its
+    # optimiser hangs it behind the Reshape that is the graph's output by then (the order of a set decides).
+    for _ in range(ONNX_TRIES):
+        open_sided.export(path, format="onnx", verbose=False, input_signature=signature)
+        [given] = onnx.load(path, load_external_data=False).graph.output
+        if len(given.type.tensor_type.shape.dim) == len(twin.output_shape):
+            return
+    raise OptionError(f"{path.name}: {ONNX_TRIES} times tf2onnx gave a net whose output has not the "
+                      f"{len(twin.output_shape)} axes of the net's: take another version of it, or leave "
+                      "onnx out of --formats")
 
 
 def round_weights(twin: keras.Model) -> None:

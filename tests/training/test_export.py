@@ -185,3 +185,36 @@ def test_onnx_without_its_package_names_the_remedy(net: keras.Model, tmp_path: P
     with pytest.raises(MissingDependencyError, match="pip install tf2onnx"):
         formats.to_onnx(net, tmp_path / "net.onnx")
     assert not (tmp_path / "net.onnx").exists()
+
+
+@ONNX_IS_THERE
+@pytest.mark.parametrize("bad", [1, formats.ONNX_TRIES])
+def test_an_onnx_file_with_an_axis_too_many_is_made_anew(bad: int, net: keras.Model, tmp_path: Path,
+                                                         monkeypatch) -> None:
+    """What tf2onnx does now and then, done here to the first ``bad`` files."""
+    import onnx
+
+    convert, made = keras.Model.export, []
+
+    def export_badly(self: keras.Model, path: Path, **how: object) -> None:
+        made.append(path)
+        if len(made) > bad:
+            convert(self, path, **how)
+            return
+        axes = onnx.helper.make_tensor("axes", onnx.TensorProto.INT64, [1], [0])
+        node = onnx.helper.make_node("Unsqueeze", ["picture", "axes"], ["alpha"])
+        given = onnx.helper.make_tensor_value_info("picture", onnx.TensorProto.FLOAT, [1, 64, 96, 1])
+        taken = onnx.helper.make_tensor_value_info("alpha", onnx.TensorProto.FLOAT, [1, 1, 64, 96, 1])
+        graph = onnx.helper.make_graph([node], "bad", [given], [taken], [axes])
+        onnx.save(onnx.helper.make_model(graph), path)
+
+    monkeypatch.setattr(keras.Model, "export", export_badly)
+    wanted: dict = {"formats": ["onnx"], "sizes": SIZES[:1], "checks": export.blotches(1)}
+    if bad < formats.ONNX_TRIES:
+        [path] = export.export(net, tmp_path, "person-test", **wanted)
+        assert len(onnx.load(path).graph.output[0].type.tensor_type.shape.dim) == 4
+    else:
+        with pytest.raises(OptionError, match="has not the 4 axes"):
+            export.export(net, tmp_path, "person-test", **wanted)
+        assert not list(tmp_path.iterdir())
+    assert len(made) == min(bad + 1, formats.ONNX_TRIES)
