@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 import streamseg
 from streamseg.errors import DeviceError, MissingDependencyError, OptionError
 from streamseg.segment.runtimes import open_net
 from streamseg.segment.runtimes.keras import share_threads
+from streamseg.segment.runtimes.signatures import alone, signatures
 from streamseg.segment.runtimes.spec import ModelSpec
 from streamseg.segment.unet import Person, built_in
 from streamseg.source.arrays import frame_of
@@ -62,6 +64,47 @@ def test_the_built_in_model_sees_as_many_pixels_as_it_is_told() -> None:
         areas[detail] = method.segment([frame])[0].alpha.size
         method.close()
     assert areas["high"] > areas["medium"] > areas["low"] == areas["reduced"]
+
+
+def test_a_graph_alone_gives_what_it_gives_among_the_others(capfd) -> None:
+    content = built_in().read_bytes()
+    found = signatures(content)
+    among = Interpreter(model_content=content, num_threads=1)
+    assert set(found) == set(among.get_signature_list())
+    net = open_net(built_in(), ModelSpec(), "litert", "cpu", 1)
+    assert {f"{height}x{width}" for height, width in net.sizes} == set(found)
+    capfd.readouterr()
+    for height, width in ((160, 288), (352, 192)):
+        picture = np.random.default_rng(3).uniform(0, 255, (1, height, width, 3)).astype(np.float32)
+        runner = among.get_signature_runner(f"{height}x{width}")
+        assert np.array_equal(net.run(picture), runner(picture=picture)["alpha"])
+    assert capfd.readouterr().err == ""  # the progress bar is there by now
+    assert signatures(alone(content, found["160x288"])) == {}
+
+
+def test_a_size_is_made_ready_when_it_is_first_used(monkeypatch) -> None:
+    opened = []
+    real = Interpreter.__init__
+
+    def count(self, *args, **how) -> None:
+        real(self, *args, **how)
+        opened.append(tuple(self.get_input_details()[0]["shape"][1:3]))
+
+    monkeypatch.setattr(Interpreter, "__init__", count)
+    net = open_net(built_in(), ModelSpec(), "litert", "cpu", 1)
+    assert opened == [(192, 352)]
+    for size in ((192, 352), (224, 288), (224, 288)):
+        net.run(np.zeros((1, *size, 3), np.float32))
+    assert opened == [(192, 352), (224, 288)]
+
+
+@pytest.mark.parametrize("kept", [0, 4, 8, 64, 1000, 40_000, 0.5, 0.999])
+def test_a_tflite_file_that_is_cut_off_is_an_error_that_names_it(kept: float, tmp_path: Path) -> None:
+    content = built_in().read_bytes()
+    path = tmp_path / "cut.tflite"
+    path.write_bytes(content[:int(kept if kept > 1 or not kept else kept * len(content))])
+    with pytest.raises(OptionError, match=r"cut\.tflite' is no LiteRT model that loads"):
+        open_net(path, ModelSpec(), "litert", "cpu", 1)
 
 
 def test_litert_gives_a_batch_what_it_gives_one_by_one() -> None:

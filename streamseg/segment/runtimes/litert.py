@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import MissingDependencyError, OptionError, SegmentError
-from ...geometry import Size
+from ...geometry import Size, nearest_size
+from .signatures import alone, signatures
 from .spec import ModelSpec
 
 _SIZED = re.compile(r"(\d+)x(\d+)")
@@ -24,7 +26,8 @@ class LiteRt:
     """A .tflite file: with one input of a fixed size, or with signatures named HxW, one a size.
 
     Ours are of the second kind: a graph of any size would keep XNNPACK off (its resizing reads the
-    target from a tensor), and signatures share their weights.
+    target from a tensor), and signatures share their weights. A size is made ready when it is first used; the
+    commonest at once, so that a file that does not run is found while it is opened.
     """
 
     def __init__(self, path: Path, spec: ModelSpec, *, device: str = "cpu", threads: int = 1) -> None:
@@ -33,47 +36,52 @@ class LiteRt:
         except ImportError as error:
             raise MissingDependencyError(f"LiteRT does not load ({error}): pip install ai-edge-litert, or "
                                          "choose another --runtime or --method") from error
-        try:
-            with _quiet():
-                self._interpreter: Any = Interpreter(model_path=str(path), num_threads=threads)
-                self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise OptionError(f"model {str(path)!r} is no LiteRT model that loads: {error}") from error
-        signatures = self._interpreter.get_signature_list()
-        sized = {(int(found[1]), int(found[2])): name for name in signatures
-                 if (found := _SIZED.fullmatch(name))}
-        self._runs: dict[Size, Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]]
-        if sized:
-            self._runs = {size: self._signature(name) for size, name in sized.items()}
+        self._path = path
+        self._interpreter: Any = partial(Interpreter, num_threads=threads)
+        self._content = path.read_bytes()
+        self._graphs = {(int(found[1]), int(found[2])): graph
+                        for name, graph in signatures(self._content).items()
+                        if (found := _SIZED.fullmatch(name))}  # fmt: skip
+        self._ready: dict[Size, Any] = {}
+        if self._graphs:
+            self._net(nearest_size(9, 16, self._graphs), quietly=True)
+            self.sizes: tuple[Size, ...] = tuple(self._graphs)
         else:
-            self._runs = {_input_size(path, self._interpreter.get_input_details(), spec): self._plain}
-        self.sizes: tuple[Size, ...] = tuple(self._runs)
+            net = self._opened(self._content, quietly=True)
+            self.sizes = (_input_size(path, net.get_input_details(), spec),)
+            self._ready[self.sizes[0]] = net
         self.runs_on = f"LiteRT (CPU, {threads} thread{'s' * (threads > 1)})"
 
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """float32 (n, h, w, 3) to (n, h, w, c), one picture after another."""
-        run = self._runs[batch.shape[1:3]]
-        return np.concatenate([run(picture[None]) for picture in batch])
+        net = self._net((batch.shape[1], batch.shape[2]))
+        return np.concatenate([_one(net, picture[None]) for picture in batch])
 
     def close(self) -> None:
-        """Free the interpreter and its memory."""
-        self._runs = {}
-        self._interpreter = None
+        """Free the memory that is held."""
+        self._ready, self._content = {}, b""
 
-    def _signature(self, name: str) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
-        runner = self._interpreter.get_signature_runner(name)  # takes its memory when first used
-        given = next(iter(runner.get_input_details()))
+    def _net(self, size: Size, quietly: bool = False) -> Any:
+        """The interpreter for a size, opened when it is first asked for."""
+        if size not in self._ready:
+            self._ready[size] = self._opened(alone(self._content, self._graphs[size]), quietly)
+        return self._ready[size]
 
-        def run(picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-            return next(iter(runner(**{given: picture}).values()))
+    def _opened(self, content: bytes, quietly: bool) -> Any:
+        try:
+            with _quiet() if quietly else nullcontext():
+                net = self._interpreter(model_content=content)
+                net.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise OptionError(f"model {str(self._path)!r} is no LiteRT model that loads: {error}") from error
+        return net
 
-        return run
 
-    def _plain(self, picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        given, taken = self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]
-        self._interpreter.set_tensor(given["index"], _quantised(picture, given))
-        self._interpreter.invoke()
-        return _dequantised(self._interpreter.get_tensor(taken["index"]), taken)
+def _one(net: Any, picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    given, taken = net.get_input_details()[0], net.get_output_details()[0]
+    net.set_tensor(given["index"], _quantised(picture, given))
+    net.invoke()
+    return _dequantised(net.get_tensor(taken["index"]), taken)
 
 
 def _input_size(path: Path, inputs: list[dict[str, Any]], spec: ModelSpec) -> Size:
@@ -106,9 +114,9 @@ def _dequantised(values: npt.NDArray[Any], details: dict[str, Any]) -> npt.NDArr
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps LiteRT's "Created XNNPACK delegate" off stderr; it has no switch for it.
+    """Keeps LiteRT's "Created XNNPACK delegate" off stderr; it has no switch for it, and says it once.
 
-    Only while a model loads, which is before any thread starts. Errors come as exceptions.
+    Only while a model is opened, which is before any thread starts. Errors come as exceptions.
     """
     try:
         number = sys.stderr.fileno()

@@ -1,0 +1,57 @@
+"""A .tflite file's signatures, and the file with one of them alone.
+
+LiteRT gets every graph in a file ready when it opens it: for ours, with a graph for each size, 20 ms and
+7 MiB a size, of which a video needs one. So it is given a copy of the file that lists the one graph that is
+wanted; the weights, which all graphs share, stay where they are in it.
+
+What is where in the file: schema.fbs of TensorFlow Lite, version 3.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import flatbuffers.encode
+import flatbuffers.number_types as numbers
+from flatbuffers.table import Table
+
+_MARK = b"TFL3"
+# Places of fields in their tables, as FlatBuffers counts them: 4 bytes of head, 2 a field.
+_SUBGRAPHS, _SIGNATURES = 4 + 2 * 2, 4 + 2 * 7  # of Model
+_KEY, _SUBGRAPH = 4 + 2 * 2, 4 + 2 * 4  # of SignatureDef
+
+
+def signatures(content: bytes) -> dict[str, int]:
+    """Name of each signature in a file -> the number of its graph; nothing where there are none, or the file
+    is damaged or of another kind."""
+    if content[4:8] != _MARK:
+        return {}
+    try:
+        model = _model(content)
+        listed = model.Offset(_SIGNATURES)
+        found = {}
+        for i in range(model.VectorLen(listed) if listed else 0):
+            signature = Table(content, model.Indirect(model.Vector(listed) + 4 * i))
+            name = signature.String(signature.Pos + signature.Offset(_KEY)).decode()
+            found[name] = int(signature.GetSlot(_SUBGRAPH, 0, numbers.Uint32Flags))
+        return found
+    except (struct.error, IndexError, TypeError, ValueError):  # places beyond the end, names of no text
+        return {}
+
+
+def alone(content: bytes, graph: int) -> bytes:
+    """A file's ``content`` with the graph of that number for its only one, and no signatures.
+
+    The lists are cut in place: a list is its length and then, for each entry, how far on from there it lies.
+    """
+    model, made = _model(content), bytearray(content)
+    first = model.Vector(model.Offset(_SUBGRAPHS))
+    place = model.Indirect(first + 4 * graph)
+    struct.pack_into("<II", made, first - 4, 1, place - first)
+    struct.pack_into("<I", made, model.Vector(model.Offset(_SIGNATURES)) - 4, 0)
+    return bytes(made)
+
+
+def _model(content: bytes) -> Any:  # the package has no types
+    return Table(content, flatbuffers.encode.Get(numbers.UOffsetTFlags.packer_type, content, 0))
