@@ -214,7 +214,10 @@ class Matte:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A track beside the picture. ``stream`` is the input's av stream, a template for the output's."""
+    """A track beside the picture. ``stream`` is the input's av stream, a template for the output's.
+
+    ``kind``: audio, subtitle or data; attachment (a font, say) or cover picture, which have no packets.
+    """
 
     index: int
     kind: str

@@ -101,6 +101,9 @@ class Tracks:
     def _lane(self, track: Track) -> Lane | None:
         what = ", ".join(filter(None, (track.codec, track.language)))
         named = f"{track.kind} track {track.index} ({what})"
+        if track.kind in ("attachment", "cover picture"):
+            self._attach(track.kind, track.stream)
+            return None
         if holds(self._box.format, track.stream):
             stream = self._container.add_stream_from_template(track.stream)
             return Copy(_labelled(stream, track))
@@ -111,6 +114,15 @@ class Tracks:
             return Text(self._container, track, self._box.text)
         self._notes.append(f"{named} is left out: the container cannot hold it; .mkv holds nearly everything")
         return None
+
+    def _attach(self, kind: str, stream: Any) -> None:
+        """Fonts that subtitles are shown in. PyAV gives a cover picture only when the header is written."""
+        name = stream.metadata.get("filename", stream.name or "unnamed")
+        if kind == "attachment" and self._box.format == "matroska":
+            self._container.add_attachment(name, stream.mimetype or "application/octet-stream", stream.data)
+        else:
+            remedy = "; .mkv holds it" if kind == "attachment" else ""
+            self._notes.append(f"{kind} {name} is left out{remedy}")
 
     def _sound(self, track: Track, codec: str, named: str) -> Lane | None:
         layout = layout_for(codec, track.stream)

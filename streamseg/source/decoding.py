@@ -28,8 +28,7 @@ def chosen(container: Any, name: str, wanted: int | None) -> Any:
 
     Raises SourceError where there is no picture, no such stream or no decoder.
     """
-    films = [stream for stream in container.streams.video
-             if not Disposition(stream.disposition) & Disposition.attached_pic]
+    films = [stream for stream in container.streams.video if not is_cover(stream)]
     if not films:
         kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]
         cover = " and a cover picture" if container.streams.video else ""
@@ -46,6 +45,11 @@ def chosen(container: Any, name: str, wanted: int | None) -> Any:
         raise SourceError(f"{name} is {stream.codec_context.width} x {stream.codec_context.height}; "
                           f"at most {MAX_PIXELS // 10**6} megapixels can be worked on")
     return stream
+
+
+def is_cover(stream: Any) -> bool:
+    """Whether a video stream is a picture that belongs to the file, as films and songs have."""
+    return bool(stream.type == "video" and Disposition(stream.disposition) & Disposition.attached_pic)
 
 
 def decoder_for(stream: Any, options: Options) -> Any:
@@ -70,6 +74,7 @@ class Decoder:
     """Iterates the decoded pictures of one stream. Use from one thread.
 
     packets   what was read of the other tracks since the last ``take``
+    tracks    the other tracks that are kept; ``attached``: fonts and cover pictures, which have no packets
     damaged   parts that did not decode, or decoded with visible damage
     ignore    True while what comes is thrown away (before ``start``): damage there does not matter
     remedy    the end of a message about damage
@@ -97,6 +102,8 @@ class Decoder:
         # An MP4's chapters are a track too, which the demuxer discards by itself: they are in the chapters.
         self.tracks = [other for other in container.streams if options.audio and other.type in KEPT
                        and Discard(other.discard) != Discard.all]
+        self.attached = [other for other in container.streams if options.audio and other is not stream
+                         and (other.type == "attachment" or is_cover(other))]
         for other in container.streams:
             if other is not stream and other not in self.tracks:
                 other.discard = Discard.all

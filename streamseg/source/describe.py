@@ -56,7 +56,8 @@ def _chapters(container: Any, window: Window) -> tuple[dict[str, Any], ...]:
 def _track(stream: Any) -> Track:
     context = stream.codec_context
     codec = context.name if context is not None else str(getattr(stream, "name", None) or "unknown")
-    return Track(stream.index, stream.type, codec, stream.metadata.get("language"), stream)
+    kind = "cover picture" if stream.type == "video" else stream.type
+    return Track(stream.index, kind, codec, stream.metadata.get("language"), stream)
 
 
 def is_picture(container: Any) -> bool:

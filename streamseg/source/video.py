@@ -237,7 +237,8 @@ class VideoSource:
     def _describe(self, picture: av.VideoFrame) -> None:
         if picture.interlaced_frame and not self._options.deinterlace:
             self.notes.append("interlaced; --deinterlace makes it progressive")
-        self.info = described(self._container, self._stream, self._decoder.tracks, self._window,
+        tracks = self._decoder.tracks + self._decoder.attached
+        self.info = described(self._container, self._stream, tracks, self._window,
                               frame=self._normaliser.frame(picture, 0, 0, self._base, None),
                               transposed=self._normaliser.turn.transpose, rate=self._rate,
                               end=self._clock.end, name=self.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from streamseg.errors import SinkError
+from streamseg.opencv import cv2
 from streamseg.options import Options
 from streamseg.sink import open_sink
 from streamseg.source import open_source
@@ -206,3 +208,36 @@ def test_tracks_of_a_source_that_was_closed_before_are_an_error_that_says_so(tmp
         sink.write(frames[0])
     sink.abort()
     assert [item.name for item in tmp_path.iterdir()] == ["in.mp4"]
+
+
+@pytest.mark.parametrize("target", [".mkv", ".mp4"])
+def test_attached_fonts_are_kept_or_named(tmp_path: Path, target: str) -> None:
+    font, plain, source = bytes(range(256)) * 40, clips.video(tmp_path / "plain.mkv"), tmp_path / "in.mkv"
+    with av.open(str(plain)) as given, av.open(str(source), "w") as made:
+        made.add_attachment("Own.ttf", "application/x-truetype-font", font)
+        made.add_attachment("cover.png", "image/png", _png())
+        film = made.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(given.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = film
+                made.mux(packet)
+    out = tmp_path / f"out{target}"
+    with closing(open_source(source)) as opened:
+        notes = write(open_sink(out, opened.info), list(opened)).notes
+    kept = [item["tags"]["filename"] for item in clips.ffprobe(out, "-show_streams")["streams"]
+            if item["codec_type"] == "attachment"]
+    if target == ".mkv":
+        assert kept == ["Own.ttf"]
+        with av.open(str(out)) as opened:
+            [own] = [stream for stream in opened.streams if stream.type == "attachment"]
+            assert (own.data, own.mimetype) == (font, "application/x-truetype-font")
+    else:
+        assert kept == []
+        assert "attachment Own.ttf is left out; .mkv holds it" in notes
+    assert "cover picture cover.png is left out" in notes
+
+
+def _png() -> bytes:
+    done, data = cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))
+    assert done
+    return bytes(data)
