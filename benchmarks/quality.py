@@ -3,8 +3,8 @@
 
 Every method and every net of --models, on the val pictures of --data (a corpus folder with index.csv) and on
 the scenes of benchmarks/scenes.py, whose truth is exact; the person model also without its closer look at
-people who are small (streamseg/segment/closer.py), mirrored too, in less detail, with each smoothing, and as
-a run of streamseg gives it.
+people who are small (streamseg/segment/closer.py), as it looks at single pictures, in less detail, with each
+smoothing, and as a run of streamseg gives it.
 --device is where our model runs; the others run on the CPU. Mattes are brought to the truth's size. Without
 --data there are scenes alone, drawn ones; without --models no peers.
 
@@ -39,8 +39,8 @@ SLOW = ("meanshift",)  # a second a picture: two pictures of each set
 KEYED = ("chroma",)  # needs a screen of one colour, which no picture here has
 AS_IT_COMES = "streamseg run"
 OURS = built_in().stem
-WHOLE_ONLY, MIRRORED = f"{OURS}, no closer look", f"{OURS}, mirrored too"
-STILLS = (*SLOW, MIRRORED)  # pictures only; mirrored is how single pictures are looked at
+WHOLE_ONLY, AS_STILLS = f"{OURS}, no closer look", f"{OURS}, as single pictures"
+STILLS = (*SLOW, AS_STILLS)  # pictures only
 FIGURES, OVER_FRAMES = (("iou", 3), ("boundary_f", 3), ("mad", 1)), (("dtssd", 2), ("flicker", 0))  # digits
 COLOURS = {"ours": "C0", "smoothing": "C9", "classical": "0.5", "peer": "C3"}
 
@@ -51,7 +51,7 @@ def entries(models: Path | None, device: str = "auto") -> list[Entry]:
     default, there = built_in(device=device), {"device": device}
     found = [Entry(OURS, "ours", "person", there),
              Entry(WHOLE_ONLY, "ours", "person", {**there, "closer": False}),
-             Entry(MIRRORED, "ours", "person", {**there, "stills": True})]
+             Entry(AS_STILLS, "ours", "person", {**there, "stills": True})]
     found += [Entry(f"{OURS}, detail {name}", "ours", "person", {**there, "detail": name})
               for name in list(BUDGETS)[1:]]
     found += [Entry(path.stem, "ours", "person", {**there, "model": str(path)})

@@ -49,8 +49,7 @@ from training.formats import (
 
 # What a frame may be shaped like, height and width: the nearest is taken, the rest is squeezed.
 ASPECTS = ((9, 16), (3, 4), (1, 1), (4, 3), (16, 9))
-# Each size costs 20 ms and 7 MiB whenever a file is opened: of the smaller budgets, which live uses, those of
-# cameras.
+# Of the smaller budgets, which live uses, those of cameras; a few kilobytes each.
 SERVED = {"high": ASPECTS, "medium": ((9, 16), (3, 4), (16, 9)), "low": ((9, 16),)}
 FILES = {"fp32": "{}-fp32.tflite", "fp16": "{}.tflite", "int8": "{}-int8.tflite", "keras": "{}.keras",
          "onnx": "{}.onnx"}  # fmt: skip
@@ -75,8 +74,9 @@ TOLERANCES = {"fp32": Tolerance(1e-3, 1e-4), "onnx": Tolerance(1e-3, 1e-4), "fp1
 
 def net_sizes(budgets: Sequence[int] | None = None) -> list[Size]:
     """The input sizes that a .tflite file serves and all files are checked at, (height, width) each: every
-    aspect of each budget, by default SERVED."""
+    aspect of each budget, by default SERVED and those of single pictures."""
     served = [(geometry.BUDGETS[name], aspects) for name, aspects in SERVED.items()]
+    served += [(budget, ASPECTS) for budget in geometry.STILL_BUDGETS]
     if budgets is not None:
         served = [(budget, ASPECTS) for budget in budgets]
     return list(dict.fromkeys(geometry.net_size(height, width, budget)
@@ -149,7 +149,8 @@ def _check(path: Path, format: str, model: keras.Model, pictures: Pictures, size
     print(f"{told}; {path.stat().st_size / 1e6:.2f} MB", flush=True)
     # Turned round, so that not-a-number is too much.
     if not (found.largest <= allowed.largest and found.mean <= allowed.mean):
-        raise OptionError(f"{told}: the file is not kept")
+        raise OptionError(f"{told}: the file is not kept (made-up pictures, of which a net is seldom sure, "
+                          "differ most: --data DIR tries it on a set's)")
 
 
 def write_spec(path: Path, classes: list[str] | None) -> Path:

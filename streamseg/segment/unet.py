@@ -14,7 +14,18 @@ import numpy.typing as npt
 from ..budget import Threads
 from ..errors import OptionError
 from ..frames import Frame, Matte
-from ..geometry import BUDGETS, Box, Size, letterbox, letterbox_box, nearest_size, net_size, unletterbox
+from ..geometry import (
+    BUDGETS,
+    STILL_BUDGETS,
+    Box,
+    Size,
+    letterbox,
+    letterbox_box,
+    nearest_size,
+    net_size,
+    resize,
+    unletterbox,
+)
 from . import param
 from .closer import CloserLook
 from .doubt import without_doubtful
@@ -49,8 +60,9 @@ class Person:
     detail: str = param("high", "How many pixels the built-in model sees, of 16:9 about 67,584, 46,080 or "
                         "28,672; its time goes with them.", choices=tuple(BUDGETS))
     closer: bool = param(True, "Look closer where people are small in the picture (built-in model only).")
-    stills: bool = param(False, "Single pictures: the built-in model looks at each a second time, mirrored, "
-                         "and the mean counts. By default what the input is.")
+    stills: bool = param(False, "Single pictures: the built-in model looks at each at three sizes (with another "
+                         "detail than high, at one) and mirrored too, and the mean counts. By default what "
+                         "the input is.")
     reduced: bool = field(init=False, default=False)  # the lowest detail for the time being: see live/
     _spec: ModelSpec = field(init=False, repr=False, default=_OWN)
     _net: Net = field(init=False, repr=False)
@@ -104,19 +116,36 @@ class Person:
 
     def _look(self, frames: Sequence[Frame], part: Box | None = None) -> list[npt.NDArray[np.float32]]:
         """The net's alphas of frames of one size, or of a part of each."""
-        size = self._size(part or frames[0])
-        prepared = [self._prepare(frame, size, part) for frame in frames]
-        pictures = np.stack([picture for picture, _ in prepared])
-        alphas = self._spec.alpha(self._net.run(pictures))
         if self.model is not None:
-            return [_inside(alpha, box, size) for alpha, (_, box) in zip(alphas, prepared, strict=True)]
-        if self.stills:
-            mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
-            alphas = (alphas + self._spec.alpha(self._net.run(mirrored))[:, :, ::-1]) * np.float32(0.5)
-        return [without_doubtful(np.ascontiguousarray(alpha)) for alpha in alphas]
+            return self._foreign(frames)
+        looks: list[npt.NDArray[np.float32]] = []
+        for size in self._sizes(part or frames[0]):
+            pictures = np.stack([self._prepare(frame, size, part)[0] for frame in frames])
+            looks.append(self._probability(pictures))
+            if self.stills:
+                mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
+                looks.append(self._probability(mirrored)[:, :, ::-1])
+        # the mean first: where one look is sure and another is not, the ends that are cut off still tell
+        return [without_doubtful(self._spec.stretched(_mean(seen))) for seen in zip(*looks, strict=True)]
 
-    def _size(self, shown: Frame | Box) -> Size:
-        budget = BUDGETS["low" if self.reduced else self.detail]
+    def _foreign(self, frames: Sequence[Frame]) -> list[npt.NDArray[np.float32]]:
+        """Anybody's model's alphas."""
+        size = self._size(frames[0])
+        prepared = [self._prepare(frame, size, None) for frame in frames]
+        alphas = self._spec.alpha(self._net.run(np.stack([picture for picture, _ in prepared])))
+        return [_inside(alpha, box, size) for alpha, (_, box) in zip(alphas, prepared, strict=True)]
+
+    def _probability(self, pictures: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return self._spec.probability(self._net.run(pictures))
+
+    def _sizes(self, shown: Frame | Box) -> list[Size]:
+        """The sizes at which our own net looks at a picture, the largest last."""
+        if self.stills and self.detail == "high":
+            return [self._size(shown, budget) for budget in STILL_BUDGETS]
+        return [self._size(shown)]
+
+    def _size(self, shown: Frame | Box, budget: int = 0) -> Size:
+        budget = budget or BUDGETS["low" if self.reduced else self.detail]
         if self._net.sizes:
             return nearest_size(shown.height, shown.width, self._net.sizes, budget)
         return self._spec.size or net_size(shown.height, shown.width, budget)
@@ -151,6 +180,15 @@ def default_spec(path: Path) -> ModelSpec:
     if beside.is_file():
         return ModelSpec.read(beside)
     return _OWN if path.stem.startswith("person-") else ModelSpec()
+
+
+def _mean(alphas: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """The mean of mattes of one picture, at the size of the last."""
+    if len(alphas) == 1:
+        return np.ascontiguousarray(alphas[0])
+    size = alphas[-1].shape[0], alphas[-1].shape[1]
+    total = sum(resize(np.ascontiguousarray(alpha), size) for alpha in alphas)
+    return np.asarray(total / np.float32(len(alphas)))
 
 
 def _same_shape(frames: Sequence[Frame]) -> list[list[Frame]]:

@@ -341,3 +341,28 @@ def test_a_still_and_its_mirrored_picture_get_mirrored_mattes() -> None:
                   for shown in (picture, picture[:, ::-1]))
     method.close()
     assert np.abs(one - other[:, ::-1]).max() < 1e-4
+
+
+@pytest.mark.parametrize(("detail", "looks"), [
+    ("high", [(160, 288), (224, 416), (320, 544)]), ("low", [(128, 224)])])
+def test_a_still_is_the_mean_of_its_looks(detail: str, looks: list[tuple[int, int]], monkeypatch) -> None:
+    method = Person(threads=1, stills=True, detail=detail, closer=False)
+    run, shown = method._net.run, []
+
+    def answer(batch: np.ndarray) -> np.ndarray:
+        """A probability for each look: 0.87 is their mean."""
+        assert run(batch).shape == (*batch.shape[:3], 1)
+        shown.append(batch[0])
+        value = 0.87 + 0.05 * (len(shown) - 0.5 - len(looks))
+        return np.full((*batch.shape[:3], 1), value, np.float32)
+
+    monkeypatch.setattr(method._net, "run", answer)
+    [matte] = method.segment([frame_of(frames(1, 180, 320)[0], 0, 1)])
+    method.close()
+    assert [picture.shape[:2] for picture in shown] == [size for size in looks for _ in range(2)]
+    for picture, mirrored in zip(shown[::2], shown[1::2], strict=True):
+        assert np.array_equal(picture[:, ::-1], mirrored)
+    assert matte.alpha.shape == looks[-1]
+    # the mean comes before the ends are cut off: of them singly it would be less
+    tail = method._spec.tail
+    assert np.allclose(matte.alpha, (0.87 - tail) / (1 - 2 * tail), atol=1e-5)

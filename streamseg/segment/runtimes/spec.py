@@ -91,7 +91,19 @@ class ModelSpec:
         return replace(self, channel=names.channels(wanted, self.classes))
 
     def alpha(self, output: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """float32 (n, h, w) in [0, 1] from a model's output (n, h, w, c)."""
+        """float32 (n, h, w) in [0, 1] from a model's output (n, h, w, c), ``tail`` and all."""
+        return self.stretched(self.probability(output))
+
+    def stretched(self, probability: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Alpha of a probability: ``tail`` at either end is cut off."""
+        tail = np.float32(self.tail)
+        return np.clip((probability - tail) / (1 - 2 * tail), 0.0, 1.0)
+
+    def probability(self, output: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The subject's probability, float32 (n, h, w), from a model's output (n, h, w, c).
+
+        Raises OptionError where the spec does not fit it, SegmentError where it is no probability.
+        """
         output = output.astype(np.float32, copy=False)
         if self.activation == "softmax":
             powers = np.exp(output - output.max(axis=-1, keepdims=True))
@@ -113,8 +125,7 @@ class ModelSpec:
         if not (low >= -0.05 and high <= 1.05):
             raise SegmentError(f"the model gives values from {low:.3g} to {high:.3g}, not alpha from 0 to 1: "
                                "name its activation in the model spec (sigmoid or softmax)")
-        tail = np.float32(self.tail)
-        return np.clip((alpha - tail) / (1 - 2 * tail), 0.0, 1.0)
+        return alpha
 
 
 def _pair(name: str, value: Any) -> tuple[float, float]:
