@@ -152,6 +152,63 @@ def dress(pair: Pair, stuff: Bytes, rng: Rng) -> Pair:
     return blend(paint, picture, cv2.merge([where] * 3), 255), truth
 
 
+def hang(pair: Pair, other: Pair, rng: Rng) -> Pair:
+    """A cloth behind the person: a flag, a curtain, a garment on a hook. The truth stays.
+
+    Half of them are cut out of what the person of ``other`` wears, the others have bands of colour; all have
+    folds. Cloth alone makes no person: nets that have seen it on people only take flags and curtains beside
+    them for clothes.
+    """
+    picture, truth = pair
+    height, width = truth.shape[:2]
+    cloth = _worn(other, rng) if rng.random() < 0.5 else None
+    if cloth is None:
+        cloth = _bands((height, width), rng)
+    cloth = cv2.resize(cloth, (width, height), interpolation=cv2.INTER_LINEAR)
+    across, down = np.arange(width) / width, np.arange(height)[:, None] / height
+    folds = np.sin(2 * np.pi * (rng.uniform(1, 9) * across + rng.uniform(-1, 1) * down + rng.random()))
+    light = np.uint8(150) + (rng.uniform(0, 100) * folds).astype(np.int8).astype(np.uint8)
+    cloth = cv2.multiply(cloth, cv2.merge([light] * 3), scale=1 / 150)
+    middle = int(rng.integers(width)), int(rng.integers(height))
+    where = _patch((height, width), middle, width * rng.uniform(0.06, 0.3), rng)
+    where = cv2.multiply(where, cv2.bitwise_not(truth[..., 0]), scale=1 / 255)
+    return blend(cloth, picture, cv2.merge([where] * 3), 255), truth
+
+
+def _worn(pair: Pair, rng: Rng) -> Bytes | None:
+    """A rectangle of what somebody wears, uint8 RGB; None where none is found."""
+    picture, truth = pair
+    x, y, wide, high = cv2.boundingRect(cv2.compare(truth[..., 0], 250, cv2.CMP_GT))  # type: ignore[call-overload]
+    rows, columns = int(high * rng.uniform(0.15, 0.4)), int(wide * rng.uniform(0.2, 0.5))
+    if min(rows, columns) < 12:
+        return None
+    for _ in range(4):
+        top = y + int(rng.integers(int(0.35 * high), high - rows + 1))
+        left = x + int(rng.integers(wide - columns + 1))
+        part = slice(top, top + rows), slice(left, left + columns)
+        if truth[part][..., 0].mean() > 240:
+            return picture[part]
+    return None
+
+
+def _bands(size: Size, rng: Rng) -> Bytes:
+    """Two to twelve bands of two or three colours, upright or lying, often with a field of spots in it."""
+    height, width = size
+    colours = rng.integers(0, 256, (int(rng.integers(2, 4)), 3)).astype(np.uint8)
+    along = np.arange(height)[:, None] if rng.random() < 0.6 else np.arange(width)[None]
+    number = (along * int(rng.integers(2, 13)) // max(along.shape)) % len(colours)
+    cloth = np.broadcast_to(colours[number], (height, width, 3)).copy()
+    if rng.random() < 0.5:
+        field = cloth[: int(height * rng.uniform(0.4, 1)), : int(width * rng.uniform(0.4, 1))]
+        ground, mark = rng.integers(0, 256, (2, 3)).tolist()
+        field[:] = ground
+        step = int(rng.integers(10, 40))
+        for row in range(step // 2, field.shape[0], step):
+            for column in range(step // 2, field.shape[1], step):
+                cv2.drawMarker(field, (column, row), mark, cv2.MARKER_STAR, step // 2, 2, cv2.LINE_AA)
+    return cloth
+
+
 def rim(alpha: Bytes, radius: int = 2) -> Bytes:
     """255 where alpha changes within ``radius`` pixels, 0 where it is flat: uint8 ``(h, w)``."""
     kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)

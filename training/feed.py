@@ -44,6 +44,8 @@ class Recipe:
     third: float = 0.25
     # Somebody wears something uncommon: a badge, a print, a garment of another colour.
     dressed: float = 0.2
+    # Cloth hangs behind people, or where there is nobody: what is cloth need not be somebody's.
+    hung: float = 0.12
     # Moved people who stand far off; backgrounds behind moved people that hold animals.
     far: float = 0.25
     animals: float = 0.65
@@ -109,6 +111,8 @@ class Feed:
                 guest = self.pictures[self._draw(self._people, rng)]
                 small = rng.random() < 0.6
                 scene = augment.over(augment.place(guest, size, rng, small=small), scene, rng)
+        if self._people and rng.random() < self.recipe.hung:
+            scene = augment.hang(scene, self.pictures[self._draw(self._people, rng)], rng)
         if person and rng.random() < self.recipe.dressed:
             scene = augment.dress(scene, self.pictures[self._draw(self._empty or self._people, rng)][0], rng)
         return damage.disturb(scene, rng)

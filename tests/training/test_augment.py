@@ -34,7 +34,11 @@ def dress(given: augment.Pair, rng: Rng) -> augment.Pair:
     return augment.dress(given, texture(np.random.default_rng(9), SIZE), rng)
 
 
-@pytest.mark.parametrize("make", [crop, place, dress, damage.disturb])
+def hang(given: augment.Pair, rng: Rng) -> augment.Pair:
+    return augment.hang(given, pair(9, SIZE), rng)
+
+
+@pytest.mark.parametrize("make", [crop, place, dress, hang, damage.disturb])
 @pytest.mark.parametrize("seed", range(4))
 def test_a_seed_gives_the_same_sample_and_the_arrays_given_stay(make: Callable[..., Any], seed: int) -> None:
     given = pair(seed)
@@ -137,6 +141,39 @@ def test_what_is_worn_looks_otherwise_below_the_head_and_stays_the_persons() -> 
 def test_where_there_is_nobody_nobody_is_dressed() -> None:
     nobody = texture(np.random.default_rng(0), SIZE), cv2.merge([np.zeros(SIZE, np.uint8)] * 2)
     assert dress(nobody, np.random.default_rng(0)) is nobody
+
+
+def test_cloth_hangs_behind_the_person_and_the_truth_stays() -> None:
+    shares = []
+    for seed in range(40):
+        given = pair(seed, SIZE)
+        picture, truth = hang(given, np.random.default_rng(seed))
+        assert truth is given[1]
+        changed = np.any(picture != given[0], axis=2)
+        assert not changed[truth[..., 0] == 255].any()
+        shares.append(changed.mean())
+    assert 0.02 < np.median(shares) < 0.5
+
+
+def test_cloth_is_cut_out_of_what_the_other_wears_below_his_head() -> None:
+    alpha = np.zeros((200, 160), np.uint8)
+    alpha[20:180, 40:120] = 255
+    rows, columns = np.indices(alpha.shape).astype(np.uint8)
+    placed = cv2.merge([rows, columns, rows])  # each pixel tells where it is
+    somebody = placed, cv2.merge([alpha, alpha])
+    sizes = set()
+    for seed in range(20):
+        patch = augment._worn(somebody, np.random.default_rng(seed))
+        if patch is None:  # too small a piece was asked for
+            continue
+        assert patch[..., 0].min() >= 20 + int(0.35 * 160)
+        assert patch[..., 0].max() < 180
+        assert patch[..., 1].min() >= 40
+        assert patch[..., 1].max() < 120
+        sizes.add(patch.shape)
+    assert len(sizes) > 10
+    nobody = placed, cv2.merge([np.zeros_like(alpha)] * 2)
+    assert augment._worn(nobody, np.random.default_rng(0)) is None
 
 
 def test_the_rim_is_where_alpha_changes() -> None:
