@@ -11,6 +11,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from fractions import Fraction
+from numbers import Integral, Real
+from os import PathLike
 from typing import Any
 
 from .errors import OptionError, choice
@@ -142,8 +144,7 @@ class Options:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            check(item.name, getattr(self, item.name), item.metadata,
-                  whole=item.type in ("int", "int | None"))  # texts: annotations are not evaluated here
+            check(item.name, getattr(self, item.name), item.metadata, str(item.type))
         for name in ("rate", "cfr"):
             value = getattr(self, name)
             if value is not None:
@@ -163,22 +164,35 @@ def default_of(item: Any) -> Any:
     return item.default if item.default is not MISSING else item.default_factory()
 
 
-def check(name: str, value: Any, rules: Mapping[str, Any], *, whole: bool = False) -> None:
-    """Raise OptionError unless ``value`` is among rules['choices'] and within rules['low'..'high'];
-    ``whole``: and an int."""
+# What a field's annotation takes, and that in words. Annotations are texts here, not evaluated.
+KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "bool": ((bool,), "true or false"), "int": ((Integral,), "a whole number"),
+    "float": ((Real,), "a number"), "str": ((str, PathLike), "text in quotes"),
+    "Fraction": ((Real, str), 'a number, or text as "30000/1001"'),
+    "Mapping": ((Mapping,), "a table, as {name = 3}"),
+}
+
+
+def check(name: str, value: Any, rules: Mapping[str, Any], kind: str = "") -> None:
+    """Raise OptionError unless ``value`` is among rules['choices'], within rules['low'..'high'] and of a type
+    that the annotation ``kind`` takes; None passes."""
     if value is None:
         return
     if rules.get("choices"):
         choice(name, value, rules["choices"])
+    types, words = KINDS.get(kind.removesuffix(" | None").partition("[")[0], ((object,), ""))
+    fits = isinstance(value, types) and (bool in types or kind == "" or not isinstance(value, bool))
     low, high = rules.get("low"), rules.get("high")
-    if low is not None or high is not None:
-        allowed = f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            wanted = "a whole number" if whole else "a number"
-            raise OptionError(f"{name} is {value!r}; it must be {wanted}, {allowed}")
-        inside = (low is None or value >= low) and (high is None or value <= high)
-        if not (inside and math.isfinite(value)):
-            raise OptionError(f"{name} is {value:g}; allowed is {allowed}")
+    if low is None and high is None:
+        if not fits:
+            raise OptionError(f"{name} is {value!r}; it must be {words}")
+        return
+    allowed = f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
+    if not fits or isinstance(value, bool) or not isinstance(value, Real):
+        raise OptionError(f"{name} is {value!r}; it must be {words or 'a number'}, {allowed}")
+    inside = (low is None or value >= low) and (high is None or value <= high)
+    if not (inside and math.isfinite(value)):
+        raise OptionError(f"{name} is {value:g}; allowed is {allowed}")
 
 
 def frames_per_second(name: str, value: object) -> Fraction:

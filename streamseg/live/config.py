@@ -18,13 +18,6 @@ from .options import SHARED, LiveOptions
 FIELDS: dict[str, Field[Any]] = {item.name: item for item in fields(Options) if item.name in SHARED} | {
     item.name: item for item in fields(LiveOptions) if item.name != "config"}
 NAMES = (*FIELDS, "to", "source")
-# What a field's annotation takes of TOML's types, and that in words
-KINDS: dict[str, tuple[tuple[type, ...], str]] = {
-    "bool": ((bool,), "true or false"), "int": ((int,), "a whole number"),
-    "float": ((int, float), "a number"), "str": ((str,), "text in quotes"),
-    "Fraction": ((int, float, str), 'a number, or text as "30000/1001"'),
-    "Mapping": ((dict,), "a table, as {name = 3}"),
-}
 NUMBERS = ("max_cpu", "camera", "bitrate")  # texts that may be a number: quotes are not wanted then
 
 
@@ -55,13 +48,9 @@ def checked(name: str, value: Any) -> Any:
         return targets
     item = FIELDS.get(name)  # source is text and no field
     kind, rules = ("str", {}) if item is None else (str(item.type), item.metadata)
-    kind = kind.removesuffix(" | None").partition("[")[0]
     if name in NUMBERS and isinstance(value, (int, float)) and not isinstance(value, bool):
         value = str(value)
-    check(name, value, rules)  # first, as it names choices and range
-    types, words = KINDS[kind]
-    if not isinstance(value, types) or (isinstance(value, bool) and kind != "bool"):
-        raise OptionError(f"{name} is {value!r}; it must be {words}")
+    check(name, value, rules, kind)
     return value
 
 

@@ -66,7 +66,7 @@ class LiveOptions:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            check(item.name, getattr(self, item.name), item.metadata)
+            check(item.name, getattr(self, item.name), item.metadata, str(item.type))
         if self.rate is not None:
             object.__setattr__(self, "rate", frames_per_second("rate", self.rate))
         if self.size is not None:

@@ -60,9 +60,9 @@ class Person:
     detail: str = param("high", "How many pixels the built-in model sees, of 16:9 about 67,584, 46,080 or "
                         "28,672; its time goes with them.", choices=tuple(BUDGETS))
     closer: bool = param(True, "Look closer where people are small in the picture (built-in model only).")
-    stills: bool = param(False, "Single pictures: the built-in model looks at each at three sizes (with another "
-                         "detail than high, at one) and mirrored too, and the mean counts. By default what "
-                         "the input is.")
+    stills: bool = param(False, "Single pictures: the built-in model looks at each at three sizes (with "
+                         "another detail than high, at one) and mirrored too, and the mean counts. Default: "
+                         "what the input is.")
     reduced: bool = field(init=False, default=False)  # the lowest detail for the time being: see live/
     _spec: ModelSpec = field(init=False, repr=False, default=_OWN)
     _net: Net = field(init=False, repr=False)

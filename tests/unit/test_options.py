@@ -1,11 +1,14 @@
 """options.py: every bad value is named with what is allowed."""
 
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from streamseg.errors import OptionError
+from streamseg.live.options import LiveOptions
 from streamseg.options import Options
 
 
@@ -59,3 +62,23 @@ def test_every_whole_number_refuses_a_fraction():
         Options(**{name: 2})
         with pytest.raises(OptionError, match=f"{name} is 2.5; it must be a whole number"):
             Options(**{name: 2.5})
+
+
+@pytest.mark.parametrize(("cls", "options", "message"), [
+    (Options, {"clean": "no"}, "clean is 'no'; it must be true or false"),
+    (Options, {"background": 3}, "background is 3; it must be text"),
+    (Options, {"blur": True}, "blur is True; it must be a number, 0 to 1"),
+    (Options, {"set": "closer=false"}, "set is 'closer=false'; it must be a table"),
+    (LiveOptions, {"mirror": "no"}, "mirror is 'no'; it must be true or false"),
+    (LiveOptions, {"duration": "3"}, "duration is '3'; it must be a number, at least 0"),
+    (LiveOptions, {"camera": 0}, "camera is 0; it must be text"),
+])
+def test_a_value_of_the_wrong_type_is_refused(cls: type[Any], options: dict[str, Any], message: str):
+    with pytest.raises(OptionError, match=message):
+        cls.of(options)
+
+
+def test_numbers_of_numpy_and_paths_are_taken():
+    made = Options.of({"threads": np.int64(2), "blur": np.float32(0.5), "background": Path("office.jpg"),
+                       "rate": np.float64(25)})
+    assert (made.threads, made.blur, made.rate) == (2, 0.5, 25)
