@@ -27,7 +27,7 @@ from ..segment import method_class
 from ..sink import open_sink
 from ..source import open_source
 from .clip import RATE, SIZE, make_clip
-from .compare import Change, changes
+from .compare import Change, changes, comparable
 from .machine import hardware, hardware_line
 from .measure import LIMIT, Run, Variant, environment, run_once, summarised
 
@@ -42,13 +42,15 @@ ALONE_FRAMES = 24  # 75 MB of pictures at 1080p
 def bench(clip: str | Path | None = None, *, methods: Sequence[str] = ("default",),
           devices: Sequence[str] = ("auto",), batches: Sequence[int] = (1,), repeats: int = 3,
           seconds: float = 5.0, progress: Callable[[str], None] | None = None,
-          size: tuple[int, int] = SIZE, **options: Any) -> dict[str, Any]:
+          size: tuple[int, int] = SIZE, before: Mapping[str, Any] | None = None,
+          **options: Any) -> dict[str, Any]:
     """Measure each method on each device with each batch, on ``clip`` or on one that is made for it.
 
     repeats   turns; each runs every variant once
     seconds   of the clip that are used, fewer for variants that would take longer than TURN_SECONDS
     progress  called with a line before each run
     size      (width, height) of the made clip
+    before    an earlier result that this one is to be compared with: refused if it cannot be
     options   further fields of Options, the same for all
 
     A variant that fails has its ``error`` in its row; StreamsegError is raised only if all fail, but
@@ -67,18 +69,20 @@ def bench(clip: str | Path | None = None, *, methods: Sequence[str] = ("default"
         described: dict[str, Any] = {"name": Path(clip).name if clip else "made", "seconds": seconds}
         info = _info(clip) if clip else VideoInfo(*size, "yuv420p", Fraction(1, RATE), Fraction(RATE))
         _check(info, Path(folder), chosen)
+        described |= {"width": info.width, "height": info.height, "rate": float(info.rate or 25),
+                      "format": info.format}
+        made = {"clip": described, "options": {name: _plain(value) for name, value in options.items()}}
+        if before is not None:
+            comparable(before, {**made, "rows": [{"name": variant.name} for variant in variants]})
         if clip is None:
             say("making a clip")
             clip = make_clip(Path(folder) / "clip.mp4", seconds=seconds, size=size)
-        described |= {"width": info.width, "height": info.height, "rate": float(info.rate or 25),
-                      "format": info.format}
         runs, errors = _all_runs(clip, Path(folder), variants, repeats, seconds, options, say)
         rows = [_row(clip, variant, runs, errors, options, say) for variant in variants]
     if all("error" in row for row in rows[1:]):
         raise StreamsegError("nothing could be measured: "
                              + "; ".join(f"{row['name']}: {row['error']}" for row in rows[1:]))
-    return {"clip": described, "options": {name: _plain(value) for name, value in options.items()},
-            "repeats": repeats, "hardware": hardware(), "rows": rows, "warnings": _warnings(rows)}
+    return {**made, "repeats": repeats, "hardware": hardware(), "rows": rows, "warnings": _warnings(rows)}
 
 
 def _info(clip: str | Path) -> VideoInfo:

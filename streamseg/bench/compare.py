@@ -34,18 +34,30 @@ class Change:
 def changes(old: Mapping[str, Any], new: Mapping[str, Any], allowed: float) -> list[Change]:
     """Every figure that both results have; ``allowed``: by how much one may be worse, 0.1 for 10 %.
 
-    Raises OptionError where the two were not made alike: then no difference would mean anything.
+    Raises OptionError as ``comparable`` does.
     """
-    _same_conditions(old, new)
-    before = {row["name"]: row for row in old["rows"] if "error" not in row}
-    found: list[Change] = []
-    for row in new["rows"]:
-        if row["name"] in before and "error" not in row:
-            found += _row_changes(row["name"], before[row["name"]], row, allowed)
-    if not found:
+    comparable(old, new)
+    before, now = _measured(old), _measured(new)
+    return [change for name in now if name in before
+            for change in _row_changes(name, before[name], now[name], allowed)]
+
+
+def comparable(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Raise OptionError where two results were not made alike: no difference would mean anything. Of ``new``
+    only ``clip``, ``options`` and the ``name`` of each row are looked at, which are known beforehand."""
+    if not {"rows", "clip", "options", "hardware"} <= set(old):
+        raise OptionError("the file to compare with is no result of `streamseg bench --json`")
+    for part in ("clip", "options"):
+        if old[part] != new[part]:
+            raise OptionError(f"the benchmark to compare with had {part} {old[part]}, now it is {new[part]}: "
+                              "measure both alike")
+    if not set(_measured(old)) & set(_measured(new)) - {LIMIT}:
         raise OptionError("the two benchmarks have no method, device and batch in common: measure "
                           "the same ones")
-    return found
+
+
+def _measured(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {row["name"]: row for row in result["rows"] if "error" not in row}
 
 
 def doubts(old: Mapping[str, Any], new: Mapping[str, Any], found: Sequence[Change],
@@ -63,15 +75,6 @@ def _other_machine(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None
     parts = [f"{name} {then.get(name)}, now {now[name]}" for name in ("processor", "cores", "gpu")
              if then.get(name) != now[name]]
     return "another machine then: " + ", ".join(parts) if parts else None
-
-
-def _same_conditions(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    if not {"rows", "clip", "options", "hardware"} <= set(old):
-        raise OptionError("the file to compare with is no result of `streamseg bench --json`")
-    for part in ("clip", "options"):
-        if old[part] != new[part]:
-            raise OptionError(f"the benchmark to compare with had {part} {old[part]}, now it is {new[part]}: "
-                              "measure both alike")
 
 
 def _row_changes(name: str, old: Mapping[str, Any], new: Mapping[str, Any],

@@ -98,7 +98,8 @@ def bench(session: Session, clip: str | None, methods: str | None, devices: str,
     from ..bench import bench as measure
     with nullcontext() if folder is None else _writable(folder, overwrite) as place:
         result = measure(clip, **wanted, repeats=repeats or usual[0], seconds=seconds or usual[1],
-                         progress=None if session.quiet or session.json else _say, **options)
+                         progress=None if session.quiet or session.json else _say, before=before,
+                         **options)
         failed = _compared(before, result, allowed, session)
         if session.json:
             show.json_object(result)

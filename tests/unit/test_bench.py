@@ -109,6 +109,18 @@ def test_what_was_not_measured_alike_is_refused(change: Result, said: str) -> No
         changes({**a_result(a_row("person")), **change}, a_result(a_row("person")), 0.1)
 
 
+@pytest.mark.parametrize(("change", "said"), [
+    ({"clip": a_result()["clip"], "options": {"background": "blur"}}, "had options"), ({}, "had clip"),
+    ({"clip": a_result()["clip"], "rows": [a_row(LIMIT), a_row("region")]}, "no method, device and batch in"),
+], ids=["options", "clip", "rows"])
+def test_what_could_not_be_compared_is_refused_before_anything_is_measured(
+        change: Result, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streamseg.bench, "make_clip", lambda *_, **__: pytest.fail("it began"))
+    before = {**a_result(a_row("threshold"), clip={"name": "other.mp4"}), **change}
+    with pytest.raises(OptionError, match=said):
+        streamseg.bench.bench(methods=["threshold"], before=before)
+
+
 def test_a_row_that_failed_is_not_compared() -> None:
     new = a_result({"name": "person", "error": "no GPU"}, a_row("threshold"))
     found = changes(a_result(a_row("person"), a_row("threshold")), new, 0.1)
@@ -232,9 +244,9 @@ def test_flags_reach_the_measurement(measured: Result) -> None:
     assert cli(["bench", "--quick", "-q"]) == 0
     assert measured["calls"] == [
         {"clip": "in.mp4", "methods": ["person"], "devices": ["cpu", "gpu"], "batches": [1, 8], "repeats": 7,
-         "seconds": 5.0, "background": "blur"},
+         "seconds": 5.0, "before": None, "background": "blur"},
         {"clip": None, "methods": ["default"], "devices": ["auto"], "batches": [1], "repeats": 2,
-         "seconds": 1.5}]
+         "seconds": 1.5, "before": None}]
 
 
 def test_json_is_the_only_thing_on_standard_output(

@@ -37,7 +37,7 @@ class LiteRt:
             raise MissingDependencyError(f"LiteRT does not load ({error}): pip install ai-edge-litert, or "
                                          "choose another --runtime or --method") from error
         self._path = path
-        self._interpreter: Any = partial(Interpreter, num_threads=threads)
+        self._make: Any = partial(Interpreter, num_threads=threads)
         self._content = path.read_bytes()
         self._graphs = {(int(found[1]), int(found[2])): graph
                         for name, graph in signatures(self._content).items()
@@ -70,7 +70,7 @@ class LiteRt:
     def _opened(self, content: bytes, quietly: bool) -> Any:
         try:
             with _quiet() if quietly else nullcontext():
-                net = self._interpreter(model_content=content)
+                net = self._make(model_content=content)
                 net.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise OptionError(f"model {str(self._path)!r} is no LiteRT model that loads: {error}") from error
