@@ -1,4 +1,4 @@
-"""The smallest Source, Segmenter, Compositor and Sink, with a fault at a chosen frame."""
+"""The smallest Source, Segmenter, Compositor and Sink, with a fault at a chosen frame, and a run's report."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from streamseg.frames import Frame, Matte, VideoInfo
+from streamseg.report import Output, Queue, Report, Stage
 
 FRAMES = 9
 INFO = VideoInfo(32, 16, "yuv420p", Fraction(1, 25), Fraction(25), FRAMES / 25, FRAMES, name="fake")
@@ -134,3 +135,10 @@ class FakeSink:
     def abort(self) -> None:
         if self.state == "open":
             self.state = "aborted"
+
+
+def a_report(name: str = "in.mp4") -> Report:
+    return Report(name, "threshold", "the CPU", 300, 4.0, 75.0, 0.25, {"segment": Stage(1.5, 2.5, 0.45)},
+                  {"segment": Queue(1, 1, 0)}, [Output("out[b].mp4", "composite", 1_234_567)],
+                  damaged=2, peak_rss_mib=120.0,
+                  mattes={"computed": 100, "carried": 200, "kept": 0}, notes=["sound was transcoded to aac"])

@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 
 from streamseg import pipeline
-from streamseg.cli import cli, reader_went_away, show
-from streamseg.cli.text import clock, one_line, size
-from streamseg.errors import DeviceError, MissingDependencyError, OptionError, SinkError, SourceError
+from streamseg.cli import cli, show
+from streamseg.errors import DeviceError, MissingDependencyError, OptionError, SourceError
 from streamseg.options import Options
-from streamseg.report import Output, Progress, Queue, Report, Stage
+from streamseg.report import Progress, Report
+from tests.unit.fakes import a_report
 
 Call = dict[str, Any]
-
-
-def a_report(name: str = "in.mp4") -> Report:
-    return Report(name, "threshold", "the CPU", 300, 4.0, 75.0, 0.25, {"segment": Stage(1.5, 2.5, 0.45)},
-                  {"segment": Queue(1, 1, 0)}, [Output("out[b].mp4", "composite", 1_234_567)],
-                  damaged=2, peak_rss_mib=120.0,
-                  mattes={"computed": 100, "carried": 200, "kept": 0}, notes=["sound was transcoded to aac"])
 
 
 @pytest.fixture
@@ -273,162 +263,3 @@ def test_standard_output_that_is_no_pipe_is_refused(calls: list[Call], monkeypat
 def test_ctrl_c_ends_with_130(calls: list[Call], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli(["run", "stop.mp4", "-o", "x.mp4"]) == 130
     assert capsys.readouterr().err.strip() == "streamseg: interrupted"
-
-
-@pytest.mark.parametrize(("number", "code", "word"), [
-    (signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated"),
-    (signal.SIGHUP, 129, "terminated")])
-def test_signals_clean_up_undisturbed_and_give_their_code(
-        monkeypatch: pytest.MonkeyPatch, number: int, code: int, word: str,
-        capsys: pytest.CaptureFixture[str]) -> None:
-    done = []
-
-    def run(source: str, sinks: list[str], **options: Any) -> Report:
-        try:
-            os.kill(os.getpid(), number)
-            signal.pause()
-        finally:
-            os.kill(os.getpid(), number)  # impatience while clearing away
-            done.append("cleaned")
-        raise AssertionError
-
-    before = signal.getsignal(number)
-    monkeypatch.setattr(pipeline, "run", run)
-    assert cli(["run", "in.mp4", "-o", "x.mp4"]) == code
-    assert done == ["cleaned"]
-    assert capsys.readouterr().err.strip() == f"streamseg: {word}"
-    assert signal.getsignal(number) is before
-
-
-def test_a_signal_that_was_ignored_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(*_: Any, **__: Any) -> Report:
-        os.kill(os.getpid(), signal.SIGHUP)
-        return a_report()
-
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
-    try:
-        monkeypatch.setattr(pipeline, "run", run)
-        assert cli(["run", "in.mp4", "-o", "x.mp4", "-q"]) == 0
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
-def a_broken_pipe(message: str = "the reader has gone") -> SinkError:
-    error = SinkError(message)
-    error.__cause__ = BrokenPipeError(32, "Broken pipe")
-    return error
-
-
-def test_a_reader_that_goes_away_ends_it_quietly() -> None:
-    code = ("import sys\nfrom streamseg import pipeline\nfrom streamseg.cli import cli\n"
-            "from streamseg.errors import SinkError\n"
-            "def run(*a, **k):\n"
-            "    try:\n"
-            "        while True:\n"
-            "            sys.stdout.buffer.write(bytes(65536))\n"
-            "    except OSError as error:\n"
-            "        raise SinkError('the pipe is closed') from error\n"
-            "pipeline.run = run\n"
-            "sys.exit(cli(['run', 'in.mp4', '-o', '-']))\n")
-    done = subprocess.run(["bash", "-c", '"$0" -c "$1" | head -c 100 >/dev/null; exit "${PIPESTATUS[0]}"',
-                           sys.executable, code], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1
-    assert done.stderr == ""
-
-
-def test_a_broken_pipe_elsewhere_is_an_error(monkeypatch: pytest.MonkeyPatch,
-                                             capsys: pytest.CaptureFixture[str]) -> None:
-    def run(*_: Any, **__: Any) -> Report:
-        raise a_broken_pipe()
-
-    monkeypatch.setattr(pipeline, "run", run)
-    assert cli(["run", "in.mp4", "-o", "rtmp://host/live"]) == 1
-    assert capsys.readouterr().err == "streamseg: error: the reader has gone\n"
-
-
-def test_what_counts_as_a_broken_pipe() -> None:
-    assert reader_went_away(a_broken_pipe())
-    assert not reader_went_away(SinkError("disk full"))
-
-
-@pytest.mark.parametrize(("words", "current", "wanted"), [
-    ("streamseg r", "r", ["run"]), ("streamseg run --meth", "--meth", ["--method"]),
-    ("streamseg run --method kme", "kme", ["kmeans"]), ("streamseg run --fit c", "c", ["cover", "contain"]),
-    ("streamseg methods ch", "ch", ["chroma"]), ("streamseg run --method chroma --set k", "k", ["key="]),
-    ("streamseg compare a.mp4 --methods knn,mo", "knn,mo", ["knn,mog2"]),
-    ("streamseg completion z", "z", ["zsh"])])
-def test_completion_knows_commands_flags_methods_and_choices(words: str, current: str, wanted: list[str],
-                                                             capsys: pytest.CaptureFixture[str],
-                                                             monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("_STREAMSEG_COMPLETE", "bash_complete")
-    monkeypatch.setenv("COMP_WORDS", words)
-    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
-    with pytest.raises(SystemExit):
-        cli([])
-    found = [line.partition(",")[2] for line in capsys.readouterr().out.splitlines()]
-    assert found[:len(wanted)] == wanted
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_prints_the_shells_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli(["completion", shell]) == 0
-    assert f"_STREAMSEG_COMPLETE={shell}_complete" in capsys.readouterr().out
-
-
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    import streamseg
-    assert cli(["--version"]) == 0
-    assert capsys.readouterr().out == f"streamseg {streamseg.__version__}\n"
-
-
-def test_info_json_has_versions_codecs_devices_runtimes(capsys: pytest.CaptureFixture[str]) -> None:
-    import av
-    import numpy
-    assert cli(["info", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["versions"]["numpy"] == numpy.__version__
-    assert found["versions"]["av"] == av.__version__
-    assert "libx264" in found["codecs"]["encoders"]
-    assert "h264" in found["codecs"]["decoders"]
-    assert found["devices"]["cores"] == len(os.sched_getaffinity(0))
-    assert found["runtimes"]["litert"].startswith("ai-edge-litert ")
-
-
-def test_methods_lists_every_one_and_explains_one(capsys: pytest.CaptureFixture[str]) -> None:
-    from streamseg.segment import DEFAULT, METHODS
-    assert cli(["methods"]) == 0
-    listed = capsys.readouterr().out
-    assert all(f"\n  {name} " in listed for name in METHODS)
-    assert f"{DEFAULT} (default)" in listed
-    assert cli(["methods", "adaptive"]) == 0
-    explained = capsys.readouterr().out
-    assert all(part in explained for part in ("good for", "bad for", "source", "block", "11", "odd"))
-    assert cli(["methods", "adaptive", "--json"]) == 0
-    method, = json.loads(capsys.readouterr().out)["methods"]
-    assert {item["name"]: item["default"] for item in method["parameters"]}["block"] == 11
-    assert cli(["methods", "nothing"]) == 2
-
-
-def test_text_of_messages() -> None:
-    assert one_line("a\nb\x1b[31m\tc") == "a b\\x1b[31m\\tc"
-    assert [clock(seconds) for seconds in (0, 59.6, 3723)] == ["0:00", "1:00", "1:02:03"]
-    assert [size(count) for count in (None, 5, 1500, 2_500_000, 3 * 10 ** 9)] == [
-        "", "5 B", "1.5 kB", "2.5 MB", "3.0 GB"]
-
-
-def test_click_knows_the_group() -> None:
-    from streamseg.cli import group
-    assert isinstance(group, click.Group)
-    assert sorted(group.commands) == ["bench", "cameras", "compare", "completion", "demo", "eval",
-                                          "info", "live", "methods", "run"]
-
-
-def test_the_readme_names_every_method_the_default_and_one_test_command() -> None:
-    from streamseg.segment import DEFAULT, METHODS
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    assert [name for name in METHODS if f"`{name}`" not in readme] == []
-    assert f"| `{DEFAULT}` (default) |" in readme
-    assert readme.count("` (default) |") == 1
-    commands = [line for line in readme.splitlines() if line.endswith(" && python -m pytest")]
-    assert commands == ['python -m pip install -e ".[test]" -c constraints.txt && python -m pytest']
