@@ -13,7 +13,6 @@ from urllib.parse import unquote, urlsplit
 from ..errors import OptionError
 
 NULL = "null:"  # the output that writes nothing
-HEAD = 1 << 16  # bytes that tell an animation; what may come before its mark, a colour profile, is smaller
 EXTRA = ("matte", "cutout", "foreground")  # fields of Options that name an output of their own
 
 
@@ -84,24 +83,8 @@ def _within(folder: str, source: str, kind: str) -> str:
 
 def _is_still(source: str, suffix: str) -> bool:
     """Whether ``source`` is a picture, as its extension says, and not a film: some formats are for both."""
-    from ..source.stills import PICTURES
-    from ..source.webp import AnimatedWebp
-    if suffix not in PICTURES:
-        return False
-    path = Path(source.removeprefix("file://"))
-    if not os.path.isfile(path):  # an address, a pattern, or nothing: opening it will tell
-        return True
-    if AnimatedWebp.recognises(path):
-        return False
-    try:
-        with path.open("rb") as file:
-            head = file.read(HEAD)
-    except OSError:  # that too
-        return True
-    # Told by marks, as FFmpeg's demuxers do: to open a large PNG decodes it, 12 megapixels in a second.
-    animated_png = head.startswith(b"\x89PNG") and b"acTL" in head.partition(b"IDAT")[0]
-    sequence = head[4:8] == b"ftyp" and head[8:12] in (b"avis", b"msf1", b"hevc", b"hevx")
-    return not animated_png and not sequence
+    from ..source.stills import PICTURES, is_animated
+    return suffix in PICTURES and not is_animated(Path(source.removeprefix("file://")))
 
 
 def _name(source: str) -> str:

@@ -23,11 +23,13 @@ from .icc import is_rgb, profile_of
 from .opening import mode_of, opened, reason
 from .timeline import Window
 from .video import DEFAULT_RATE
+from .webp import AnimatedWebp
 
 PICTURES = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".jp2", ".j2k", ".jxl",
             ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".exr", ".hdr", ".dds", ".tga", ".qoi", ".dpx", ".sgi",
             ".avif", ".heic", ".heif")
 LISTED = 5  # names that a message lists
+HEAD = 1 << 16  # bytes that tell an animation; what may come before its mark, a colour profile, is smaller
 
 
 def folder(path: Path, only: str | None) -> list[Path]:
@@ -45,6 +47,25 @@ def folder(path: Path, only: str | None) -> list[Path]:
     if not found:
         raise SourceError(f"none of the {len(files)} files in {path} {wanted}")
     return sorted(found, key=lambda item: natural(item.name))
+
+
+def is_animated(path: Path) -> bool:
+    """Whether a picture file is a film: a WebP, PNG, AVIF or HEIF of several pictures. False where it cannot
+    be read, or is no file but an address, a pattern or a pipe: opening it will tell.
+
+    Told by marks, as FFmpeg's demuxers do: to open a large PNG decodes it, 12 megapixels in a second.
+    """
+    if AnimatedWebp.recognises(path):
+        return True
+    if not path.is_file():  # a pipe would wait
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError:
+        return False
+    animated_png = head.startswith(b"\x89PNG") and b"acTL" in head.partition(b"IDAT")[0]
+    return animated_png or (head[4:8] == b"ftyp" and head[8:12] in (b"avis", b"msf1", b"hevc", b"hevx"))
 
 
 def _listed(path: Path, wanted: Callable[[Path], object]) -> list[Path]:
