@@ -96,6 +96,10 @@ def test_a_size_is_made_ready_when_it_is_first_used(monkeypatch) -> None:
     for size in ((192, 352), (224, 288), (224, 288)):
         net.run(np.zeros((1, *size, 3), np.float32))
     assert opened == [(192, 352), (224, 288)]
+    assert set(net._ready) == {(192, 352), (224, 288)}
+    other = open_net(built_in(), ModelSpec(), "litert", "cpu", 1)
+    other.run(np.zeros((1, 224, 288, 3), np.float32))
+    assert set(other._ready) == {(224, 288)}  # memory is not held for nothing
 
 
 @pytest.mark.parametrize("kept", [0, 4, 8, 64, 1000, 40_000, 0.5, 0.999])

@@ -43,6 +43,7 @@ class LiteRt:
                         for name, graph in signatures(self._content).items()
                         if (found := _SIZED.fullmatch(name))}  # fmt: skip
         self._ready: dict[Size, Any] = {}
+        self._used = False
         if self._graphs:
             self._net(nearest_size(9, 16, self._graphs), quietly=True)
             self.sizes: tuple[Size, ...] = tuple(self._graphs)
@@ -55,6 +56,7 @@ class LiteRt:
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """float32 (n, h, w, 3) to (n, h, w, c), one picture after another."""
         net = self._net((batch.shape[1], batch.shape[2]))
+        self._used = True
         return np.concatenate([_one(net, picture[None]) for picture in batch])
 
     def close(self) -> None:
@@ -64,6 +66,8 @@ class LiteRt:
     def _net(self, size: Size, quietly: bool = False) -> Any:
         """The interpreter for a size, opened when it is first asked for."""
         if size not in self._ready:
+            if not self._used:  # what was opened to see whether the file runs is not wanted then
+                self._ready.clear()
             self._ready[size] = self._opened(alone(self._content, self._graphs[size]), quietly)
         return self._ready[size]
 
