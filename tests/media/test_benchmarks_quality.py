@@ -74,7 +74,7 @@ def test_every_method_and_smoothing_is_judged_but_what_cannot_be() -> None:
     names = {entry.name for entry in quality.entries(None)}
     assert set(segment.METHODS) - {"person", "chroma"} <= names
     assert {f"person-medium + {name}" for name in smooth.NAMES if name not in ("auto", "none")} <= names
-    assert {"person-medium", "person-medium, mirrored too", "person-medium, detail low"} <= names
+    assert {"person-medium", "person-medium, as single pictures", "person-medium, detail low"} <= names
 
 
 def test_the_closer_look_is_judged_with_and_without(tmp_path: Path) -> None:
