@@ -65,6 +65,10 @@ class LiveOptions:
     hud: bool = option(True, "Control", "Show the figures in the window.", flag="--hud/--no-hud")
 
     def __post_init__(self) -> None:
+        for name in ("camera", "max_cpu"):  # texts that may be a number
+            value = getattr(self, name)
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                object.__setattr__(self, name, str(value))
         for item in fields(self):
             check(item.name, getattr(self, item.name), item.metadata, str(item.type))
         if self.rate is not None:

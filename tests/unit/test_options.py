@@ -71,7 +71,7 @@ def test_every_whole_number_refuses_a_fraction():
     (Options, {"set": "closer=false"}, "set is 'closer=false'; it must be a table"),
     (LiveOptions, {"mirror": "no"}, "mirror is 'no'; it must be true or false"),
     (LiveOptions, {"duration": "3"}, "duration is '3'; it must be a number, at least 0"),
-    (LiveOptions, {"camera": 0}, "camera is 0; it must be text"),
+    (LiveOptions, {"camera": True}, "camera is True; it must be text"),
 ])
 def test_a_value_of_the_wrong_type_is_refused(cls: type[Any], options: dict[str, Any], message: str):
     with pytest.raises(OptionError, match=message):
@@ -82,3 +82,8 @@ def test_numbers_of_numpy_and_paths_are_taken():
     made = Options.of({"threads": np.int64(2), "blur": np.float32(0.5), "background": Path("office.jpg"),
                        "rate": np.float64(25)})
     assert (made.threads, made.blur, made.rate) == (2, 0.5, 25)
+
+
+def test_a_camera_and_a_share_of_the_processor_may_be_numbers():
+    made = LiveOptions(camera=0, max_cpu=60)  # type: ignore[arg-type]
+    assert (made.camera, made.max_cpu) == ("0", "60")
