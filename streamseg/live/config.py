@@ -13,12 +13,11 @@ from typing import Any
 
 from ..errors import OptionError, SinkError, choice
 from ..options import Options, check
-from .options import SHARED, LiveOptions
+from .options import SHARED, LiveOptions, worded
 
 FIELDS: dict[str, Field[Any]] = {item.name: item for item in fields(Options) if item.name in SHARED} | {
     item.name: item for item in fields(LiveOptions) if item.name != "config"}
 NAMES = (*FIELDS, "to", "source")
-NUMBERS = ("max_cpu", "camera", "bitrate")  # texts that may be a number: quotes are not wanted then
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -48,8 +47,7 @@ def checked(name: str, value: Any) -> Any:
         return targets
     item = FIELDS.get(name)  # source is text and no field
     kind, rules = ("str", {}) if item is None else (str(item.type), item.metadata)
-    if name in NUMBERS and isinstance(value, (int, float)) and not isinstance(value, bool):
-        value = str(value)
+    value = worded(name, value)
     check(name, value, rules, kind)
     return value
 

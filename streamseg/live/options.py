@@ -16,6 +16,7 @@ SHARED = ("start", "stream", "timeout", "method", "set", "model", "model_spec", 
           "runtime", "threads", "smooth", "smooth_strength", "hysteresis", "edges", "subject", "clean",
           "threshold", "erode", "feather", "light_wrap", "background", "fit", "blur", "codec", "codec_set",
           "quality", "bitrate", "overwrite")
+NUMBERS = ("max_cpu", "camera", "bitrate")  # texts that may be a number: quotes are not wanted then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +66,8 @@ class LiveOptions:
     hud: bool = option(True, "Control", "Show the figures in the window.", flag="--hud/--no-hud")
 
     def __post_init__(self) -> None:
-        for name in ("camera", "max_cpu"):  # texts that may be a number
-            value = getattr(self, name)
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
-                object.__setattr__(self, name, str(value))
         for item in fields(self):
+            object.__setattr__(self, item.name, worded(item.name, getattr(self, item.name)))
             check(item.name, getattr(self, item.name), item.metadata, str(item.type))
         if self.rate is not None:
             object.__setattr__(self, "rate", frames_per_second("rate", self.rate))
@@ -84,6 +82,12 @@ class LiveOptions:
         for name in options:
             choice("option", name, known)
         return cls(**options)
+
+
+def worded(name: str, value: Any) -> Any:
+    """A setting's value; a number as text where the field is a text that may be one."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return str(value) if name in NUMBERS and number else value
 
 
 def picture_size(text: str) -> tuple[int, int]:

@@ -115,6 +115,18 @@ def opened(spec: str, options: Options) -> Any:
                                 "its end: copy or download it again") from error
 
 
+def first_bytes(path: Path, count: int) -> bytes:
+    """What a file begins with; nothing where it cannot be read or is no file (a pipe would wait, and lose
+    them): opening it will tell."""
+    if not os.path.isfile(path):
+        return b""
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError:
+        return b""
+
+
 def mode_of(path: Path) -> int:
     """``st_mode`` of what may be read. Raises SourceError, which says why it may not."""
     try:

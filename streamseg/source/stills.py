@@ -20,7 +20,7 @@ from .decoding import Decoder, chosen
 from .describe import upright
 from .formats import Normaliser, Turn
 from .icc import is_rgb, profile_of
-from .opening import mode_of, opened, reason
+from .opening import first_bytes, mode_of, opened, reason
 from .timeline import Window
 from .video import DEFAULT_RATE
 from .webp import AnimatedWebp
@@ -55,17 +55,10 @@ def is_animated(path: Path) -> bool:
 
     Told by marks, as FFmpeg's demuxers do: to open a large PNG decodes it, 12 megapixels in a second.
     """
-    if AnimatedWebp.recognises(path):
-        return True
-    if not path.is_file():  # a pipe would wait
-        return False
-    try:
-        with path.open("rb") as file:
-            head = file.read(HEAD)
-    except OSError:
-        return False
+    head = first_bytes(path, HEAD)
     animated_png = head.startswith(b"\x89PNG") and b"acTL" in head.partition(b"IDAT")[0]
-    return animated_png or (head[4:8] == b"ftyp" and head[8:12] in (b"avis", b"msf1", b"hevc", b"hevx"))
+    sequence = head[4:8] == b"ftyp" and head[8:12] in (b"avis", b"msf1", b"hevc", b"hevx")
+    return animated_png or sequence or AnimatedWebp.recognises(path)
 
 
 def _listed(path: Path, wanted: Callable[[Path], object]) -> list[Path]:

@@ -6,7 +6,6 @@ Source of the layout and of the blending: https://developers.google.com/speed/we
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterator
 from fractions import Fraction
@@ -22,7 +21,7 @@ from ..opencv import cv2
 from ..options import Options
 from ..pixelformats import Colour
 from .completeness import cut_off
-from .opening import MAX_PIXELS
+from .opening import MAX_PIXELS, first_bytes
 from .timeline import Window
 
 ANIMATED, ALPHA = 0x02, 0x10
@@ -38,13 +37,7 @@ class AnimatedWebp:
     def recognises(path: Path) -> bool:
         """True for a file whose first bytes say that it is an animated WebP; False also where they cannot
         be read: ``opened`` says why."""
-        if not os.path.isfile(path):
-            return False
-        try:
-            with path.open("rb") as file:
-                head = file.read(21)
-        except OSError:
-            return False
+        head = first_bytes(path, 21)
         return len(head) == 21 and head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(
             head[20] & ANIMATED)
 

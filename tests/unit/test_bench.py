@@ -125,6 +125,7 @@ def test_a_row_that_failed_is_not_compared() -> None:
     new = a_result({"name": "person", "error": "no GPU"}, a_row("threshold"))
     found = changes(a_result(a_row("person"), a_row("threshold")), new, 0.1)
     assert {item.variant for item in found} == {LIMIT, "threshold"}
+    assert {item.variant for item in changes(a_result(a_row("person")), new, 0.1)} == {LIMIT}
 
 
 # --- figures ----------------------------------------------------------------------------------

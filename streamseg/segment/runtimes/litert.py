@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,13 +44,14 @@ class LiteRt:
                         if (found := _SIZED.fullmatch(name))}  # fmt: skip
         self._ready: dict[Size, Any] = {}
         self._used = False
-        if self._graphs:
-            self._net(nearest_size(9, 16, self._graphs), quietly=True)
-            self.sizes: tuple[Size, ...] = tuple(self._graphs)
-        else:
-            net = self._opened(self._content, quietly=True)
-            self.sizes = (_input_size(path, net.get_input_details(), spec),)
-            self._ready[self.sizes[0]] = net
+        with _quiet():
+            if self._graphs:
+                self._net(nearest_size(9, 16, self._graphs))
+                self.sizes: tuple[Size, ...] = tuple(self._graphs)
+            else:
+                net = self._opened(self._content)
+                self.sizes = (_input_size(path, net.get_input_details(), spec),)
+                self._ready[self.sizes[0]] = net
         self.runs_on = f"LiteRT (CPU, {threads} thread{'s' * (threads > 1)})"
 
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -63,19 +64,18 @@ class LiteRt:
         """Free the memory that is held."""
         self._ready, self._content = {}, b""
 
-    def _net(self, size: Size, quietly: bool = False) -> Any:
+    def _net(self, size: Size) -> Any:
         """The interpreter for a size, opened when it is first asked for."""
         if size not in self._ready:
             if not self._used:  # what was opened to see whether the file runs is not wanted then
                 self._ready.clear()
-            self._ready[size] = self._opened(alone(self._content, self._graphs[size]), quietly)
+            self._ready[size] = self._opened(alone(self._content, self._graphs[size]))
         return self._ready[size]
 
-    def _opened(self, content: bytes, quietly: bool) -> Any:
+    def _opened(self, content: bytes) -> Any:
         try:
-            with _quiet() if quietly else nullcontext():
-                net = self._make(model_content=content)
-                net.allocate_tensors()
+            net = self._make(model_content=content)
+            net.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise OptionError(f"model {str(self._path)!r} is no LiteRT model that loads: {error}") from error
         return net
