@@ -1,6 +1,6 @@
-"""The shipped family: a U-Net over a MobileNetV2 encoder, in three sizes.
+"""The shipped family: a U-Net over a pretrained encoder, in three sizes.
 
-Encoder: MobileNetV2 at width 0.5 with its batch norms folded into the convolutions, five levels.
+Encoder, five levels: MobileNetV2 at width 0.5; ``large`` has EfficientNet-Lite0 (encoders.py).
 Decoder: plain 3x3 convolutions, which on a CPU train twice as fast as depthwise ones and infer as
 fast. Two things sit on top of an ordinary U-Net:
 
@@ -27,6 +27,13 @@ import keras
 import numpy as np
 from keras import layers
 
+from training.architectures.encoders import (
+    LITE0_FEATURES,
+    MOBILENETV2_FEATURES,
+    efficientnet_lite0,
+    mobilenetv2,
+)
+
 Shape = tuple[Any, ...]  # an int for each axis, None where any length will do
 
 
@@ -42,7 +49,7 @@ class Widths:
     blocks: tuple[int, int, int] = (0, 0, 0)  # residual blocks at 1/32, 1/16 and 1/8
     detail: int = 0  # channels of the full-size branch; 0 leaves it out
     unfolded: bool = False  # the head itself gives full-size logits
-    expand: int = 6  # how many times an encoder block widens
+    expand: int = 6  # how many times a block of MobileNetV2 widens; 0: EfficientNet-Lite0 is the encoder
 
 
 SIZES = {
@@ -50,19 +57,11 @@ SIZES = {
     "plain": Widths(16, 32, 48, 96, 160),
     "small": Widths(8, 16, 32, 64, 96, unfolded=True, expand=3),
     "medium": Widths(16, 32, 48, 96, 160, blocks=(2, 0, 0), detail=8),
-    "large": Widths(24, 48, 96, 160, 240, blocks=(3, 2, 2), detail=24),
+    "large": Widths(24, 40, 64, 112, 192, blocks=(2, 1, 0), detail=12, expand=0),
 }
 
 # Layers of a portable net that only move pixels, and how many channels they move; nothing to be learnt.
 CONSTANT = {"detail_fold": 3, "detail_unfold": 1, "head_unfold": 1}
-
-# MobileNetV2 at 0.5: (channels out, stride of the depthwise convolution), block by block. The
-# first block does not widen; the others widen ``Widths.expand`` times.
-_BLOCKS = (
-    (8, 1), (12, 2), (12, 1), (16, 2), (16, 1), (16, 1), (32, 2), (32, 1), (32, 1), (32, 1),
-    (48, 1), (48, 1), (48, 1), (80, 2), (80, 1), (80, 1), (160, 1),
-)  # fmt: skip
-
 
 def build(size: str = "medium", portable: bool = False) -> keras.Model:
     """The net of one ``size`` of :data:`SIZES`, with fresh weights, any input of multiples of 32.
@@ -73,7 +72,8 @@ def build(size: str = "medium", portable: bool = False) -> keras.Model:
     widths = SIZES[size]
     picture = keras.Input((None, None, 3), name="picture")
     scaled = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(picture)
-    half, quarter, eighth, sixteenth, deep = _encoder(scaled, widths.expand)
+    features = mobilenetv2(scaled, widths.expand) if widths.expand else efficientnet_lite0(scaled)
+    half, quarter, eighth, sixteenth, deep = features
     x = _context(deep, widths)
     x = _up(x, sixteenth, widths.sixteenth, "up16")
     x = _residuals(x, widths.sixteenth, widths.blocks[1], "up16")
@@ -107,6 +107,16 @@ def encoder_layer(name: str) -> bool:
     return name.split("/")[0].startswith("enc")
 
 
+def features(model: keras.Model) -> list[keras.KerasTensor]:
+    """What the encoder gives the decoder: at 1/2, 1/4, 1/8, 1/16 and 1/32."""
+    lite = SIZES[model.name.removeprefix("person-")].expand == 0
+    names = {layer.name for layer in model.layers}
+    # ReLU6 and additions are part of an operation.
+    return [model.get_layer(next(name for name in (f"enc{number}_relu", f"enc{number}_add", f"enc{number}")
+                                 if name in names)).output
+            for number in (LITE0_FEATURES if lite else MOBILENETV2_FEATURES)]
+
+
 def freeze_encoder(model: keras.Model, count: int) -> None:
     """Leaves the first ``count`` operations of the encoder as they are: edges and colours learnt on
     millions of pictures, and the dearest layers to train (0: all are trained)."""
@@ -131,45 +141,6 @@ def start_names() -> dict[str, str]:
     for i, name in enumerate(norms):
         numbered[name] = f"batch_normalization_{i}" if i else "batch_normalization"
     return numbered
-
-
-def _encoder(x: keras.KerasTensor, expand: int) -> list[keras.KerasTensor]:
-    """Features at 1/2 .. 1/32, named by the operation of the folded original: enc0 .. enc60."""
-    number = 0
-
-    def conv(
-        x: keras.KerasTensor, filters: int, kernel: int, stride: int, depthwise: bool = False
-    ) -> keras.KerasTensor:
-        nonlocal number
-        name = f"enc{number}"
-        number += 1
-        if kernel == 3:
-            # Symmetric padding, as the original has it, not Keras's "same" for stride 2.
-            x = layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
-        if depthwise:
-            return layers.DepthwiseConv2D(kernel, strides=stride, name=name)(x)
-        return layers.Conv2D(filters, kernel, strides=stride, name=name)(x)
-
-    def active(x: keras.KerasTensor) -> keras.KerasTensor:
-        return layers.ReLU(6.0, name=f"enc{number - 1}_relu")(x)
-
-    x = active(conv(x, 16, 3, 2))
-    skips: list[keras.KerasTensor] = []
-    for i, (filters, stride) in enumerate(_BLOCKS):
-        inside = x
-        if i:
-            inside = active(conv(inside, x.shape[-1] * expand, 1, 1))
-        if stride == 2:
-            # The last features before a step down; at half size the block's own 8 channels are too
-            # few, so there the widened ones.
-            skips.append(inside if len(skips) == 0 else x)
-        inside = active(conv(inside, 0, 3, stride, depthwise=True))
-        inside = conv(inside, filters, 1, 1)
-        if stride == 1 and filters == x.shape[-1]:
-            inside = layers.Add(name=f"enc{number}_add")([inside, x])
-            number += 1
-        x = inside
-    return [*skips, x]
 
 
 def _context(x: keras.KerasTensor, widths: Widths) -> keras.KerasTensor:
