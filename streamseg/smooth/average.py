@@ -39,6 +39,8 @@ def hold(alpha: Array, expected: Array, band: float) -> Array:
     """Hysteresis: pixels within ``band`` of 0.5 stay on the side of it on which ``expected`` has them."""
     was = expected >= 0.5
     crossed = (was != (alpha >= 0.5)) & (np.abs(alpha - np.float32(0.5)) < band)
+    if not crossed.any():
+        return alpha
     held = alpha.copy()
     held[crossed] = np.where(was[crossed], np.float32(0.5), np.float32(0.4999))
     return held
