@@ -35,18 +35,20 @@ from .runtimes.spec import ModelSpec
 # Ours scales its input inside and gives alpha. A tail of 0.12 against 0.04 halves the soft pixels (5.5 % of
 # the val pictures instead of 10.5) and brings every val set's mean absolute error down, soft truths' too.
 _OWN = ModelSpec(range=(0.0, 255.0), tail=0.12)
+BUILT_IN = ("medium", "large")
 
 
 @dataclass(kw_only=True)
 class Person:
     """Finds people with a neural network, frame by frame, or runs the network that ``model`` names.
 
-    The built-in one takes pictures at true aspect, 16:9 as 16:9 and portrait as portrait, and looks closer at
-    people who are small in them (see closer.py). A foreign model takes what its file or its model spec says
-    (see runtimes/spec.py).
+    Our own, which are those built in and the files ``person-*`` of training.export, take pictures at true
+    aspect, 16:9 as 16:9 and portrait as portrait, and look closer at people who are small in them (see
+    closer.py). A foreign model takes what its file or its model spec says (see runtimes/spec.py).
     """
 
-    model: str | None = param(None, "Model file in place of the built-in one: .tflite, .onnx or .keras.")
+    model: str | None = param(None, "Built-in model (medium: video's default; large: single pictures', "
+                              "better and slower), or a model file: .tflite, .onnx or .keras.")
     model_spec: str | None = param(None, "JSON file that says what the model wants: size, range, channel, "
                                    "fit, activation, layout, classes.")
     classes: str | None = param(None, "Classes of a many-class model that are the subject, as "
@@ -57,14 +59,15 @@ class Person:
                          choices=("auto", "litert", "keras", "onnx"))
     threads: int | None = param(None, "Budget of threads, of which the model takes its share; default: the "
                                 "cores.", low=1, high=256)
-    detail: str = param("high", "How many pixels the built-in model sees, of 16:9 about 67,584, 46,080 or "
+    detail: str = param("high", "How many pixels a built-in model sees, of 16:9 about 67,584, 46,080 or "
                         "28,672; its time goes with them.", choices=tuple(BUDGETS))
-    closer: bool = param(True, "Look closer where people are small in the picture (built-in model only).")
-    stills: bool = param(False, "Single pictures: the built-in model looks at each at three sizes (with "
+    closer: bool = param(True, "Look closer where people are small in the picture (built-in models only).")
+    stills: bool = param(False, "Single pictures: a built-in model looks at each at three sizes (with "
                          "another detail than high, at one) and mirrored too, and the mean counts. Default: "
                          "what the input is.")
     reduced: bool = field(init=False, default=False)  # the lowest detail for the time being: see live/
-    _spec: ModelSpec = field(init=False, repr=False, default=_OWN)
+    _spec: ModelSpec = field(init=False, repr=False)
+    _own: bool = field(init=False, repr=False)
     _net: Net = field(init=False, repr=False)
     _closer: CloserLook | None = field(init=False, repr=False)
 
@@ -76,22 +79,26 @@ class Person:
     bad_for: ClassVar[str] = "Other subjects; things held; animals beside people."
 
     def __post_init__(self) -> None:
-        if self.model is None:
+        if self.model is None or self.model in BUILT_IN:
             if self.model_spec is not None:
                 raise OptionError("model_spec describes a model file: give --model FILE with it, or leave "
                                   "it out")
             if self.classes is not None:
-                raise OptionError(f"classes is {self.classes!r}, but the built-in model knows persons only: "
+                raise OptionError(f"classes is {self.classes!r}, but the built-in models know persons only: "
                                   "give --model FILE of a many-class model, or leave --classes out")
-            path = built_in(self.runtime, self.device)
+            path = built_in(self.runtime, self.device, self.model or ("large" if self.stills else "medium"))
         else:
             path = Path(self.model)
-            self._spec = ModelSpec.read(Path(self.model_spec)) if self.model_spec else default_spec(path)
-            if self.classes is not None:
-                self._spec = self._spec.of_classes(self.classes)
+            if not path.suffix and not path.is_file():
+                raise OptionError(f"model is {self.model!r}; allowed are: {', '.join(BUILT_IN)}, or the path "
+                                  "of a .tflite, .onnx or .keras file")
+        self._spec = ModelSpec.read(Path(self.model_spec)) if self.model_spec else default_spec(path)
+        if self.classes is not None:
+            self._spec = self._spec.of_classes(self.classes)
+        self._own = self._spec is _OWN
         self._net = open_net(path, self._spec, self.runtime, self.device,
                              Threads.of(self.threads).net)
-        self._closer = CloserLook(self._look) if self.closer and self.model is None else None
+        self._closer = CloserLook(self._look) if self.closer and self._own else None
 
     @property
     def runs_on(self) -> str:
@@ -116,7 +123,7 @@ class Person:
 
     def _look(self, frames: Sequence[Frame], part: Box | None = None) -> list[npt.NDArray[np.float32]]:
         """The net's alphas of frames of one size, or of a part of each."""
-        if self.model is not None:
+        if not self._own:
             return self._foreign(frames)
         looks: list[npt.NDArray[np.float32]] = []
         for size in self._sizes(part or frames[0]):
@@ -166,12 +173,14 @@ class Person:
         return values, box
 
 
-def built_in(runtime: str = "auto", device: str = "auto") -> Path:
-    """The shipped model's file for a runtime: LiteRT's, or Keras's for ``keras`` and for a GPU."""
+def built_in(runtime: str = "auto", device: str = "auto", name: str = "medium") -> Path:
+    """The file of a shipped model, one of BUILT_IN, for a runtime: LiteRT's, or Keras's for ``keras`` and for
+    a GPU."""
     if runtime == "onnx":
-        raise OptionError("the built-in model has no ONNX file: give --model FILE.onnx, or another --runtime")
+        raise OptionError("the built-in models have no ONNX file: give --model FILE.onnx, or another "
+                          "--runtime")
     ending = "keras" if runtime == "keras" or (runtime == "auto" and device == "gpu") else "tflite"
-    return Path(str(resources.files("streamseg") / "weights" / f"person-medium.{ending}"))
+    return Path(str(resources.files("streamseg") / "weights" / f"person-{name}.{ending}"))
 
 
 def default_spec(path: Path) -> ModelSpec:

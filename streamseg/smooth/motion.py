@@ -47,7 +47,8 @@ class Motion:
     a pixel is said to have been must look as it does now.
 
     Flow forth is taken to be flow back, reversed: with a second flow, or a check that forth and back lead
-    home, the mattes came out no better (dtSSD .801 against .800 of the raw) at twice the time.
+    home, the mattes came out no better (dtSSD .801 against .800 of the raw) at twice the time. The preset
+    MEDIUM at full working size, 20 times as dear, brings made scenes from .879 to .851, real clips nothing.
     """
 
     def __init__(self) -> None:
