@@ -16,9 +16,10 @@ from .completeness import cut_off
 from .decoding import Decoder, chosen
 from .deinterlace import Timed, deinterlaced
 from .describe import described, sensible, upright
+from .followers import Followers, shift, time_of
 from .formats import Normaliser, Turn
 from .opening import FAILURES, opened, scheme
-from .timeline import Clock, Followers, Window, shift, time_of
+from .timeline import Clock, Window
 
 DEFAULT_RATE = Fraction(25)
 EARLIER = Fraction(1, 2)  # seconds before ``start`` to seek to: an index is by decoding time, not by display

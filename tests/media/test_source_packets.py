@@ -17,8 +17,9 @@ import pytest
 from streamseg.frames import Frame, Matte
 from streamseg.pipeline import run
 from streamseg.source import open_source
+from streamseg.source.followers import Followers
 from streamseg.source.realtime import Realtime
-from streamseg.source.timeline import Clock, Followers
+from streamseg.source.timeline import Clock
 from tests import clips
 from tests.media.source_tools import indices, read
 from tests.unit.live_fakes import FakeClock
