@@ -35,20 +35,18 @@ from .runtimes.spec import ModelSpec
 # Ours scales its input inside and gives alpha. A tail of 0.12 against 0.04 halves the soft pixels (5.5 % of
 # the val pictures instead of 10.5) and brings every val set's mean absolute error down, soft truths' too.
 _OWN = ModelSpec(range=(0.0, 255.0), tail=0.12)
-BUILT_IN = ("medium", "large")
 
 
 @dataclass(kw_only=True)
 class Person:
     """Finds people with a neural network, frame by frame, or runs the network that ``model`` names.
 
-    Our own, which are those built in and the files ``person-*`` of training.export, take pictures at true
+    Our own, which are the built-in one and the files ``person-*`` of training.export, take pictures at true
     aspect, 16:9 as 16:9 and portrait as portrait, and look closer at people who are small in them (see
     closer.py). A foreign model takes what its file or its model spec says (see runtimes/spec.py).
     """
 
-    model: str | None = param(None, "Built-in model (medium: video's default; large: single pictures', "
-                              "better and slower), or a model file: .tflite, .onnx or .keras.")
+    model: str | None = param(None, "Model file in place of the built-in one: .tflite, .onnx or .keras.")
     model_spec: str | None = param(None, "JSON file that says what the model wants: size, range, channel, "
                                    "fit, activation, layout, classes.")
     classes: str | None = param(None, "Classes of a many-class model that are the subject, as "
@@ -59,10 +57,10 @@ class Person:
                          choices=("auto", "litert", "keras", "onnx"))
     threads: int | None = param(None, "Budget of threads, of which the model takes its share; default: the "
                                 "cores.", low=1, high=256)
-    detail: str = param("high", "How many pixels a built-in model sees, of 16:9 about 67,584, 46,080 or "
+    detail: str = param("high", "How many pixels the built-in model sees, of 16:9 about 67,584, 46,080 or "
                         "28,672; its time goes with them.", choices=tuple(BUDGETS))
-    closer: bool = param(True, "Look closer where people are small in the picture (built-in models only).")
-    stills: bool = param(False, "Single pictures: a built-in model looks at each at three sizes (with "
+    closer: bool = param(True, "Look closer where people are small in the picture (built-in model only).")
+    stills: bool = param(False, "Single pictures: the built-in model looks at each at three sizes (with "
                          "another detail than high, at one) and mirrored too, and the mean counts. Default: "
                          "what the input is.")
     reduced: bool = field(init=False, default=False)  # the lowest detail for the time being: see live/
@@ -79,19 +77,16 @@ class Person:
     bad_for: ClassVar[str] = "Other subjects; things held; animals beside people."
 
     def __post_init__(self) -> None:
-        if self.model is None or self.model in BUILT_IN:
+        if self.model is None:
             if self.model_spec is not None:
                 raise OptionError("model_spec describes a model file: give --model FILE with it, or leave "
                                   "it out")
             if self.classes is not None:
-                raise OptionError(f"classes is {self.classes!r}, but the built-in models know persons only: "
+                raise OptionError(f"classes is {self.classes!r}, but the built-in model knows persons only: "
                                   "give --model FILE of a many-class model, or leave --classes out")
-            path = built_in(self.runtime, self.device, self.model or ("large" if self.stills else "medium"))
+            path = built_in(self.runtime, self.device)
         else:
             path = Path(self.model)
-            if not path.suffix and not path.is_file():
-                raise OptionError(f"model is {self.model!r}; allowed are: {', '.join(BUILT_IN)}, or the path "
-                                  "of a .tflite, .onnx or .keras file")
         self._spec = ModelSpec.read(Path(self.model_spec)) if self.model_spec else default_spec(path)
         if self.classes is not None:
             self._spec = self._spec.of_classes(self.classes)
@@ -173,14 +168,13 @@ class Person:
         return values, box
 
 
-def built_in(runtime: str = "auto", device: str = "auto", name: str = "medium") -> Path:
-    """The file of a shipped model, one of BUILT_IN, for a runtime: LiteRT's, or Keras's for ``keras`` and for
-    a GPU."""
+def built_in(runtime: str = "auto", device: str = "auto") -> Path:
+    """The shipped model's file for a runtime: LiteRT's, or Keras's for ``keras`` and for a GPU."""
     if runtime == "onnx":
-        raise OptionError("the built-in models have no ONNX file: give --model FILE.onnx, or another "
+        raise OptionError("the built-in model has no ONNX file: give --model FILE.onnx, or another "
                           "--runtime")
     ending = "keras" if runtime == "keras" or (runtime == "auto" and device == "gpu") else "tflite"
-    return Path(str(resources.files("streamseg") / "weights" / f"person-{name}.{ending}"))
+    return Path(str(resources.files("streamseg") / "weights" / f"person-medium.{ending}"))
 
 
 def default_spec(path: Path) -> ModelSpec:

@@ -18,7 +18,6 @@ from ai_edge_litert.interpreter import Interpreter
 
 import streamseg
 from streamseg.errors import DeviceError, MissingDependencyError, OptionError
-from streamseg.segment import unet
 from streamseg.segment.runtimes import open_net
 from streamseg.segment.runtimes.keras import share_threads
 from streamseg.segment.runtimes.signatures import alone, signatures
@@ -316,12 +315,10 @@ def test_a_file_that_is_no_model_is_refused(ending: str, tmp_path: Path) -> None
 @pytest.mark.parametrize(("options", "kind", "message"), [
     ({"model": "nowhere.tflite"}, OptionError, "is not there: give the path of"),
     ({"model_spec": "spec.json"}, OptionError, "describes a model file: give --model FILE"),
-    ({"model": "huge"}, OptionError, "model is 'huge'; allowed are: medium, large, or the path of a .tflite"),
-    ({"classes": "person"}, OptionError, "the built-in models know persons only"),
-    ({"model": "large", "classes": "person"}, OptionError, "the built-in models know persons only"),
+    ({"classes": "person"}, OptionError, "the built-in model knows persons only"),
     ({"method": "kmeans", "model": "m.onnx"}, OptionError, "method kmeans runs no model: leave --method out"),
     ({"method": "mog2", "classes": "person"}, OptionError, "classes is 'person', but method mog2"),
-    ({"runtime": "onnx"}, OptionError, "have no ONNX file"),
+    ({"runtime": "onnx"}, OptionError, "has no ONNX file"),
     ({"runtime": "litert", "device": "gpu"}, DeviceError, "LiteRT runs on the CPU here"),
     ({"runtime": "cuda"}, OptionError, "runtime is 'cuda'; allowed are: auto, litert, keras, onnx"),
     ({"device": "tpu"}, OptionError, "device is 'tpu'; allowed are: auto, cpu, gpu"),
@@ -340,21 +337,6 @@ def test_a_file_that_a_runtime_does_not_take_is_refused(name, runtime, message, 
     (tmp_path / name).touch()
     with pytest.raises(OptionError, match=message):
         mattes(frames(1, 32, 64), model=str(tmp_path / name), runtime=runtime)
-
-
-@pytest.mark.parametrize(("options", "name"), [
-    ({}, "medium.tflite"), ({"stills": True}, "large.tflite"), ({"model": "large"}, "large.tflite"),
-    ({"stills": True, "model": "medium"}, "medium.tflite"), ({"device": "gpu"}, "medium.keras"),
-    ({"model": "large", "runtime": "keras"}, "large.keras"),
-])
-def test_pictures_get_the_large_model_and_frames_the_medium_one(options, name, monkeypatch) -> None:
-    def told(path: Path, *others: object) -> None:
-        raise OptionError(path.name)
-
-    monkeypatch.setattr(unet, "open_net", told)
-    with pytest.raises(OptionError, match=f"^person-{name}$"):
-        Person(**options)
-    assert (Path(unet.__file__).parents[1] / "weights" / f"person-{name}").is_file()
 
 
 def test_a_file_of_our_own_training_runs_as_a_built_in_model_does(tmp_path: Path) -> None:
