@@ -37,7 +37,7 @@ class EncoderFile(Protocol):
         0..255 ``(1, side, side, 3)`` gives, each ``(1, h, w, c)``."""
 
 
-def open_file(path: Path) -> EncoderFile:
+def open_file(path: Path) -> DeepLabFile | LiteFile:
     """A DeepLab's .tflite or an EfficientNet-Lite0's .pth. Raises OptionError."""
     if not path.is_file():
         raise OptionError(f"model {str(path)!r} is not there: give --file PATH of {DeepLabFile.NAME} or of "
@@ -64,6 +64,7 @@ class DeepLabFile:
     """
 
     NAME = "deeplabv3_mnv2_257.tflite"
+    FEATURES = (3, 9, 20, 46, 60)  # the operations that give the five levels'
     side = 257
 
     def __init__(self, path: Path) -> None:
@@ -84,18 +85,18 @@ class DeepLabFile:
             self.operations = [self._operation(item) for item in self._interpreter._get_ops_details()]
         except ValueError:  # a convolution whose kernel is no constant
             raise other from None
-        if len(self.operations) <= encoders.MOBILENETV2_FEATURES[-1]:
+        if len(self.operations) <= self.FEATURES[-1]:
             raise other
 
     def convolutions(self) -> list[Convolution]:
         """Those of the encoder; ``operations`` has the head's, too."""
-        own = self.operations[: encoders.MOBILENETV2_FEATURES[-1] + 1]
+        own = self.operations[: self.FEATURES[-1] + 1]
         return [operation.weights for operation in own if operation.weights is not None]
 
     def features(self, picture: Values) -> list[Values]:
         """At 1/2, 1/4, and three times 1/8."""
         self.run(picture)
-        return [self.result(number) for number in encoders.MOBILENETV2_FEATURES]
+        return [self.result(number) for number in self.FEATURES]
 
     def run(self, picture: Values) -> None:
         """Computes all operations for RGB 0..255 ``(1, 257, 257, 3)``."""

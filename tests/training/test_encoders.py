@@ -63,12 +63,23 @@ def test_one_changed_kernel_shows(written: Path) -> None:
 
 
 def test_the_command_writes_a_start_for_training(written: Path, tmp_path: Path, capsys) -> None:
-    encoders.main(["--file", str(written), "--size", "medium", "--out", str(tmp_path / "start.keras")])
+    encoders.main(["--file", str(written), "--out", str(tmp_path / "start.keras")])
     assert "51 convolutions read" in capsys.readouterr().out
     start = keras.saving.load_model(tmp_path / "start.keras", compile=False)
     model = architectures.build("medium")
     assert architectures.copy_weights(model, start) == []  # what training.train --init does
     assert encoders.difference(DeepLabFile(written), model, picture()) < encoders.TOLERANCE
+
+
+def test_a_narrower_net_gets_a_part_of_the_channels(written: Path, tmp_path: Path) -> None:
+    encoders.main(["--file", str(written), "--size", "small", "--out", str(tmp_path / "start.keras")])
+    small, file = architectures.load_net(tmp_path / "start.keras"), DeepLabFile(written)
+    kernel, _ = small.get_layer("enc3").get_weights()
+    theirs, _ = file.operations[3].weights
+    assert kernel.shape == (1, 1, 8, 24)
+    assert theirs.shape == (1, 1, 8, 48)
+    columns = {column.tobytes() for column in theirs[0, 0].T}
+    assert all(column.tobytes() in columns for column in kernel[0, 0].T)
 
 
 def test_a_file_that_is_not_the_one_is_refused(tmp_path: Path, capsys) -> None:
@@ -126,7 +137,7 @@ def test_efficientnet_lites_features_are_pytorchs(lite: Path, tmp_path: Path, ca
     assert encoders.difference(file, model, square) < encoders.TOLERANCE
 
 
-def test_a_pytorch_file_of_another_net_and_a_missing_pytorch_are_told(lite, tmp_path, monkeypatch) -> None:
+def test_what_a_pytorch_file_is_not_good_for_is_told(lite, tmp_path, monkeypatch, capsys) -> None:
     import torch
 
     torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
@@ -134,8 +145,11 @@ def test_a_pytorch_file_of_another_net_and_a_missing_pytorch_are_told(lite, tmp_
     for name in ("other", "text"):
         with pytest.raises(OptionError, match=f"{name}.pth' is not efficientnet-lite0-57934424.pth"):
             LiteFile(tmp_path / f"{name}.pth")
-    with pytest.raises(OptionError, match="--size medium with DeepLab's file"):
+    with pytest.raises(OptionError, match="is not that of person-medium: give another file"):
         encoders.carry_over(LiteFile(lite), architectures.build("medium"))
+    with pytest.raises(SystemExit):
+        encoders.main(["--file", str(lite), "--size", "medium"])
+    assert "with lite.pth it can be: large" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(OptionError, match="pip install torch, which reads it"):
         LiteFile(lite)

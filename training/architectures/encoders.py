@@ -21,17 +21,14 @@ _MOBILENETV2 = (
 LITE0 = ((3, 1, 16, 1), (3, 2, 24, 2), (5, 2, 40, 2), (3, 2, 80, 3), (5, 1, 112, 3), (5, 2, 192, 4),
          (3, 1, 320, 1))  # fmt: skip
 
-# The operations that give the five levels' features.
-MOBILENETV2_FEATURES, LITE0_FEATURES = (3, 9, 20, 46, 60), (2, 9, 16, 38, 56)
 
-
-def mobilenetv2(x: keras.KerasTensor, expand: int) -> list[keras.KerasTensor]:
-    """61 operations; blocks widen ``expand`` times inside (the original's: 6)."""
+def mobilenetv2(x: keras.KerasTensor, widen: int = 6) -> list[keras.KerasTensor]:
+    """61 operations; blocks widen ``widen`` times inside."""
     chain = _Chain(symmetric=True)
     x = chain.convolve(x, 16, 3, 2, active=True)
     skips: list[keras.KerasTensor] = []
     for i, (filters, stride) in enumerate(_MOBILENETV2):
-        inside = chain.convolve(x, x.shape[-1] * expand, 1, active=True) if i else x
+        inside = chain.convolve(x, x.shape[-1] * widen, 1, active=True) if i else x
         if stride == 2:
             # The last features before a step down; at half size the block's own 8 channels are too
             # few, so there the widened ones.

@@ -20,21 +20,19 @@ net without them can be the start of one with them without losing what it knows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 
-from training.architectures.encoders import (
-    LITE0_FEATURES,
-    MOBILENETV2_FEATURES,
-    efficientnet_lite0,
-    mobilenetv2,
-)
+from training.architectures.encoders import efficientnet_lite0, mobilenetv2
 
 Shape = tuple[Any, ...]  # an int for each axis, None where any length will do
+Encoder = Callable[[keras.KerasTensor], list[keras.KerasTensor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +47,20 @@ class Widths:
     blocks: tuple[int, int, int] = (0, 0, 0)  # residual blocks at 1/32, 1/16 and 1/8
     detail: int = 0  # channels of the full-size branch; 0 leaves it out
     unfolded: bool = False  # the head itself gives full-size logits
-    expand: int = 6  # how many times a block of MobileNetV2 widens; 0: EfficientNet-Lite0 is the encoder
+    encoder: Encoder = mobilenetv2
 
 
 SIZES = {
     # The start model's net: nothing on top.
     "plain": Widths(16, 32, 48, 96, 160),
-    "small": Widths(8, 16, 32, 64, 96, unfolded=True, expand=3),
+    "small": Widths(8, 16, 32, 64, 96, unfolded=True, encoder=partial(mobilenetv2, widen=3)),
     "medium": Widths(16, 32, 48, 96, 160, blocks=(2, 0, 0), detail=8),
-    "large": Widths(24, 40, 64, 112, 192, blocks=(2, 1, 0), detail=12, expand=0),
+    "large": Widths(24, 40, 64, 112, 192, blocks=(2, 1, 0), detail=12, encoder=efficientnet_lite0),
 }
 
 # Layers of a portable net that only move pixels, and how many channels they move; nothing to be learnt.
 CONSTANT = {"detail_fold": 3, "detail_unfold": 1, "head_unfold": 1}
+
 
 def build(size: str = "medium", portable: bool = False) -> keras.Model:
     """The net of one ``size`` of :data:`SIZES`, with fresh weights, any input of multiples of 32.
@@ -72,8 +71,7 @@ def build(size: str = "medium", portable: bool = False) -> keras.Model:
     widths = SIZES[size]
     picture = keras.Input((None, None, 3), name="picture")
     scaled = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(picture)
-    features = mobilenetv2(scaled, widths.expand) if widths.expand else efficientnet_lite0(scaled)
-    half, quarter, eighth, sixteenth, deep = features
+    half, quarter, eighth, sixteenth, deep = widths.encoder(scaled)
     x = _context(deep, widths)
     x = _up(x, sixteenth, widths.sixteenth, "up16")
     x = _residuals(x, widths.sixteenth, widths.blocks[1], "up16")
@@ -109,12 +107,8 @@ def encoder_layer(name: str) -> bool:
 
 def features(model: keras.Model) -> list[keras.KerasTensor]:
     """What the encoder gives the decoder: at 1/2, 1/4, 1/8, 1/16 and 1/32."""
-    lite = SIZES[model.name.removeprefix("person-")].expand == 0
-    names = {layer.name for layer in model.layers}
-    # ReLU6 and additions are part of an operation.
-    return [model.get_layer(next(name for name in (f"enc{number}_relu", f"enc{number}_add", f"enc{number}")
-                                 if name in names)).output
-            for number in (LITE0_FEATURES if lite else MOBILENETV2_FEATURES)]
+    after = ("up2_skip", "up4_skip", "up8_skip", "up16_skip", "context")
+    return [model.get_layer(name).input for name in after]
 
 
 def freeze_encoder(model: keras.Model, count: int) -> None:
