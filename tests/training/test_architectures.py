@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -143,7 +145,12 @@ def test_ours_refuse_what_they_cannot_be(options: dict) -> None:
         architectures.build("small", **options)
 
 
-@pytest.mark.parametrize("size", ["small", "medium"])
+def test_large_goes_on_from_the_start_that_is_kept() -> None:
+    start = Path(architectures.__file__).parents[1] / "starts" / "large.keras"
+    assert architectures.copy_weights(person.build("large"), architectures.load_net(start)) == []
+
+
+@pytest.mark.parametrize("size", ["small", "medium", "large"])
 def test_the_portable_net_is_the_same_function_with_its_sigmoid(size: str) -> None:
     keras.utils.set_random_seed(0)
     model, twin = person.build(size), person.build(size, portable=True)
@@ -151,7 +158,7 @@ def test_the_portable_net_is_the_same_function_with_its_sigmoid(size: str) -> No
     for layer in model.layers:
         layer.set_weights([value + 0.01 for value in layer.get_weights()])
     left = architectures.copy_weights(twin, model)
-    assert set(left) == {"small": {"head_unfold"}, "medium": {"detail_fold", "detail_unfold"}}[size]
+    assert set(left) == ({"head_unfold"} if size == "small" else {"detail_fold", "detail_unfold"})
     assert all(type(layer).__module__.startswith("keras.") for layer in twin.layers)
     picture = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
     expected = keras.ops.sigmoid(model(picture))
