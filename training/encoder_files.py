@@ -133,27 +133,19 @@ class LiteFile:
         self._torch: Any = torch
         try:
             self._values = torch.load(path, map_location="cpu", weights_only=True)
-            # Both of these ask for all that is needed of the file.
-            self._layers = list(self._names())
-            self.convolutions()
+            self._folded = [self._convolution(*names) for names in self._names()]
         except (pickle.UnpicklingError, OSError, RuntimeError, ValueError, KeyError, EOFError, AttributeError,
                 TypeError) as error:  # fmt: skip
             raise OptionError(f"model {str(path)!r} is not {self.NAME} ({type(error).__name__}): give --file "
                               "PATH of that file") from error
 
     def convolutions(self) -> list[Convolution]:
-        folded = []
-        for convolution, norm, kind in self._layers:
-            scale, shift = self._norm(norm)
-            kernel = (self._values[f"{convolution}.weight"] * scale[:, None, None, None]).numpy()
-            axes = (2, 3, 0, 1) if kind == "depthwise" else (2, 3, 1, 0)
-            folded.append((kernel.transpose(axes), shift.numpy()))
-        return folded
+        return self._folded
 
     def features(self, picture: Values) -> list[Values]:
         """By PyTorch, the batch norms not folded."""
         torch, found = self._torch, []
-        names = iter(self._layers)
+        names = self._names()
         with torch.no_grad():
             x = self._layer(torch.from_numpy(picture / np.float32(127.5) - np.float32(1)).permute(0, 3, 1, 2),
                             next(names), 2)
@@ -177,12 +169,17 @@ class LiteFile:
             yield f"{block}._depthwise_conv", f"{block}._bn1", "depthwise"
             yield f"{block}._project_conv", f"{block}._bn2", "project"
 
-    def _norm(self, name: str) -> tuple[Any, Any]:
-        """What a batch norm multiplies by and adds."""
-        gamma, beta, mean, variance = (self._values[f"{name}.{part}"] for part in (
-            "weight", "bias", "running_mean", "running_var"))  # fmt: skip
+    def _norm(self, name: str) -> Iterator[Any]:
+        """A batch norm's mean, variance, factor and offset."""
+        return (self._values[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
+
+    def _convolution(self, convolution: str, norm: str, kind: str) -> Convolution:
+        """With its norm folded in."""
+        mean, variance, gamma, beta = self._norm(norm)
         scale = gamma / (variance + self._EPSILON).sqrt()
-        return scale, beta - mean * scale
+        kernel = (self._values[f"{convolution}.weight"] * scale[:, None, None, None]).numpy()
+        axes = (2, 3, 0, 1) if kind == "depthwise" else (2, 3, 1, 0)
+        return kernel.transpose(axes), (beta - mean * scale).numpy()
 
     def _layer(self, x: Any, names: tuple[str, str, str], stride: int = 1) -> Any:
         """Padded as TensorFlow's "same", convolved, normed, and ReLU6 but after a projection."""
@@ -192,7 +189,5 @@ class LiteFile:
         before, after = more // 2, more - more // 2
         x = functional.pad(x, (before, after, before, after)) if more > 0 else x
         x = functional.conv2d(x, kernel, stride=stride, groups=x.shape[1] if kind == "depthwise" else 1)
-        mean, variance, gamma, beta = (self._values[f"{norm}.{part}"] for part in (
-            "running_mean", "running_var", "weight", "bias"))  # fmt: skip
-        x = functional.batch_norm(x, mean, variance, gamma, beta, eps=self._EPSILON)
+        x = functional.batch_norm(x, *self._norm(norm), eps=self._EPSILON)
         return x if kind == "project" else functional.relu6(x)

@@ -65,7 +65,6 @@ class Person:
                          "what the input is.")
     reduced: bool = field(init=False, default=False)  # the lowest detail for the time being: see live/
     _spec: ModelSpec = field(init=False, repr=False)
-    _own: bool = field(init=False, repr=False)
     _net: Net = field(init=False, repr=False)
     _closer: CloserLook | None = field(init=False, repr=False)
 
@@ -90,10 +89,13 @@ class Person:
         self._spec = ModelSpec.read(Path(self.model_spec)) if self.model_spec else default_spec(path)
         if self.classes is not None:
             self._spec = self._spec.of_classes(self.classes)
-        self._own = self._spec is _OWN
         self._net = open_net(path, self._spec, self.runtime, self.device,
                              Threads.of(self.threads).net)
         self._closer = CloserLook(self._look) if self.closer and self._own else None
+
+    @property
+    def _own(self) -> bool:
+        return self._spec is _OWN
 
     @property
     def runs_on(self) -> str:
@@ -171,8 +173,7 @@ class Person:
 def built_in(runtime: str = "auto", device: str = "auto") -> Path:
     """The shipped model's file for a runtime: LiteRT's, or Keras's for ``keras`` and for a GPU."""
     if runtime == "onnx":
-        raise OptionError("the built-in model has no ONNX file: give --model FILE.onnx, or another "
-                          "--runtime")
+        raise OptionError("the built-in model has no ONNX file: give --model FILE.onnx, or another --runtime")
     ending = "keras" if runtime == "keras" or (runtime == "auto" and device == "gpu") else "tflite"
     return Path(str(resources.files("streamseg") / "weights" / f"person-medium.{ending}"))
 

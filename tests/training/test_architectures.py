@@ -150,6 +150,16 @@ def test_large_goes_on_from_the_start_that_is_kept() -> None:
     assert architectures.copy_weights(person.build("large"), architectures.load_net(start)) == []
 
 
+@pytest.mark.parametrize(("size", "of"), [("medium", "large"), ("large", "medium"), ("small", "large")])
+def test_nothing_of_another_encoder_is_taken_over(size: str, of: str) -> None:
+    model = person.build(size)
+    before = {layer.name: layer.get_weights() for layer in model.layers if person.encoder_layer(layer.name)}
+    fresh = architectures.copy_weights(model, person.build(of))
+    assert {name for name, weights in before.items() if weights} <= set(fresh)
+    for name, weights in before.items():
+        assert all(map(np.array_equal, weights, model.get_layer(name).get_weights()))
+
+
 @pytest.mark.parametrize("size", ["small", "medium", "large"])
 def test_the_portable_net_is_the_same_function_with_its_sigmoid(size: str) -> None:
     keras.utils.set_random_seed(0)

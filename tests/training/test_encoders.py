@@ -137,7 +137,7 @@ def test_efficientnet_lites_features_are_pytorchs(lite: Path, tmp_path: Path, ca
     assert encoders.difference(file, model, square) < encoders.TOLERANCE
 
 
-def test_what_a_pytorch_file_is_not_good_for_is_told(lite, tmp_path, monkeypatch, capsys) -> None:
+def test_what_a_pytorch_file_is_not_good_for_is_told(lite, tmp_path, capsys) -> None:
     import torch
 
     torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
@@ -150,9 +150,13 @@ def test_what_a_pytorch_file_is_not_good_for_is_told(lite, tmp_path, monkeypatch
     with pytest.raises(SystemExit):
         encoders.main(["--file", str(lite), "--size", "medium"])
     assert "with lite.pth it can be: large" in capsys.readouterr().err
+
+
+def test_a_missing_pytorch_is_told(tmp_path, monkeypatch) -> None:
+    (tmp_path / "lite.pth").touch()
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(OptionError, match="pip install torch, which reads it"):
-        LiteFile(lite)
+        open_file(tmp_path / "lite.pth")
 
 
 def test_efficientnet_lite0_has_the_published_parameters() -> None:

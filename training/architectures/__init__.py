@@ -65,9 +65,14 @@ def copy_weights(model: keras.Model, start: keras.Model) -> list[str]:
     """
     sources = {layer.name: layer for layer in start.layers if layer.weights}
     other = person.start_names() if "conv2d" in sources else {}
+    # What stands under one number in two encoders has nothing to do with each other.
+    alike = _encoder(model) == _encoder(start)
     fresh = []
     for layer in model.layers:
         if not layer.weights:
+            continue
+        if person.encoder_layer(layer.name) and not alike:
+            fresh.append(layer.name)
             continue
         source = sources.get(other.get(layer.name, layer.name))
         shapes = [tuple(w.shape) for w in layer.weights]
@@ -75,7 +80,12 @@ def copy_weights(model: keras.Model, start: keras.Model) -> list[str]:
             fresh.append(layer.name)
             continue
         layer.set_weights([np.asarray(value) for value in source.get_weights()])
-    if model.name.startswith("person-") and start.name.startswith("person-"):
+    if alike and model.name.startswith("person-") and start.name.startswith("person-"):
         narrowed = narrow_encoder(model, start)
         fresh = [name for name in fresh if name not in narrowed]
     return fresh
+
+
+def _encoder(model: keras.Model) -> list[str]:
+    """The encoder's layers that have weights."""
+    return [layer.name for layer in model.layers if layer.weights and person.encoder_layer(layer.name)]

@@ -19,7 +19,7 @@ def narrow_encoder(model: keras.Model, start: keras.Model) -> list[str]:
     """Sets the encoder blocks of ``model`` that are narrower inside than those of ``start``; returns their
     layers' names. Both are nets of person.py."""
     found: list[str] = []
-    for layer in model.layers:
+    for layer in start.layers:
         if not isinstance(layer, keras.layers.DepthwiseConv2D) or layer.name == "enc1":
             continue  # enc1's block does not widen
         middle = int(layer.name.removeprefix("enc"))
