@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,8 @@ def costs(material: Material, repeats: int) -> tuple[dict[str, float], float]:
         "copy of the planes": lambda: [plane.copy() for plane in frame.planes],
         "bilinear": lambda: Cover.of(frame, matte).luma,
         "colours of both sides": lambda: Mixture.of(frame, cover.alpha, cover.columns),
-        "alpha from them": lambda: cover.mixture.alpha(guess, cover.rim),
+        # a fresh one: a mixture keeps what it took out of the picture, for the colours
+        "alpha from them": lambda: replace(cover.mixture).alpha(guess, cover.rim),
         "subject's colours in the rim": lambda: [solved(cover.mixture, number, cover, share)
                                                  for number, share in enumerate(shares)],
     }

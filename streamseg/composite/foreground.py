@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..refine import Array, Cover, Mixture, Tiles, padded, tile_of
+from ..refine import Array, Cover, Mixture
 
 
 def solved(colours: Mixture, number: int, cover: Cover, share: Array) -> Array:
@@ -19,9 +19,7 @@ def solved(colours: Mixture, number: int, cover: Cover, share: Array) -> Array:
     colours   of the frame whose colours are wanted
     share     alpha there, float32 0..1
     """
-    rows, columns = tile_of(colours.frame, number, colours.columns)
-    picture = Tiles(padded(colours.frame.planes[number], rows, columns), rows, columns, cover.rim).take()
-    peak = np.float32(cover.peak)
+    picture, peak = colours.picture(number, cover.rim), np.float32(cover.peak)
     ahead, behind = colours.strips([colours.ahead[number] * peak, colours.behind[number] * peak], number,
                                    cover.rim)
     # share ahead + (1 - share) behind, in place

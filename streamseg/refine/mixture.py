@@ -19,7 +19,7 @@ learn from the blurred matte itself, and so makes a veil: benchmarks/edges.py co
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -58,6 +58,7 @@ class Mixture:
     ahead: list[Floats]
     behind: list[Floats]
     gains: list[Floats]
+    _pictures: dict[tuple[Rim, int], Floats] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(cls, frame: Frame, alpha: Array, columns: int) -> Mixture:
@@ -121,14 +122,22 @@ class Mixture:
         """Luma pixels a sample of a map on the grid, a way: 2, 4, 8 or 16."""
         return int(2 ** round(np.log2(self.frame.width / item.shape[1])))
 
+    def picture(self, number: int, rim: Rim) -> Floats:
+        """Plane ``number`` of the frame in the rim's tiles: float32 (rows, n * columns), sample values. Kept:
+        alpha and the colours both want it; not to be written to."""
+        if (rim, number) not in self._pictures:
+            tile = tile_of(self.frame, number, self.columns)
+            strip = Tiles(padded(self.frame.planes[number], *tile), *tile, rim).take()
+            self._pictures[rim, number] = strip.astype(np.float32)
+        return self._pictures[rim, number]
+
     def _below(self, numbers: range, rim: Rim) -> Array:
         """Sum of g (B - I) over the planes ``numbers``, which are of one size, in the rim's tiles."""
         scale = np.float32(1 / self.frame.pixel.peak)
         behind: Floats = np.add.reduce([self.gains[number] * self.behind[number] for number in numbers])
         made = self.strips([behind, *(self.gains[number] * scale for number in numbers)], numbers[0], rim)
-        tile = tile_of(self.frame, numbers[0], self.columns)
         for number, gain in zip(numbers, made[1:], strict=True):
-            gain *= Tiles(padded(self.frame.planes[number], *tile), *tile, rim).take()
+            gain *= self.picture(number, rim)
             made[0] -= gain
         return made[0]
 

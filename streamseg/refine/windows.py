@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
-from ..opencv import cv2
 from .tiles import Array, Rim
 
 # Multiplications of a matrix product that OpenBLAS still does in the thread that asks: it would wake its own
@@ -26,18 +26,25 @@ def enlarged(maps: Sequence[Array], rim: Rim, tile: tuple[int, int], zoom: tuple
     # A tile's pixels are sums of the few samples in and next to it, by the same weights for all tiles: one
     # matrix product a row of pixels. cv2.resize of windows took 1.6 times as long, of whole maps 5 times.
     weights = _weights(tile, zoom)
-    high, wide = tile[0] // zoom[0] + 2, tile[1] // zoom[1] + 2
-    step = maps[0].shape[1] + 2
-    first = rim.down * ((high - 2) * step) + rim.across * (wide - 2)
-    index = first[:, None] + ((np.arange(high) * step)[:, None] + np.arange(wide)).reshape(-1)
+    height, width = maps[0].shape
+    down, across = tile[0] // zoom[0], tile[1] // zoom[1]
+    index = _windows(height, width, down, across).take(rim.down * (width // across) + rim.across, axis=0)
     at_once = max(1, _PRODUCT // weights[0].size)
     made = np.empty((len(maps), tile[0], len(rim), tile[1]), np.float32)
     for item, strip in zip(maps, made, strict=True):
-        edged = cv2.copyMakeBorder(item, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-        windows = edged.reshape(-1).take(index, mode="clip").astype(np.float32, copy=False)
+        windows = item.reshape(-1).take(index, mode="clip").astype(np.float32, copy=False)
         for some in range(0, len(rim), at_once):
             np.matmul(windows[some:some + at_once], weights, out=strip[:, some:some + at_once])
     return made.reshape(len(maps), tile[0], -1)
+
+
+@lru_cache(maxsize=8)
+def _windows(height: int, width: int, down: int, across: int) -> npt.NDArray[np.intp]:
+    """(tiles, samples of a window): where each tile's samples and those one beyond are, edges repeated, in
+    a map (``height``, ``width``) that has ``down`` x ``across`` samples a tile."""
+    rows, columns = (np.clip(np.arange(0, side, each)[:, None] + np.arange(-1, each + 1), 0, side - 1)
+                     for side, each in ((height, down), (width, across)))
+    return (rows[:, None, :, None] * width + columns[:, None, :]).reshape(-1, (down + 2) * (across + 2))
 
 
 @lru_cache(maxsize=32)
