@@ -61,7 +61,7 @@ class VideoSink:
         self._shape: str | None = None  # of the first frame
         self._first, self._moved = Fraction(0), 0  # its time; ticks of a constant rate that are taken off
         self._span: tuple[Fraction, Fraction] | None = None
-        self._transparent = False
+        self._transparent = self._lost_profile = False
         self._done = False
 
     def write(self, frame: Frame) -> None:
@@ -73,6 +73,10 @@ class VideoSink:
             if self._shape is None:
                 self._start(frame)
             self._check_frame(frame)
+            if frame.profile and self.kind != "matte" and not self._lost_profile:
+                self._lost_profile = True
+                self.notes.append("the pictures' colour profile (ICC) is lost: a film holds none; where it "
+                                  "is sRGB's, that changes nothing")
             if self._tracks is not None:
                 self._tracks.put(frame.packets)
             for placed in self._cfr.place(frame) if self._cfr else [frame]:

@@ -137,6 +137,17 @@ def test_an_output_that_cannot_carry_it_says_so(tmp_path: Path, output: str) -> 
     assert through(tmp_path / "plain.png", tmp_path / f"p{output}") == []
 
 
+@pytest.mark.parametrize("output", ["o.mkv", "o.webp"])
+def test_a_film_of_pictures_says_once_that_it_holds_none(tmp_path: Path, output: str) -> None:
+    (tmp_path / "in").mkdir()
+    Image.fromarray(clips.picture(1)).save(tmp_path / "in" / "0.png")
+    for number in (1, 2):
+        photo(tmp_path / "in" / f"{number}.png", wide())
+    lost = [note for note in through(tmp_path / "in" / "%d.png", tmp_path / output) if "(ICC)" in note]
+    assert len(lost) == 1
+    assert "is lost: a film holds none" in lost[0]
+
+
 @pytest.mark.parametrize(("mode", "space"), [("L", b"GRAY"), ("CMYK", b"CMYK")])
 def test_a_profile_that_is_not_for_rgb_is_left_out_and_told(tmp_path: Path, mode: str, space: bytes) -> None:
     notes = through(photo(tmp_path / "a.jpg", wide(space=space), mode=mode), tmp_path / "o.png")
