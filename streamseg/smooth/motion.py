@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,14 @@ def sameness(luma: Array, other: Array) -> Array:
     difference = cv2.blur(cv2.absdiff(luma, other), (3, 3))
     sample = difference[::4, ::4].ravel()
     usual = min(int(np.partition(sample, sample.size // 2)[sample.size // 2]), _NOISE)
+    return cv2.LUT(difference, _alike(usual))
+
+
+@cache
+def _alike(usual: int) -> Array:
+    """float32 (256,): how much the same a difference of so many levels is, where ``usual`` is noise."""
     low, high = 3 + 2 * usual, 12 + 4 * usual
-    return cv2.LUT(difference, np.clip((high - _LEVELS) / np.float32(high - low), 0, 1))
+    return np.clip((high - _LEVELS) / np.float32(high - low), 0, 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
