@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +18,7 @@ from .blur import Blur
 from .media import Film, Picture
 from .planes import blend, enlarge, from_rgb, sample_values, small_planes, to_rgb, whole_numbers
 
-__all__ = ["Background", "Blur", "Film", "Original", "Picture", "Solid", "blend", "create", "enlarge",
+__all__ = ["Background", "Blur", "Film", "Picture", "Solid", "blend", "create", "enlarge",
            "fill", "from_rgb", "sample_values", "small_planes", "to_rgb", "whole_numbers"]
 
 _WORDS = ("blur", "none", "original")
@@ -47,20 +49,9 @@ class Solid:
         """Nothing is held."""
 
 
-class Original:
-    """The frame itself."""
-
-    def paint(self, target: Frame, frame: Frame, cover: Cover) -> None:
-        """Copy the frame."""
-        for plane, source in zip(target.planes, frame.planes, strict=True):
-            plane[:] = source
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-def create(options: Options, info: VideoInfo) -> Background:
-    """The background that ``options`` asks for; the green of green screens if it asks for none.
+def create(options: Options, info: VideoInfo) -> Background | None:
+    """The background that ``options`` asks for; the green of green screens if it asks for none, None for the
+    original.
 
     Raises OptionError for what is neither a word, a colour nor a file that exists, SourceError for a
     file that cannot be read.
@@ -70,7 +61,7 @@ def create(options: Options, info: VideoInfo) -> Background:
     if word == "blur":
         return Blur(options.blur)
     if word == "original":
-        return Original()
+        return None
     colour = colours.parse(wanted)
     if colour is not None:
         return Solid(colour)
@@ -78,23 +69,25 @@ def create(options: Options, info: VideoInfo) -> Background:
     source = open_source(wanted, Options(timeout=options.timeout, retry=options.retry, audio=False))
     try:
         if not source.info.stills:
-            return Film(wanted, options.fit, options, info.rate)
-        picture = next(iter(source), None)
+            return Film(wanted, options, info)
+        picture, aspect = next(iter(source), None), source.info.sample_aspect
     finally:
         source.close()
     if picture is None:
         raise SourceError(f"background {wanted!r} holds no picture; give another file")
-    return Picture(picture, options.fit)
+    return Picture(picture, options.fit, aspect / info.sample_aspect)
 
 
 def _check_file(wanted: str) -> None:
     """Raise OptionError unless ``wanted`` is a file, a URL or a pattern of files."""
-    if "://" in wanted or "%" in wanted or Path(wanted).is_file():
+    # os.path's questions answer no where Path's raise OSError: too long a name, a folder that is closed
+    if "://" in wanted or "%" in wanted or os.path.isfile(wanted):
         return
-    if Path(wanted).is_dir():
+    if os.path.isdir(wanted):
         raise OptionError(f"background {wanted!r} is a folder; give one picture or video of it")
-    folder = Path(wanted).parent
-    files = [str(folder / item.name) for item in folder.iterdir()] if folder.is_dir() else []
+    files: list[str] = []
+    with suppress(OSError, ValueError):  # the names are for the hint only
+        files = [str(item) for item in Path(wanted).parent.iterdir()]
     near = difflib.get_close_matches(wanted.lower(), [*_WORDS, *colours.NAMES], 3)
     near += difflib.get_close_matches(str(Path(wanted)), files, 2, 0.8)
     meant = f"; did you mean {', '.join(near)}?" if near else ""

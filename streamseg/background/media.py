@@ -8,23 +8,27 @@ from fractions import Fraction
 import numpy as np
 
 from ..errors import SourceError
-from ..frames import Frame
+from ..frames import Frame, VideoInfo
 from ..opencv import cv2
 from ..options import Options
 from ..refine import Cover
 from ..scaling import shrink
 from ..source import open_source
-from .planes import Array, from_rgb, sample_values, to_rgb
+from . import light
+from .planes import Array, from_rgb, sample_values, to_rgb, whole_numbers
 
 Box = tuple[float, float, float, float]
 _WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 
 class Picture:
-    """One picture behind every frame. It is brought to a frame's size, format and colours once."""
+    """One picture behind every frame. It is brought to a frame's size, format and colours once.
 
-    def __init__(self, picture: Frame, fit: str) -> None:
-        self._picture, self._fit = picture, fit
+    aspect   its sample aspect over the frames'
+    """
+
+    def __init__(self, picture: Frame, fit: str, aspect: Fraction = Fraction(1)) -> None:
+        self._picture, self._fit, self._aspect = picture, fit, aspect
         self._key: object = None
         self._planes: tuple[Array, ...] = ()
 
@@ -32,7 +36,7 @@ class Picture:
         """Copy the picture into ``target``'s planes."""
         key = frame.width, frame.height, frame.format, frame.colour
         if self._key != key:
-            self._planes, self._key = converted(self._picture, frame, self._fit), key
+            self._planes, self._key = converted(self._picture, frame, self._fit, self._aspect), key
         for plane, ready in zip(target.planes, self._planes, strict=True):
             np.copyto(plane, ready)
 
@@ -42,12 +46,17 @@ class Picture:
 
 class Film:
     """A video on its own clock, looped: at time t after the first frame it shows the last of its
-    pictures whose time is not after t. Raises SourceError when it cannot be read or holds no picture."""
+    pictures whose time is not after t. A film of one picture is a still.
 
-    def __init__(self, spec: str, fit: str, options: Options, rate: Fraction | None) -> None:
-        self._spec, self._fit = spec, fit
+    info   of the film it lies behind
+
+    Raises SourceError when it cannot be read or holds no picture.
+    """
+
+    def __init__(self, spec: str, options: Options, info: VideoInfo) -> None:
+        self._spec, self._fit = spec, options.fit
         self._options = Options(timeout=options.timeout, retry=options.retry, audio=False)
-        self._rate = rate or Fraction(25)
+        self._rate, self._aspect = info.rate or Fraction(25), info.sample_aspect
         self._origin: Fraction | None = None
         self._shown: Picture | None = None
         self._open(Fraction(0))
@@ -66,18 +75,19 @@ class Film:
             raise
         self._next: Frame | None = first
         self._first = self._time(first, self._source.info.rate)
-        self._last = self._first
 
     def _advance(self, time: Fraction) -> None:
         while True:
             while self._next is not None and self._at(self._next) <= time:
-                self._shown, self._last = Picture(self._next, self._fit), self._at(self._next)
+                aspect = self._source.info.sample_aspect / self._aspect
+                self._shown, self._last = Picture(self._next, self._fit, aspect), self._at(self._next)
                 self._usual = self._length(self._next)
                 self._next = next(self._frames, None)
-            if self._next is not None or self._last + self._usual > time:
+            length = self._last + self._usual - self._start
+            if self._next is not None or self._last == self._start or time < self._start + length:
                 return
             self._source.close()
-            self._open(self._last + self._usual)
+            self._open(self._start + (time - self._start) // length * length)
 
     def _at(self, frame: Frame) -> Fraction:
         return self._start + self._time(frame, self._source.info.rate) - self._first
@@ -105,41 +115,54 @@ class Film:
         self._source.close()
 
 
-def converted(picture: Frame, like: Frame, fit: str) -> tuple[Array, ...]:
+def converted(picture: Frame, like: Frame, fit: str, aspect: Fraction = Fraction(1)) -> tuple[Array, ...]:
     """``picture``'s planes in the size, format, matrix and range of ``like``.
 
-    fit   "cover" fills the frame and cuts what is over, "contain" shows all of it on black, "stretch"
-          changes its shape, "tile" repeats it at its own size from the top left corner
+    fit      "cover" fills the frame and cuts what is over, "contain" shows all of it on black, "stretch"
+             changes its shape, "tile" repeats it at its own size from the top left corner
+    aspect   the picture's sample aspect over the frame's: its pixels, each so many of the frame's wide
 
-    Its own alpha, if any, lies over black.
+    Its own alpha, if any, lies over black. Behind a film of high dynamic range its white is diffuse white.
     """
     size = like.width, like.height
     black = sample_values((0, 0, 0), picture)
     planes, same = picture.planes, _alike(picture, like)
     if picture.alpha is not None:
         planes = tuple(_over_black(plane, picture, value) for plane, value in zip(planes, black, strict=True))
+    boxes = _boxes(fit, float(picture.width * aspect / picture.height) * like.height / like.width)
     if same and fit != "tile":
-        return tuple(_fitted(plane, (made.shape[1], made.shape[0]), fit, picture, like, value)
+        return tuple(_fitted(plane, (made.shape[1], made.shape[0]), boxes, value)
                      for plane, value, made in zip(planes, black, like.planes, strict=True))
     # Linear maps commute with resampling: planes are brought to the frame's size as they are, and only
     # then to its colours.
-    large = [_tiled(shrink(plane, (picture.width, picture.height)), size) if fit == "tile"
-             else _fitted(plane, size, fit, picture, like, value)
+    tile = max(1, round(picture.width * aspect)), picture.height
+    large = [_tiled(shrink(plane, tile), size) if fit == "tile" else _fitted(plane, size, boxes, value)
              for plane, value in zip(planes, black, strict=True)]
-    matrix = from_rgb(like) @ np.vstack([to_rgb(picture), np.eye(1, len(planes) + 1, len(planes))])
-    merged = cv2.merge(large)
-    if picture.pixel.depth == 8 and like.pixel.depth == 8:
-        values = cv2.transform(merged, matrix)
-    else:
-        exact = cv2.transform(merged.astype(np.float32), matrix)
-        values = np.clip(np.rint(exact), 0, like.pixel.peak).astype(like.pixel.dtype)
+    values = cv2.split(_recoloured(cv2.merge(large), picture, like))
     return tuple(shrink(channel, (plane.shape[1], plane.shape[0]))
-                 for channel, plane in zip(cv2.split(values), like.planes, strict=True))
+                 for channel, plane in zip(values, like.planes, strict=True))
 
 
-def _alike(one: Frame, other: Frame) -> bool:
+def _alike(picture: Frame, like: Frame) -> bool:
     """True if the same sample values are the same colours in both."""
-    return one.format == other.format and bool(np.allclose(from_rgb(one), from_rgb(other)))
+    return (picture.format == like.format and not _lifts(picture, like)
+            and bool(np.allclose(from_rgb(picture), from_rgb(like))))
+
+
+def _lifts(picture: Frame, like: Frame) -> bool:
+    return light.is_hdr(like.colour) and not light.is_hdr(picture.colour)
+
+
+def _recoloured(samples: Array, picture: Frame, like: Frame) -> Array:
+    """(h, w[, planes]) samples of ``picture`` as those of ``like`` for the same colours."""
+    if _lifts(picture, like):
+        rgb = cv2.transform(samples.astype(np.float32), to_rgb(picture))
+        return whole_numbers(cv2.transform(light.signal(rgb, like.colour), from_rgb(like)), like.pixel.peak)
+    planes = picture.pixel.planes
+    matrix = from_rgb(like) @ np.vstack([to_rgb(picture), np.eye(1, planes + 1, planes)])
+    if picture.pixel.depth == 8 and like.pixel.depth == 8:
+        return cv2.transform(samples, matrix)
+    return whole_numbers(cv2.transform(samples.astype(np.float32), matrix), like.pixel.peak)
 
 
 def _over_black(plane: Array, picture: Frame, black: int) -> Array:
@@ -148,9 +171,9 @@ def _over_black(plane: Array, picture: Frame, black: int) -> Array:
     return np.rint(black + share * (plane.astype(np.float32) - black)).astype(plane.dtype)
 
 
-def _boxes(fit: str, picture: Frame, like: Frame) -> tuple[Box, Box]:
-    """Which part of the picture (left, top, right, bottom as shares) fills which part of the frame."""
-    wide = picture.width * like.height / (picture.height * like.width)  # its shape over the frame's
+def _boxes(fit: str, wide: float) -> tuple[Box, Box]:
+    """Which part of the picture (left, top, right, bottom as shares) fills which part of the frame; ``wide``:
+    its shape over the frame's."""
     if fit == "stretch":
         return _WHOLE, _WHOLE
     across, down = min(1.0, 1 / wide), min(1.0, wide)
@@ -160,9 +183,9 @@ def _boxes(fit: str, picture: Frame, like: Frame) -> tuple[Box, Box]:
     return (_WHOLE, box) if fit == "contain" else (box, _WHOLE)
 
 
-def _fitted(plane: Array, size: tuple[int, int], fit: str, picture: Frame, like: Frame, empty: int) -> Array:
-    """A plane of ``picture`` brought to ``size`` (width, height), ``empty`` where it does not reach."""
-    source, target = _boxes(fit, picture, like)
+def _fitted(plane: Array, size: tuple[int, int], boxes: tuple[Box, Box], empty: int) -> Array:
+    """A picture's plane brought to ``size`` (width, height), ``empty`` where it does not reach."""
+    source, target = boxes
     left, top, right, bottom = _pixels(source, plane.shape[1], plane.shape[0])
     part = np.ascontiguousarray(plane[top:bottom, left:right])
     left, top, right, bottom = _pixels(target, *size)

@@ -11,6 +11,7 @@ from ..frames import Frame
 from ..opencv import cv2
 from ..pixelformats import yuv_from_rgb
 from ..scaling import shrink
+from . import light
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[Any]  # float32; OpenCV's stubs promise less
@@ -40,8 +41,12 @@ def to_rgb(frame: Frame) -> npt.NDArray[np.float64]:
 
 
 def sample_values(rgb: tuple[int, int, int], frame: Frame) -> tuple[int, ...]:
-    """The sample value in each plane of ``frame`` that is the colour ``rgb`` (0..255)."""
-    values = from_rgb(frame) @ np.array([*(channel / 255 for channel in rgb), 1.0])
+    """The sample value in each plane of ``frame`` that is the colour ``rgb`` (sRGB, 0..255); in HDR white
+    is diffuse white."""
+    shares = np.array([[rgb]]) / 255
+    if light.is_hdr(frame.colour):
+        shares = light.signal(shares, frame.colour)
+    values = from_rgb(frame) @ [*shares.ravel(), 1.0]
     return tuple(int(value) for value in np.clip(np.rint(values), 0, frame.pixel.peak))
 
 

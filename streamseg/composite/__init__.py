@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..background import Background, Film, Original, blend, create, sample_values, whole_numbers
+from ..background import Background, Film, blend, create, sample_values, whole_numbers
 from ..errors import OptionError, choice
 from ..frames import Frame, Matte, VideoInfo
 from ..opencv import cv2
@@ -58,8 +58,8 @@ class Compositor:
 
     def finish(self, frame: Frame, matte: Matte) -> dict[str, Frame]:
         """kind -> picture, each with the frame's time, duration, index, name and packets."""
-        cover = Cover.of(frame, self._selection(matte), guided=self._guided)
-        if self._edge.wanted:
+        cover = Cover.of(frame, self._selection(matte, frame), guided=self._guided)
+        if self._edge.cuts or self._edge.feathers:
             cover = cover.reshaped(self._edge)
         key = matte.despill
 
@@ -93,8 +93,7 @@ class Compositor:
     def _composite(self, frame: Frame, colours: Callable[[], Mixture], cover: Cover) -> Frame:
         if self._show_matte:
             return _overlay(frame, cover)
-        assert self._background is not None
-        if isinstance(self._background, Original):
+        if self._background is None:
             return replace(frame, alpha=None)
         made = Frame.empty(frame)
         self._background.paint(made, frame, cover)
@@ -111,14 +110,15 @@ def _over(made: Frame, colours: Mixture, cover: Cover) -> None:
     Tiles wholly outside are left, those inside copied, those of the rim blended from the subject's own
     colours: in the frame's the old background would shine through.
     """
-    shares = _shares(cover)
+    shares = _shares(cover, cover.strip)
+    mixed_shares = shares if cover.unfeathered is None else _shares(cover, cover.mixed_strip)
     for number, plane in enumerate(made.planes):
         rows, columns = tile_of(made, number, cover.columns)
         target = padded(plane, rows, columns)
         tiles = Tiles(target, rows, columns, cover.rim)
         if len(cover.rim):
             back, share = tiles.take(), shares(number)
-            mixed = solved(colours, number, cover, share)
+            mixed = solved(colours, number, cover, mixed_shares(number))
             mixed -= back
             mixed *= share
             mixed += back
@@ -130,7 +130,7 @@ def _over(made: Frame, colours: Mixture, cover: Cover) -> None:
 def _foreground(colours: Mixture, cover: Cover) -> Frame:
     """The subject's own colours everywhere: solved for in the rim, extended beyond it."""
     made = Frame.empty(colours.frame)
-    shares = _shares(cover)
+    shares = _shares(cover, cover.mixed_strip)
     for number, plane in enumerate(made.planes):
         rows, columns = tile_of(made, number, cover.columns)
         smooth = whole_numbers(colours.ahead[number] * np.float32(cover.peak), cover.peak)
@@ -148,13 +148,13 @@ def _tiles(frame: Frame, number: int, cover: Cover) -> Tiles:
     return Tiles(padded(frame.planes[number], rows, columns), rows, columns, cover.rim)
 
 
-def _shares(cover: Cover) -> Callable[[int], Array]:
-    """plane -> alpha of the rim's tiles at its samples, float32 0..1."""
+def _shares(cover: Cover, strip: Callable[[int, int], Array]) -> Callable[[int], Array]:
+    """plane -> alpha of the rim's tiles at its samples, float32 0..1, of ``cover``'s strips."""
     pixel = cover.frame.pixel
 
     @cache
     def share(sx: int, sy: int) -> Array:
-        return cover.strip(sx, sy) * np.float32(1 / cover.peak)
+        return strip(sx, sy) * np.float32(1 / cover.peak)
 
     return lambda number: share(pixel.sx, pixel.sy) if number else share(1, 1)
 

@@ -17,7 +17,7 @@ def solved(colours: Mixture, number: int, cover: Cover, share: Array) -> Array:
     columns), not rounded, a little beyond 0..peak at times; the picture's own where ``share`` is 1.
 
     colours   of the frame whose colours are wanted
-    share     alpha there, float32 0..1
+    share     alpha there before any feather, float32 0..1
     """
     picture, peak = colours.picture(number, cover.rim), np.float32(cover.peak)
     ahead, behind = colours.strips([colours.ahead[number] * peak, colours.behind[number] * peak], number,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import av
 import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
-from streamseg.background import Blur, Original, Solid, create, fill, sample_values
+from streamseg.background import Blur, Solid, create, fill, sample_values
 from streamseg.background.colours import NAMES, parse
 from streamseg.composite import Compositor
 from streamseg.errors import OptionError
@@ -54,6 +56,34 @@ def test_red_in_both_matrices_and_ranges(matrix, span, wanted):
     assert np.abs(np.array(sample_values((255, 0, 0), frame)) - wanted).max() <= 1
 
 
+# (transfer, sRGB): Y, Cb, Cr of BT.2020 at 10 bits, limited, by zimg 3.0.4: FFmpeg's filter zscale=
+# tin=iec61966-2-1:pin=709:min=gbr:rin=full:p=2020:m=2020_ncl:r=limited:npl=203:agamma=false with
+# t=smpte2084 and t=arib-std-b67. ITU-R BT.2408: diffuse white is 58 % of PQ and 75 % of HLG.
+PQ, HLG = 16, 18
+BRIGHT = {(PQ, (255, 255, 255)): (573, 512, 512), (HLG, (255, 255, 255)): (721, 512, 512),
+          (PQ, (0, 0, 0)): (64, 512, 512), (HLG, (0, 0, 0)): (64, 512, 512),
+          (PQ, (118, 118, 118)): (424, 512, 512), (HLG, (118, 118, 118)): (447, 512, 512),
+          (PQ, (255, 0, 0)): (392, 438, 608), (HLG, (255, 0, 0)): (392, 395, 715),
+          (PQ, (0, 177, 64)): (462, 459, 474), (HLG, (0, 177, 64)): (523, 398, 422),
+          (PQ, (20, 60, 220)): (340, 617, 504), (HLG, (20, 60, 220)): (305, 736, 494),
+          (PQ, (16, 32, 48)): (244, 536, 499), (HLG, (16, 32, 48)): (193, 543, 497)}
+
+
+@pytest.mark.parametrize(("transfer", "rgb"), BRIGHT)
+@pytest.mark.parametrize("primaries", [9, 2])
+def test_a_colour_in_hdr_is_as_bright_as_zimg_makes_it(transfer, rgb, primaries):
+    frame = drawn.frame("yuv420p10le", (32, 32), colour=Colour(9, 1, primaries, transfer))
+    values = [int(plane[0, 0]) for plane in painted(Solid(rgb), frame).planes]
+    assert np.abs(np.subtract(values, BRIGHT[transfer, rgb])).max() <= (len(set(rgb)) > 1)  # greys: exact
+
+
+def test_hdr_of_bt709_primaries_keeps_them():
+    frame = drawn.frame("gbrp10le", colour=Colour(0, 2, 1, PQ))
+    green, blue, red = sample_values((255, 0, 0), frame)
+    assert (green, blue) == (0, 0)
+    assert red == round(0.5807 * 1023)  # 203 cd/m2 in PQ
+
+
 @pytest.mark.parametrize(("format", "peak"), [("gbrp", 255), ("gbrp16le", 65535)])
 def test_rgb_planes_are_in_the_order_green_blue_red(format, peak):
     made = painted(Solid((255, 0, 51)), drawn.frame(format))
@@ -74,13 +104,17 @@ def test_all_names_of_css_are_known():
 
 
 @pytest.mark.parametrize(("wanted", "kind"), [
-    (None, Solid), ("blur", Blur), ("Original", Original), ("#123", Solid), ("navy", Solid)])
+    (None, Solid), ("blur", Blur), ("#123", Solid), ("navy", Solid)])
 def test_words_make_backgrounds(wanted, kind):
     made = create(Options(background=wanted), drawn.info(drawn.frame()))
     assert isinstance(made, kind)
     made.close()
     if wanted is None:
         assert made.rgb == (0, 177, 64)
+
+
+def test_the_original_is_no_background():
+    assert create(Options(background=" Original"), drawn.info(drawn.frame())) is None
 
 
 @pytest.mark.parametrize(("wanted", "hint"), [
@@ -97,6 +131,23 @@ def test_a_mistyped_file_name_is_told_the_right_one(tmp_path):
         create(Options(background=str(tmp_path / "beech.png")), drawn.info(drawn.frame()))
     with pytest.raises(OptionError, match="folder"):
         create(Options(background=str(tmp_path)), drawn.info(drawn.frame()))
+
+
+@pytest.mark.parametrize("wanted", ["x" * 300, "folder/" + "x" * 300, "x" * 300 + "/wall.png", "wall\0.png",
+                                    "wall\0/wall.png", ""])
+def test_what_cannot_be_a_files_name_is_an_unknown_background(wanted):
+    with pytest.raises(OptionError, match="nor a file that exists"):
+        create(Options(background=wanted), drawn.info(drawn.frame()))
+
+
+@pytest.mark.parametrize("asked", ["stat", "iterdir"])
+def test_a_closed_folder_holds_no_background(tmp_path, monkeypatch, asked):
+    def closed(*given, **more):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, asked, closed)
+    with pytest.raises(OptionError, match="nor a file that exists"):
+        create(Options(background=str(tmp_path / "wall.png")), drawn.info(drawn.frame()))
 
 
 def red_on_grey(format, size):

@@ -17,6 +17,7 @@ from streamseg.frames import Frame
 from streamseg.opencv import cv2
 from streamseg.options import Options
 from streamseg.pixelformats import Colour
+from streamseg.source import open_source
 from tests import clips, stills
 
 from . import drawn
@@ -36,8 +37,8 @@ def halves(size, left=(200, 30, 30), right=(30, 30, 200), format="gbrp"):
     return Frame(tuple(planes), format, blank.time_base, 0, 0, blank.colour)
 
 
-def shown(picture, like, fit):
-    planes = converted(picture, like, fit)
+def shown(picture, like, fit, aspect=Fraction(1)):
+    planes = converted(picture, like, fit, aspect)
     return Frame(planes, like.format, like.time_base, 0, 0, like.colour).rgb().astype(int)
 
 
@@ -77,6 +78,33 @@ def test_a_tall_picture_fits_a_wide_frame_in_four_ways(format):
     assert near(stretched[5, 140], blue)
     for column, rgb in [(10, red), (30, blue), (50, red), (70, blue), (130, red), (150, blue)]:
         assert near(tiled[40, column], rgb)
+
+
+@pytest.mark.parametrize("format", ["yuv420p", "gbrp"])
+@pytest.mark.parametrize("source", ["yuv420p", "yuv444p10le"])
+@pytest.mark.parametrize("fit", ["contain", "cover", "stretch"])
+def test_a_picture_of_the_frames_shape_as_it_is_shown_fills_it(format, source, fit):
+    # 180 x 144 pixels of 64/45 are shown as 256 x 144
+    like, wide = drawn.frame(format, (180, 144)), halves((256, 144), format=source)
+    made = shown(wide, like, fit, 1 / Fraction(64, 45))
+    assert np.abs(made[:, :86] - (200, 30, 30)).max() <= 5
+    assert np.abs(made[:, 94:] - (30, 30, 200)).max() <= 5
+
+
+@pytest.mark.parametrize("aspect", [Fraction(1, 2), Fraction(1), Fraction(2)])
+def test_a_round_disc_is_round_where_it_is_shown(aspect):
+    down, across = np.mgrid[0:120, 0:120]
+    disc = np.where(np.hypot(down - 59.5, across - 59.5) < 20, 255, 0).astype(np.uint8)
+    picture = Frame((drawn.locked(disc),) * 3, "gbrp", Fraction(1), 0)
+    like = drawn.frame("gbrp", (160, 200))
+    for fit in ("contain", "cover", "tile"):
+        made = shown(picture, like, fit, aspect)[:, :, 0] > 127
+        if fit == "tile":
+            made = made[:120, :round(120 * aspect)]
+        wide, high = made.any(axis=0).sum(), made.any(axis=1).sum()
+        assert abs(wide / high / aspect - 1) < 0.06
+        if fit == "tile":
+            assert abs(high - 40) <= 2
 
 
 def test_stretch_shows_all_and_cover_keeps_the_shape():
@@ -125,6 +153,34 @@ def test_a_background_of_other_matrix_and_range_keeps_its_colours():
     for rgb in [(230, 40, 60), (20, 180, 90), (128, 128, 128)]:
         picture = drawn.frame("yuv420p", (128, 96), values=sample_values(rgb, blank), colour=Colour(5, 2))
         assert near(shown(picture, like, "cover")[20, 20], rgb, 3)
+
+
+HDR = [Colour(9, 1, 9, 16), Colour(9, 1, 9, 18)]
+
+
+@pytest.mark.parametrize("colour", HDR)
+@pytest.mark.parametrize("fit", ["stretch", "contain", "tile"])
+@pytest.mark.parametrize(("source", "tags"), [
+    ("gbrp", Colour()), ("gray", Colour()), ("yuv420p", Colour(1, 1, 1, 1)),
+    ("yuv420p10le", Colour(9, 1, 1, 1))])
+def test_a_picture_behind_an_hdr_film_is_as_bright_as_a_colour(colour, fit, source, tags):
+    like = drawn.frame("yuv420p10le", (64, 48), colour=colour)
+    blank = drawn.frame(source, (32, 24), colour=tags)
+    for rgb in [(255, 255, 255), (118, 118, 118), (0, 0, 0), (200, 40, 60)]:
+        if source == "gray" and rgb[0] != rgb[1]:
+            continue
+        picture = drawn.frame(source, (32, 24), values=sample_values(rgb, blank), colour=tags)
+        wanted = sample_values(rgb, like)
+        for plane, value in zip(converted(picture, like, fit), wanted, strict=True):
+            # in 8 bits limited grey is half a step off, which is up to 3 of 10 bits' in a transfer so steep
+            assert np.abs(plane.astype(int) - value).max() <= (5 if len(set(rgb)) > 1 else 3)
+
+
+@pytest.mark.parametrize("colour", HDR)
+def test_a_picture_of_the_same_hdr_is_taken_as_it_is(colour):
+    like, picture = (drawn.frame("yuv420p10le", (64, 48), seed, colour=colour) for seed in (0, 1))
+    for plane, source in zip(converted(picture, like, "cover"), picture.planes, strict=True):
+        assert np.array_equal(plane, source)
 
 
 def test_transparent_parts_of_a_picture_are_black():
@@ -184,7 +240,7 @@ def reel(monkeypatch):
 
     def use(times, rate=None, **given):
         monkeypatch.setattr(media, "open_source", lambda spec, options: Reel(times, **given))
-        return Film("clip", "stretch", Options(), rate)
+        return Film("clip", Options(fit="stretch"), drawn.info(drawn.frame(), rate=rate))
     return use
 
 
@@ -214,6 +270,20 @@ def test_a_film_of_one_picture_stays(reel):
     assert numbers(reel([40], last=0), [0, 500, 90000]) == [0, 0, 0]
 
 
+def test_a_film_of_one_short_picture_is_opened_once(reel):
+    film = reel([40], last=1)
+    assert numbers(film, [0, 500, 3000]) == [0, 0, 0]
+    film.close()
+    assert Reel.opened == Reel.closed == 1
+
+
+def test_loops_that_are_over_are_jumped_over(reel):
+    film = reel([7, 8], last=1)
+    assert numbers(film, [100, 101, 2100, 4101]) == [0, 1, 0, 1]
+    film.close()
+    assert Reel.opened == Reel.closed == 3
+
+
 def test_a_film_without_pictures_is_an_error(reel):
     with pytest.raises(SourceError, match="no picture"):
         reel([])
@@ -238,6 +308,37 @@ def test_an_exif_turned_picture_is_upright(tmp_path):
     made = Frame.empty(frame)
     background.paint(made, frame, None)
     assert clips.read_index(made.rgb()) == 0
+
+
+@pytest.mark.parametrize(("name", "frames", "rate"), [("one.webm", 1, 25), ("short.mov", 2, 30000)])
+def test_a_short_video_file_is_opened_at_most_once_a_frame(tmp_path, monkeypatch, name, frames, rate):
+    path = clips.video(tmp_path / name, frames=frames, rate=Fraction(rate))
+    opened = []
+    monkeypatch.setattr(media, "open_source", lambda *given: opened.append(given) or open_source(*given))
+    background = create(Options(background=str(path)), drawn.info(drawn.frame()))
+    for number in range(4):
+        frame = drawn.frame("yuv444p", clips.SIZE, pts=number, time_base=Fraction(1, 2))
+        background.paint(Frame.empty(frame), frame, None)
+    background.close()
+    assert len(opened) <= (4 if frames > 1 else 1)
+
+
+@pytest.mark.parametrize("kind", ["clip.mkv", "wall.png"])
+def test_the_pixels_shapes_are_those_of_the_film_and_of_its_background(tmp_path, kind):
+    path = tmp_path / kind
+    # shown as 256 x 144, as the frames are; a picture's pixels are square
+    if kind == "wall.png":
+        stills.image(path, size=(256, 144), code=False)
+    else:
+        clips.video(path, frames=2, size=(128, 144), sar=Fraction(2), code=False)
+    frame = drawn.frame("yuv444p", (180, 144))
+    info = drawn.info(frame, sample_aspect=Fraction(64, 45))
+    background = create(Options(background=str(path), fit="contain"), info)
+    made = Frame.empty(frame)
+    background.paint(made, frame, None)
+    background.close()
+    top = made.rgb()[2].astype(int)
+    assert np.abs(top - clips.BACKGROUND).max() <= 12
 
 
 @pytest.mark.parametrize("name", ["clip.mkv", "clip.gif"])
