@@ -13,6 +13,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import cycle
 from typing import Any
@@ -129,7 +130,8 @@ def refining(frames: list[Frame], mattes: list[Matte]) -> dict[str, Kernel]:
 
     def alpha(number: int) -> object:
         cover = covers[number % len(covers)]
-        return cover.mixture.alpha(guesses[number % len(covers)], cover.rim)
+        # a fresh one: a mixture keeps what it took out of the picture, for the colours
+        return replace(cover.mixture).alpha(guesses[number % len(covers)], cover.rim)
 
     def own(number: int) -> object:
         cover = covers[number % len(covers)]
@@ -137,7 +139,8 @@ def refining(frames: list[Frame], mattes: list[Matte]) -> dict[str, Kernel]:
                 for plane, share in enumerate(shares[number % len(covers)])]
 
     return {
-        "specks and pinholes": lambda number: clean(mattes[number % len(mattes)]),
+        "specks and pinholes": lambda number: clean(mattes[number % len(mattes)],
+                                                    frames[number % len(frames)]),
         "bilinear alpha in the rim": lambda number: Cover.of(frames[number % len(frames)],
                                                              mattes[number % len(mattes)]).luma,
         "colours of both sides": colours, "guided alpha from them": alpha,

@@ -32,6 +32,7 @@ from .source import Source, open_source
 
 FINISHED = 4  # finished frames that may wait for the encoder: evens out its I frames; 12 MB at 1080p
 Target = str | Path | Sink
+_THREADS_BEFORE: list[int] = []  # OpenCV's, before each of the runs that are under way
 
 
 def run(source: Any, sink: Target | Sequence[Target] | None = None, *,
@@ -84,9 +85,13 @@ def mattes(source: Any, **options: Any) -> Iterator[tuple[Frame, Matte]]:
     """Yield each frame of ``source`` with its matte, which is at the method's own size and steadied over
     time (``smooth="none"``: as the method gave it).
 
-    Decoding and the method run in threads of their own; they end when the iterator is closed.
+    Decoding and the method run in threads of their own; they end when the iterator is closed. Options are
+    checked at once, the source is opened with the first pair.
     """
-    chosen = Options.of(options)
+    return _mattes(source, Options.of(options))
+
+
+def _mattes(source: Any, chosen: Options) -> Iterator[tuple[Frame, Matte]]:
     stopwatch = Stopwatch()
     with ExitStack() as stack:
         stack.enter_context(_opencv_threads(chosen.threads))
@@ -199,14 +204,15 @@ def _write_all(finished: Iterator[dict[str, Frame]], sinks: Sequence[tuple[str, 
 
 
 def _segmenter(source: Any, options: Options, stills: bool) -> Segmenter:
-    clip = str(source) if isinstance(source, (str, Path)) and str(source) != "-" else None
+    named = isinstance(source, (str, Path)) and str(source) != "-"
+    clip = str(source) if named else source if isinstance(source, (list, tuple)) else None
     segmenter = methods.create(options.method, options.set, clip=clip, threads=options.threads,
                                device=options.device, runtime=options.runtime, model=options.model,
                                model_spec=options.model_spec, classes=options.classes, stills=stills)
     every = smooth.interval(options.every)
     if every is None and not getattr(segmenter, "dear", False):
         every = 1  # what is cheaper than optical flow, or learns from every frame, sees every frame
-    if every == 1 and options.skip_still is None:
+    if stills:
         return segmenter
     return Sparse(segmenter, skip_still=options.skip_still, every=every)
 
@@ -219,8 +225,9 @@ def _open_sinks(sink: Target | Sequence[Target] | None, info: VideoInfo, options
                 if (path := getattr(options, kind)) is not None]
     if not targets:
         raise OptionError("no output: give -o PATH, --matte PATH, --cutout PATH or --foreground PATH")
+    named = [target for _, target in targets if isinstance(target, (str, Path))]
     names = ["standard output" if str(target) == "-" else os.path.abspath(target)
-             for _, target in targets if isinstance(target, (str, Path))]
+             for target in named if not str(target).startswith("null:")]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise OptionError(f"{', '.join(sorted(twice))} is named as an output twice: give each its own path")
@@ -269,10 +276,13 @@ def _blame(kind: type[StreamsegError], what: str) -> Iterator[None]:
 @contextmanager
 def _opencv_threads(budget: int | None) -> Iterator[None]:
     """OpenCV's own pool for the time of a run: every stage has a thread already, so a call gets more
-    than one only where the budget has more than the four stages need."""
-    before = cv2.getNumThreads()
+    than one only where the budget has more than the four stages need. Of runs side by side the last to end
+    puts things back."""
+    _THREADS_BEFORE.append(cv2.getNumThreads())
     cv2.setNumThreads(Threads.of(budget).opencv)
     try:
         yield
     finally:
-        cv2.setNumThreads(before)
+        before = _THREADS_BEFORE.pop()
+        if not _THREADS_BEFORE:
+            cv2.setNumThreads(before)

@@ -29,6 +29,8 @@ class Cover:
     rim      the tiles that are neither inside nor outside
     guess    alpha before the frame's own was multiplied in, of the same size; ``alpha`` itself if it has none
     guided   whether the rim's alpha follows the picture (mixture.py), or is bilinear
+    unfeathered   (h, w), of the frame's size in whole tiles: alpha before it was feathered, by which the
+                  picture's colours are mixed; None where that is ``alpha``
     """
 
     frame: Frame
@@ -39,12 +41,9 @@ class Cover:
     rim: Rim
     guess: Array
     guided: bool
+    unfeathered: Array | None = None
+    is_mixture: bool = True  # whether alpha says how the picture is mixed, and not where the user cuts it
     _mixture: Mixture | None = None
-
-    @property
-    def is_mixture(self) -> bool:
-        """Whether alpha says how the picture is mixed, and not what the user made of that."""
-        return self._mixture is None
 
     @classmethod
     def of(cls, frame: Frame, matte: Matte, *, guided: bool = False) -> Cover:
@@ -62,9 +61,11 @@ class Cover:
 
     def reshaped(self, edge: Edge) -> Cover:
         """The cover whose ``plane()`` is this one's as ``edge`` changes it; it keeps this one's colours."""
-        alpha = padded(edge(self.plane(), self.peak), ROWS, self.columns)
+        cut = edge.cut(self.plane(), self.peak)
+        alpha = padded(edge.feathered(cut), ROWS, self.columns)
         return Cover(self.frame, alpha, 1, self.columns, *_sorted_tiles(alpha, 1, self.columns, self.peak),
-                     alpha, False, self.mixture)
+                     alpha, False, padded(cut, ROWS, self.columns) if edge.feathers else None,
+                     not edge.cuts, self.mixture)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -104,6 +105,13 @@ class Cover:
         """Alpha of the rim's tiles for planes subsampled by sx, sy: means over the luma pixels that a
         chroma sample spans, (ROWS / sy, n * columns / sx)."""
         return shrink(self.luma, (self.luma.shape[1] // sx, ROWS // sy))
+
+    def mixed_strip(self, sx: int, sy: int) -> Array:
+        """As ``strip``, of the alpha by which the picture's colours are mixed."""
+        if self.unfeathered is None:
+            return self.strip(sx, sy)
+        luma = Tiles(self.unfeathered, ROWS, self.columns, self.rim).take()
+        return shrink(luma, (luma.shape[1] // sx, ROWS // sy))
 
     def plane(self) -> Array:
         """(height, width) alpha of every pixel, 0..peak; memory of its own."""

@@ -30,7 +30,7 @@ from .fill import Floats, fill
 from .tiles import ROWS, Array, Rim, Tiles, padded, tile_of
 from .windows import enlarged
 
-# Samples on the long side of the grid from which sure pixels are taken, at most; the net has 288.
+# Samples on the long side of the grid from which sure pixels are taken, at most; the net has some 350.
 _LONG_SIDE = 320
 # From here on a pixel counts as one colour. Weights that only fall off (alpha ** 6) left half of the old
 # background in the means: ``fill`` lets faint pixels count where there are no better ones near.
@@ -49,12 +49,14 @@ class Mixture:
     """F, B and g of one frame, on a grid that covers it in whole tiles: float32 (h, w) a plane.
 
     columns         of a tile
+    step            luma pixels a sample of the grid, a way: 2, 4, 8 or 16
     ahead, behind   F and B, 0..1 of the peak
     gains           g, for planes of 0..1
     """
 
     frame: Frame
     columns: int
+    step: int
     ahead: list[Floats]
     behind: list[Floats]
     gains: list[Floats]
@@ -75,7 +77,8 @@ class Mixture:
                   * np.float32(1 / peak) for number, plane in enumerate(frame.planes)]
         sure = _sure(share), _sure(1 - share)
         ahead, behind = (fill(planes, part, halved=True) for part in sure)
-        return cls(frame, columns, ahead, behind, _gains(_halved(planes), _halved(sure), ahead, behind))
+        gains = _gains(_halved(planes), _halved(sure), ahead, behind)
+        return cls(frame, columns, 2 * step, ahead, behind, gains)
 
     def alpha(self, guess: Array, rim: Rim) -> Array:
         """The estimate at the pixels of the rim's tiles, from the strip ``guess``: (ROWS, n * columns),
@@ -103,7 +106,7 @@ class Mixture:
     def strips(self, maps: list[Floats], number: int, rim: Rim) -> Array:
         """Maps on the grid at the pixels of plane ``number`` in the rim's tiles: float32 (maps,
         rows, n * columns)."""
-        step = self._step(maps[0])
+        step = self.step
         if step > ROWS:  # a tile holds at least one sample a way
             maps = [cv2.resize(item, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR) for item in maps]
             step //= 2
@@ -114,13 +117,8 @@ class Mixture:
         """A map on the grid at all pixels of plane ``number``: (h, w), of the map's dtype."""
         high, wide = self.frame.planes[number].shape
         rows, columns = tile_of(self.frame, number, self.columns)
-        step = self._step(item)
-        size = item.shape[1] * step * columns // self.columns, item.shape[0] * step * rows // ROWS
+        size = item.shape[1] * self.step * columns // self.columns, item.shape[0] * self.step * rows // ROWS
         return cv2.resize(item, size, interpolation=cv2.INTER_LINEAR)[:high, :wide]
-
-    def _step(self, item: Array) -> int:
-        """Luma pixels a sample of a map on the grid, a way: 2, 4, 8 or 16."""
-        return int(2 ** round(np.log2(self.frame.width / item.shape[1])))
 
     def picture(self, number: int, rim: Rim) -> Floats:
         """Plane ``number`` of the frame in the rim's tiles: float32 (rows, n * columns), sample values. Kept:

@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from ..frames import Matte
+from ..frames import Frame, Matte
 from ..opencv import cv2
 from ..options import Options
 from ..scaling import shrink
+from ..smooth.shots import Cuts
 from .tiles import Array
 
 Alpha = npt.NDArray[np.float32]
@@ -28,18 +29,19 @@ _RAMP = 1 / 8
 
 
 class Selection:
-    """``selection(matte)``: the matte without specks and pinholes, and of the subjects those wanted.
+    """``selection(matte, frame)``: the matte without specks and pinholes, and of the subjects those wanted.
 
     subject   "all", "largest" (by area) or "center" (by what it fills of the picture's middle)
     clean     whether specks and pinholes go. They fade with their size, so that nothing blinks
-    steady    whether the subject of the matte before is preferred: not for stills
+    steady    whether the subject of the frame before is preferred, but over a cut: not for stills
     """
 
     def __init__(self, subject: str, *, clean: bool, steady: bool) -> None:
         self._subject, self._clean, self._steady = subject, clean, steady
         self._kept: npt.NDArray[np.bool_] | None = None
+        self._cuts = Cuts()
 
-    def __call__(self, matte: Matte) -> Matte:
+    def __call__(self, matte: Matte, frame: Frame) -> Matte:
         alpha = matte.alpha
         if self._clean:
             alpha = _without_small(alpha, _SPECK)
@@ -47,6 +49,8 @@ class Selection:
             kept = _without_small(rest, _PINHOLE)
             alpha = alpha if kept is rest else 1 - kept
         if self._subject != "all":
+            if not self._steady or self._cuts.is_cut(frame.luma(Cuts.size)):
+                self._kept = None
             alpha = self._one(alpha)
         return matte if alpha is matte.alpha else replace(matte, alpha=alpha)
 
@@ -60,7 +64,7 @@ class Selection:
         worth = np.ones(alpha.shape) if self._subject == "largest" else _middle(alpha.shape)
         score = np.bincount(labels.ravel(), worth.ravel(), count)
         score[0] = -1
-        if self._steady and self._kept is not None and self._kept.shape == alpha.shape:
+        if self._kept is not None and self._kept.shape == alpha.shape:
             shared = np.bincount(labels[self._kept], minlength=count)
             shared[0] = 0
             if shared.any():
@@ -72,24 +76,31 @@ class Selection:
 
 
 class Edge:
-    """``edge(alpha)``: an alpha plane (h, w), uint8 or uint16, with ``options.threshold``, ``erode`` and
-    ``feather`` done to it, in this order. ``wanted`` is False where there is nothing to do."""
+    """What the options do to an alpha plane (h, w), uint8 or uint16: first ``cut``, then ``feathered``.
+
+    cuts, feathers    whether there is anything to do
+    """
 
     def __init__(self, options: Options) -> None:
         self._threshold, self._erode, self._feather = options.threshold, options.erode, options.feather
-        self.wanted = options.threshold is not None or bool(options.erode) or bool(options.feather)
+        self.cuts, self.feathers = self._threshold is not None or bool(self._erode), bool(self._feather)
 
-    def __call__(self, alpha: Array, peak: int) -> Array:
+    def cut(self, alpha: Array, peak: int) -> Array:
+        """``alpha`` after ``threshold``, then ``erode``."""
         if self._threshold is not None:
             low, high = max(0.0, self._threshold - _RAMP / 2), min(1.0, self._threshold + _RAMP / 2)
             ramp = (alpha.astype(np.float32) / peak - low) / (high - low)
             alpha = np.rint(np.clip(ramp, 0, 1) * peak).astype(alpha.dtype)
         if self._erode:
             alpha = _shrunk(alpha, abs(self._erode), cv2.erode if self._erode > 0 else cv2.dilate)
-        if self._feather:
-            # to two deviations from the edge there is hardly anything left of a step
-            alpha = cv2.GaussianBlur(alpha, (0, 0), self._feather / 2, borderType=cv2.BORDER_REPLICATE)
         return alpha
+
+    def feathered(self, alpha: Array) -> Array:
+        """``alpha`` after ``feather``."""
+        if not self._feather:
+            return alpha
+        # to two deviations from the edge there is hardly anything left of a step
+        return cv2.GaussianBlur(alpha, (0, 0), self._feather / 2, borderType=cv2.BORDER_REPLICATE)
 
 
 def _shrunk(alpha: Array, pixels: float, step: Callable[..., Array]) -> Array:

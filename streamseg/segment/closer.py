@@ -24,7 +24,7 @@ Look = Callable[[Sequence[Frame], Box | None], list[Alpha]]
 SHARE = 0.7     # of the picture: where people take up more, the whole is as good
 MARGIN = 0.2    # of the larger side of what was found: room to move, and surroundings to judge by
 LEAST = 0.25    # of the picture's sides: beyond four times there is nothing more to see
-REFRESH = 8     # calls from one look at the whole picture to the next
+REFRESH = 8     # frames from one look at the whole picture to the next
 _SURE, _SPECK = 0.4, 5e-4  # alpha, and share of the picture, from which on something is taken for people
 _STEP = 16      # pixels
 _FEW = 5e-3     # of the picture: what is left of those who walk out, or a thing that only looks like somebody
@@ -47,15 +47,18 @@ class CloserLook:
 
     def __call__(self, frames: Sequence[Frame]) -> list[Matte]:
         """One matte a frame; the frames are of one size and follow on those of the call before."""
-        self._age += 1
-        near = self._near(frames) if self._age < REFRESH else None
+        self._age += len(frames)
+        due = self._age >= REFRESH
+        near = None if due else self._near(frames)
         if near is None:
-            whole = self._look(frames, None)
+            # one frame of a batch tells who has come since
+            rest = frames[:-1] if due and self._box else []
+            whole = self._look(frames[len(rest):], None)
             self._age, self._shape, self._box = 0, whole[0].shape, _people(whole, frames[0])
             near = self._near(frames)
             if near is None:
                 # nobody, too large, or more of them seen closely than was found: no edge may cut them off
-                self._box, near = None, whole
+                self._box, near = None, (self._look(rest, None) if rest else []) + whole
         return [Matte(alpha) for alpha in near]
 
     def _near(self, frames: Sequence[Frame]) -> list[Alpha] | None:

@@ -125,7 +125,8 @@ class MeanShift(Clustering):
         from sklearn.cluster import MeanShift as Peaks
         from sklearn.cluster import estimate_bandwidth
         scale = min(1.0, self.reduced / max(picture.shape[:2]))
-        small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
+        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         points = _unmixed(small)
         # Thousands of queries of microseconds each: on one thread ten times as fast as on two.
         with _one_thread():
@@ -133,16 +134,17 @@ class MeanShift(Clustering):
                 # Below 8 units noise makes peaks of its own.
                 self._width = self.bandwidth or max(8.0, float(estimate_bandwidth(
                     points, quantile=self.quantile, n_samples=400, random_state=0)))
-            seeds = self._seeds(_bins(points, self._width))
+            seeds = self._seeds(points)
             peaks = Peaks(bandwidth=self._width, seeds=seeds).fit(points)
         self._adopt(peaks.cluster_centers_.astype(np.float32))
 
-    def _seeds(self, bins: Points) -> Points:
-        """The old centres, and of the bins' those that are no old centre's."""
+    def _seeds(self, points: Points) -> Points:
+        """The old centres, and bins of the points that are no old centre's: a bin near one may hold points
+        that are not, and every seed must have some."""
         if self._centres is None:
-            return bins
-        fresh = squared_distances(bins, self._centres).min(axis=1) > self._width ** 2
-        return np.concatenate([self._centres, bins[fresh]])
+            return _bins(points, self._width)
+        fresh = points[squared_distances(points, self._centres).min(axis=1) > self._width ** 2]
+        return np.concatenate([self._centres, _bins(fresh, self._width)])
 
     def _adopt(self, found: Points) -> None:
         """Take the new centres over; each inherits the role of an old centre that is near enough."""
@@ -249,7 +251,9 @@ def _lloyd(points: Points, centres: Points) -> Points:
 
 
 def _minibatch(points: Points, centres: Points) -> Points:
-    """The same by scikit-learn's mini-batch k-means."""
+    """The same by scikit-learn's mini-batch k-means, which refuses fewer points than groups."""
+    if len(points) < len(centres):
+        return centres
     from sklearn.cluster import MiniBatchKMeans
     # reassignment_ratio 0: a group that is small just now keeps its centre instead of jumping.
     model = MiniBatchKMeans(len(centres), init=centres, n_init=1, max_iter=10, batch_size=2048,

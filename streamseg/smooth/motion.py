@@ -14,7 +14,9 @@ from .shots import Array
 _LEVELS = np.arange(256, dtype=np.float32)
 _NO_MAP: Any = None  # remap: x and y are both in the first map (the stubs do not know None)
 _NOISE = 8  # levels: a difference that is larger nearly everywhere is no noise but another picture
-_SMALL = 200  # pixels: up to this size flow is sought down to half the resolution, not a quarter
+# Pixels: with a long side up to _SMALL, or a short one below _NARROW, flow is sought down to half the
+# resolution, not a quarter. Where its patches of 8 do not fit, DIS reads beyond the picture.
+_SMALL, _NARROW = 200, 32
 
 
 def sameness(luma: Array, other: Array) -> Array:
@@ -66,7 +68,7 @@ class Motion:
 
     def between(self, old: Array, new: Array, *, both: bool = True) -> tuple[Way, Way | None]:
         """(new to old, and if ``both`` old to new) of uint8 (h, w) pictures of a size, at least 16 x 16."""
-        self._flow.setFinestScale(1 if max(new.shape) <= _SMALL else 2)
+        self._flow.setFinestScale(1 if max(new.shape) <= _SMALL or min(new.shape) < _NARROW else 2)
         back = self._flow.calc(new, old, None)
         return _way(back, old, new), _way(-back, new, old) if both else None
 

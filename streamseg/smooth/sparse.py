@@ -85,7 +85,7 @@ class Sparse:
         small = frame.luma(_SIZE)
         self._since += 1
         cut = self._cuts.is_cut(small) and self._seen is not None
-        if self._seen is not None and not cut:
+        if self._seen is not None and not cut and (self._skip_still is not None or self._every != 1):
             alike = worst_psnr(small, self._seen)
             if self._skip_still is not None and alike >= self._skip_still:
                 return "keep"

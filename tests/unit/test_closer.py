@@ -121,6 +121,25 @@ def test_a_newcomer_is_found_at_the_next_look_at_the_whole(net: Net) -> None:
     assert metrics.iou(found[-1], truth(shown)) > 0.9
 
 
+@pytest.mark.parametrize("batch", [4, 16])
+def test_a_newcomer_is_found_as_soon_in_batches(net: Net, batch: int) -> None:
+    closer, one, two = CloserLook(net), (150, 60, 150, 60), (150, 380, 150, 60)
+    closer([frame(one)] * batch)
+    net.parts.clear()
+    shown = frame(one, two)
+    found = [full(matte.alpha) for _ in range(max(1, REFRESH // batch)) for matte in closer([shown] * batch)]
+    assert metrics.iou(found[-1], truth(shown)) > 0.9
+    assert net.parts.count(None) == 1
+
+
+def test_a_batch_in_which_people_come_too_near_is_seen_whole(net: Net) -> None:
+    closer, far, near = CloserLook(net), (150, 60, 150, 60), (20, 20, 440, 600)
+    closer([frame(far)] * 8)
+    shown = [frame(near)] * 8
+    for matte in closer(shown):
+        assert metrics.iou(full(matte.alpha), truth(shown[0])) > 0.9
+
+
 def test_reset_forgets_where_people_were(net: Net) -> None:
     closer = CloserLook(net)
     closer([frame((150, 200, 150, 60))])

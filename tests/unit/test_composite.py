@@ -65,6 +65,22 @@ def test_the_old_background_does_not_shine_through_the_rim(format, size):
         assert np.abs(plane - wanted)[rim].mean() < 0.5 * np.abs(plain - wanted)[rim].mean()
 
 
+@pytest.mark.parametrize("format", ["yuv420p", "yuv444p10le", "gbrp", "gray"])
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (10, 10), (17, 3), (20, 20), (33, 31), (8, 3000)])
+def test_the_smallest_and_the_narrowest_pictures_are_composited(format, size):
+    if format == "yuv420p":
+        size = size[0] + size[0] % 2, size[1] + size[1] % 2
+    frame = drawn.frame(format, size)
+    rest = drawn.matte((13, 7))
+    for options in ({"edges": "guided"}, {"erode": -1.5, "feather": 2.0}, {"light_wrap": 0.5}):
+        made = compositor(frame, "composite", "cutout", "foreground", background="#143cdc", **options)
+        assert [picture.planes[0].shape for picture in made.finish(frame, rest).values()] == [size[::-1]] * 3
+        whole = made.finish(frame, drawn.uniform(1.0))
+        if "light_wrap" not in options:
+            assert all(np.array_equal(*pair) for kind in ("composite", "foreground")
+                       for pair in zip(whole[kind].planes, frame.planes, strict=True))
+
+
 @pytest.mark.parametrize("depth", [8, 10, 12, 16])
 def test_blend_does_not_overflow_at_the_ends_of_the_range(depth):
     peak, dtype = (1 << depth) - 1, np.uint8 if depth == 8 else np.uint16

@@ -274,6 +274,20 @@ def test_the_bins_are_those_of_sklearn() -> None:
     assert sorted(map(tuple, _bins(points, 24.0).tolist())) == sorted(map(tuple, expected.tolist()))
 
 
+def test_meanshift_goes_on_where_a_flat_picture_changes_by_about_a_bandwidth() -> None:
+    for first, later in ((0, 12), (0, 15), (20, 27), (40, 50), (100, 112)):
+        method = create("meanshift", {"bandwidth": 8.0})
+        for index, level in enumerate((first, later)):
+            method.segment([frame(np.full((48, 64, 3), level, np.uint8), index)])
+
+
+@pytest.mark.parametrize("size", [(4, 1000), (1000, 4), (1, 1)])
+def test_clusters_are_found_in_the_smallest_pictures(size: tuple[int, int]) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    for name, params in (("meanshift", {}), ("kmeans", {"engine": "sklearn", "k": 5})):
+        assert create(name, params).segment([frame(rgb)])[0].alpha.ndim == 2
+
+
 @pytest.mark.parametrize("name", ["threshold", "kmeans", "meanshift", "grabcut", "region"])
 @pytest.mark.parametrize("kind", ["dark", "equal"])
 def test_sides_do_not_swap_while_the_subject_moves(name: str, kind: str) -> None:

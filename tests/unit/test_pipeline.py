@@ -146,6 +146,34 @@ def test_mattes_are_computed_only_where_the_options_want_them(
     assert stages.segmenter.closed == 1
 
 
+def test_a_method_is_told_of_a_cut_though_it_computes_every_matte(monkeypatch: pytest.MonkeyPatch):
+    stages = Stages(monkeypatch)
+    noise = np.random.default_rng(0).integers(0, 256, (2, 72, 128)).astype(np.uint8)
+    shots = [replace(frame(number), planes=(noise[number // 4],), format="gray") for number in range(8)]
+    monkeypatch.setattr(FakeSource, "__iter__", lambda _: iter(shots))
+    before = stages.segmenter.resets
+    report = stages.run(every="1", batch=8)
+    assert report.frames == 8
+    assert stages.segmenter.resets == before + 2  # at the start, and at the cut
+    assert report.mattes == {"computed": 8, "carried": 0, "kept": 0}
+
+
+def test_runs_side_by_side_leave_opencv_as_it_was(monkeypatch: pytest.MonkeyPatch):
+    stages = Stages(monkeypatch)
+    pipeline.cv2.setNumThreads(2)
+    first, second = (streamseg.mattes(FakeSource(), threads=1) for _ in range(2))
+    next(first), next(second)
+    assert pipeline.cv2.getNumThreads() == 1
+    first.close(), second.close()
+    assert pipeline.cv2.getNumThreads() == 2
+    assert stages.segmenter.closed
+
+
+def test_mattes_checks_its_options_before_the_first_is_asked_for():
+    with pytest.raises(OptionError, match="bogus"):
+        streamseg.mattes("nowhere.mp4", bogus=1)
+
+
 @pytest.mark.parametrize(("dear", "computed"), [(True, 3), (False, FRAMES)])
 def test_only_dear_mattes_are_carried_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, dear: bool,
                                                               computed: int):
@@ -296,6 +324,9 @@ def test_no_output_and_the_same_output_twice_are_refused(monkeypatch: pytest.Mon
         streamseg.run(stages.source, "a.mp4", matte="./a.mp4")
     with pytest.raises(OptionError, match="standard output is named as an output twice"):
         streamseg.run(stages.source, "-", matte="-")
+    monkeypatch.setattr(pipeline, "open_sink", lambda *_, **__: FakeSink())
+    monkeypatch.setattr(pipeline, "Compositor", lambda *_, **__: FakeCompositor(kinds=("composite", "matte")))
+    assert streamseg.run(stages.source, "null:", matte="null:").frames == FRAMES
 
 
 @pytest.mark.parametrize(("target", "options", "kind"), [

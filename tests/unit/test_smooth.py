@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
@@ -269,6 +271,19 @@ def test_motion_finds_a_known_shift_and_distrusts_what_was_covered() -> None:
     assert 1 - metrics.iou(back.carry(disc(132)), disc(120)) < 0.5 * missed
     inside, uncovered = disc(132, radius=28) > 0.5, (disc(120) > 0.5) & (disc(132) < 0.5)
     assert way.trust[inside].mean() > way.trust[uncovered].mean() + 0.3
+
+
+@pytest.mark.parametrize("shape", [(16, 201), (31, 240), (240, 31), (16, 2000), (32, 240)])
+def test_motion_is_found_in_narrow_pictures_too(shape: tuple[int, int]) -> None:
+    """OpenCV read beyond a picture whose quarter its patches did not fit: the process was gone."""
+    code = (f"import numpy as np, cv2; from streamseg.smooth import Motion\n"
+            f"seen = np.random.default_rng(0).integers(0, 256, {shape}).astype(np.uint8)\n"
+            f"wide = cv2.GaussianBlur(seen, (0, 0), 2)\n"
+            f"back, _ = Motion().between(wide, np.roll(wide, 1, 1))\n"
+            f"print(np.median(back.place[..., 0] - np.arange({shape[1]})))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(-1, abs=0.5)
 
 
 @pytest.mark.parametrize("wrong", [{"name": "blur"}, {"name": "flow", "strength": 1.0},
