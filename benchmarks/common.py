@@ -91,16 +91,25 @@ class Bench:
 
     def save(self, result: Mapping[str, Any], out: Path | None) -> Path:
         """Write NAME.json, or NAME_FORM.json, with the command that made it, the commit and the hardware."""
-        at = self._words.index("--out") if "--out" in self._words else len(self._words)
-        # of paths only the last part: where somebody's folders are is nobody's business
-        told = [Path(word).name if Path(word).is_absolute() else word
-                for word in self._words[:at] + self._words[at + 2:]]
         path = (out or RESULTS) / f"{'_'.join([self.name, *self.forms])}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        origin = {"command": " ".join([self.parser.prog, *told]), "commit": _commit(), "hardware": hardware()}
+        command = " ".join([self.parser.prog, *_told(self._words)])
+        origin = {"command": command, "commit": _commit(), "hardware": hardware()}
         path.write_text(json.dumps({**origin, **result}, indent=1, allow_nan=False) + "\n")
         print(path)
         return path
+
+
+def _told(words: Sequence[str]) -> Iterator[str]:
+    """A command's words without --out, and of paths only the last part: where somebody's folders are is
+    nobody's business."""
+    left = iter(words)
+    for word in left:
+        flag, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        if flag != "--out":
+            yield flag + equals + (Path(value).name if Path(value).is_absolute() else value)
+        elif not equals:
+            next(left)
 
 
 def _commit() -> str | None:

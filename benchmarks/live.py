@@ -39,6 +39,7 @@ from streamseg.source.realtime import Realtime
 
 HD = (1280, 720)
 SOAK = 1800  # seconds from which a run counts as one
+SHORTEST = 2.0
 
 
 class Loop:
@@ -225,8 +226,11 @@ def main(words: Sequence[str] | None = None) -> None:
     add("--background", default="blur")
     add("--load", type=int, default=0, help="processes that compute beside it, a third of the time")
     chosen = bench.parse(words)
+    if not chosen.seconds >= SHORTEST:
+        bench.parser.error(f"--seconds is {chosen.seconds:g}; it must be at least {SHORTEST:g}: there is a "
+                           "figure of memory a second")
     bench.forms += ["load"] if chosen.load else ["soak"] if chosen.seconds >= SOAK else []
-    seconds, usual = (2.0, 2.0) if chosen.quick else (chosen.seconds, chosen.usual_seconds)
+    seconds, usual = (SHORTEST, SHORTEST) if chosen.quick else (chosen.seconds, chosen.usual_seconds)
     fake_pyvirtualcam()
     with folder_and_clip(chosen.clip, quick=chosen.quick, size=HD, seconds=10.0) as (_, clip):
         result: dict[str, Any] = {

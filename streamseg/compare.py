@@ -1,7 +1,8 @@
 """A contact sheet: moments of a clip (rows) by methods (columns), the first column the original.
 
-Each method runs over the whole clip as it would in ``run``, because some learn over time; only the
-pictures of the rows are kept, at the cell's size, so memory does not grow with the clip.
+Each method runs over the whole clip as it would in ``run``, because some learn over time, but makes a
+matte for every frame (``every``), so that its speed is its own; only the pictures of the rows are kept, at
+the cell's size, so memory does not grow with the clip.
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ class Gallery:
 
 def _column(source: str | Path, method: str, wanted: set[int], cell: int, options: dict[str, Any]) -> Column:
     gallery = Gallery(wanted, cell)
-    report = run(source, gallery, method=method, **options)
+    report = run(source, gallery, method=method, **{"every": "1", **options})
     seconds = report.stages["segment"].total_s
     return Column(method, report.frames / seconds if seconds else None, report.frames, cells=gallery.kept)
 

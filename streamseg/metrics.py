@@ -26,6 +26,7 @@ Mask = npt.NDArray[np.bool_]
 Luma = npt.NDArray[np.uint8]
 
 STILL = 4  # levels of 255: a pixel that changes by less shows the same thing, but for camera noise
+EQUAL = 1e-9  # correlations that differ by less are equal but for rounding
 
 
 # --- one picture ------------------------------------------------------------------------------
@@ -213,8 +214,10 @@ class Flicker:
 class Lag:
     """By how many frames a matte trails the truth: the k with the highest correlation of a_t and g_{t-k}.
 
-    Correlations run over all pixels and the same frames for every k of -reach..reach; a parabola through
-    the peak and its neighbours gives the fraction. Positive: the matte is late. Needs a moving subject.
+    Correlations run over all pixels and the same frames for every k of -reach..reach; of equal peaks, as a
+    subject has who goes to and fro, the one nearest to no lag counts. A parabola through the peak and its
+    neighbours gives the fraction, unless the matte is the truth of another frame. Positive: the matte is
+    late. Needs a moving subject.
     """
 
     def __init__(self, reach: int = 4) -> None:
@@ -245,13 +248,16 @@ class Lag:
     def result(self) -> float:
         """Frames; nan if the truth does not move or the clip is shorter than 2 reach + 1 frames."""
         values = self.correlations()
-        if not np.isfinite(values).all() or np.ptp(values) < 1e-9:
+        if not np.isfinite(values).all() or np.ptp(values) < EQUAL:
             return math.nan
-        place = int(values.argmax())
+        peaks = np.flatnonzero(values >= values.max() - EQUAL)
+        place = int(peaks[np.abs(peaks - self.reach).argmin()])
         lag = float(self.reach - place)
-        if 0 < place < len(values) - 1:
+        if 0 < place < len(values) - 1 and values[place] < 1 - EQUAL:
             before, peak, after = values[place - 1:place + 2]
-            lag -= 0.5 * (before - after) / (before - 2 * peak + after)
+            bend = before - 2 * peak + after
+            if bend < -EQUAL:  # else it is flat there, and has no vertex
+                lag -= 0.5 * (before - after) / bend
         return lag
 
 

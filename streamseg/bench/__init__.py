@@ -36,7 +36,7 @@ __all__ = ["LIMIT", "Change", "Variant", "bench", "changes", "hardware", "hardwa
 NOISY = 0.10  # spread of a variant's fps over its repeats from which on a machine counts as noisy
 PROBE_SECONDS = 0.2
 TURN_SECONDS = 6.0  # what a slow method's run is cut to
-ALONE_FRAMES = 24  # 75 MB of pictures at 1080p
+ALONE_FRAMES = 24  # at least: 75 MB of pictures at 1080p
 
 
 def bench(clip: str | Path | None = None, *, methods: Sequence[str] = ("default",),
@@ -53,9 +53,9 @@ def bench(clip: str | Path | None = None, *, methods: Sequence[str] = ("default"
     before    an earlier result that this one is to be compared with: refused if it cannot be
     options   further fields of Options, the same for all
 
-    A variant that fails has its ``error`` in its row; StreamsegError is raised only if all fail, but
-    OptionError for values that none can run with before any runs. The result is plain: dicts, lists,
-    numbers, strings.
+    A variant that fails has its ``error`` in its row, one whose stages fail alone its ``alone_error``;
+    StreamsegError is raised only if all fail, but OptionError for values that none can run with before any
+    runs. The result is plain: dicts, lists, numbers, strings.
     """
     chosen = Options.of(options)
     if repeats < 1 or not seconds > 0 or not methods or not devices or not batches:
@@ -142,7 +142,10 @@ def _row(clip: str | Path, variant: Variant, runs: Mapping[Variant, list[Run]],
     row |= summarised(runs[variant])
     if variant.method != LIMIT:
         say(f"stages of {variant.name}, each alone")
-        row["alone_ms"] = _alone(clip, {**options, **variant.options})
+        try:
+            row["alone_ms"] = _alone(clip, {**options, **variant.options})
+        except StreamsegError as error:
+            row["alone_error"] = str(error)
     return row
 
 

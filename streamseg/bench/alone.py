@@ -2,13 +2,14 @@
 
     python -m streamseg.bench.alone '{"clip": "in.mp4", "frames": 24, "options": {"method": "person"}}'
 
-prints {"decode": ms, ...} as JSON: means a frame, the first frame left out. A process of its own, because
-a GPU's memory stays taken as long as the process lives that once used it.
+prints {"decode": ms, ...} as JSON: means a frame, the first frame (of the method: the first batch) left out.
+A process of its own, because a GPU's memory stays taken as long as the process lives that once used it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 import tempfile
 import time
@@ -23,7 +24,7 @@ import numpy.typing as npt
 from .. import segment
 from ..composite import Compositor
 from ..errors import StreamsegError
-from ..frames import Frame, VideoInfo
+from ..frames import Frame, Matte, VideoInfo
 from ..geometry import Box
 from ..opencv import cv2
 from ..options import Options
@@ -66,14 +67,15 @@ def stages_alone(clip: str | Path, frames: int, options: dict[str, Any]) -> dict
 
     ``small picture``: what the method asks of the frame at its own size; ``infer``: the rest of the method;
     ``refine``: from the matte to each pixel's alpha; ``composite``: what an opaque picture takes beyond
-    that. Raises StreamsegError.
+    that. ``frames`` is rounded up to whole batches, two or more. Raises StreamsegError.
     """
     chosen = Options.of({**options, "audio": False})  # sound is copied from the source: closed by then
     cv2.setNumThreads(1)
     source = open_source(clip, chosen)
     try:
         info = source.info
-        decoded, decode = _timed(_first(source, frames))
+        batches = max(2, math.ceil(frames / chosen.batch))  # one that is left out, one that is measured
+        decoded, decode = _timed(_first(source, batches * chosen.batch))
     finally:
         source.close()
     found = {"decode": decode}
@@ -81,7 +83,7 @@ def stages_alone(clip: str | Path, frames: int, options: dict[str, Any]) -> dict
                if item.metadata["group"] == "Method" and item.name not in ("method", "set")}
     segmenter = segment.create(chosen.method, chosen.set, clip=str(clip), **context)
     try:
-        pairs, found["small picture"], found["infer"] = _segmented(segmenter, decoded)
+        pairs, found["small picture"], found["infer"] = _segmented(segmenter, decoded, chosen.batch)
     finally:
         segmenter.close()
     steady = create(chosen.smooth, strength=chosen.smooth_strength, window=chosen.lookahead,
@@ -110,12 +112,21 @@ def _timed(items: Iterable[T]) -> tuple[list[T], float]:
     return made, 1e3 * (time.perf_counter() - began) / max(1, len(made) - 1)
 
 
-def _segmented(segmenter: segment.Segmenter,
-               frames: Sequence[Frame]) -> tuple[list[Pair], float, float]:
-    """Pairs; milliseconds a frame for the small pictures, and for the rest of the method."""
+def _segmented(segmenter: segment.Segmenter, frames: Sequence[Frame],
+               batch: int) -> tuple[list[Pair], float, float]:
+    """Pairs; milliseconds a frame for the small pictures, and for the rest of the method. The first batch is
+    left out, unless it is the only one."""
     watched = [Watched.of(frame) for frame in frames]
-    mattes, whole = _timed(segmenter.segment([frame])[0] for frame in watched)
-    small = 1e3 * sum(sum(frame.spent) for frame in watched[1:]) / max(1, len(watched) - 1)
+    mattes: list[Matte] = []
+    spent: list[float] = []
+    for first in range(0, len(watched), batch):
+        began = time.perf_counter()
+        mattes += segmenter.segment(watched[first:first + batch])
+        spent.append(time.perf_counter() - began)
+    cold = 1 if len(spent) > 1 else 0
+    counted = watched[cold * batch:]
+    small = 1e3 * sum(sum(frame.spent) for frame in counted) / max(1, len(counted))
+    whole = 1e3 * sum(spent[cold:]) / max(1, len(counted))
     return list(zip(frames, mattes, strict=True)), small, max(0.0, whole - small)
 
 

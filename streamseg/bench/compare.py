@@ -61,6 +61,12 @@ def _measured(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {row["name"]: row for row in result["rows"] if "error" not in row}
 
 
+def lost(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+    """name -> error of each variant that could be measured then and cannot now."""
+    before = _measured(old)
+    return {row["name"]: row["error"] for row in new["rows"] if "error" in row and row["name"] in before}
+
+
 def doubts(old: Mapping[str, Any], new: Mapping[str, Any], found: Sequence[Change],
            allowed: float) -> list[str]:
     """Why the comparison may mean nothing: another machine, or one that is itself slower now."""

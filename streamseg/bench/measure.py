@@ -16,11 +16,15 @@ from typing import Any
 
 from ..errors import StreamsegError
 from ..frames import Frame, Matte
-from ..options import Options
+from ..options import Options, default_of
 from .machine import watch_gpu
 
 ROOT = Path(__file__).parents[2]
 LIMIT = "no work"  # the variant that only decodes and encodes
+# what LIMIT must not be given of the others' options: an edge, say, is reshaped under any background;
+# threads are the decoder's and the encoder's too
+_IDLE = {item.name: default_of(item) for item in fields(Options)
+         if item.metadata["group"] in ("Method", "Matte", "Background") and item.name != "threads"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,8 @@ class Variant:
     def options(self) -> dict[str, Any]:
         """The fields of Options that make a run this variant."""
         if self.method == LIMIT:
-            return {"method": f"{__name__}:NoWork", "background": "original", "set": {},
-                    "smooth": "none", "every": "1"}
+            return {**_IDLE, "method": f"{__name__}:NoWork", "background": "original", "smooth": "none",
+                    "every": "1"}
         return {"method": self.method, "device": self.device, "batch": self.batch}
 
 
@@ -78,12 +82,12 @@ class Run:
 
 
 def flags(options: Mapping[str, Any]) -> list[str]:
-    """The command line's words for fields of Options."""
+    """The command line's words for fields of Options; None is what a flag that is not there means."""
     words: list[str] = []
     for item in fields(Options):
-        if item.name not in options:
+        value = options.get(item.name)
+        if value is None:
             continue
-        value = options[item.name]
         spelling = (item.metadata["flag"] or f"--{item.name.replace('_', '-')}").split("/")
         if isinstance(value, bool):
             words += [spelling[0]] if value else spelling[1:]

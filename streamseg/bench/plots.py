@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingDependencyError
@@ -37,7 +36,7 @@ def png(drawn: Figure) -> bytes:
 def draw(result: Mapping[str, Any]) -> dict[str, bytes]:
     """name -> PNG of a result of ``bench``."""
     rows = [row for row in result["rows"] if "error" not in row]
-    return {Path(NAMES[0]).name: _speeds(rows, result), Path(NAMES[1]).name: _stages(rows, result)}
+    return dict(zip(NAMES, (_speeds(rows, result), _stages(rows, result)), strict=True))
 
 
 def _speeds(rows: list[dict[str, Any]], result: Mapping[str, Any]) -> bytes:
@@ -68,7 +67,8 @@ def _stages(rows: list[dict[str, Any]], result: Mapping[str, Any]) -> bytes:
         left = [start + more for start, more in zip(left, wide, strict=True)]
     axes.invert_yaxis()
     axes.set_xlabel("milliseconds a frame, each stage alone (a run overlaps them)")
-    drawn.legend(fontsize=7, ncols=7, loc="outside lower center")
+    if stages:
+        drawn.legend(fontsize=7, ncols=7, loc="outside lower center")
     axes.set_title(_title(result), fontsize=8)
     return png(drawn)
 

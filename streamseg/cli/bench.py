@@ -72,7 +72,8 @@ class Percent(click.ParamType):
               help="How much of the clip is used. [default: 5; with --quick 1.5]")
 @click.option("--quick", is_flag=True, cls=Flag, group="Measuring", help="Under a minute.")
 @click.option("--compare", "old", metavar="OLD.json", type=click.Path(), cls=Flag, group="Measuring",
-              help="Compare with an earlier bench.json; exit code 1 if a figure is worse.")
+              help="Compare with an earlier bench.json; exit code 1 if a figure is worse, or if a method "
+              "fails that worked.")
 @click.option("--fail-over", "allowed", default="10%", metavar="PERCENT", type=Percent(), cls=Flag,
               group="Measuring", help="How much worse is allowed with --compare. [default: 10%]")
 @option_flags(FLAGS)
@@ -172,13 +173,13 @@ def _write(folder: Path, result: Mapping[str, Any], overwrite: bool) -> None:
 
 def _compared(before: dict[str, Any] | None, result: dict[str, Any], allowed: float,
               session: Session) -> bool:
-    """Put the comparison into ``result`` and tell what became worse. -> whether it is too much"""
+    """Put the comparison into ``result`` and tell what became worse or fails. -> whether it is too much"""
     if before is None:
         return False
     from dataclasses import asdict
 
     from ..bench import changes
-    from ..bench.compare import doubts
+    from ..bench.compare import doubts, lost
     found = changes(before, result, allowed)
     result["changes"] = [asdict(change) for change in found]
     result["warnings"] += doubts(before, result, found, allowed)
@@ -188,7 +189,10 @@ def _compared(before: dict[str, Any] | None, result: dict[str, Any], allowed: fl
     for change in failed:
         click.echo(f"streamseg: {change.variant}: {change.figure} {change.old:g} -> {change.new:g}, "
                    f"{change.worse:.0%} worse, more than {allowed:.0%}", err=True)
-    return bool(failed)
+    gone = lost(before, result)
+    for name, error in gone.items():
+        click.echo(f"streamseg: {name}: it worked then and fails now: {one_line(error)}", err=True)
+    return bool(failed or gone)
 
 
 def _print_changes(found: Sequence[Change]) -> None:
@@ -237,5 +241,7 @@ def _print_stages(rows: Sequence[Mapping[str, Any]]) -> None:
                        f"{times['p95_ms']['median']:.2f}", "") for stage, times in row["stages"].items()]
             lines += [(row["name"], stage, "", "", f"{value:.2f}")
                       for stage, value in row.get("alone_ms", {}).items()]
+            if "alone_error" in row:
+                lines.append((row["name"], "alone: failed: " + one_line(row["alone_error"]), "", "", ""))
     show.console().print(show.table(("method", "stage", "p50 ms", "p95 ms", "alone ms"), lines,
                                     right=(2, 3, 4)))

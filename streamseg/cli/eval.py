@@ -37,7 +37,8 @@ FLAGS = ("start", "duration", "rate", "only", "timeout", "overwrite")
 @click.option("--source", "guide", metavar="VIDEO", type=click.Path(), cls=Flag, group="Input",
               help="The film that the mattes are of: tells which pixels stand still and how they move.")
 @click.option("--ignore", type=click.INT, metavar="0..255", cls=Flag, group="Input",
-              help="The truth's value that means 'unknown', as 128: such pixels count for nothing.")
+              help="The truth's value that means 'unknown', as 128: such pixels count for nothing. Flicker "
+              "and warping error look at no truth and are of all pixels.")
 @click.option("--resize", type=click.Choice(["predicted"]), cls=Flag, group="Input",
               help="Bring predicted mattes to the truth's size; without it other sizes are an error.")
 @click.option("--allow-missing", is_flag=True, cls=Flag, group="Input",
@@ -69,7 +70,9 @@ def evaluate(session: Session, predicted: str, truth: str | None, no_truth: bool
     names = [name.strip() for name in (metrics or "").split(",") if name.strip()]
     from ..evaluation import evaluate as score
     from ..evaluation.outputs import check_outputs, write_csv, write_plot
-    check_outputs(table, plot, overwrite)
+    check_outputs(table, plot, overwrite, metrics=names,
+                  inputs=[path for path in (predicted, truth, guide) if path is not None],
+                  only=options.get("only"))
     silent = session.quiet or session.json
     shown = nullcontext() if silent else show.progress(predicted)
     with shown as update:

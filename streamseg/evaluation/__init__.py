@@ -39,7 +39,8 @@ def evaluate(predicted: str, truth: str | None = None, *, guide: str | None = No
     guide          the filmed pictures: which pixels are still (flicker), how they move (warping error)
     metrics        names out of METRICS; none: all that can be measured
     ignore         truth's value, 0..255, of pixels that count for nothing (128 in many data sets); a metric
-                   that cannot leave pixels out takes them as right
+                   that cannot leave pixels out takes them as right; flicker and warping error, which need
+                   no truth, are of all pixels
     resize         "predicted": bring predicted mattes to the truth's size; None: other sizes are an error
     allow_missing  score what both have, and note the rest
     progress       called after each frame

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+import fnmatch
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import MissingDependencyError, OptionError
+from ..sink.containers import PATTERN
 from ..sink.temporary import appearing, checked_target, writing
-from .scores import Evaluation
+from .scores import OF_THE_CLIP, Evaluation
 
 PLOTS = (".png", ".svg", ".pdf")
 _LABELS = {"iou": "IoU", "miou": "mIoU", "boundary_f": "boundary F", "boundary_iou": "boundary IoU",
@@ -20,15 +23,34 @@ _LABELS = {"iou": "IoU", "miou": "mIoU", "boundary_f": "boundary F", "boundary_i
            "flicker": "flicker, ppm", "warping_error": "warping error"}
 
 
-def check_outputs(table: str | None, plot: str | None, overwrite: bool) -> None:
-    """Raise before the work what would fail after it: a target that may not be written, no matplotlib."""
-    targets = [checked_target(path, overwrite) for path in (table, plot) if path is not None]
+def check_outputs(table: str | None, plot: str | None, overwrite: bool, *, metrics: Sequence[str],
+                  inputs: Sequence[str], only: str | None) -> None:
+    """Raise before the work what would fail after it, or do harm: a target that may not be written or is
+    read, metrics without a number a frame, no matplotlib."""
+    given = [path for path in (table, plot) if path is not None]
+    targets = [checked_target(path, overwrite) for path in given]
     if len(set(targets)) < len(targets):
         raise OptionError(f"{table} is to be both the CSV and the plot: give each its own name")
+    for path, target in zip(given, targets, strict=True):
+        for spec in inputs:
+            if _is_read(target, spec, only):
+                raise OptionError(f"{path} would replace what {spec} is read from: give it another name")
+    if targets and metrics and set(metrics) <= set(OF_THE_CLIP):
+        raise OptionError(f"{', '.join(OF_THE_CLIP)} has no number a frame, so there is nothing to write to "
+                          f"{' or '.join(given)}: leave it out, or take more metrics")
     if plot is not None:
         if Path(plot).suffix.lower() not in PLOTS:
             raise OptionError(f"plot is {plot!r}; its extension must be one of {', '.join(PLOTS)}")
         _figure()
+
+
+def _is_read(target: Path, spec: str, only: str | None) -> bool:
+    """Whether a file is an input, or one of a folder's or a pattern's files."""
+    read = Path(spec).resolve()
+    if target.parent == read:
+        return target.exists() and (only is None or fnmatch.fnmatch(target.name, only))
+    numbered = PATTERN.sub(r"\\d+", re.escape(read.name))
+    return target.parent == read.parent and re.fullmatch(numbered, target.name) is not None
 
 
 def write_csv(result: Evaluation, target: str, overwrite: bool = False) -> None:

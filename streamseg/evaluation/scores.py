@@ -15,6 +15,7 @@ from ..metrics import PICTURE, DtSSD, Flicker, Lag, WarpingError
 
 WITHOUT_TRUTH = ("flicker", "warping_error")
 METRICS = (*PICTURE, "dtssd", "lag", *WITHOUT_TRUTH)
+OF_THE_CLIP = ("lag",)  # they have no number a frame
 HIGHER_IS_BETTER = ("iou", "miou", "boundary_f", "boundary_iou")
 _TAKE_IGNORE = (*HIGHER_IS_BETTER, "mad", "mse")
 Alpha = npt.NDArray[np.float32]
@@ -97,23 +98,24 @@ class Scorer:
         self._lag = Lag() if "lag" in metrics else None
         self._flicker = Flicker() if "flicker" in metrics else None
         self._warping = WarpingError() if "warping_error" in metrics else None
-        clip.values = {name: array("d") for name in metrics if name != "lag"}
+        clip.values = {name: array("d") for name in metrics if name not in OF_THE_CLIP}
 
     def add(self, alpha: Alpha, truth: Alpha | None, ignore: npt.NDArray[np.bool_] | None,
             luma: npt.NDArray[np.uint8] | None, time: float) -> None:
-        """One frame, all of one size; see ``streamseg.metrics``. Without ``luma`` every pixel is still."""
+        """One frame, all of one size; see ``streamseg.metrics``. Without ``luma`` every pixel is still. What
+        needs no truth is measured on all of the matte: it is the same with a truth and without."""
         found: dict[str, float | None] = {}
         if truth is not None:
             self.clip.truth_peak = max(self.clip.truth_peak, float(truth.max()))
-            if ignore is not None:  # to a metric that knows of nothing ignored, such pixels are right
-                alpha = np.where(ignore, truth, alpha)
+            # to a metric that knows of nothing ignored, such pixels are right
+            judged = alpha if ignore is None else np.where(ignore, truth, alpha)
             for name in self._pictures:
                 extra = (ignore,) if name in _TAKE_IGNORE else ()
-                found[name] = PICTURE[name](alpha, truth, *extra)
+                found[name] = PICTURE[name](judged, truth, *extra)
             if self._dtssd is not None:
-                found["dtssd"] = self._dtssd.add(alpha, truth, ignore)
+                found["dtssd"] = self._dtssd.add(judged, truth, ignore)
             if self._lag is not None:
-                self._lag.add(alpha, truth)
+                self._lag.add(judged, truth)
         if self._flicker is not None:
             shown = np.zeros(alpha.shape, np.uint8) if luma is None else luma
             found["flicker"] = self._flicker.add(alpha, shown)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import av
 import numpy as np
@@ -18,7 +18,7 @@ import pytest
 
 from benchmarks import common, loops
 from streamseg import mattes
-from streamseg.bench import LIMIT, bench, changes, make_clip
+from streamseg.bench import LIMIT, alone, bench, changes, make_clip
 from streamseg.errors import MissingDependencyError, StreamsegError
 from streamseg.frames import Frame, Matte
 from streamseg.opencv import cv2
@@ -47,6 +47,20 @@ class Slow:
 
     def segment(self, frames: Sequence[Frame]) -> list[Matte]:
         time.sleep(float(os.environ.get(DELAY, "0")) * len(frames))
+        return [Matte(np.ones((4, 4), np.float32)) for _ in frames]
+
+    def reset(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Batches:
+    """A method that notes how many frames it is given."""
+
+    sizes: ClassVar[list[int]] = []
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        self.sizes.append(len(frames))
         return [Matte(np.ones((4, 4), np.float32)) for _ in frames]
 
     def reset(self) -> None: ...
@@ -135,6 +149,16 @@ def test_a_method_that_fails_does_not_stop_the_others(clip: Path) -> None:
     assert "it broke" in result["rows"][2]["error"]
     with pytest.raises(StreamsegError, match=r"nothing could be measured: .*Broken: .*it broke"):
         bench(clip, methods=[broken], repeats=1, seconds=0.1)
+
+
+@pytest.mark.parametrize(("batch", "sizes"), [(1, [1] * 5), (4, [4, 4]), (5, [5, 5]), (8, [8, 4])])
+def test_a_method_alone_gets_whole_batches_and_more_than_one(
+        clip: Path, monkeypatch: pytest.MonkeyPatch, batch: int, sizes: list[int]) -> None:
+    monkeypatch.setattr(Batches, "sizes", [])
+    monkeypatch.setattr(alone.cv2, "setNumThreads", lambda count: None)  # of this process
+    found = alone.stages_alone(clip, 5, {"method": f"{__name__}:Batches", "batch": batch, "smooth": "none"})
+    assert Batches.sizes == sizes  # of a clip of 12 frames
+    assert list(found) == STAGES
 
 
 def test_a_picture_is_no_clip_to_measure_with(tmp_path: Path) -> None:

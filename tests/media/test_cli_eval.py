@@ -241,6 +241,35 @@ def test_existing_files_are_kept_unless_overwrite_is_said(films: dict[str, Path]
     assert table.read_text().startswith("clip,frame,time,iou")
 
 
+def test_what_is_scored_is_never_overwritten(films: dict[str, Path], tmp_path: Path,
+                                             capsys: pytest.CaptureFixture[str]) -> None:
+    folder, truths, frames = (tmp_path / name for name in ("films", "truths", "frames"))
+    for place in (folder, truths, frames):
+        place.mkdir()
+    for index in range(2):
+        cv2.imwrite(str(frames / f"{index:03}.png"), bar(index))
+    matte, truth = folder / "matte.mkv", films["truth"]
+    for path in (matte, truths / "matte.mkv"):
+        path.write_bytes(truth.read_bytes())
+    link = tmp_path / "link.csv"
+    link.symlink_to(matte)
+    others = folder / "others.csv", frames / "others.png"
+    for path in others:
+        path.write_text("old")
+    kept = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    pattern = frames / "%03d.png"
+    for words, target in (
+            ((matte, truth, "--csv"), matte), ((truth, matte, "--csv"), link),
+            ((truth, matte, "--csv"), folder / ".." / "films" / "matte.mkv"),
+            ((truth, "--no-truth", "--source", matte, "--csv"), matte),
+            ((folder, truths, "--only", "*.mkv", "--csv"), matte),
+            ((pattern, pattern, "--plot"), frames / "001.png")):
+        assert f"{target} would replace what" in refused(capsys, *words, target, "--overwrite")
+    assert {path: path.read_bytes() for path in kept} == kept
+    run(capsys, folder, truths, "--only", "*.mkv", "--csv", others[0], "--overwrite")
+    run(capsys, pattern, pattern, "--plot", others[1], "--overwrite")
+
+
 def test_a_plot_without_matplotlib_names_the_extra_before_any_work(
         films: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
         monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,6 +299,10 @@ def test_bad_requests_end_in_one_line(films: dict[str, Path], tmp_path: Path,
             ((truth, truth, "--ignore", 300), "ignore is 300; it must be"),
             ((truth, truth, "--plot", tmp_path / "x.bmp"), "must be one of .png, .svg, .pdf"),
             ((truth, truth, "--csv", tmp_path / "x.png", "--plot", tmp_path / "x.png"), "both the CSV and"),
+            ((tmp_path / "none.mkv", truth, "--metrics", "lag", "--plot", tmp_path / "x.png"),
+             "lag has no number a frame"),
+            ((tmp_path / "none.mkv", truth, "--metrics", "lag", "--csv", tmp_path / "x.csv"),
+             "lag has no number a frame"),
             ((truth, truth, "--csv", tmp_path / "no" / "x.csv"), "does not exist; make it first"),
             ((truth, "--no-truth", "--metrics", "warping_error"), "--source VIDEO"),
             ((truth, "--no-truth", "--source", wide), "is not the film that they are of"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -24,6 +25,21 @@ class Broken:
 
     def segment(self, frames: Sequence[Frame]) -> list[Matte]:
         raise RuntimeError("it broke")
+
+    def reset(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Dear:
+    """A method so slow that a run asks it for few frames, where the picture stands still; it notes them."""
+
+    dear = True
+    asked: ClassVar[list[int]] = []
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        self.asked.extend(frame.index for frame in frames)
+        return [Matte(np.ones((4, 4), np.float32)) for _ in frames]
 
     def reset(self) -> None: ...
 
@@ -78,6 +94,14 @@ def test_a_failing_method_leaves_its_error_in_its_column(clip: Path, tmp_path: P
     grey = cell(shown, 0, 1)
     assert np.median(grey) == 232
     assert (grey < 200).any()  # the error, in words
+
+
+def test_a_methods_speed_is_that_of_every_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Dear, "asked", [])
+    still = clips.video(tmp_path / "still.mp4", frames=12,
+                        content=lambda index: np.full((120, 160, 3), 90, np.uint8))
+    compare(still, tmp_path / "sheet.png", [f"{__name__}:Dear"], rows=1, cell=80)
+    assert Dear.asked == list(range(12))
 
 
 def test_the_table_names_methods_and_speeds(clip: Path, tmp_path: Path,

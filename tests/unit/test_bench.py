@@ -6,8 +6,10 @@ import builtins
 import json
 import os
 import stat
+from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,18 +17,21 @@ import pytest
 from click.testing import CliRunner
 
 import streamseg.bench
-from streamseg.bench import LIMIT, Variant, changes, hardware, hardware_line
+from streamseg.bench import LIMIT, Variant, alone, bench, changes, hardware, hardware_line
 from streamseg.bench.alone import Watched
-from streamseg.bench.compare import doubts
+from streamseg.bench.compare import doubts, lost
 from streamseg.bench.machine import GpuUse, watch_gpu
-from streamseg.bench.measure import Run, flags, summarised, summary
+from streamseg.bench.measure import NoWork, Run, flags, summarised, summary
 from streamseg.bench.plots import draw
 from streamseg.cli import cli
 from streamseg.cli.bench import Percent
 from streamseg.cli.flags import chosen
 from streamseg.cli.run import run
+from streamseg.composite import Compositor
 from streamseg.errors import MissingDependencyError, OptionError, StreamsegError
-from streamseg.frames import Frame
+from streamseg.frames import Frame, Matte, VideoInfo
+from streamseg.options import Options
+from streamseg.refine import Cover
 
 Result = dict[str, Any]
 MACHINE = {"processor": "a", "cores": 2, "gpu": "none", "system": "Linux", "python": "3", "streamseg": "1",
@@ -47,6 +52,12 @@ def a_result(*rows: Result, **more: Any) -> Result:
                      "format": "yuv420p"},
             "options": {}, "repeats": 2, "hardware": MACHINE, "warnings": [],
             "rows": [a_row(LIMIT, (80.0, 81.0)), *rows], **more}
+
+
+def a_frame(index: int = 0, format: str = "yuv420p") -> Frame:
+    side = 2 if format == "yuv420p" else 4
+    return Frame((np.zeros((4, 4), np.uint8), *(np.full((side, side), 128, np.uint8) for _ in range(2))),
+                 format, Fraction(1, 25), index)
 
 
 # --- then and now -----------------------------------------------------------------------------
@@ -128,6 +139,12 @@ def test_a_row_that_failed_is_not_compared() -> None:
     assert {item.variant for item in changes(a_result(a_row("person")), new, 0.1)} == {LIMIT}
 
 
+def test_what_worked_then_and_fails_now_is_lost() -> None:
+    failed = [{"name": name, "error": "it broke"} for name in ("person", "region", "new")]
+    old = a_result(a_row("person"), a_row("threshold"), {"name": "region", "error": "it never worked"})
+    assert lost(old, a_result(*failed, a_row("threshold"))) == {"person": "it broke"}
+
+
 # --- figures ----------------------------------------------------------------------------------
 
 def test_a_summary_is_of_all_repeats() -> None:
@@ -153,6 +170,50 @@ def test_options_become_the_flags_that_mean_them() -> None:
                "batch": 4, "codec_set": {"preset": "fast", "tune": "film"}}
     context = run.make_context("run", ["in.mp4", "-o", "out.mp4", *flags(options)])
     assert chosen({name: context.params[name] for name in options}) == options
+
+
+def test_no_work_is_no_work_whatever_the_methods_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"erode": 3.0, "feather": 20.0, "threshold": 0.4, "light_wrap": 0.5, "show_matte": True,
+             "subject": "largest", "edges": "bilinear", "skip_still": 40.0, "smooth": "flow", "blur": 0.9,
+             "set": {"value": "9"}, "model": "a.tflite", "codec": "libx264", "threads": 2}
+    words = flags({**given, **Variant(LIMIT).options})
+    params = run.make_context("run", ["in.mp4", "-o", "out.mp4", *words]).params
+    options = Options.of(chosen({item.name: params[item.name] for item in fields(Options)}))
+    assert options == Options(method=f"{NoWork.__module__}:NoWork", background="original", smooth="none",
+                              every="1", codec="libx264", threads=2)
+    frame = a_frame()
+    monkeypatch.setattr(Cover, "reshaped", lambda *_: pytest.fail("the edge was reshaped"))
+    compositor = Compositor(VideoInfo(4, 4, "yuv420p", Fraction(1, 25)), ["composite"], options)
+    made = compositor.finish(frame, NoWork().segment([frame])[0])["composite"]
+    assert all(plane is own for plane, own in zip(made.planes, frame.planes, strict=True))
+
+
+class Batches:
+    """A method whose first call takes 10 seconds of its own clock and every other 1, of which the small
+    pictures take 0.1 a frame."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.sizes: list[int] = []
+
+    def segment(self, frames: list[Watched]) -> list[Matte]:
+        for frame in frames:
+            frame.spent.append(0.1)
+        self.now += 1 if self.sizes else 10
+        self.sizes.append(len(frames))
+        return [Matte(np.full((1, 1), 0.5, np.float32)) for _ in frames]
+
+
+@pytest.mark.parametrize(("batch", "sizes", "whole"), [
+    (1, [1, 1, 1, 1, 1, 1], 5 / 5), (2, [2, 2, 2], 2 / 4), (4, [4, 2], 1 / 2), (8, [6], 10 / 6)])
+def test_a_method_alone_is_given_its_batches_and_the_first_is_left_out(
+        monkeypatch: pytest.MonkeyPatch, batch: int, sizes: list[int], whole: float) -> None:
+    method: Any = Batches()
+    monkeypatch.setattr(alone, "time", SimpleNamespace(perf_counter=lambda: method.now))
+    pairs, small, rest = alone._segmented(method, [a_frame(index) for index in range(6)], batch)
+    assert method.sizes == sizes
+    assert [frame.index for frame, _ in pairs] == list(range(6))
+    assert (small, small + rest) == pytest.approx((100, 1e3 * whole))
 
 
 def test_hardware_names_the_machine_and_the_versions() -> None:
@@ -192,9 +253,7 @@ def test_without_nvidia_smi_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp
 
 @pytest.mark.parametrize("format", ["yuv420p", "gbrp"])
 def test_a_watched_frame_notes_its_small_pictures_once_each(format: str) -> None:
-    shape = [(4, 4), (2, 2) if format == "yuv420p" else (4, 4)]
-    frame = Frame((np.zeros(shape[0], np.uint8), *(np.full(shape[1], 128, np.uint8) for _ in range(2))),
-                  format, Fraction(1, 25), 3)
+    frame = a_frame(3, format)
     watched = Watched.of(frame)
     np.testing.assert_array_equal(watched.rgb((2, 2)), frame.rgb((2, 2)))
     assert len(watched.spent) == 1
@@ -230,6 +289,34 @@ def test_the_table_names_methods_stages_and_the_machine(
     for part in ("51.0", "0.63", "50.0 to 52.0", "none", "12.00", "failed: it has no weights",
                  "a, 2 cores, GPU none"):
         assert part in err
+
+
+@pytest.mark.filterwarnings("error")
+def test_stages_that_could_not_be_measured_alone_leave_the_other_figures(
+        measured: Result, capsys: pytest.CaptureFixture[str]) -> None:
+    measured["rows"][1] = a_row("person", alone_error="the stages could not be measured: it broke")
+    assert cli(["bench", "in.mp4"]) == 0
+    err = capsys.readouterr().err
+    for part in ("50.0 to 52.0", "5.10", "alone: failed: the stages could not be measured: it broke"):
+        assert part in err
+    assert set(draw(measured)) == {"bench-fps.png", "bench-stages.png"}
+
+
+def test_a_method_that_fails_alone_keeps_its_row_and_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stages(clip: str, options: Result) -> dict[str, float]:
+        if options["method"] == "threshold":
+            raise StreamsegError("it broke")
+        return {"decode": 1.5}
+
+    ran = Run("the CPU", 50.0, 9, 0.5, None, 100.0, None, None, {"decode": {"p50_ms": 1.0, "p95_ms": 2.0}})
+    monkeypatch.setattr(streamseg.bench, "run_once", lambda *_: ran)
+    monkeypatch.setattr(streamseg.bench, "make_clip", lambda path, **_: path)
+    monkeypatch.setattr(streamseg.bench, "_alone", stages)
+    limit, threshold, region = bench(methods=["threshold", "region"], repeats=1)["rows"]
+    assert (threshold["fps"]["median"], threshold["alone_error"]) == (50.0, "it broke")
+    assert "alone_ms" not in threshold
+    assert region["alone_ms"] == {"decode": 1.5}
+    assert not {"alone_ms", "alone_error"} & {*limit}
 
 
 @pytest.mark.parametrize("asked", [["--methods", "person,other"], ["--device", "gpu"]])
@@ -279,6 +366,19 @@ def test_a_slower_stage_is_named_and_ends_with_code_1(
     assert cli(["bench", "--compare", str(old), "--fail-over", allowed]) == code
     said = "streamseg: person: segment ms 5 -> 9, 80% worse, more than 10%"
     assert (said in capsys.readouterr().err) is bool(code)
+
+
+@pytest.mark.parametrize(("then", "code"), [(a_row("other"), 1), ({"name": "other", "error": "the same"}, 0)],
+                         ids=["it worked", "it did not"])
+def test_a_method_that_worked_then_and_fails_now_is_named_and_ends_with_code_1(
+        measured: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str], then: Result,
+        code: int) -> None:
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps(a_result(a_row("person"), then)))
+    measured["rows"].append({"name": "other", "method": "other", "error": "it broke"})
+    assert cli(["bench", "--compare", str(old), "-q"]) == code
+    said = "streamseg: other: it worked then and fails now: it broke\n"
+    assert capsys.readouterr().err == (said if code else "")
 
 
 @pytest.mark.parametrize("words", [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import common, scaling, table
+from benchmarks import common, live, scaling, table
 from streamseg.bench.measure import summary
 from streamseg.errors import DeviceError
 
@@ -33,6 +33,29 @@ def test_results_name_the_command_without_anybodys_folders(tmp_path: Path) -> No
     assert found["command"] == "python -m benchmarks.offline --quick --data corpus"
     assert found["hardware"]["cores"] == os.cpu_count()
     assert "commit" in found
+
+
+@pytest.mark.parametrize(("words", "told"), [
+    (["--data", "/home/me/corpus"], "--data corpus"), (["--data=/home/me/corpus"], "--data=corpus"),
+    (["--data=/home/me/a=b/corpus"], "--data=corpus"), (["--data=here"], "--data=here"),
+    (["--out", "/home/me", "--quick"], "--quick"), (["--out=/home/me", "--quick"], "--quick"),
+    (["--quick", "--out=results"], "--quick")])
+def test_either_form_of_a_flag_tells_of_a_path_its_last_part(
+        words: list[str], told: str, tmp_path: Path) -> None:
+    bench = common.Bench("offline", "")
+    bench.parser.add_argument("--data")
+    bench.parse(words)
+    found = json.loads(bench.save({}, tmp_path).read_text())
+    assert found["command"] == f"python -m benchmarks.offline {told}"
+
+
+@pytest.mark.parametrize("seconds", ["0.5", "1.9", "0", "nan"])
+def test_a_live_run_too_short_for_its_figures_is_refused_before_it(
+        seconds: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(live, "fake_pyvirtualcam", lambda: pytest.fail("it began"))
+    with pytest.raises(SystemExit, match="2"):
+        live.main(["--seconds", seconds])
+    assert f"--seconds is {seconds}; it must be at least 2" in capsys.readouterr().err
 
 
 def test_another_form_of_a_benchmark_has_a_result_of_its_own(

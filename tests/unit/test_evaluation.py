@@ -121,6 +121,24 @@ def test_without_a_guide_every_pixel_is_still_and_with_one_only_those_that_do_no
     assert scorer.finished().summary["flicker"] == pytest.approx(1e6 / 20)
 
 
+@pytest.mark.parametrize("blinking", [False, True])
+def test_what_needs_no_truth_is_the_same_with_unknown_pixels_and_without(blinking: bool) -> None:
+    """Beside the person lies a band that the truth does not know, in every other frame only."""
+    mattes = [bar(4, 17 if blinking and number % 2 else 16) for number in range(6)]
+    truths = [bar(4, 16) + bar(24, 8, value=128 * (number % 2)) for number in range(6)]
+    luma = np.random.default_rng(5).integers(0, 255, SIZE).astype(np.uint8)
+    scorers = [Scorer(Clip("clip"), ["mad", "flicker", "warping_error"]) for _ in range(2)]
+    for matte, truth in zip(mattes, truths, strict=True):
+        alpha, true = matte / np.float32(255), truth / np.float32(255)
+        scorers[0].add(alpha, None, None, luma, 0)
+        scorers[1].add(alpha, true, truth == 128, luma, 0)
+    alone, judged = (scorer.finished().summary for scorer in scorers)
+    assert judged["flicker"] == alone["flicker"] == pytest.approx(1e6 / 40 * blinking)
+    assert judged["warping_error"] == alone["warping_error"]
+    assert (judged["warping_error"] > 0) is blinking
+    assert (judged["mad"] > 0) is blinking
+
+
 def test_dtssd_leaves_out_what_is_ignored_in_either_frame() -> None:
     unknown = bar(30, 5) > 0
     frames = [(bar(10), bar(10)), (bar(10, 22), bar(10))]

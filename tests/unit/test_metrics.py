@@ -302,6 +302,26 @@ def test_lag_of_an_average_with_the_frame_before_is_half_a_frame() -> None:
     assert counter.result() == pytest.approx(0.5, abs=0.05)
 
 
+def test_lag_of_equal_peaks_is_the_nearest_to_none() -> None:
+    truths, to_and_fro = moving(24), metrics.Lag()
+    for index in range(24):
+        to_and_fro.add(truths[index % 4], truths[index % 4])
+    values = to_and_fro.correlations()
+    assert values[[0, 4, 8]] == pytest.approx([1, 1, 1], abs=1e-12)
+    assert to_and_fro.result() == 0
+
+
+@pytest.mark.parametrize("spread", [1, 9], ids=["the truth itself", "a wider matte"])
+def test_lag_where_the_subject_stands_still_round_no_lag_is_none(spread: int) -> None:
+    truths, counter = moving(24), metrics.Lag(reach=2)
+    for index in (0, *[9] * 7, 18):  # only the frames that k of -2 and 2 alone look at are others
+        counter.add(cv2.blur(truths[index], (spread, spread)), truths[index])
+    values = counter.correlations()
+    assert values[1:4] == pytest.approx([values[2]] * 3, abs=1e-12)
+    assert max(values[0], values[4]) < values[2] - 0.01
+    assert counter.result() == 0
+
+
 def test_lag_correlations_are_numpys() -> None:
     truths, counter = moving(12), metrics.Lag(reach=2)
     alphas = [np.clip(truth + np.random.default_rng(i).normal(0, .2, truth.shape), 0, 1)
