@@ -24,7 +24,7 @@ from .opencv import cv2
 from .options import Options
 from .pipeline import run
 from .pixelformats import Colour
-from .segment import method_class
+from .segment import is_network, method_class
 from .sink import open_sink
 from .sink.containers import PATTERN, PICTURES, extension
 from .sink.temporary import checked_target, temporary_file
@@ -164,6 +164,8 @@ class Gallery:
 
 def _column(source: str | Path, method: str, wanted: set[int], cell: int, options: dict[str, Any]) -> Column:
     gallery = Gallery(wanted, cell)
+    if not is_network(method):  # it has no GPU to run on, and is shown all the same
+        options = {name: value for name, value in options.items() if name not in ("device", "runtime")}
     report = run(source, gallery, method=method, **{"every": "1", **options})
     seconds = report.stages["segment"].total_s
     return Column(method, report.frames / seconds if seconds else None, report.frames, cells=gallery.kept)

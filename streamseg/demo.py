@@ -6,21 +6,23 @@ The photo is one that a dependency ships: nothing is downloaded, and the user ne
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import av
 import numpy as np
 import numpy.typing as npt
 
 from .compare import write_picture
-from .errors import MissingDependencyError, SourceError
+from .errors import MissingDependencyError, OptionError, SourceError
 from .folders import made_folder
-from .frames import VideoInfo
+from .frames import Frame, VideoInfo
 from .opencv import cv2
 from .options import Options
 from .pipeline import run
@@ -47,9 +49,10 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What the demo made. ``look``: original, matte and result side by side."""
+    """What the demo made. ``clip``: what it made it from, an address as text; ``look``: original, matte and
+    result side by side."""
 
-    clip: Path
+    clip: Path | str
     result: Path
     matte: Path
     cutout: Path
@@ -57,7 +60,7 @@ class Demo:
     report: Report
 
     @property
-    def files(self) -> dict[str, Path]:
+    def files(self) -> dict[str, Path | str]:
         """What each file is, and where."""
         return {"input": self.clip, "new background": self.result, "matte": self.matte,
                 "transparent": self.cutout, "to look at": self.look}
@@ -68,32 +71,52 @@ def demo(folder: str | Path, clip: str | Path | None = None, *, overwrite: bool 
     """Make the demo in ``folder`` from ``clip``, or from a clip of a photo that a dependency ships.
 
     Composite, matte and alpha file come from one inference. ``options`` are fields of Options; without
-    ``background`` a picture is painted for it. Raises MissingDependencyError where no package with a
+    ``background`` a picture is painted for it. Raises OptionError for ``matte`` and ``cutout``, which have
+    their names, and for a clip that cannot be read again, MissingDependencyError where no package with a
     photo is installed, SinkError where an output exists and ``overwrite`` is not set. Then nothing is left.
     """
     chosen = Options.of(options)
-    with made_folder(folder) as place:
+    for name in ("matte", "cutout"):
+        if getattr(chosen, name) is not None:
+            raise OptionError(f"{name} is {getattr(chosen, name)!r}, but the demo writes a {name} of its own "
+                              f"into its folder: leave {name} out, or use run")
+    with made_folder(folder) as place, ExitStack() as written:
         own = clip is None
-        source = place / "demo-input.mp4" if clip is None else Path(clip)
+        source = place / "demo-input.mp4" if clip is None else _as_given(clip)
         still = not own and _info(source, chosen).stills
-        stem = "demo" if own else source.stem
+        stem = "demo" if own else _stem(source)
         extensions = (".jpg", ".png", ".png") if still else (".mp4", ".mkv", ".webm")
         result, matte, cutout = (place / f"{stem}-{kind}{extension}" for kind, extension in
                                  zip(("result", "matte", "cutout"), extensions, strict=True))
         look, backdrop = place / f"{stem}-look.png", place / f"{stem}-background.png"
-        drawn = {"clip": source} if own else {}
+        drawn = {"clip": Path(source)} if own else {}
         drawn |= {"background": backdrop} if chosen.background is None else {}
         for path in (*drawn.values(), result, matte, cutout, look):
             checked_target(str(path), overwrite)  # before the work, not after it
         report = _run(source, result, drawn, progress=progress, overwrite=overwrite,
-                      **options, matte=str(matte), cutout=str(cutout))
-        middle = report.frames // 2
-        shown = [_picture(source, middle, chosen), *(_picture(path, middle) for path in (matte, result))]
+                      **{**options, "matte": str(matte), "cutout": str(cutout)})
+        for path in (*drawn.values(), result, matte, cutout):
+            written.callback(path.unlink, missing_ok=True)  # should there be nothing to look at
+        shown = _moment(source, chosen, [matte, result], report.frames // 2)
         write_picture(side_by_side(shown), look, overwrite=overwrite)
+        written.pop_all()
     return Demo(source, result, matte, cutout, look, report)
 
 
-def _run(source: Path, result: Path, drawn: Mapping[str, Path], *, overwrite: bool, **options: Any) -> Report:
+def _as_given(clip: str | Path) -> Path | str:
+    """A path, or an address as text: Path would make one slash of its two."""
+    text = os.fspath(clip)
+    if text == "-":
+        raise OptionError("the demo reads its clip several times, which '-' does not allow: give a file")
+    return text if "://" in text else Path(text)
+
+
+def _stem(source: Path | str) -> str:
+    return Path(urlsplit(source).path).stem or "demo" if isinstance(source, str) else source.stem
+
+
+def _run(source: Path | str, result: Path, drawn: Mapping[str, Path], *, overwrite: bool,
+         **options: Any) -> Report:
     """A run for which the files ``drawn`` are drawn first. They appear when it is done: should it fail,
     nothing is left of them, and what they were to replace stays."""
     with ExitStack() as stack:
@@ -186,24 +209,43 @@ def painted(size: tuple[int, int]) -> Picture:
     return cv2.GaussianBlur(np.clip(picture, 0, 255).astype(np.uint8), (0, 0), height / 240)
 
 
-def _info(clip: Path, options: Options) -> VideoInfo:
+def _info(clip: Path | str, options: Options) -> VideoInfo:
     opened = open_source(clip, options)
     try:
+        if opened.info.live:
+            raise OptionError(f"the demo reads its clip several times, and {clip} is live: give a file")
         return opened.info
     finally:
         opened.close()
 
 
-def _picture(path: Path, index: int, options: Options | None = None) -> Picture:
-    """Frame ``index`` of what ``options`` take of a file, ``LOOK_HEIGHT`` rows high, in RGB."""
+def _moment(source: Path | str, options: Options, outputs: list[Path], middle: int) -> list[Picture]:
+    """Frame ``middle`` of what ``options`` take of ``source``, and what each output shows at its time, in
+    RGB, ``LOOK_HEIGHT`` rows high. By time, as at a constant rate the outputs count other frames."""
+    shown, after = _nearest(source, options, lambda frame, after: abs(frame.index - middle))
+    return [shown, *(_nearest(path, None, lambda frame, time: abs(time - after))[0] for path in outputs)]
+
+
+def _nearest(path: Path | str, options: Options | None,
+             distance: Callable[[Frame, Fraction], Fraction | int]) -> tuple[Picture, Fraction]:
+    """The picture for which ``distance`` of frame and seconds since the first is least, and these seconds."""
     opened = open_source(path, options)
+    best: tuple[Fraction | int, Frame, Fraction] | None = None
+    first = None
     try:
         for frame in opened:
-            if frame.index == index:
-                return frame.rgb((round(frame.width * LOOK_HEIGHT / frame.height), LOOK_HEIGHT))
+            first = frame.time if first is None else first
+            after = (frame.time or Fraction(0)) - (first or Fraction(0))
+            here = distance(frame, after)
+            if best is not None and here >= best[0]:
+                break
+            best = here, frame, after
     finally:
         opened.close()
-    raise SourceError(f"{path} has no frame {index}: it is shorter than what was written")
+    if best is None:
+        raise SourceError(f"{path} holds no picture to look at")
+    frame = best[1]
+    return frame.rgb((round(frame.width * LOOK_HEIGHT / frame.height), LOOK_HEIGHT)), best[2]
 
 
 def side_by_side(pictures: list[Picture], gap: int = 6) -> Picture:

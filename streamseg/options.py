@@ -7,7 +7,7 @@ This module imports nothing heavy, so that ``streamseg --help`` starts fast.
 
 from __future__ import annotations
 
-import math
+import os
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from fractions import Fraction
@@ -16,6 +16,9 @@ from os import PathLike
 from typing import Any
 
 from .errors import OptionError, choice
+
+MOST = 1e9  # what any number may be: more overflows in the libraries below, whose integers end at 2.1e9
+NUMBERS = ("every", "bitrate")  # texts that may be a number: quotes are not wanted then
 
 
 def option(default: Any, group: str, help: str, *, choices: tuple[str, ...] | None = None,
@@ -144,6 +147,7 @@ class Options:
 
     def __post_init__(self) -> None:
         for item in fields(self):
+            object.__setattr__(self, item.name, _as_kept(item.name, getattr(self, item.name)))
             check(item.name, getattr(self, item.name), item.metadata, str(item.type))
         for name in ("rate", "cfr"):
             value = getattr(self, name)
@@ -157,6 +161,17 @@ class Options:
         for name in options:
             choice("option", name, known)
         return cls(**options)
+
+
+def _as_kept(name: str, value: Any) -> Any:
+    """A value as Options keeps it: paths as text, and NUMBERS; background none in small letters."""
+    if isinstance(value, PathLike):
+        value = os.fspath(value)
+    if name in NUMBERS and not isinstance(value, bool) and isinstance(value, Real):
+        return str(value)
+    if name == "background" and isinstance(value, str) and value.strip().lower() == "none":
+        return "none"
+    return value
 
 
 def default_of(item: Any) -> Any:
@@ -175,8 +190,8 @@ KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 
 def check(name: str, value: Any, rules: Mapping[str, Any], kind: str = "") -> None:
     """Raise OptionError unless ``value`` is among rules['choices'], within rules['low'..'high'] and of a type
-    that the annotation ``kind`` takes; None passes."""
-    if value is None:
+    that the annotation ``kind`` takes; None passes where ``kind`` says so, or is not given."""
+    if value is None and (not kind or kind.endswith("| None")):
         return
     if rules.get("choices"):
         choice(name, value, rules["choices"])
@@ -190,18 +205,28 @@ def check(name: str, value: Any, rules: Mapping[str, Any], kind: str = "") -> No
     allowed = f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
     if not fits or isinstance(value, bool) or not isinstance(value, Real):
         raise OptionError(f"{name} is {value!r}; it must be {words or 'a number'}, {allowed}")
-    inside = (low is None or value >= low) and (high is None or value <= high)
-    if not (inside and math.isfinite(value)):
-        raise OptionError(f"{name} is {value:g}; allowed is {allowed}")
+    if not (low is None or value >= low) or not value <= (MOST if high is None else high):
+        limit = f", at most {MOST:g}" if high is None and not value <= MOST else ""
+        raise OptionError(f"{name} is {_shown(value)}; allowed is {allowed}{limit}")
+
+
+def _shown(number: Real) -> str:
+    try:
+        return f"{float(number):g}"
+    except OverflowError:
+        return "a number of more than 300 digits"
 
 
 def frames_per_second(name: str, value: object) -> Fraction:
     """A frame rate from 30, 29.97, '30000/1001' or a Fraction; 23.976, 29.97 and 59.94 mean n/1001."""
     try:
-        rate = Fraction(str(value))
+        # FFmpeg's fractions hold 31 bits; of a quotient as 1000 / 33 this gives the exact one back
+        rate = Fraction(str(value)).limit_denominator(1_000_000)
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
-    if not 0 < rate <= 1000:
-        raise OptionError(f"{name} is {value!r}; it must be frames a second, as 25, 29.97 or 30000/1001")
+    if not Fraction(1, 86400) <= rate <= 1000:  # from one a day
+        raise OptionError(f"{name} is {value!r}; it must be frames a second, as 25, 29.97 or 30000/1001, "
+                          "from 1/86400 to 1000")
     ntsc = Fraction(round(rate * 1001 / 1000) * 1000, 1001)
-    return ntsc if rate.denominator not in (1, 1001) and abs(ntsc - rate) < Fraction(1, 100) else rate
+    meant = ntsc > 0 and rate.denominator not in (1, 1001) and abs(ntsc - rate) < Fraction(1, 100)
+    return ntsc if meant else rate

@@ -23,7 +23,7 @@ from ..compare import check_values
 from ..errors import OptionError, StreamsegError
 from ..frames import VideoInfo
 from ..options import Options
-from ..segment import method_class
+from ..segment import is_network
 from ..sink import open_sink
 from ..source import open_source
 from .clip import RATE, SIZE, make_clip
@@ -60,11 +60,12 @@ def bench(clip: str | Path | None = None, *, methods: Sequence[str] = ("default"
     chosen = Options.of(options)
     if repeats < 1 or not seconds > 0 or not methods or not devices or not batches:
         raise OptionError("a benchmark needs a method, a device, a batch, a repeat and some of the clip")
-    for method in methods:
-        method_class(method)
+    # what is no network has no GPU to run on, and is measured all the same
+    places = {method: list(devices) if is_network(method) else
+              [device for device in devices if device != "gpu"] or ["auto"] for method in methods}
     say = progress or (lambda line: None)
     variants = [Variant(LIMIT), *(Variant(method, device, batch) for method in methods
-                                  for device in devices for batch in batches)]
+                                  for device in places[method] for batch in batches)]
     with tempfile.TemporaryDirectory(prefix="streamseg-bench-") as folder:
         described: dict[str, Any] = {"name": Path(clip).name if clip else "made", "seconds": seconds}
         info = _info(clip) if clip else VideoInfo(*size, "yuv420p", Fraction(1, RATE), Fraction(RATE))

@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import StreamsegError
 from ..frames import Frame, Matte
 from ..options import Options, default_of
+from ..segment import is_network
 from .machine import watch_gpu
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +48,8 @@ class Variant:
         if self.method == LIMIT:
             return {**_IDLE, "method": f"{__name__}:NoWork", "background": "original", "smooth": "none",
                     "every": "1"}
-        return {"method": self.method, "device": self.device, "batch": self.batch}
+        own = {"method": self.method, "device": self.device, "batch": self.batch}
+        return own if is_network(self.method) else {**own, "runtime": "auto"}
 
 
 class NoWork:

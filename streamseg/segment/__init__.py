@@ -7,13 +7,17 @@ them. To add one: write the class, add a line to METHODS.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import inspect
+import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, get_type_hints, runtime_checkable
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints, runtime_checkable
 
-from ..errors import OptionError, StreamsegError, choice
+from ..errors import OptionError, SegmentError, StreamsegError, choice
 from ..frames import Frame, Matte
 from ..options import check, default_of
 
@@ -31,6 +35,13 @@ METHODS: dict[str, str] = {
     "chroma": "chroma:Chroma",
 }
 DEFAULT = "person"
+REQUIRED = inspect.Parameter.empty  # the default of a parameter that has none
+# What is for a network alone, and what of it is true without one, too.
+NETWORK: dict[str, tuple[str, ...]] = {"model": (), "model_spec": (), "classes": (),
+                                       "device": ("auto", "cpu"), "runtime": ("auto",)}
+SCALARS: dict[type, str] = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
+BOOLS = {"true": True, "yes": True, "1": True, "on": True,
+         "false": False, "no": False, "0": False, "off": False}
 
 
 @runtime_checkable
@@ -62,15 +73,9 @@ def method_class(name: str) -> type[Any]:
         choice("method", name, [*METHODS, "package.module:Class"])
         module, _, attribute = METHODS[name].partition(":")
         return getattr(importlib.import_module("." + module, __name__), attribute)
-    module, _, attribute = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except StreamsegError:
-        raise
-    except (ImportError, AttributeError, ValueError) as error:
-        raise OptionError(f"method {name!r} cannot be loaded ({error}): give package.module:Class of "
-                          "something importable from here (PYTHONPATH), or a name from "
-                          "`streamseg methods`") from error
+    found = _imported(name)
+    if not isinstance(found, type):
+        raise OptionError(f"method {name!r} is no class: give package.module:Class")
     missing = [part for part in ("segment", "reset", "close") if not callable(getattr(found, part, None))]
     if missing:
         raise OptionError(f"method {name!r} has no {', '.join(missing)}(): a Segmenter has segment(frames), "
@@ -78,12 +83,25 @@ def method_class(name: str) -> type[Any]:
     return found
 
 
+def _imported(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except StreamsegError:
+        raise
+    except (Exception, SystemExit) as error:  # a module that is loaded may do anything
+        raise OptionError(f"method {name!r} cannot be loaded ({type(error).__name__}: {error}): give "
+                          "package.module:Class of something importable from here (PYTHONPATH), or a name "
+                          "from `streamseg methods`") from error
+
+
 def create(name: str, params: Mapping[str, Any] | None = None, **context: Any) -> Segmenter:
     """Make the method ``name`` with ``params`` (values may be strings, as from the command line).
 
-    ``context`` (clip, threads, device, runtime, model, model_spec) goes to those of its names that the
-    class has as parameters and that ``params`` leaves out. Raises OptionError on an unknown parameter
-    or a value that is not allowed, with those that are.
+    ``context`` (clip, threads, stills; model, model_spec, classes, device, runtime, which are for networks)
+    goes to those of its names that the class has as parameters and that ``params`` leaves out. Raises
+    OptionError on an unknown parameter or a value that is not allowed, with those that are, and
+    SegmentError where somebody's class fails.
     """
     cls = method_class(name)
     given = dict(params or {})
@@ -96,44 +114,112 @@ def create(name: str, params: Mapping[str, Any] | None = None, **context: Any) -
             continue
         if key in accepted:
             values.setdefault(key, value)
-        elif key in ("model", "model_spec", "classes"):  # the others have defaults, or are for any method
+        elif key in NETWORK and value not in NETWORK[key]:  # the others are for any method
             raise OptionError(f"{key} is {value!r}, but method {name} runs no model: leave --method out, or "
                               f"--{key.replace('_', '-')}")
-    return cls(**values)
+    lacking = [key for key, rules in accepted.items() if rules["default"] is REQUIRED and key not in values]
+    if lacking:
+        raise OptionError(f"method {name} needs {', '.join(lacking)}: give --set {lacking[0]}=VALUE")
+    return cls(**values) if ":" not in name else _made(name, cls, values)
+
+
+def _made(name: str, cls: type[Any], values: Mapping[str, Any]) -> Any:
+    """An object of somebody's class, which may raise anything."""
+    try:
+        return cls(**values)
+    except StreamsegError:
+        raise
+    except Exception as error:
+        raise SegmentError(f"method {name} cannot be made: {type(error).__name__}: {error}. --verbose shows "
+                           "where") from error
+
+
+def is_network(name: str) -> bool:
+    """Whether the method ``name`` runs on a device. Raises OptionError."""
+    return "device" in parameters(method_class(name))
 
 
 def parameters(cls: type[Any]) -> dict[str, dict[str, Any]]:
     """name -> {type, default, help, choices, low, high, odd} of a method's parameters.
 
-    Of a class that is no dataclass, the constructor's arguments.
+    Of a class that is no dataclass, the constructor's arguments. ``type`` and ``default`` are REQUIRED where
+    there is none.
     """
     if not dataclasses.is_dataclass(cls):
-        signature = inspect.signature(cls)
-        return {item.name: {"type": item.annotation, "default": item.default}
-                for item in signature.parameters.values()
+        hints = _hints(cls.__init__)
+        return {item.name: {"type": hints.get(item.name, item.annotation), "default": item.default}
+                for item in inspect.signature(cls).parameters.values()
                 if item.kind in (item.POSITIONAL_OR_KEYWORD, item.KEYWORD_ONLY)}
-    hints = get_type_hints(cls)
-    return {item.name: {"type": hints[item.name], "default": default_of(item), **item.metadata}
+    hints = _hints(cls)
+    return {item.name: {"type": hints.get(item.name, item.type), "default": _default(item), **item.metadata}
             for item in dataclasses.fields(cls) if item.init}
 
 
+def _hints(annotated: Any) -> dict[str, Any]:
+    """Annotations as types; none where one names what only a type checker imports."""
+    try:
+        return get_type_hints(annotated)
+    except Exception:
+        return {}
+
+
+def _default(item: dataclasses.Field[Any]) -> Any:
+    none = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+    return REQUIRED if none else default_of(item)
+
+
 def _parse(name: str, value: Any, rules: Mapping[str, Any]) -> Any:
-    """A string turned into what the parameter's default is, and checked."""
-    default, kind = rules.get("default"), str(rules.get("type"))
-    if isinstance(value, str) and "str" not in kind:
-        try:
-            if isinstance(default, bool) or kind == "<class 'bool'>":
-                value = {"true": True, "yes": True, "1": True, "on": True,
-                         "false": False, "no": False, "0": False, "off": False}[value.lower()]
-            else:
-                number = float(value)
-                value = int(number) if "float" not in kind and number == int(number) else number
-        except (KeyError, ValueError, OverflowError):
-            wanted = "true or false" if isinstance(default, bool) else "a number"
-            raise OptionError(f"{name} is {value!r}; it must be {wanted}") from None
-    if isinstance(value, float) and "int" in kind and "float" not in kind:
-        raise OptionError(f"{name} is {value:g}; it must be a whole number")
+    """A value turned into what the parameter takes, and checked."""
+    kinds = _kinds(rules)
+    value = _converted(value, kinds)
+    if not _fits(value, kinds) and (value is not None or rules.get("default") is not None):
+        shown = f"{value:g}" if isinstance(value, float) else repr(value)
+        raise OptionError(f"{name} is {shown}; it must be {_words(kinds, rules)}")
     check(name, value, rules)
     if rules.get("odd") and isinstance(value, int) and value % 2 == 0:
         raise OptionError(f"{name} is {value}; it must be odd: {value - 1} or {value + 1}")
     return value
+
+
+def _kinds(rules: Mapping[str, Any]) -> set[Any]:
+    """The types that a parameter takes: those of its annotation; where that says nothing of SCALARS, what
+    its default is, and any other (object)."""
+    kind, default = rules.get("type"), rules.get("default")
+    kinds: set[Any] = set(get_args(kind)) if get_origin(kind) in (Union, UnionType) else {kind}
+    if kinds <= {*SCALARS, NoneType}:
+        return kinds
+    kinds = kinds & SCALARS.keys() or {type(default)} & SCALARS.keys()
+    return {*kinds, object} | ({float} if int in kinds else set())
+
+
+def _converted(value: Any, kinds: set[Any]) -> Any:
+    """Text as what it says, a path as text, a whole number as int; all else as it is."""
+    if str in kinds:
+        value = os.fspath(value) if isinstance(value, os.PathLike) else value
+    elif bool in kinds:
+        value = BOOLS.get(str(value).lower(), value)
+    if isinstance(value, str) and str not in kinds and kinds & {int, float}:
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    whole = not isinstance(value, bool) and isinstance(value, Real) and value % 1 == 0
+    return int(value) if whole and int in kinds else value
+
+
+def _fits(value: Any, kinds: set[Any]) -> bool:
+    if isinstance(value, str):  # by now it is a number where that is what it says
+        return str in kinds or kinds == {object}
+    taken = {NoneType: value is None, bool: isinstance(value, bool), object: True,
+             int: isinstance(value, Integral) and not isinstance(value, bool),
+             float: isinstance(value, Real) and not isinstance(value, bool)}
+    return any(taken.get(kind, False) for kind in kinds)
+
+
+def _words(kinds: set[Any], rules: Mapping[str, Any]) -> str:
+    """What is allowed, with an example of a text."""
+    named = kinds - {int} if float in kinds else kinds
+    words = " or ".join(word for kind, word in SCALARS.items() if kind in named)
+    if str not in kinds:
+        return words
+    if isinstance(rules["default"], str) and rules["default"]:
+        return f"{words}, as {rules['default']!r}"
+    return f"{words}: {rules['help']}" if rules.get("help") else words

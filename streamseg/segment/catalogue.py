@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from inspect import Parameter, getdoc
+from inspect import getdoc
 from typing import Any
 
-from . import METHODS, method_class, parameters
+from . import METHODS, REQUIRED, method_class, parameters
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterInfo:
-    """One parameter: ``type`` as written ('int', 'str', ...), ``allowed`` in words ('' if anything)."""
+    """One parameter: ``type`` as written ('int', 'str', ...; '' where it is not), ``allowed`` in words ('' if
+    anything)."""
 
     name: str
     type: str
@@ -47,18 +48,17 @@ def describe_all() -> list[MethodInfo]:
 
 
 def _parameter(name: str, rules: dict[str, Any]) -> ParameterInfo:
-    kind = rules.get("type")
-    default = rules.get("default")
-    return ParameterInfo(name, kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", ""),
-                         None if default is Parameter.empty else default, _allowed(rules),
-                         str(rules.get("help") or ""))
+    kind, default = rules["type"], rules["default"]
+    written = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
+    return ParameterInfo(name, "" if kind is REQUIRED else written, None if default is REQUIRED else default,
+                         _allowed(rules), str(rules.get("help") or ""))
 
 
 def _allowed(rules: dict[str, Any]) -> str:
     if rules.get("choices"):
         return ", ".join(str(item) for item in rules["choices"])
     low, high = rules.get("low"), rules.get("high")
-    parts = []
+    parts = ["must be given"] if rules["default"] is REQUIRED else []
     if low is not None or high is not None:
         parts.append(f"at least {low:g}" if high is None else f"at most {high:g}" if low is None
                      else f"{low:g} to {high:g}")

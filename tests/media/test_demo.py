@@ -6,6 +6,7 @@ import builtins
 import json
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -17,11 +18,12 @@ import pytest
 
 from streamseg import demo as demos
 from streamseg.cli import cli
-from streamseg.errors import MissingDependencyError, SegmentError, SinkError
+from streamseg.errors import MissingDependencyError, OptionError, SegmentError, SinkError, SourceError
 from streamseg.frames import Frame, Matte
 from streamseg.opencv import cv2
 from streamseg.source import open_source
 from tests import clips, stills
+from tests.media.test_source_errors import http, server
 
 
 class Broken:
@@ -127,6 +129,66 @@ def test_what_is_looked_at_is_one_moment_of_the_part_that_was_asked_for(tmp_path
                 "--start", "0.4", "--duration", "0.24", "-q"]) == 0
     original = cv2.imread(str(tmp_path / "mine-look.png"))[:, :480]
     assert clips.read_index(cv2.resize(original, clips.SIZE, interpolation=cv2.INTER_AREA)) == 13
+
+
+@pytest.mark.parametrize(("frames", "cfr", "middle", "shown"), [
+    (10, 2, 5, 6),  # one frame, of those less than a quarter of a second in the last
+    (40, 50, 20, 20)])  # 80 frames, of which the 40th is the same moment
+def test_what_is_looked_at_is_one_moment_at_another_rate_too(tmp_path: Path, frames: int, cfr: int,
+                                                             middle: int, shown: int) -> None:
+    clip = clips.video(tmp_path / "mine.mp4", frames=frames)
+    made = demos.demo(tmp_path / "out", clip, method="threshold", background="original", cfr=cfr)
+    original, _, result = np.split(cv2.imread(str(made.look)), [486, 972], 1)
+    for picture, index in ((original, middle), (result, shown)):
+        small = cv2.resize(picture[:, :480], clips.SIZE, interpolation=cv2.INTER_AREA)
+        assert clips.read_index(small) == index
+
+
+@pytest.mark.parametrize("name", ["matte", "cutout"])
+def test_the_demo_writes_matte_and_cutout_itself(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OptionError, match=rf"{name} is 'm\.mkv', but the demo writes a {name} of its own"):
+        demos.demo(tmp_path / "new", method="threshold", **{name: "m.mkv"})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("small")
+def test_what_is_written_already_goes_when_there_is_nothing_to_look_at(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: Any, **more: Any) -> None:
+        assert {item.name for item in (tmp_path / "new").iterdir()} >= {"demo-result.mp4", "demo-input.mp4"}
+        raise SinkError("no space left")
+
+    monkeypatch.setattr(demos, "side_by_side", fails)
+    with pytest.raises(SinkError, match="no space left"):
+        demos.demo(tmp_path / "new", method="threshold")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_stays_one(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"http://127\.0\.0\.1:1/a\.mp4 cannot be opened"):
+        demos.demo(tmp_path / "new", "http://127.0.0.1:1/a.mp4")
+    assert list(tmp_path.iterdir()) == []
+    data = clips.video(tmp_path / "a.mkv", frames=6).read_bytes()
+    with server(http(data)) as (address, _):
+        address += "?from=here/there"
+        made = demos.demo(tmp_path / "out", address, method="threshold", background="blue")
+    assert made.files["input"] == address
+    assert made.report.input.startswith("http://")
+    assert made.result == tmp_path / "out" / "clip-result.mp4"
+    address = (tmp_path / "a.mkv").as_uri()
+    assert demos.demo(tmp_path / "out", address, method="threshold", background="blue").report.frames == 6
+    assert (tmp_path / "out" / "a-look.png").is_file()
+
+
+def test_a_clip_that_cannot_be_read_again_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OptionError, match=r"several times, which '-' does not allow: give a file"):
+        demos.demo(tmp_path / "new", "-")
+    opened = open_source(clips.video(tmp_path / "a.mp4", frames=2))
+    opened.info = replace(opened.info, live=True)
+    monkeypatch.setattr(demos, "open_source", lambda spec, options: opened)
+    with pytest.raises(OptionError, match=r"several times, and rtsp://127\.0\.0\.1/a is live: give a file"):
+        demos.demo(tmp_path / "new", "rtsp://127.0.0.1/a")
+    assert [item.name for item in tmp_path.iterdir()] == ["a.mp4"]
 
 
 @pytest.mark.usefixtures("small")

@@ -319,6 +319,18 @@ def test_a_method_that_fails_alone_keeps_its_row_and_the_others(monkeypatch: pyt
     assert not {"alone_ms", "alone_error"} & {*limit}
 
 
+def test_what_is_no_network_is_measured_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = Run("the CPU", 50.0, 9, 0.5, None, 100.0, None, None, {"decode": {"p50_ms": 1.0, "p95_ms": 2.0}})
+    monkeypatch.setattr(streamseg.bench, "run_once", lambda *_: ran)
+    monkeypatch.setattr(streamseg.bench, "make_clip", lambda path, **_: path)
+    monkeypatch.setattr(streamseg.bench, "_alone", lambda *_: {})
+    for devices, wanted in ((("gpu",), ["person on gpu", "threshold"]),
+                            (("cpu", "gpu"), ["person on cpu", "person on gpu", "threshold on cpu"])):
+        rows = bench(methods=["person", "threshold"], devices=devices, repeats=1)["rows"]
+        assert [row["name"] for row in rows[1:]] == wanted
+    assert Variant("threshold").options["runtime"] == "auto"  # whatever the others run in
+
+
 @pytest.mark.parametrize("asked", [["--methods", "person,other"], ["--device", "gpu"]])
 def test_what_was_asked_for_by_name_and_failed_is_an_error(measured: Result, asked: list[str]) -> None:
     assert cli(["bench", "in.mp4", *asked, "-q"]) == 0

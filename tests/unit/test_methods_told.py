@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -39,7 +41,7 @@ def type_of(name: str) -> type[Segmenter]:
 def test_catalogue_describes_a_class_of_somebody_else() -> None:
     info = describe(f"{__name__}:Somebody")
     assert info.summary == "Nobody's method."
-    assert [(item.name, item.default) for item in info.parameters] == [("level", 3)]
+    assert [(item.name, item.type, item.default) for item in info.parameters] == [("level", "int", 3)]
 
 
 class Somebody:
@@ -57,6 +59,82 @@ class Somebody:
     def reset(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+class Demanding(Somebody):
+    """Takes whatever it is told."""
+
+    def __init__(self, place, mode="fast", count=3, sure=False, *, kind: Literal["a", "b"] = "a",  # type: ignore
+                 share: float | None = None) -> None:
+        self.told = {"place": place, "mode": mode, "count": count, "sure": sure, "kind": kind, "share": share}
+        if mode == "broken":
+            raise RuntimeError("it broke")
+
+
+@dataclass
+class Listed(Somebody):
+    """A dataclass, one of whose fields has no default."""
+
+    place: str
+    level: int = 3
+
+
+NOBODY = Somebody()
+DEMANDING = f"{__name__}:Demanding"
+
+
+def test_what_is_not_annotated_is_told_as_such() -> None:
+    found = {item.name: item for item in describe(DEMANDING).parameters}
+    assert (found["mode"].type, found["mode"].allowed, found["mode"].default) == ("", "", "fast")
+    assert (found["place"].type, found["place"].allowed) == ("", "must be given")
+    listed = {item.name: (item.type, item.default) for item in describe(f"{__name__}:Listed").parameters}
+    assert listed == {"place": ("str", None), "level": ("int", 3)}
+
+
+@pytest.mark.parametrize(("name", "given", "taken"), [
+    ("mode", "slow", "slow"), ("place", "12", "12"), ("kind", "b", "b"), ("count", "5", 5),
+    ("count", "2.5", 2.5), ("count", [1], [1]), ("sure", "yes", True), ("sure", 1, True), ("share", "1", 1.0),
+    ("share", None, None), ("place", Path("a"), Path("a"))])
+def test_a_value_for_somebodys_class_becomes_what_its_constructor_shows(name: str, given: Any,
+                                                                        taken: Any) -> None:
+    told = create(DEMANDING, {"place": "here", name: given}).told[name]  # type: ignore[attr-defined]
+    assert (told, type(told)) == (taken, type(taken))
+
+
+@pytest.mark.parametrize(("name", "params", "message"), [
+    (DEMANDING, {}, "needs place: give --set place=VALUE"),
+    (f"{__name__}:Listed", {"level": 2}, "needs place: give --set place=VALUE"),
+    (DEMANDING, {"place": "", "count": "much"}, "count is 'much'; it must be a number"),
+    (DEMANDING, {"place": "", "share": "much"}, "share is 'much'; it must be a number"),
+    (f"{__name__}:NOBODY", {}, "is no class: give package.module:Class"),
+    (".foo:M", {}, "method '.foo:M' cannot be loaded (TypeError: the 'package' argument is required to "
+     "perform a relative import for '.foo'): give package.module:Class of something importable"),
+    (":M", {}, "method ':M' cannot be loaded (ValueError: "),
+    (f"{__name__}:Anybody", {}, "cannot be loaded (AttributeError: "),
+])
+def test_what_somebodys_class_cannot_be_made_of_is_named(name: str, params: dict[str, Any],
+                                                         message: str) -> None:
+    with pytest.raises(OptionError) as raised:
+        create(name, params)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(("text", "what"), [
+    ("class M(:", "SyntaxError: "), ("1 / 0", "ZeroDivisionError: division by zero"),
+    ("import sys; sys.exit(3)", "SystemExit: 3"), ("import nowhere.at.all", "ModuleNotFoundError: ")])
+def test_a_module_that_does_not_load_is_named_with_what_is_wrong(text: str, what: str, tmp_path: Path,
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "does_not_load.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(OptionError) as raised:
+        create("does_not_load:M")
+    assert str(raised.value).startswith(f"method 'does_not_load:M' cannot be loaded ({what}")
+    assert "give package.module:Class of something importable from here (PYTHONPATH)" in str(raised.value)
+
+
+def test_a_class_of_somebody_that_fails_is_no_defect_of_ours() -> None:
+    with pytest.raises(SegmentError, match=r"Demanding cannot be made: RuntimeError: it broke\. --verbose"):
+        create(DEMANDING, {"place": "", "mode": "broken"})
 
 
 # --- parameters that are not allowed ------------------------------------------------------------
@@ -91,6 +169,20 @@ class Somebody:
                                 "yellow, white, black"),
     ("mog2", {"rate": "2"}, "rate is 2; allowed is -1 to 1"),
     ("knn", {"shadows": "maybe"}, "shadows is 'maybe'; it must be true or false"),
+    ("chroma", {"key": (0, 255, 0)}, "key is (0, 255, 0); it must be text, as 'green'"),
+    ("grabcut", {"rect": (.1, .1, .8, .8)},
+     "rect is (0.1, 0.1, 0.8, 0.8); it must be text, as '0.05,0.03,0.9,0.97'"),
+    ("region", {"seeds": [(1, 2)]},
+     "seeds is [(1, 2)]; it must be text: Where growing starts: 'x,y;x,y' in pixels of the frame, or, with a "
+     "point, as shares of its size: '0.5,0.4'. Empty: from the border."),
+    ("kmeans", {"k": 2.5}, "k is 2.5; it must be a whole number"),
+    ("kmeans", {"k": None}, "k is None; it must be a whole number"),
+    ("kmeans", {"k": True}, "k is True; it must be a whole number"),
+    ("kmeans", {"k": float("inf")}, "k is inf; it must be a whole number"),
+    ("kmeans", {"k": 10 ** 400}, "k is a number of more than 300 digits; allowed is 0 to 16"),
+    ("threshold", {"value": 12.5}, "value is 12.5; it must be text or a whole number, as 'otsu'"),
+    ("mog2", {"shadows": 2}, "shadows is 2; it must be true or false"),
+    ("mog2", {"rate": [1]}, "rate is [1]; it must be a number"),
     ("plate", {}, "method plate has no background: give plate=FILE, a picture of the scene without the "
                   "subject, or clip=FILE to take the median of"),
 ])
@@ -98,6 +190,16 @@ def test_what_is_not_allowed_is_named_with_what_is(name: str, params: dict[str, 
     with pytest.raises(OptionError) as raised:
         create(name, params)
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(("name", "params", "taken"), [
+    ("kmeans", {"k": 3.0}, 3), ("kmeans", {"k": np.float32(3)}, 3), ("kmeans", {"k": np.int64(3)}, 3),
+    ("threshold", {"value": 128.0}, 128), ("threshold", {"value": "128"}, "128"),
+    ("mog2", {"shadows": 0}, False), ("region", {"seeds": PurePath("3,3")}, "3,3")])
+def test_what_says_the_same_is_taken(name: str, params: dict[str, Any], taken: Any) -> None:
+    (key, _), = params.items()
+    found = getattr(create(name, params), key)
+    assert (found, type(found)) == (taken, type(taken))
 
 
 def test_seed_outside_the_frame_is_an_error() -> None:

@@ -24,6 +24,22 @@ def spec(**values: Any) -> ModelSpec:
     ("[1]", "must hold a JSON object"),
     ("{", "cannot be read"),
     ('{"size": 256}', "size is 256; it must be a list of two numbers"),
+    ('{"size": [NaN, 10]}', r"size is \[nan, 10\]; it must be a list of two numbers, both finite"),
+    ('{"size": [1e999, 10]}', r"size is \[inf, 10\]; .* both finite"),
+    ('{"size": [16385, 10]}', r"size is \[16385, 10\]; .* in pixels, each 1 to 16384"),
+    ('{"range": null}', "range is None; it must be a list of two numbers"),
+    ('{"range": [1, 1]}', r"range is \[1, 1\]; it must be two different numbers, as \[0, 1\]"),
+    ('{"range": [0, NaN]}', r"range is \[0, nan\]; .* both finite"),
+    ('{"range": [0, 1e400]}', r"range is \[0, inf\]; .* both finite"),
+    ('{"range": [0, 1%s]}' % ("0" * 400), "both finite"),
+    ('{"tail": null}', "tail is None; it must be a number, 0 to 0.45"),
+    ('{"tail": true}', "tail is True; it must be a number, 0 to 0.45"),
+    ('{"tail": NaN}', "tail is nan; allowed is 0 to 0.45"),
+    ('{"fit": null}', "fit is None; allowed are"),
+    ('{"activation": null}', "activation is None; allowed are"),
+    ('{"channel": true}', "channel is True; it must be a number from 0"),
+    ('{"channel": [1, false]}', "channel is .* it must be a number from 0"),
+    ('{"channel": 1.0}', "channel is 1.0; it must be a number from 0"),
     ('{"size": [0, 256]}', r"size is \[0, 256\]; it must be \[height, width\] in pixels"),
     ('{"size": [25.5, 256]}', "in pixels"),
     ('{"range": [0, true]}', "range is .* it must be a list of two numbers"),
@@ -55,6 +71,10 @@ def test_a_spec_is_read_as_it_is_written(tmp_path: Path) -> None:
     assert ModelSpec.read(path) == ModelSpec(
         size=(144, 256), range=(-1.0, 1.0), channel=(1,), fit="letterbox", activation="softmax",
         layout="nchw", classes=("wall", "person"))
+
+
+def test_null_stands_for_what_is_left_out() -> None:
+    assert spec(size=None, channel=None, layout=None, classes=None) == ModelSpec()
 
 
 LOGITS = np.log(np.array([[[[1.0, 2.0, 5.0]]]], np.float32))  # softmax: 1/8, 2/8, 5/8

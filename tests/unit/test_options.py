@@ -10,6 +10,7 @@ import pytest
 from streamseg.errors import OptionError
 from streamseg.live.options import LiveOptions
 from streamseg.options import Options
+from streamseg.smooth import interval
 
 
 @pytest.mark.parametrize(("options", "message"), [
@@ -25,6 +26,12 @@ from streamseg.options import Options
     ({"batch": 0}, "batch is 0; allowed is 1 to 256"),
     ({"cfr": "fast"}, "cfr is 'fast'; it must be frames a second"),
     ({"rate": 0}, "rate is 0; it must be frames a second"),
+    ({"rate": "1/86401"}, "as 25, 29.97 or 30000/1001, from 1/86400 to 1000"),
+    ({"retry": 10 ** 400}, "retry is a number of more than 300 digits; allowed is at least 0, at most 1e+09"),
+    ({"lookahead": 10 ** 400}, "lookahead is a number of more than 300 digits; allowed is 1 to 32"),
+    ({"erode": -10 ** 400}, "erode is a number of more than 300 digits; allowed is -100 to 100"),
+    ({"stall_timeout": 1e300}, "stall_timeout is 1e+300; allowed is at least 0.1, at most 1e+09"),
+    ({"start": Fraction(-1, 2)}, "start is -0.5; allowed is at least 0"),
 ])
 def test_a_bad_value_is_named_with_what_is_allowed(options: dict[str, Any], message: str):
     with pytest.raises(OptionError) as caught:
@@ -36,7 +43,9 @@ def test_a_bad_value_is_named_with_what_is_allowed(options: dict[str, Any], mess
 @pytest.mark.parametrize(("given", "rate"), [
     (25, Fraction(25)), ("30", Fraction(30)), (29.97, Fraction(30000, 1001)),
     ("23.976", Fraction(24000, 1001)), ("30000/1001", Fraction(30000, 1001)), (59.94, Fraction(60000, 1001)),
-    (12.5, Fraction(25, 2))])
+    (12.5, Fraction(25, 2)), ("0.005", Fraction(1, 200)), ("1/250", Fraction(1, 250)),
+    (0.004, Fraction(1, 250)), ("1/86400", Fraction(1, 86400)), (0.5, Fraction(1, 2)),
+    (1000 / 33, Fraction(1000, 33))])
 def test_rates_are_exact(given: Any, rate: Fraction):
     assert Options(rate=given).rate == rate
     assert Options(cfr=given).cfr == rate
@@ -82,6 +91,45 @@ def test_numbers_of_numpy_and_paths_are_taken():
     made = Options.of({"threads": np.int64(2), "blur": np.float32(0.5), "background": Path("office.jpg"),
                        "rate": np.float64(25)})
     assert (made.threads, made.blur, made.rate) == (2, 0.5, 25)
+
+
+def test_none_is_taken_where_a_field_may_be_none_alone():
+    from dataclasses import fields
+
+    for item in fields(Options):
+        if str(item.type).endswith("| None"):
+            assert getattr(Options(**{item.name: None}), item.name) is None
+        else:
+            with pytest.raises(OptionError, match=f"{item.name} is None; (it must be|allowed are)"):
+                Options(**{item.name: None})
+
+
+def test_paths_are_kept_as_texts(tmp_path: Path):
+    from dataclasses import fields
+
+    texts = [item.name for item in fields(Options)
+             if str(item.type).startswith("str") and not item.metadata["choices"]]
+    assert {"background", "matte", "model", "method", "every"} <= set(texts)
+    for name in texts:
+        assert getattr(Options(**{name: tmp_path / "a"}), name) == str(tmp_path / "a")
+    with pytest.raises(OptionError, match="it must be a number"):
+        Options(blur=tmp_path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("given", "kept"), [
+    ("NONE", "none"), (" None ", "none"), ("none", "none"), ("Blur", "Blur"), (" a.PNG", " a.PNG")])
+def test_a_background_of_none_has_one_spelling(given: str, kept: str):
+    assert Options(background=given).background == kept
+
+
+def test_how_often_and_the_bit_rate_may_be_numbers():
+    made = Options.of({"every": 3, "bitrate": np.int64(4_000_000)})
+    assert (made.every, made.bitrate) == ("3", "4000000")
+    assert interval(made.every) == 3
+    with pytest.raises(OptionError, match=r"every is '2\.5'; allowed is 1 to 100, or auto"):
+        interval(Options.of({"every": 2.5}).every)
+    with pytest.raises(OptionError, match="every is True; it must be text in quotes"):
+        Options.of({"every": True})
 
 
 def test_a_camera_and_a_share_of_the_processor_may_be_numbers():

@@ -228,6 +228,13 @@ def test_a_size_stated_by_the_keras_model_is_used(keras: ModuleType, tmp_path: P
     net.close()
 
 
+def test_a_size_of_the_spec_that_a_keras_model_does_not_take_is_refused(keras: ModuleType, tmp_path) -> None:
+    path = red_and_blue(keras, tmp_path / "m.keras", (16, 48))
+    open_net(path, ModelSpec(size=(16, 48)), "keras", "cpu", 1).close()
+    with pytest.raises(OptionError, match=r"spec says size \[32, 32\], but m\.keras takes \[16, 48\]"):
+        open_net(path, ModelSpec(size=(32, 32)), "keras", "cpu", 1)
+
+
 def test_keras_on_a_gpu_that_is_not_there_is_an_error(keras: ModuleType) -> None:
     import tensorflow
 
@@ -318,6 +325,9 @@ def test_a_file_that_is_no_model_is_refused(ending: str, tmp_path: Path) -> None
     ({"classes": "person"}, OptionError, "the built-in model knows persons only"),
     ({"method": "kmeans", "model": "m.onnx"}, OptionError, "method kmeans runs no model: leave --method out"),
     ({"method": "mog2", "classes": "person"}, OptionError, "classes is 'person', but method mog2"),
+    ({"method": "threshold", "device": "gpu"}, OptionError,
+     "device is 'gpu', but method threshold runs no model: leave --method out, or --device"),
+    ({"method": "threshold", "runtime": "onnx"}, OptionError, "runtime is 'onnx', but method threshold runs"),
     ({"runtime": "onnx"}, OptionError, "has no ONNX file"),
     ({"runtime": "litert", "device": "gpu"}, DeviceError, "LiteRT runs on the CPU here"),
     ({"runtime": "cuda"}, OptionError, "runtime is 'cuda'; allowed are: auto, litert, keras, onnx"),
@@ -326,6 +336,10 @@ def test_a_file_that_is_no_model_is_refused(ending: str, tmp_path: Path) -> None
 def test_what_was_asked_for_and_is_not_there_is_an_error(options, kind, message) -> None:
     with pytest.raises(kind, match=message):
         mattes(frames(1, 32, 64), **options)
+
+
+def test_a_method_without_a_model_runs_on_the_cpu_as_it_was_asked_to() -> None:
+    assert len(mattes(frames(1, 32, 64), method="threshold", device="cpu", runtime="auto")) == 1
 
 
 @pytest.mark.parametrize(("name", "runtime", "message"), [

@@ -47,6 +47,9 @@ class KerasNet:
             raise OptionError(f"model {str(path)!r} takes {len(self._model.inputs)} inputs, the first of "
                               f"shape {shape}; it must take one of (n, height, width, 3)")
         stated = None if None in shape[1:3] else (int(shape[1]), int(shape[2]))
+        if spec.size and stated and spec.size != stated:
+            raise OptionError(f"the model spec says size {list(spec.size)}, but {path.name} takes "
+                              f"{list(stated)}")
         size = stated or spec.size
         self.sizes: tuple[Size, ...] = (size,) if size else ()
         self._functions: dict[Size, Any] = {}

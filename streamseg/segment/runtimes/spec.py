@@ -14,6 +14,9 @@ from ...errors import OptionError, SegmentError, choice
 from ...options import check
 from . import classes as names
 
+LARGEST_SIDE = 16384  # no net is larger: a slip of the pen shall not ask for terabytes
+LARGEST_NUMBER = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
@@ -59,28 +62,18 @@ class ModelSpec:
     def of(cls, values: dict[str, Any]) -> ModelSpec:
         """From plain values, checked."""
         made = dict(values)
-        for key in ("size", "range"):
-            if made.get(key) is not None:
-                made[key] = _pair(key, made[key])
-        if made.get("size") is not None:
-            if any(side < 1 or side != int(side) for side in made["size"]):
-                raise OptionError(f"size is {values['size']!r}; it must be [height, width] in pixels")
-            made["size"] = (int(made["size"][0]), int(made["size"][1]))
-        if isinstance(made.get("channel"), int):
-            made["channel"] = [made["channel"]]
-        if made.get("channel") is not None:
-            channels = made["channel"]
-            if not isinstance(channels, list) or not channels or not all(
-                    isinstance(item, int) and item >= 0 for item in channels):
-                raise OptionError(f"channel is {values['channel']!r}; it must be a number from 0, or a "
-                                  "list of them")
-            made["channel"] = tuple(channels)
+        for key, checked in (("size", _size), ("channel", _channels)):
+            if made.get(key) is not None:  # null: what is said of them where they are left out
+                made[key] = checked(made[key])
+        if "range" in made:
+            made["range"] = _range(made["range"])
         if made.get("classes") is not None:
             made["classes"] = names.class_list(made["classes"])
         choice("fit", made.get("fit", "squeeze"), ("squeeze", "letterbox"))
         choice("activation", made.get("activation", "none"), ("none", "sigmoid", "softmax"))
         choice("layout", made.get("layout"), (None, "nhwc", "nchw"))
-        check("tail", made.get("tail"), {"low": 0.0, "high": 0.45})
+        if "tail" in made:
+            check("tail", made["tail"], {"low": 0.0, "high": 0.45}, "float")
         return cls(**made)
 
     def of_classes(self, wanted: str) -> ModelSpec:
@@ -128,8 +121,33 @@ class ModelSpec:
         return alpha
 
 
+def _size(value: Any) -> tuple[int, int]:
+    height, width = _pair("size", value)
+    if not all(1 <= side <= LARGEST_SIDE and side == int(side) for side in (height, width)):
+        raise OptionError(f"size is {value!r}; it must be [height, width] in pixels, each 1 to "
+                          f"{LARGEST_SIDE}")
+    return int(height), int(width)
+
+
+def _range(value: Any) -> tuple[float, float]:
+    low, high = _pair("range", value)
+    if low == high:
+        raise OptionError(f"range is {value!r}; it must be two different numbers, as [0, 1]")
+    return low, high
+
+
+def _channels(value: Any) -> tuple[int, ...]:
+    channels = value if isinstance(value, list) else [value]
+    if not channels or not all(isinstance(item, int) and not isinstance(item, bool) and item >= 0
+                               for item in channels):
+        raise OptionError(f"channel is {value!r}; it must be a number from 0, or a list of them")
+    return tuple(channels)
+
+
 def _pair(name: str, value: Any) -> tuple[float, float]:
+    """Two numbers, finite in float32: JSON as Python reads it may say NaN and 1e999."""
     if (not isinstance(value, (list, tuple)) or len(value) != 2
-            or not all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in value)):
-        raise OptionError(f"{name} is {value!r}; it must be a list of two numbers")
+            or not all(isinstance(item, (int, float)) and not isinstance(item, bool)
+                       and abs(item) <= LARGEST_NUMBER for item in value)):
+        raise OptionError(f"{name} is {value!r}; it must be a list of two numbers, both finite")
     return float(value[0]), float(value[1])
