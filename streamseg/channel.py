@@ -137,7 +137,7 @@ class Channel(Generic[T]):
             self.getting = True
             moved = self._condition.wait_for(
                 lambda: self._cancelled or self._items or self.ended, timeout)
-            self.getting = bool(not moved)  # stays True after a timeout: the stall report reads it
+            self.getting = not moved  # stays True after a timeout: the stall report reads it
             if self._cancelled:
                 raise Cancelled
             if self._items:

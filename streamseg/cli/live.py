@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from ..errors import SinkError
+from ..errors import OptionError, SinkError
 from ..live.options import SHARED, LiveOptions
 from ..options import Options
 from . import show
@@ -32,6 +32,7 @@ EXAMPLES = """
     streamseg live --config live.toml
 """
 DEFAULT_TO = "virtual"
+NOT_SAVED = ("config", "overwrite")  # leave to replace a file once is none for every later run
 
 
 @click.command("live", cls=Command, short_help="Put a background behind you in calls, as you speak.",
@@ -43,7 +44,7 @@ DEFAULT_TO = "virtual"
 @option_flags(SHARED)
 @option_flags(of=LiveOptions)
 @click.option("--save-config", metavar="FILE", type=click.Path(), cls=Flag, group="Control",
-              help="Write this line's settings to FILE, for --config, and end.")
+              help="Write this line's settings, but for --overwrite, to FILE, for --config, and end.")
 @general_flags
 @click.pass_obj
 def live(session: Session, source: str | None, to: tuple[str, ...], save_config: str | None,
@@ -59,15 +60,16 @@ def live(session: Session, source: str | None, to: tuple[str, ...], save_config:
     """
     given = _given(flags) | ({"source": source} if source else {}) | ({"to": list(to)} if to else {})
     settings = _with_file(given)
-    options, live_options = _options(settings)
+    from .. import opencv  # noqa: F401 - before PyAV, or the window hangs: see sink/window.py
+    options, live_options = _options(_heeded(settings, given))
     if save_config is not None:
-        from ..live.config import save
-        save(save_config, {name: value for name, value in settings.items() if name != "config"},
-             overwrite=options.overwrite)
+        _save(save_config, settings, options, live_options)
         return 0
-    targets = settings.get("to") or [DEFAULT_TO]
     session.streaming = live_options.json_stats == "-"
-    report = _run(session, settings.get("source"), targets, options, live_options)
+    if session.streaming and session.json:
+        raise OptionError("--json and --json-stats - both want standard output: choose one, or give "
+                          "--json-stats a file")
+    report = _run(session, settings.get("source"), _targets(settings), options, live_options)
     return 1 if any(output["failed"] for output in report.outputs) else 0
 
 
@@ -84,6 +86,27 @@ def _with_file(given: dict[str, Any]) -> dict[str, Any]:
     return read(given["config"]) | given
 
 
+def _heeded(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The settings without those of the file that do nothing now: a file serves several sources. What was
+    ``given`` on the line stays: there it is a mistake, and refused as one."""
+    from ..live.places import idle
+    unused = idle(settings, settings.get("source"), _targets(settings))
+    return {name: value for name, value in settings.items() if name in given or name not in unused}
+
+
+def _targets(settings: dict[str, Any]) -> list[str]:
+    return settings.get("to") or [DEFAULT_TO]
+
+
+def _save(path: str, settings: dict[str, Any], options: Options, live_options: LiveOptions) -> None:
+    """Write the settings, once it is known that a run takes them."""
+    from ..live.config import save
+    from ..live.run import check
+    check(settings.get("source"), _targets(settings), options, live_options, save_config=path)
+    kept = {name: value for name, value in settings.items() if name not in NOT_SAVED}
+    save(path, kept, overwrite=options.overwrite)
+
+
 def _options(settings: dict[str, Any]) -> tuple[Options, LiveOptions]:
     own = {name: value for name, value in settings.items() if name not in (*SHARED, "to", "source")}
     return Options.of({name: settings[name] for name in SHARED if name in settings}), LiveOptions.of(own)
@@ -91,8 +114,8 @@ def _options(settings: dict[str, Any]) -> tuple[Options, LiveOptions]:
 
 def _run(session: Session, source: str | None, to: list[str], options: Options, live_options: LiveOptions
          ) -> LiveReport:
-    from .. import opencv  # noqa: F401 - before PyAV, or the window hangs: see sink/window.py
-    from ..live.run import run
+    from ..live.run import check, run
+    check(source, to, options, live_options)  # before the file of figures is looked at
     silent = session.quiet or session.json
     status = None if silent or session.streaming or not show.is_terminal(sys.stderr) else _status_line
 

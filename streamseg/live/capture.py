@@ -10,16 +10,19 @@ from av.video.reformatter import VideoReformatter
 
 from ..errors import SourceError
 from ..frames import Frame, VideoInfo
+from ..pixelformats import FORMATS, Colour
 from ..source import Source
+from ..source.formats import FULL, LIMITED
 from .clock import Clock
 from .types import TICKS, Control, Shot, Tell, stand_in
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds before the first new try, and at most
 IDLE = 1.0                            # seconds between two stand-ins
 DARK_LEVEL = 4                        # luma over black: a covered lens has noise, a lit room has more
-DARK_SECONDS = 3.0
+DARK_SECONDS, DARK_EVERY = 3.0, 10    # of so many frames one is looked at
 PACE_FRAMES, PACE = 100, 0.7          # slow is who gives less than this share of its rate over so many
 _SMALL = (32, 18)
+_MATRIX = {0.2126: 1, 0.30: 4, 0.299: 5, 0.212: 7, 0.2627: 9}  # Kr -> swscale's number of the matrix
 
 
 class Capture:
@@ -31,7 +34,8 @@ class Capture:
     reconnect  a lost source is opened again, with growing waits; else losing it ends the run with its error
     release    True: the camera is let go while ``control.wanted`` is False
 
-    Live frames are given the time at which they came, in microseconds since ``began``.
+    Live frames are given the time at which they came, in microseconds since ``began``. ``waiting``: no
+    camera is open on purpose, and however long the next shot takes, none hangs.
     """
 
     def __init__(self, source: Source, clock: Clock, control: Control, tell: Tell, *,
@@ -46,6 +50,8 @@ class Capture:
         self.began = clock.now()
         self._index, self._last = 0, -1
         self.arrived = self.thinned = 0
+        self.waiting = False
+        self._given = self._taken = 0  # frames of the camera that is open now
         self._dark_since: float | None = None
         self._slow_told = False
         self._pace_from: float | None = None  # when the frame came from which the pace is counted
@@ -53,13 +59,15 @@ class Capture:
     def __iter__(self) -> Iterator[Shot]:
         yield self._stand_in()
         while True:
+            if self._idle():
+                yield from self._let_go()
+                continue
             lost: SourceError | None = None
             try:
                 yield from self._shots()
             except SourceError as error:
                 lost = error
             if self._idle():
-                yield from self._let_go()
                 continue
             if self._reopen is None or not self._reconnect or (lost is None and not self._lasting):
                 if lost is not None:
@@ -81,11 +89,15 @@ class Capture:
         """The open source's frames, until it ends or is not wanted."""
         assert self._source is not None
         fitter, cut = Fitter(self.info), True
+        self.waiting = False
+        self._given = self._taken = 0
+        self._pace_from = None
         for frame in self._source:
             if self._idle():
                 return
             at = self._clock.now()
             self.arrived += 1
+            self._given += 1
             self._watch_pace(at)
             if self.arrived % self._control.step.divisor:
                 self.thinned += 1
@@ -94,6 +106,8 @@ class Capture:
                 yield self._stand_in()
                 cut = True
                 continue
+            if cut:  # how dark it was before says nothing of the time in between
+                self._dark_since = None
             self._watch_light(frame, at)
             yield Shot(self._stamped(fitter(frame), at), at, cut=cut)
             cut = False
@@ -101,6 +115,7 @@ class Capture:
     def _find_again(self) -> Iterator[Shot]:
         """Stand-ins until the source opens again."""
         assert self._reopen is not None
+        self.waiting = True
         self.close()
         wait = FIRST_WAIT
         while True:
@@ -120,6 +135,7 @@ class Capture:
     def _let_go(self) -> Iterator[Shot]:
         """Stand-ins, one a second, until somebody looks again."""
         assert self._reopen is not None
+        self.waiting = True
         self.close()
         self._tell("nobody looks: the camera is let go")
         while not self._control.wanted:
@@ -145,7 +161,7 @@ class Capture:
 
     def _watch_pace(self, at: float) -> None:
         """Tell, once, of a camera that is slow: most are in the dark, and it looks like our fault."""
-        if not self._lasting or self.info.rate is None or self.arrived % PACE_FRAMES:
+        if not self._lasting or self.info.rate is None or self._given % PACE_FRAMES:
             return
         before, self._pace_from = self._pace_from, at
         if before is None or at <= before or self._slow_told:
@@ -158,7 +174,8 @@ class Capture:
 
     def _watch_light(self, frame: Frame, at: float) -> None:
         """Tell once when the pictures are black for a while: a closed shutter looks like a defect."""
-        if frame.index % 10:
+        self._taken += 1
+        if self._taken % DARK_EVERY != 1:
             return
         black = 0 if frame.colour.full_range or frame.pixel.rgb else 16
         if int(frame.luma(_SMALL).max()) > black + DARK_LEVEL:
@@ -172,17 +189,28 @@ class Capture:
 
 
 class Fitter:
-    """Brings frames to the size and format that everything was made for."""
+    """Brings frames to the size, format and colours that everything was made for."""
 
     def __init__(self, info: VideoInfo) -> None:
         self._info = info
+        self._made_for = info.width, info.height, info.format, info.colour
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: Frame) -> Frame:
         """The frame itself where it fits, else scaled and converted."""
         info = self._info
-        if (frame.width, frame.height, frame.format) == (info.width, info.height, info.format):
+        if (frame.width, frame.height, frame.format, frame.colour) == self._made_for:
             return frame
+        # said outright: swscale takes pictures without a word for limited BT.601
         picture: av.VideoFrame = self._reformatter.reformat(
-            replace(frame, owner=None).to_av(), info.width, info.height, info.format, threads=1)
+            replace(frame, owner=None).to_av(), info.width, info.height, info.format, threads=1,
+            src_color_range=_range(frame.colour, frame.format),
+            dst_color_range=_range(info.colour, info.format),
+            src_colorspace=_MATRIX[frame.colour.weights(frame.height)[0]],
+            dst_colorspace=_MATRIX[info.colour.weights(info.height)[0]])
         return Frame.from_av(picture, frame.index, colour=info.colour)
+
+
+def _range(colour: Colour, format: str) -> int:
+    full = colour.full_range or FORMATS[format].rgb or FORMATS[format].planes == 1
+    return FULL if full else LIMITED

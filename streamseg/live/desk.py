@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -16,9 +19,13 @@ from ..sink.window import Window
 from . import config
 from .clock import Clock
 from .looks import ALIKE, CHANGEABLE, changed, pressed
-from .types import Control, Finished, Tell
+from .types import Control, Finished, Look, Tell
 
 LOOK_SECONDS = 1.0  # between two looks at the files
+UNSET = Look("blur")  # what holds where nothing says otherwise
+ESCAPE_SECONDS = 0.025  # in which the rest of an arrow key's bytes comes, if it was not the Escape key
+# What arrows, function keys and Alt send: ESC [ ... letter, ESC O letter, ESC and the key
+SEQUENCE = re.compile(r"\x1b(?:\[\[?[0-?]*[ -/]*[@-~]?|O.?|[^\x1b])", re.DOTALL)
 
 
 class Desk:
@@ -37,6 +44,7 @@ class Desk:
         self._keys, self._choices, self._demand = keys, choices, demand
         self._settings = None if settings is None else config.Watch(settings)
         self._known: Mapping[str, Any] = {} if settings is None else config.read(settings)
+        self._without = {name: self._unless_named(name) for name in CHANGEABLE}
         self._background = _watched(control.look.background)
         self._actions: dict[str, Callable[[], None]] = {"p": self._pause}
         self._looked = clock.now()
@@ -67,6 +75,12 @@ class Desk:
         self._control.paused = paused
         self._tell("paused: the background alone goes out" if paused else "goes on")
 
+    def _unless_named(self, name: str) -> Any:
+        """What a setting is when the file no longer names it: what the command line gave, which goes before
+        the file's, else the default."""
+        now = getattr(self._control.look, name)
+        return getattr(UNSET, name) if self._known.get(name) == now else now
+
     def _look_at_files(self) -> None:
         if self._settings is not None and self._settings.changed():
             self._read_settings(self._settings.path)
@@ -79,10 +93,11 @@ class Desk:
             self._tell(f"background {look.background} has changed and is read again")
 
     def _read_settings(self, path: Path) -> None:
-        """Take over what has changed; what is broken leaves everything as it was."""
+        """Take over what has changed or is gone; what is broken leaves everything as it was."""
         try:
             values = config.read(path)
-            new = {name: value for name, value in values.items() if self._known.get(name) != value}
+            gone = {name: self._without.get(name) for name in self._known if name not in values}
+            new = gone | {name: value for name, value in values.items() if self._known.get(name) != value}
             self._control.look = changed(self._control.look, new)
         except OptionError as error:
             self._tell(f"{error}; the settings before it stay")
@@ -125,14 +140,16 @@ class WindowScreen:
 
 
 class TerminalKeys:
-    """Keys pressed in the terminal, one by one and without Enter. As a context manager: the terminal is
-    as before at its end. Gives '' always where standard input is no terminal."""
+    """Keys pressed in the terminal, one by one and without Enter; those that send several bytes (arrows,
+    say) are none. As a context manager: the terminal is as before at its end. Gives '' always where standard
+    input is no terminal, or is another program's while this one runs in a shell's background."""
 
     def __init__(self) -> None:
         self._before: list[Any] | None = None
+        self._waiting: deque[str] = deque()
 
     def __enter__(self) -> TerminalKeys:
-        if sys.stdin is not None and sys.stdin.isatty() and os.name == "posix":
+        if sys.stdin is not None and sys.stdin.isatty() and os.name == "posix" and _ours():
             import termios
             import tty
             self._before = termios.tcgetattr(sys.stdin.fileno())
@@ -141,9 +158,10 @@ class TerminalKeys:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        if self._before is not None:
+        if self._before is not None and _ours():
             import termios
-            termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, self._before)
+            with suppress(termios.error, OSError):  # the terminal was closed
+                termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, self._before)
 
     @property
     def there(self) -> bool:
@@ -152,9 +170,29 @@ class TerminalKeys:
 
     def __call__(self) -> str:
         """The next key, '' if none waits."""
-        if self._before is None or not select.select([sys.stdin], [], [], 0)[0]:
-            return ""
-        return os.read(sys.stdin.fileno(), 1).decode(errors="ignore")
+        if self._before is not None and not self._waiting and _there_is_more(0) and _ours():
+            with suppress(OSError):  # the terminal was closed
+                self._waiting.extend(SEQUENCE.sub("", _bytes_waiting().decode(errors="ignore")))
+        return self._waiting.popleft() if self._waiting else ""
+
+
+def _ours() -> bool:
+    """Whether this process may use the terminal: one in a shell's background is stopped when it does."""
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except OSError:  # closed, or not the one that this process was started from: nothing stops it
+        return True
+
+
+def _there_is_more(seconds: float) -> bool:
+    return bool(select.select([sys.stdin], [], [], seconds)[0])
+
+
+def _bytes_waiting() -> bytes:
+    found = os.read(sys.stdin.fileno(), 64)
+    if found.endswith(b"\x1b") and _there_is_more(ESCAPE_SECONDS):
+        found += os.read(sys.stdin.fileno(), 64)
+    return found
 
 
 def figure_lines(line: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from glob import glob
 
-from ..errors import SourceError
+from ..errors import OptionError, SourceError
 
 # linux/videodev2.h; each is _IOWR('V', number, structure), QUERYCAP is _IOR
 _QUERYCAP, _ENUM_FMT, _ENUM_SIZES, _ENUM_INTERVALS = 0x80685600, 0xC0405602, 0xC02C564A, 0xC034564B
@@ -32,11 +32,13 @@ class Mode:
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """``device`` is what opens it; ``modes`` is empty where nothing tells them."""
+    """``device`` is what opens it; ``modes`` is empty where nothing tells them. ``opens``: False where it is
+    known that it does not, which its name says then."""
 
     device: str
     name: str
     modes: tuple[Mode, ...] = ()
+    opens: bool = True
 
 
 def cameras() -> list[Camera]:
@@ -55,7 +57,13 @@ def _number(path: str) -> int:
 
 
 def chosen_camera(wanted: str | None, there: list[Camera] | None = None) -> Camera:
-    """The camera of a number, device or part of a name; the first for None. Raises SourceError."""
+    """The camera of a number, device, name or part of a name, in this order; for None the first that opens.
+
+    Raises SourceError, and OptionError for an empty name.
+    """
+    if wanted is not None and not wanted.strip():
+        raise OptionError(f"camera is {wanted!r}; it must be a number, a name or a device, as `streamseg "
+                          "cameras` lists them, or left out for the first")
     if wanted is not None and (os.sep in wanted or wanted.startswith("video=")):
         return Camera(wanted, wanted)
     there = cameras() if there is None else there
@@ -63,14 +71,20 @@ def chosen_camera(wanted: str | None, there: list[Camera] | None = None) -> Came
         raise SourceError("no camera is there: plug one in, or is it kept from this user or container? "
                           "(Linux: is there a /dev/video0, and are you in the group 'video'?) "
                           "FILE --realtime plays a file instead")
-    if wanted is None:
-        return there[0]
-    for number, camera in enumerate(there):
-        numbered = str(_number(camera.device) if camera.device.startswith("/dev/") else number)
-        if wanted == numbered or wanted.lower() in camera.name.lower():
-            return camera
-    raise SourceError(f"camera is {wanted!r}; there are: "
-                      + ", ".join(f"{camera.device} ({camera.name})" for camera in there))
+    found = there if wanted is None else _called(wanted, there)
+    if not found:
+        raise SourceError(f"camera is {wanted!r}; there are: "
+                          + ", ".join(f"{camera.device} ({camera.name})" for camera in there))
+    return next((camera for camera in found if camera.opens), found[0])
+
+
+def _called(wanted: str, there: list[Camera]) -> list[Camera]:
+    """Those that ``wanted`` may mean. A number is no part of a name: 1 is not the Webcam C910."""
+    name, named = wanted.lower(), [camera for camera in there if camera.opens]
+    return [camera for number, camera in enumerate(there)
+            if wanted == str(_number(camera.device) if camera.device.startswith("/dev/") else number)] \
+        or [camera for camera in named if name == camera.name.lower()] \
+        or [camera for camera in named if name in camera.name.lower() and not wanted.isdecimal()]
 
 
 def v4l2_camera(path: str, ask: Ask | None = None) -> Camera | None:
@@ -84,7 +98,7 @@ def v4l2_camera(path: str, ask: Ask | None = None) -> Camera | None:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     except OSError as error:
-        return Camera(path, f"cannot be opened: {error.strerror}")
+        return Camera(path, f"cannot be opened: {error.strerror}", opens=False)
     try:
         answer = bytearray(104)
         ask(descriptor, _QUERYCAP, answer)

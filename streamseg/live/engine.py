@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, Protocol
 
 from ..channel import Channel, Crew, EndOfChannel, WaitedTooLong
@@ -26,10 +27,11 @@ from .finishing import Finisher
 from .governor import Governor
 from .matting import Matting
 from .sound import Microphone
-from .types import Control, Finished, Tell
+from .types import Control, Finished, Shot, Tell
 
 POLL = 0.02           # seconds that the main thread waits for a picture before it looks at the keys
 JUMP = 2.0            # seconds between two rounds of the main thread, which take POLL
+GRACE = 1.0           # seconds more than the source's own timeout, which knows better what went wrong
 FINISH_SECONDS = 5.0  # what an output gets to finish in
 
 
@@ -71,7 +73,8 @@ class Engine:
         self._duration, self._timeout = duration, timeout
         self._figures = Figures(clock, control, self._outputs, cores)
         self._crew = Crew(stall_timeout=None)
-        self._told: set[str] = set()
+        self._told: set[Output | Microphone] = set()
+        self._leaving: dict[Output, Callable[[], None]] = {}  # what is to be called when it has finished
         self._heard: Channel[None] | None = None
 
     def run(self) -> LiveReport:
@@ -103,11 +106,13 @@ class Engine:
         output.branch = self._crew.branch(f"output {output.name}", self._writer(output))
         self._outputs.append(output)
 
-    def remove(self, output: Output) -> None:
-        """Let an output that was added finish."""
+    def remove(self, output: Output, finished: Callable[[], None] = lambda: None) -> None:
+        """Let an output that was added finish, while the others go on. ``finished`` is called in the main
+        thread when it has; where it fails that is told of instead, and stays in the report."""
         self._outputs.remove(output)
+        self._leaving[output] = finished
         if output.branch is not None:
-            output.branch.end(FINISH_SECONDS)
+            output.branch.inlet.end()
 
     # --- the row of stages ---
 
@@ -117,7 +122,7 @@ class Engine:
             output.branch = crew.branch(f"output {output.name}", self._writer(output))
         if self._sound is not None:  # what it yields is of no interest: it hands out the sound itself
             self._heard = crew.channel("sound", self._sound.listen(), capacity=1, newest=True)
-        shots = crew.thread("capture", iter(self._capture), capacity=1, newest=True)
+        shots = crew.thread("capture", iter(self._capture), capacity=1, newest=True, merge=inherit)
         mattes = crew.thread("matting", self._matting(shots), capacity=1, handed=True)
         return crew.channel("finishing", self._finisher(mattes), capacity=1, handed=True)
 
@@ -126,8 +131,10 @@ class Engine:
             """Write what comes and finish in order; where that fails leave what is whole."""
             try:
                 for item in items:
+                    lost = output.lost
                     output.sink.write(item.picture)
-                    output.latencies.add(self._clock.now() - item.at)
+                    if output.lost == lost:
+                        output.latencies.add(self._clock.now() - item.at)
                     yield
                 output.sink.close()
             finally:
@@ -136,11 +143,12 @@ class Engine:
 
     def _end(self) -> None:
         """Let each output finish in order; tell of those that do not."""
-        for output in self._outputs:
+        for output in [*self._outputs, *self._leaving]:
             if output.branch is None:  # it ended before the output's thread began
                 output.sink.abort()
             elif not output.branch.end(FINISH_SECONDS):
                 self._tell(f"{output.name} does not end and is left behind")
+        self._see_off()
         self._tell_failures()
         if self._screen is not None:
             self._screen.close()
@@ -151,12 +159,13 @@ class Engine:
         moved = looked = self._clock.now()
         while not self._over():
             before, looked = looked, self._clock.now()
-            if looked - before > JUMP:  # it was the machine that slept, not the camera
+            # the machine slept, or nothing is expected of the camera: it does not hang
+            if looked - before > JUMP or self._capture.waiting:
                 moved = looked
             try:
                 item = finished.get(POLL)
             except WaitedTooLong:
-                if self._clock.now() - moved > self._timeout:
+                if self._clock.now() - moved > self._timeout + GRACE:
                     raise SourceTimeoutError(
                         f"no picture came from {self._capture.info.name} for {self._timeout:g} s: it hangs, "
                         "or it is unplugged; --timeout waits longer") from None
@@ -173,6 +182,7 @@ class Engine:
 
     def _over(self) -> bool:
         """The main thread's other work. -> whether the run is to end"""
+        self._see_off()
         if self._figures.due:
             self._every_second()
         if self._duration is not None and self._figures.elapsed >= self._duration:
@@ -198,13 +208,29 @@ class Engine:
         stats = self._crew.stats.get("capture")
         return 0 if stats is None else stats.dropped
 
+    def _see_off(self) -> None:
+        """Look which of the outputs that were removed have finished."""
+        for output in [output for output in self._leaving if output.ended]:
+            finished = self._leaving.pop(output)
+            if output.failure is None:
+                finished()
+            else:
+                self._outputs.append(output)
+
     def _tell_failures(self) -> None:
         for output in self._outputs:
-            if output.failure is not None and output.name not in self._told:
-                self._told.add(output.name)
+            if output.failure is not None and output not in self._told:
+                self._told.add(output)
                 rest = [other.name for other in self._outputs if not other.ended]
                 self._tell(f"{output.name} is gone: {output.failure}"
                            + (f"; {', '.join(rest)} goes on" if rest else ""))
-        if self._heard is not None and self._heard.failure is not None and "sound" not in self._told:
-            self._told.add("sound")
-            self._tell(f"{self._heard.failure}; it goes on without sound")
+        if self._sound is not None and self._heard is not None and self._heard.ended \
+                and self._sound not in self._told:
+            self._told.add(self._sound)
+            self._tell(f"{self._heard.failure or 'the microphone ended'}; it goes on without sound")
+
+
+def inherit(given_way: Shot, shot: Shot) -> Shot:
+    """``shot``, which is the first of a camera to the stages behind if the one that gave way to it was: the
+    old camera's matte must not be laid over what the new one shows."""
+    return replace(shot, cut=True) if given_way.cut and not shot.cut else shot

@@ -14,7 +14,7 @@ from .meter import Latencies, Usage, rss_mib
 from .types import Control, Finished
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Output:
     """One place that pictures go to. ``branch``: its thread, once it runs."""
 
@@ -24,9 +24,14 @@ class Output:
     branch: Branch[Finished] | None = None
 
     @property
+    def lost(self) -> int:
+        """Pictures that the sink took and could not write (see Persistent)."""
+        return int(getattr(self.sink, "lost", 0))
+
+    @property
     def dropped(self) -> int:
-        """Pictures that gave way to newer ones before they were written."""
-        return 0 if self.branch is None else self.branch.dropped
+        """Pictures that gave way to newer ones before they were written, or were lost."""
+        return self.lost + (0 if self.branch is None else self.branch.dropped)
 
     @property
     def ended(self) -> bool:
@@ -75,10 +80,12 @@ class LiveReport:
 
 
 class Figures:
-    """Rate, latency and drops are those of the first output, or of the window if there is no other."""
+    """Rate, latency and drops are those of the first output, or of the window if there is no other at the
+    start: what a recording does that begins later is said in its row alone."""
 
     def __init__(self, clock: Clock, control: Control, outputs: Sequence[Output], cores: int) -> None:
         self._clock, self._control, self._outputs, self._cores = clock, control, outputs, cores
+        self._first = outputs[0] if outputs else None
         self.window = Latencies()
         self._usage = Usage(clock)
         self._began = self._mark = clock.now()
@@ -124,7 +131,7 @@ class Figures:
             notes=[note for output in self._outputs for note in output.sink.notes])
 
     def _main(self) -> Latencies:
-        return self._outputs[0].latencies if self._outputs else self.window
+        return self.window if self._first is None else self._first.latencies
 
     def _dropped(self, overtaken: int) -> int:
-        return overtaken + (self._outputs[0].dropped if self._outputs else 0)
+        return overtaken + (0 if self._first is None else self._first.dropped)

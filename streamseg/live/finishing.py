@@ -22,14 +22,16 @@ from .follow import Follower, cropped, cropped_matte
 from .types import Control, Finished, Look, Matted, Tell
 
 ROOM = ("blur", "original")  # backgrounds that are made of the camera's own picture
+PLAIN = "#202830"            # what is left when a background fails: it shows nothing of the room
 _NOTHING = Matte(np.zeros((9, 16), np.float32))
 
 
 class Finisher:
     """Makes pictures as ``control.look`` says at that moment.
 
-    A look that cannot be made (a broken background file) is told of, and the last good one stays. Raises
-    StreamsegError only when it is made with a look that cannot be.
+    A look that cannot be made (a broken background file) is told of, and the last good one stays; a film
+    that breaks off while it is shown gives way to a plain colour. Raises StreamsegError only when it is made
+    with a look that cannot be.
     """
 
     def __init__(self, info: VideoInfo, options: Options, control: Control, tell: Tell) -> None:
@@ -78,13 +80,18 @@ class Finisher:
         return True
 
     def _finished(self, item: Matted) -> Finished:
-        changed, last, frame = self._take_look(), self._last, item.shot.frame
-        if last is not None and (self._shown.freeze or (item.still and not changed and self._steady())):
+        changed, last, shot = self._take_look(), self._last, item.shot
+        same = self._shown.freeze or (item.still and not changed and self._steady())
+        if last is not None and shot.seen and same:
             # Planes shared with the picture before, but no owner: its time may still be in use by an encoder
-            again = replace(last.picture, pts=frame.pts, index=frame.index, owner=None)
-            return Finished(again, item.shot.at, last.view)
-        self._last = self._composed(item)
-        return self._last
+            again = replace(last.picture, pts=shot.frame.pts, index=shot.frame.index, owner=None)
+            return Finished(again, shot.at, last.view)
+        made = self._composed(item)
+        if shot.seen:
+            self._last = made
+        elif not self._shown.freeze:  # what was frozen comes back after a pause or a loss
+            self._last = None
+        return made
 
     def _steady(self) -> bool:
         """Whether the same shot and matte make the same picture."""
@@ -99,9 +106,19 @@ class Finisher:
         if self._shown.mirror:
             frame = mirrored(frame)
             matte = matte and replace(matte, alpha=np.ascontiguousarray(matte.alpha[:, ::-1]))
-        compositor = self._shield if matte is None else self._compositor
-        made = compositor.finish(frame, matte or _NOTHING)
+        try:
+            made = self._laid(frame, matte)
+        except (StreamsegError, OSError) as error:  # a film that is damaged further on
+            what = str(error).partition(";")[0]  # what follows is a flag of `run`
+            self._tell(f"{what}; a plain colour takes the background's place")
+            self.close()
+            self._compositor, self._shield = self._made(replace(self._shown, background=PLAIN))
+            made = self._laid(frame, matte)
         return Finished(made["composite"], item.shot.at, made.get("matte"))
+
+    def _laid(self, frame: Frame, matte: Matte | None) -> dict[str, Frame]:
+        compositor = self._shield if matte is None else self._compositor
+        return compositor.finish(frame, matte or _NOTHING)
 
 
 def mirrored(frame: Frame) -> Frame:

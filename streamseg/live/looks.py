@@ -30,7 +30,7 @@ def backgrounds(chosen: str | None, listed: str | None) -> tuple[str, ...]:
 def pressed(look: Look, key: str, choices: Sequence[str]) -> Look:
     """The look after a key; the same object for a key that does nothing to it."""
     if key in ("n", "b") and choices:
-        place = choices.index(look.background) if look.background in choices else 0
+        place = choices.index(look.background) if look.background in choices else -(key == "n")
         return replace(look, background=choices[(place + (1 if key == "n" else -1)) % len(choices)])
     if key in ("+", "-"):
         blur = look.blur + (BLUR_STEP if key == "+" else -BLUR_STEP)

@@ -32,7 +32,7 @@ class Matting:
         self._segmenter, self._control, self._tell = segmenter, control, tell
         self._smoother, self._skip_still = smoother, skip_still
         self.inferred = self.carried = self.still = self.failures = 0
-        self._failing = False
+        self._failing = self._reset_due = False
         self._carry = Carry()
         self._forget()
 
@@ -68,11 +68,14 @@ class Matting:
             return Matted(shot, None)
         if shot.cut:
             self._forget()
-            self._segmenter.reset()
+            self._reset_due = True
         if self._stands_still(shot.frame):
             self.still += 1
             return Matted(shot, self._matte, still=True)
         try:
+            if self._reset_due:  # until it works: what it knows is of another camera
+                self._segmenter.reset()
+                self._reset_due = False
             self._matte = self._found(shot.frame)
         except Exception as error:  # whatever a model does: a call goes on
             self._failed(error)

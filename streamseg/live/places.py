@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import OptionError, SourceError
 from ..frames import VideoInfo
-from ..options import Options
+from ..options import Options, default_of
 from ..sink import NullSink, Sink
 from ..sink.network import BOXES, NetworkSink
 from ..sink.recording import RecordingSink, Sound
@@ -22,6 +25,7 @@ from ..source.opening import LIVE, scheme
 from ..source.realtime import Realtime
 from .capture import FIRST_WAIT, LONGEST_WAIT
 from .clock import Clock
+from .config import FIELDS
 from .devices import chosen_camera
 from .figures import Output
 from .options import LiveOptions, picture_size
@@ -31,6 +35,84 @@ from .types import Tell
 
 SIZE, RATE = (1280, 720), Fraction(30)  # what a camera is asked for
 WINDOW, VIRTUAL, NULL, SCREEN = "window", "virtual", "null", "screen"
+ASKED_OF_CAMERAS = ("camera", "size", "rate", "format", "backend")
+# Settings that do nothing beside a source that was named, by its kind (see kind_of)
+IDLE = {
+    "a camera": ("camera", "realtime", "start", "stream"),
+    "the screen": ("camera", "format", "backend", "realtime", "start", "stream"),
+    "an address": ASKED_OF_CAMERAS,
+    "a file": (*ASKED_OF_CAMERAS, "on_demand", "reconnect"),
+}
+
+
+def kind_of(source: str | Source | None) -> str:
+    """What a source is, in words: a camera, the screen, an address, a file, or an object."""
+    if source is not None and not isinstance(source, str):
+        return "an object"
+    if source is None or source.startswith("/dev/"):
+        return "a camera"
+    if source == SCREEN:
+        return "the screen"
+    return "a file" if scheme(source) is None else "an address"
+
+
+def idle(values: Mapping[str, Any], source: str | Source | None, to: Sequence[str | Sink]) -> list[str]:
+    """Which of the settings ``values`` do nothing, beside a source that was named or beside each other."""
+    names = [] if source is None else list(IDLE.get(kind_of(source), ()))
+    if any(isinstance(target, str) and "://" in target for target in to):
+        names = [name for name in names if name != "reconnect"]  # it holds for streams that go out, too
+    if not values.get("adapt", True):
+        names.append("max_cpu")
+    defaults = {name: default_of(FIELDS[name]) for name in names}
+    return [name for name in names if values.get(name, defaults[name]) != defaults[name]]
+
+
+def refuse_idle(values: Mapping[str, Any], source: str | Source | None, to: Sequence[str | Sink]) -> None:
+    """Raise OptionError where one of ``values`` does nothing."""
+    names = idle(values, source, to)
+    flags = [f"--{name.replace('_', '-')}" + (f" {values[name]}" if values[name] is not True else "")
+             for name in names]
+    beside = [flag for name, flag in zip(names, flags, strict=True) if name != "max_cpu"]
+    if beside:
+        raise OptionError(f"{', '.join(beside)}: of no use beside the source {source}, which is "
+                          f"{kind_of(source)}; leave that out, or the source")
+    if flags:
+        raise OptionError(f"{flags[0]} lowers the quality where it must, which --no-adapt forbids: leave one "
+                          "of them out")
+
+
+def refuse_same_files(read: Iterable[tuple[str, str | None]], written: Iterable[tuple[str, str | None]]
+                      ) -> None:
+    """Raise OptionError where a file is to be written that is read as well, or that is written twice.
+
+    Both hold flags, each with its value (None and what is no file's name are passed over).
+    """
+    taken = {_file(text): f"{flag} {text}" for flag, text in read if text and os.path.isfile(_expanded(text))}
+    for flag, text in written:
+        if text is None or not _is_file_name(text):
+            continue
+        if _file(text) in taken:
+            raise OptionError(f"{flag} {text} and {taken[_file(text)]} are the same file, "
+                              f"{os.path.realpath(_expanded(text))}: give {flag} another name")
+        taken[_file(text)] = f"{flag} {text}"
+
+
+def _is_file_name(target: str) -> bool:
+    """Whether an output is a file: neither window, virtual camera, nothing, standard output nor address."""
+    return target not in (WINDOW, NULL, "-") and target.partition(":")[0] != VIRTUAL and "://" not in target
+
+
+def _expanded(text: str) -> str:
+    return os.path.expanduser(text.removeprefix("file://"))
+
+
+def _file(text: str) -> object:
+    """What two names of the same file share, by whatever spelling or link."""
+    try:
+        found = os.stat(_expanded(text))
+    except (OSError, ValueError):  # none is there yet
+        return os.path.realpath(_expanded(text))
+    return found.st_dev, found.st_ino
 
 
 class Reader:
@@ -44,13 +126,14 @@ class Reader:
                  clock: Clock) -> None:
         self._source, self._live, self._clock = source, live, clock
         self._options = replace(options, audio=False)
-        file = isinstance(source, str) and source != SCREEN and not source.startswith("/dev/") \
-            and scheme(source) not in LIVE
-        self.lasting = not file and (source is None or isinstance(source, str))
-        if file and not live.realtime:
+        kind = kind_of(source)
+        if kind == "a file" and not live.realtime:
             raise OptionError(f"{source} is a file: --realtime plays it as if it were a camera; "
                               "`streamseg run` works through it as fast as it can")
-        again = self.lasting and (live.reconnect or live.on_demand)
+        endless = kind in ("a camera", "the screen", "an address")
+        # what other addresses (http) give may be a film, with an end that is none of the network's
+        self.lasting = endless and (kind != "an address" or scheme(str(source)) in LIVE or live.reconnect)
+        again = endless and (live.reconnect or live.on_demand)
         self.again: Callable[[], Source] | None = self.open if again else None
 
     def first(self, tell: Tell) -> Source:
@@ -103,6 +186,7 @@ class Opener:
         if name == VIRTUAL:
             return VirtualSink(device or None, self._info)
         if "://" in target:
+            _refuse_no_address(target)
             if self._reconnect:
                 return Persistent(shown(target), lambda: self._stream(target), self._clock, self._tell)
             return self._stream(target)
@@ -137,6 +221,15 @@ def open_outputs(to: Sequence[str | Sink], open_one: Callable[[str], Sink], stac
 
 
 def shown(target: str) -> str:
-    """A --to for messages and figures: without an address's path, which may be a secret key."""
-    parts = urlsplit(target)
-    return f"{parts.scheme}://{parts.hostname}" if "://" in target else target
+    """A --to for messages and figures: of an address kind, host and port; its user and path may be secret."""
+    kind, address, rest = target.partition("://")
+    return f"{kind}://{re.split('[/?#]', rest)[0].rpartition('@')[2]}" if address else target
+
+
+def _refuse_no_address(target: str) -> None:
+    """Raise OptionError for an address that cannot be taken apart."""
+    try:
+        urlsplit(target).port  # noqa: B018 - it is checked only when it is asked for
+    except ValueError as error:
+        raise OptionError(f"--to is {shown(target)}, which is no address ({error}): write it as "
+                          "rtmp://host/app/key or udp://[::1]:5000") from error

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from .. import segment, smooth
@@ -18,6 +21,7 @@ from ..sink.window import Window
 from ..source import Source
 from .capture import Capture
 from .clock import Clock, SystemClock
+from .config import FIELDS
 from .demand import demand_for
 from .desk import Desk, TerminalKeys, WindowScreen
 from .engine import Engine
@@ -27,7 +31,7 @@ from .governor import LADDER, Governor
 from .looks import KEYS, backgrounds
 from .matting import Matting
 from .options import LiveOptions, cpu_share
-from .places import WINDOW, Opener, Reader, open_outputs
+from .places import WINDOW, Opener, Reader, open_outputs, refuse_idle, refuse_same_files
 from .sound import open_microphone
 from .types import Control, Look, Tell, stand_in
 
@@ -54,6 +58,7 @@ def run(source: str | Source | None, to: Sequence[str | Sink], *, options: Optio
 
     Raises StreamsegError; nothing is left open then.
     """
+    check(source, to, options, live)
     clock = clock or SystemClock()
     with _one_opencv_thread(), TerminalKeys() as keys, ExitStack() as opening:
         engine = _assembled(source, to, options, live, tell, on_stats, clock, keys, opening)
@@ -62,37 +67,60 @@ def run(source: str | Source | None, to: Sequence[str | Sink], *, options: Optio
         return engine.run()
 
 
+def check(source: str | Source | None, to: Sequence[str | Sink], options: Options, live: LiveOptions, *,
+          save_config: str | None = None) -> None:
+    """Refuse what cannot be, as far as the values alone tell it. Raises OptionError.
+
+    save_config  the settings file that is to be written; ``live.config`` may be the same
+    """
+    look_of(options, live)
+    _smoother(options)
+    values = {name: getattr(live if hasattr(live, name) else options, name) for name in FIELDS}
+    refuse_idle(values, source, to)
+    listed = () if live.backgrounds is None else backgrounds(None, live.backgrounds)
+    read = [("the source", source if isinstance(source, str) else None), ("--background", options.background),
+            *(("--backgrounds", name) for name in listed), ("--model", options.model),
+            ("--model-spec", options.model_spec), ("--config", None if save_config else live.config)]
+    refuse_same_files(read, [*(("--to", target) for target in to if isinstance(target, str)),
+                             ("--json-stats", live.json_stats), ("--save-config", save_config)])
+
+
 def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: Options, live: LiveOptions,
                tell: Tell, on_stats: Callable[[dict[str, Any]], None], clock: Clock, keys: TerminalKeys,
                opening: ExitStack) -> Engine:
     """The engine with all that belongs to it, open; ``opening`` closes what there is if a part fails."""
     control = Control(LADDER[0], look_of(options, live))
+    reader = Reader(source, options, live, clock)
     model = _model(options)
     opening.callback(model.close)
-    reader = Reader(source, options, live, clock)
     opened = reader.first(tell)
     opening.callback(opened.close)
     info = replace(opened.info, live=True)
     finisher = Finisher(info, options, control, tell)
     opening.callback(finisher.close)
+    matting = Matting(model, control, tell, smoother=_smoother(options), skip_still=live.rest)
+    matting.warm_up(stand_in(info))
     capture = Capture(opened, clock, control, tell, reopen=reader.again, lasting=reader.lasting,
                       reconnect=live.reconnect, release=live.on_demand)
     sound = None if live.audio is None else open_microphone(live.audio, clock, capture.began)
     if sound is not None:
         opening.callback(sound.close)
-    open_one = Opener(info, options, sound, clock, tell, live.reconnect)
-    outputs = open_outputs(to, open_one, opening)
     screen = WindowScreen(Window(), live.hud) if WINDOW in to else None
+    if screen is not None:
+        opening.callback(screen.close)
+    outputs = open_outputs(to, Opener(info, options, sound, clock, tell, live.reconnect), opening)
+    demand = demand_for(outputs, screen is not None) if live.on_demand else None
+    if demand is not None:  # else the camera would be on until the first look, though nobody wants it
+        control.wanted = demand()
     desk = Desk(control, clock, tell, keys=[keys] if screen is None else [keys, screen.key],
-                choices=backgrounds(options.background, live.backgrounds), settings=live.config,
-                demand=demand_for(outputs, screen is not None) if live.on_demand else None)
-    matting = Matting(model, control, tell, smoother=_smoother(options), skip_still=live.rest)
-    matting.warm_up(stand_in(info))
+                choices=backgrounds(control.look.background, live.backgrounds), settings=live.config,
+                demand=demand)
     engine = Engine(
         capture, matting, finisher, outputs, clock=clock, control=control, tell=tell,
         governor=Governor(cpu_share(live.max_cpu)) if live.adapt else None, screen=screen, sound=sound,
         commands=desk, on_stats=on_stats, cores=cores(), duration=live.duration, timeout=options.timeout)
-    desk.on_key("r", Recorder(engine, open_one, tell))
+    own = replace(options, overwrite=False)  # who asked for that meant the outputs he named
+    desk.on_key("r", Recorder(engine, Opener(info, own, sound, clock, tell, live.reconnect), tell))
     if screen is not None:
         desk.on_key("s", screen.toggle_figures)
     for note in [*opened.notes, *(note for output in outputs for note in output.sink.notes)]:
@@ -129,7 +157,8 @@ def look_of(options: Options, live: LiveOptions) -> Look:
 
 
 class Recorder:
-    """Starts a recording in the current folder when called, and ends it at the next call."""
+    """Starts a recording in the current folder when called, and ends it at the next call; the engine tells
+    of one that fails."""
 
     def __init__(self, engine: Engine, open_one: Callable[[str], Sink], tell: Tell) -> None:
         self._engine, self._open_one, self._tell = engine, open_one, tell
@@ -137,11 +166,10 @@ class Recorder:
 
     def __call__(self) -> None:
         if self._output is not None and not self._output.ended:
-            self._engine.remove(self._output)
-            self._tell(f"recorded: {self._output.name}")
+            self._engine.remove(self._output, partial(self._tell_end, self._output.name))
             self._output = None
             return
-        name = time.strftime("streamseg-%Y%m%d-%H%M%S.mkv")
+        name = _free_name()
         try:
             self._output = Output(name, self._open_one(name))
         except StreamsegError as error:
@@ -149,6 +177,17 @@ class Recorder:
             return
         self._engine.add(self._output)
         self._tell(f"records into {name}")
+
+    def _tell_end(self, name: str) -> None:
+        there = Path(name).exists()
+        self._tell(f"recorded: {name}" if there else f"no recording: no picture came for {name}")
+
+
+def _free_name() -> str:
+    """A recording's name: date and time, and a number where several begin in one second."""
+    first = Path(time.strftime("streamseg-%Y%m%d-%H%M%S.mkv"))
+    later = (first.with_stem(f"{first.stem}-{number}") for number in itertools.count(2))
+    return str(next(path for path in itertools.chain([first], later) if not path.exists()))
 
 
 @contextmanager

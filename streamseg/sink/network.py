@@ -33,7 +33,7 @@ class NetworkSink(LiveSink):
         kind = urlsplit(url).scheme.lower()
         if kind not in BOXES:
             raise OptionError(f"output {url!r}: streams go to {', '.join(f'{name}://' for name in BOXES)}")
-        self.shown = f"{kind}://{urlsplit(url).hostname}"  # the rest may hold a stream key
+        self.shown = f"{kind}://{urlsplit(url).netloc.rpartition('@')[2]}"  # the rest may hold a stream key
         box = BOXES[kind]
         self._encoder = LiveEncoder(url, self.shown, box, info, options, muxer=MUXER[box.format], sound=sound)
         self.notes = self._encoder.notes

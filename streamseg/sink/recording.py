@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, cast
 
 import av
@@ -16,7 +18,7 @@ from ..options import Options
 from .containers import Container, container_of, extension
 from .encoder import Settings, settings_for
 from .pixels import picture_for
-from .temporary import checked_target, writing
+from .temporary import checked_target, temporary_file, writing
 
 # What Matroska and FLV count in: of finer ticks two could fall together there.
 TICKS = Fraction(1, 1000)
@@ -127,26 +129,29 @@ class LiveEncoder:
 
 
 class LiveSink:
-    """A Sink over a LiveEncoder, which its ``__init__`` makes."""
+    """A Sink over a LiveEncoder, which it has from the first frame on at the latest."""
 
-    _encoder: LiveEncoder
+    _encoder: LiveEncoder | None = None
 
     def write(self, frame: Frame) -> None:
         """Encode and send one frame."""
+        assert self._encoder is not None
         self._encoder.write(frame)
 
     def close(self) -> None:
         """Finish what was written."""
-        self._encoder.close()
+        if self._encoder is not None:
+            self._encoder.close()
 
     def abort(self) -> None:
         """Finish as well as can be; may be called twice."""
         with contextlib.suppress(SinkError, av.error.FFmpegError):
-            self._encoder.close()
+            self.close()
 
 
 class RecordingSink(LiveSink):
-    """Records into ``target``, Matroska or fragmented MP4, under its own name from the first frame on.
+    """Records into ``target``, Matroska or fragmented MP4, under its own name from the first frame on: until
+    then nothing is made there, and what lies there stays.
 
     After kill -9 it plays up to the last second. Raises OptionError for another extension, SinkError for a
     file that exists (without ``options.overwrite``) and for what goes wrong on the disk.
@@ -156,19 +161,42 @@ class RecordingSink(LiveSink):
         if extension(target) not in SUFFIXES:
             raise OptionError(f"output {target!r}: live recordings are {' or '.join(SUFFIXES)}, which play "
                               "even if the machine stops in the middle; `streamseg run` makes others of them")
-        self.path = checked_target(target, options.overwrite)
+        with writing(target):
+            self.path = checked_target(target, options.overwrite)
+            _prove_writable(self.path)
         box = container_of(target)
-        try:
-            self._encoder = LiveEncoder(str(self.path), target, box, info, options, muxer=MUXER[box.format],
-                                        sound=sound)
-        except BaseException:
-            if self.path.exists() and not self.path.stat().st_size:
-                self.path.unlink()
-            raise
-        self.notes = self._encoder.notes
+
+        def encoder(place: str) -> LiveEncoder:
+            return LiveEncoder(place, target, box, info, options, muxer=MUXER[box.format], sound=sound)
+
+        trial = encoder(os.devnull)  # what encoder or container refuse is known before a frame has come
+        trial.close()
+        self.notes = trial.notes
+        self._target, self._mode, self._encoder_into = target, "wb" if options.overwrite else "xb", encoder
+        self._made = False
+
+    def write(self, frame: Frame) -> None:
+        """Encode and write one frame; the first makes the file. Raises SinkError."""
+        if self._encoder is None:
+            self._encoder = self._begun()
+        super().write(frame)
 
     def abort(self) -> None:
         """Finish the file as well as can be: what was recorded is kept, an empty one is not."""
         super().abort()
-        if not self._encoder.frames:
+        if self._made and (self._encoder is None or not self._encoder.frames):
             self.path.unlink(missing_ok=True)
+
+    def _begun(self) -> LiveEncoder:
+        with writing(self._target):
+            self.path.open(self._mode).close()  # FFmpeg would replace a file that was put there meanwhile
+        self._made = True
+        return self._encoder_into(str(self.path))
+
+
+def _prove_writable(path: Path) -> None:
+    """Raise an OSError or a SinkError where ``path`` cannot be written; nothing there changes."""
+    if path.exists():
+        path.open("ab").close()
+    else:
+        temporary_file(path).unlink()

@@ -9,7 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ import numpy as np
 import pytest
 
 from streamseg.errors import OptionError, SinkError, SourceError
+from streamseg.live import places as live_places
+from streamseg.live import run as live_run
 from streamseg.live.clock import SystemClock
+from streamseg.live.desk import TerminalKeys
 from streamseg.live.figures import LiveReport, Output
 from streamseg.live.options import LiveOptions
 from streamseg.live.places import Opener
@@ -103,7 +107,7 @@ def test_when_one_output_cannot_be_opened_the_others_leave_nothing(clip: Path, t
 
 def test_what_on_begin_raises_ends_the_run_and_nothing_is_left(clip: Path, tmp_path: Path) -> None:
     def begin() -> None:
-        assert (tmp_path / "talk.mkv").exists()  # all is open by then
+        assert list(tmp_path.iterdir()) == []  # a recording is made by its first frame
         raise SinkError("no")
 
     with pytest.raises(SinkError, match="no"):
@@ -341,19 +345,24 @@ def test_when_the_disk_is_full_the_others_go_on_and_what_was_recorded_plays(long
         assert sum(1 for _ in container.decode(video=0)) > 0
 
 
-def test_the_key_r_starts_a_recording_and_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class FakeEngine:
+    """Writes five pictures into what is added; what is removed finishes at once."""
+
+    def add(self, output: Output) -> None:
+        for index in range(5):
+            output.sink.write(room_frame(index))
+
+    def remove(self, output: Output, finished: Callable[[], None]) -> None:
+        output.sink.close()
+        finished()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_the_key_r_starts_a_recording_and_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                  overwrite: bool) -> None:
     monkeypatch.chdir(tmp_path)
     told: list[str] = []
-
-    class FakeEngine:
-        def add(self, output: Output) -> None:
-            for index in range(5):
-                output.sink.write(room_frame(index))
-
-        def remove(self, output: Output) -> None:
-            output.sink.close()
-
-    opener = Opener(INFO, Options(), None, SystemClock(), told.append, False)
+    opener = Opener(INFO, Options(overwrite=overwrite), None, SystemClock(), told.append, False)
     record = Recorder(FakeEngine(), opener, told.append)  # type: ignore[arg-type]
     record()
     made, = tmp_path.iterdir()
@@ -362,10 +371,71 @@ def test_the_key_r_starts_a_recording_and_ends_it(tmp_path: Path, monkeypatch: p
     assert told[1] == f"recorded: {made.name}"
     assert made.suffix == ".mkv"
     assert int(clips.ffprobe(made)["streams"][0]["nb_read_frames"]) == 5
-    monkeypatch.chdir("/")  # a second recording in the same second would have the same name
+    first = made.read_bytes()
+    monkeypatch.setattr("time.strftime", lambda pattern: made.name)  # the second that it was has not passed
+    for number in (2, 3):
+        record()
+        record()
+        assert told[-1] == f"recorded: {made.stem}-{number}.mkv"
+    assert made.read_bytes() == first
+    assert len(list(tmp_path.iterdir())) == 3
     monkeypatch.setattr("time.strftime", lambda pattern: str(tmp_path / "missing" / "x.mkv"))
     record()
-    assert told[2].startswith("no recording: ")
+    assert told[-1].startswith("no recording: ")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_recording_by_key_never_overwrites_and_one_that_fails_is_told(
+        long_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool) -> None:
+    monkeypatch.chdir(tmp_path)
+    opened: list[Options] = []
+
+    class Full(RecordingSink):
+        def __init__(self, target: str, info: Any, options: Options, **rest: Any) -> None:
+            super().__init__(target, info, options, **rest)
+            opened.append(options)
+
+        def close(self) -> None:
+            super().close()
+            raise SinkError("no space left on the disk")
+
+    keys = iter([(0.5, "r"), (1.0, "r")])
+    due = next(keys)
+    began = time.monotonic()
+
+    class Keys(TerminalKeys):
+        def __call__(self) -> str:
+            nonlocal due
+            if time.monotonic() - began < due[0]:
+                return ""
+            pressed, due = due[1], next(keys, (1e9, ""))
+            return pressed
+
+    monkeypatch.setattr(live_places, "RecordingSink", Full)
+    monkeypatch.setattr(live_run, "TerminalKeys", Keys)
+    told: list[str] = []
+    report = live(long_clip, "null", told=told, duration=2.0, overwrite=overwrite)
+    assert [options.overwrite for options in opened] == [False]
+    assert not any(line.startswith("recorded") for line in told), told
+    assert any("no space left" in line for line in told), told
+    assert [row["failed"] for row in report.outputs] == [False, True]
+
+
+@pytest.mark.parametrize("part", ["_smoother", "_model", "Finisher", "Window", "Desk", "Engine", "on_begin"])
+def test_whatever_part_of_a_run_refuses_to_start_the_old_recording_stays(
+        clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    def refuse(*arguments: Any, **settings: Any) -> Any:
+        raise OptionError("it cannot be")
+
+    old = tmp_path / "old.mkv"
+    old.write_text("precious")
+    if part != "on_begin":
+        monkeypatch.setattr(live_run, part, refuse)
+    with pytest.raises(OptionError, match="it cannot be"):
+        run(str(clip), [str(old), "window"] if part == "Window" else [str(old)], on_begin=refuse, tell=print,
+            options=Options(**METHOD, overwrite=True), live=LiveOptions(realtime=True))
+    assert old.read_text() == "precious"
+    assert [item.name for item in tmp_path.iterdir()] == ["old.mkv"]
 
 
 def test_a_recording_that_cannot_begin_leaves_no_file(tmp_path: Path) -> None:

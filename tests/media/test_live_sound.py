@@ -93,6 +93,35 @@ def test_what_was_heard_before_the_first_picture_is_left_out() -> None:
     assert 0 <= first.pts / RATE < 0.021
 
 
+@pytest.mark.parametrize(("failure", "words"), [
+    (None, "the microphone ended; it goes on without sound"),
+    (SourceError("the microphone was unplugged"), "the microphone was unplugged; it goes on without sound"),
+], ids=["ends", "fails"])
+def test_a_microphone_that_ends_before_the_pictures_is_told_of_once(failure: Exception | None, words: str
+                                                                    ) -> None:
+    clock, state, told, ended = FakeClock(), control(), list[str](), threading.Event()
+
+    def blocks() -> Iterator[av.AudioFrame]:
+        yield block(0, False)
+        if failure is not None:
+            raise failure
+
+    def commands() -> bool:
+        if engine._heard is not None and engine._heard.ended:
+            clock.time += 0.5  # so that seconds pass in which it could be told again
+            ended.set()
+        return False
+
+    camera = ScriptedCamera([picture(index) for index in range(9)], info=INFO,
+                            before=lambda number: wait_for(ended))
+    engine = Engine(Capture(camera, clock, state, told.append), Matting(PersonModel(), state, told.append),
+                    Finisher(INFO, Options(), state, told.append), [Output("kept", Keeper())], clock=clock,
+                    control=state, tell=told.append, commands=commands,
+                    sound=Microphone(blocks(), RATE, "mono", clock, clock.time))
+    engine.run()
+    assert told == [words]
+
+
 def picture(index: int) -> Frame:
     """White where there is a flash; the index does not matter, the pictures' person is all of it."""
     luma = np.full((48, 64), 235 if beeps(index / 30) else 16, np.uint8)

@@ -14,13 +14,14 @@ import pytest
 
 from streamseg.errors import SourceError
 from streamseg.frames import Frame
-from streamseg.live.capture import DARK_SECONDS, LONGEST_WAIT, Capture
+from streamseg.live.capture import DARK_SECONDS, LONGEST_WAIT, Capture, Fitter
 from streamseg.live.demand import Demand
 from streamseg.live.governor import LADDER, Step
 from streamseg.live.options import LiveOptions
 from streamseg.live.places import Reader
 from streamseg.live.types import Shot
 from streamseg.options import Options
+from streamseg.pixelformats import Colour, yuv_from_rgb
 from streamseg.source.realtime import JUMP, Realtime
 from tests.unit.live_fakes import INFO, FakeClock, ScriptedCamera, control, room_frame
 
@@ -73,15 +74,18 @@ def test_without_reconnect_a_lost_camera_is_the_end() -> None:
 
 
 def test_with_reconnect_it_tries_again_with_growing_waits_and_shows_the_background_meanwhile() -> None:
-    clock, told, tries = FakeClock(), [], []
+    clock, told, tries, waiting = FakeClock(), [], [], []
 
     def reopen() -> Any:
         tries.append(clock.time)
+        waiting.append(made.waiting)
         if len(tries) < 8:
             raise SourceError("not there")
         return ScriptedCamera(FRAMES[:2])
 
-    shots = list(capture([FRAMES[0], SourceError("unplugged")], clock, told=told, reopen=reopen))
+    made = capture([FRAMES[0], SourceError("unplugged")], clock, told=told, reopen=reopen)
+    assert not made.waiting
+    shots = list(made)
     gaps = np.diff([100.0, *tries])
     assert gaps == pytest.approx([1, 2, 4, 8, 16, LONGEST_WAIT, LONGEST_WAIT, LONGEST_WAIT])
     seen = [shot.seen for shot in shots]
@@ -90,6 +94,8 @@ def test_with_reconnect_it_tries_again_with_growing_waits_and_shows_the_backgrou
     assert not any(seen[2:-2])
     assert len(seen[2:-2]) >= 100  # at least one a second
     assert shots[-2].cut
+    assert waiting == [True] * 8
+    assert not made.waiting
     assert told[0] == "unplugged; trying again, the background alone goes out"
     assert "next try in 16 s" in told[4]
     assert told[-1] == "fake camera is back"
@@ -147,6 +153,91 @@ def test_black_pictures_are_told_of_once_and_dark_ones_are_not() -> None:
     assert told == []
 
 
+def test_black_pictures_are_told_of_at_half_the_rate_too() -> None:
+    clock, told, state = FakeClock(), [], control()
+    state.step = Step("half the rate", divisor=2)
+
+    def before(number: int) -> None:
+        clock.time += 1 / 30
+
+    list(capture([black(index) for index in range(300)], clock, told=told, state=state, before=before))
+    assert len(told) == 1
+    assert "pictures are black" in told[0]
+
+
+def lost_for_half_a_minute(first: list[Any], second: list[Any], clock: FakeClock) -> list[str]:
+    """What is told of two cameras with 30 pictures a second, but for the loss itself."""
+    told: list[str] = []
+
+    def before(number: int) -> None:
+        clock.time += 1 / 30
+
+    again = [*[SourceError("not there")] * 4, ScriptedCamera(second, before=before)]
+
+    def reopen() -> Any:
+        if not again:
+            raise KeyboardInterrupt
+        item = again.pop(0)
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    with pytest.raises(KeyboardInterrupt):
+        list(capture([*first, SourceError("unplugged")], clock, told=told, before=before, reopen=reopen,
+                     lasting=True))
+    assert clock.time > 131
+    return [line for line in told if line.startswith("the camera")]
+
+
+def test_a_loss_is_no_slowness_of_the_camera() -> None:
+    frames = [room_frame(index) for index in range(150)]
+    assert lost_for_half_a_minute(frames, frames, FakeClock()) == []
+
+
+def test_a_black_picture_before_a_loss_and_one_after_it_are_no_closed_shutter() -> None:
+    assert lost_for_half_a_minute([black(0)], [black(0), *FRAMES[1:]], FakeClock()) == []
+
+
+def test_a_black_picture_before_a_pause_and_one_after_it_are_no_closed_shutter() -> None:
+    clock, told, state = FakeClock(), [], control()
+
+    def before(number: int) -> None:
+        state.paused = 1 <= number <= 10
+        clock.time += 0.5 if state.paused else 1 / 30
+
+    list(capture([black(index) for index in range(30)], clock, told=told, state=state, before=before))
+    assert told == []
+
+
+def grey_ramp(colour: Colour, size: tuple[int, int] = (64, 48)) -> Frame:
+    """Columns from black to white in ``colour``, and in chroma a red."""
+    width, height = size
+    ramp = np.linspace(0, 1, width)
+    grey = yuv_from_rgb(colour, height, 8) @ np.stack([ramp, ramp, ramp, np.ones(width)])
+    red = yuv_from_rgb(colour, height, 8) @ [0.75, 0.25, 0.25, 1.0]
+    luma = np.tile(np.rint(grey[0]).astype(np.uint8), (height, 1))
+    luma[height // 2:] = round(red[0])
+    chroma = [np.full((height // 2, width // 2), 128, np.uint8) for _ in range(2)]
+    for number in range(2):
+        chroma[number][height // 4:] = round(red[1 + number])
+    return Frame((luma, *chroma), "yuv420p", Fraction(1, 30), 0, 0, colour)
+
+
+@pytest.mark.parametrize("colour", [Colour(6, 2), Colour(6, 1), Colour(1, 1), Colour(1, 2)], ids=str)
+@pytest.mark.parametrize("size", [(64, 48), (128, 96)], ids=str)
+@pytest.mark.parametrize("wanted", [Colour(6, 1), Colour(1, 2)], ids=str)
+def test_a_camera_of_other_colours_is_brought_to_the_first_ones(colour: Colour, size: tuple[int, int],
+                                                                wanted: Colour) -> None:
+    frame = grey_ramp(colour, size)
+    made = Fitter(replace(INFO, colour=wanted))(frame)
+    assert made.colour == wanted
+    assert (made.width, made.height) == (64, 48)
+    same = frame.rgb((64, 48)).astype(int), made.rgb().astype(int)
+    for part in (np.s_[2:22, 2:-2], np.s_[26:-2, 2:-2]):  # but for the rims, where scaling mixes
+        assert np.abs(same[0][part] - same[1][part]).max() <= 6
+    assert int(made.planes[0].max()) == pytest.approx(255 if wanted.full_range else 235, abs=3)
+
+
 @pytest.mark.parametrize(("gap", "slow"), [(1 / 30, False), (1 / 15, True)])
 def test_a_slow_camera_is_told_of_once(gap: float, slow: bool) -> None:
     clock, told = FakeClock(), []
@@ -200,6 +291,16 @@ def test_on_demand_the_camera_is_let_go_and_comes_back() -> None:
     rest = list(shots)
     assert [shot.seen for shot in rest[-3:]] == [True] * 3
     assert any("let go" in line for line in told)
+
+
+def test_on_demand_no_picture_is_taken_while_nobody_looks_from_the_start() -> None:
+    state, taken = control(), list[int]()
+    state.wanted = False
+    camera = ScriptedCamera(FRAMES, before=taken.append)
+    made = Capture(camera, FakeClock(), state, print, reopen=lambda: camera, release=True)
+    assert not any(shot.seen for shot in islice(made, 5))
+    assert taken == []
+    assert camera.closed == 1
 
 
 # --- a file as a camera -------------------------------------------------------------------------

@@ -130,6 +130,75 @@ def test_save_config_writes_what_config_reads(asked: dict[str, Any], tmp_path: P
     assert asked["options"].set == {"block": "3"}
 
 
+def test_save_config_saves_no_leave_to_replace_files(asked: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "live.toml"
+    for words in ([], ["--config", str(path)]):  # new ones, and those there brought up to date
+        words = ["--to", "null", "--mirror", *words, "--overwrite"]
+        assert cli(["live", *words, "--save-config", str(path)]) == 0
+        assert "overwrite" not in path.read_text().partition("\n")[2]
+        assert cli(["live", "-q", "--config", str(path)]) == 0
+        assert (asked["live"].mirror, asked["options"].overwrite) == (True, False)
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["--background", "none"], "no call shows"), (["--smooth", "lookahead"], "holds frames back"),
+    (["a.mp4", "--realtime", "--camera", "7"], "--camera 7: of no use beside the source a.mp4"),
+    (["--to", "t.mkv", "--to", "./t.mkv"], "the same file")])
+def test_save_config_saves_nothing_that_the_next_start_refuses(tmp_path: Path, words: list[str], message: str
+                                                               ) -> None:
+    path = tmp_path / "live.toml"
+    assert message in refusal(*words, "--save-config", str(path))
+    assert not path.exists()
+
+
+def test_settings_of_a_file_wait_while_another_source_is_named(asked: dict[str, Any], tmp_path: Path) -> None:
+    """A file serves several sources: what it says of the camera does nothing to a clip, and is no mistake."""
+    path, again = tmp_path / "live.toml", tmp_path / "again.toml"
+    path.write_text('to = "null"\ncamera = "7"\nsize = "640x480"\nreconnect = true\nmax_cpu = "50%"\n')
+    words = ["live", "-q", "--config", str(path), "clip.mp4", "--realtime"]
+    assert cli([*words, "--no-adapt"]) == 0
+    assert (asked["live"].camera, asked["live"].reconnect, asked["live"].max_cpu) == (None, False, None)
+    assert cli([*words, "--save-config", str(again)]) == 0
+    assert 'camera = "7"' in again.read_text()
+    assert cli(["live", "-q", "--config", str(again)]) == 0
+    assert (asked["source"], asked["live"].size, asked["live"].max_cpu) == ("clip.mp4", None, "50%")
+    assert cli(["live", "-q", "--config", str(path)]) == 0
+    assert (asked["live"].camera, asked["live"].reconnect) == ("7", True)
+
+
+def test_what_is_on_the_line_and_does_nothing_is_refused(asked: dict[str, Any], tmp_path: Path,
+                                                         capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "live.toml"
+    path.write_text('to = "null"\nsource = "clip.mp4"\nrealtime = true\nadapt = false\n')
+    for words, message in ((["--camera", "7"], "--camera 7: of no use beside the source clip.mp4"),
+                           (["--max-cpu", "50%"], "--no-adapt forbids")):
+        assert cli(["live", "-q", "--config", str(path), *words]) == 2
+        assert message in capsys.readouterr().err
+    assert "live" not in asked
+
+
+def test_standard_output_takes_the_lines_or_the_report_and_not_both(asked: dict[str, Any],
+                                                                   capsys: pytest.CaptureFixture[str]
+                                                                   ) -> None:
+    assert cli(["live", "--to", "null", "--json", "--json-stats", "-"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "--json and --json-stats - both want standard output" in err
+    assert "live" not in asked
+
+
+@pytest.mark.parametrize("words", [[], ["--overwrite"]])
+@pytest.mark.parametrize("place", [["--to"], ["--to", "null", "--json-stats"]])
+def test_an_output_over_the_source_is_refused_and_the_source_stays(
+        tmp_path: Path, words: list[str], place: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    clip = clips.video(tmp_path / "clip.mp4", frames=3)
+    before = clip.read_bytes()
+    playing = ["live", "-q", str(clip), "--realtime", "--method", "threshold", *words]
+    assert cli([*playing, *place, str(clip)]) == 2
+    assert "and the source" in capsys.readouterr().err
+    assert clip.read_bytes() == before
+
+
 def test_json_stats_on_standard_output_is_a_line_each_and_nothing_else(asked: dict[str, Any],
                                                                       capsys: pytest.CaptureFixture[str]
                                                                       ) -> None:
@@ -204,7 +273,7 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
     clip = str(clips.video(tmp_path / "clip.mp4", frames=3))
     playing = [*method, clip, "--realtime", "--to", "null"]
     assert "holds frames back" in refusal(*playing, "--smooth", "lookahead")
-    assert "whether anybody looks" in refusal(*playing, "--on-demand")
+    assert "--on-demand: of no use beside the source" in refusal(*playing, "--on-demand")
 
 
 def test_an_output_that_is_none_is_refused(tmp_path: Path) -> None:

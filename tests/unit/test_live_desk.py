@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,66 @@ def test_a_key_can_be_given_an_action() -> None:
     made()
     assert done == ["r", "r"]
     assert set(KEYS) >= {"n", "b", "+", "-", "v", "f", "m", "p", "r", "s", "q"}
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, Any]]:
+    """(the user's end, ours, which is standard input)"""
+    pty = pytest.importorskip("pty", reason="terminals are set by termios")
+    user, ours = pty.openpty()
+    with os.fdopen(ours) as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        yield user, stream
+    with suppress(OSError):
+        os.close(user)
+
+
+@pytest.mark.parametrize(("sent", "pressed"), [
+    (b"\x1b[C", ""), (b"\x1bOP", ""), (b"\x1b[1;5D", ""), (b"\x1b[15~", ""), (b"\x1b[I", ""), (b"\x1b[", ""),
+    (b"\x1b[[A", ""), (b"\x1bq", ""), (b"\x1b", "\x1b"), (b"n\x1b[Cm", "nm"), (b"\x1b[A\x1b[Bn", "n"),
+    ("né".encode(), "né"), (b"n" * 70, "n" * 70),
+], ids=repr)
+def test_what_an_arrow_key_sends_is_no_key_and_escape_alone_is(terminal: tuple[int, Any], sent: bytes,
+                                                               pressed: str) -> None:
+    with TerminalKeys() as keys:
+        os.write(terminal[0], sent)
+        assert "".join(keys() for _ in range(80)) == pressed
+
+
+def test_an_arrow_key_whose_bytes_come_in_two_parts_does_not_end_the_call(terminal: tuple[int, Any],
+                                                                          monkeypatch: pytest.MonkeyPatch
+                                                                          ) -> None:
+    sizes, read = iter([1, 64]), os.read
+    with TerminalKeys() as keys:
+        os.write(terminal[0], b"\x1b[C")
+        monkeypatch.setattr(os, "read", lambda descriptor, size: read(descriptor, next(sizes)))
+        assert keys() == ""
+        assert list(sizes) == []
+
+
+def test_in_the_background_of_a_shell_the_terminal_is_left_alone(terminal: tuple[int, Any],
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who sets or reads it there is stopped: SIGTTOU, SIGTTIN."""
+    import termios
+    descriptor, group = terminal[1].fileno(), os.getpgrp()
+    before = termios.tcgetattr(descriptor)
+    monkeypatch.setattr(os, "tcgetpgrp", lambda fd: group + 1)
+    with TerminalKeys() as keys:
+        assert not keys.there
+        assert termios.tcgetattr(descriptor) == before
+    monkeypatch.setattr(os, "tcgetpgrp", lambda fd: group)
+    with TerminalKeys() as keys:
+        during = termios.tcgetattr(descriptor)
+        os.write(terminal[0], b"n")
+        monkeypatch.setattr(os, "tcgetpgrp", lambda fd: group + 1)  # Ctrl-Z and bg
+        assert keys() == ""
+    assert termios.tcgetattr(descriptor) == during != before
+
+
+def test_a_terminal_that_was_closed_is_no_failure(terminal: tuple[int, Any]) -> None:
+    with TerminalKeys() as keys:
+        os.close(terminal[0])
+        assert keys() == ""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="terminals are set by termios")
@@ -164,6 +225,21 @@ def test_what_a_key_changed_stays_when_another_setting_is_edited(tmp_path: Path)
     touched(path, 'background = "a.jpg"\nblur = 0.9\n')
     ticking(made, clock)
     assert (state.look.background, state.look.blur) == ("blur", 0.9)
+
+
+def test_a_setting_that_is_taken_out_of_the_file_goes_back_to_what_holds_without_it(tmp_path: Path) -> None:
+    """The blur was given on the command line, which goes before the file."""
+    path, clock = tmp_path / "live.toml", FakeClock()
+    touched(path, 'background = "a.jpg"\nblur = 0.9\nmirror = true\nmodel = "x.tflite"\n')
+    made, state, told = desk(state=control(background="a.jpg", blur=0.3, mirror=True), clock=clock,
+                             settings=str(path))
+    touched(path, "follow = true\n")
+    ticking(made, clock)
+    assert state.look == Look("blur", blur=0.3, follow=True)
+    assert told == ["live.toml is read again; from the next start: model"]
+    touched(path, "\n")
+    ticking(made, clock)
+    assert state.look == Look("blur", blur=0.3)
 
 
 def test_a_settings_file_that_is_away_for_a_moment_is_no_change(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from av.video.reformatter import VideoReformatter
 from click.testing import CliRunner
 
 from streamseg.cli import group
-from streamseg.errors import SourceError
+from streamseg.errors import OptionError, SourceError
 from streamseg.live import devices
 from streamseg.live.devices import Camera, Mode, chosen_camera, v4l2_camera
 from streamseg.source import camera as cameras
@@ -77,6 +77,44 @@ THERE = [Camera("/dev/video0", "Integrated"), Camera("/dev/video2", "USB Webcam"
                                                 ("usb", "/dev/video2"), ("/dev/video7", "/dev/video7")])
 def test_a_camera_is_chosen_by_number_name_or_device(wanted: str | None, device: str) -> None:
     assert chosen_camera(wanted, THERE).device == device
+
+
+@pytest.mark.parametrize(("wanted", "names", "device"), [
+    ("1", {0: "HD Pro Webcam C910", 1: "Built-in"}, "/dev/video1"),
+    ("0", {2: "Cam 0x1", 0: "Other"}, "/dev/video0"),
+    ("webcam", {0: "Webcam C920", 1: "Webcam"}, "/dev/video1"),
+    ("web", {0: "Built-in", 1: "Webcam"}, "/dev/video1"),
+    ("7", {0: "Cam 1", 3: "7"}, "/dev/video3"),
+])
+def test_a_number_goes_before_a_name_and_a_name_before_a_part_of_one(wanted: str, names: dict[int, str],
+                                                                     device: str) -> None:
+    there = [Camera(f"/dev/video{number}", name) for number, name in names.items()]
+    assert chosen_camera(wanted, there).device == device
+
+
+def test_a_number_is_no_part_of_a_name() -> None:
+    with pytest.raises(SourceError, match="camera is '9'; there are"):
+        chosen_camera("9", [Camera("/dev/video0", "Webcam C910")])
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_empty_name_is_refused(empty: str) -> None:
+    with pytest.raises(OptionError, match="must be a number, a name or a device"):
+        chosen_camera(empty, THERE)
+
+
+def test_without_a_name_the_first_camera_that_opens_is_taken(node: str, monkeypatch: pytest.MonkeyPatch
+                                                             ) -> None:
+    def refused(*args: Any) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(devices.os, "open", refused)
+    closed = v4l2_camera(node, driver)
+    assert closed == Camera(node, "cannot be opened: Permission denied", opens=False)
+    assert chosen_camera(None, [closed, *THERE]) == THERE[0]
+    assert chosen_camera(None, [closed]) == closed  # opening it says what is wrong
+    with pytest.raises(SourceError):
+        chosen_camera("denied", [closed])
 
 
 def test_a_camera_that_is_not_there_is_named_with_those_that_are() -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from streamseg import channel
-from streamseg.errors import SourceError, SourceTimeoutError
+from streamseg.errors import SinkError, SourceError, SourceTimeoutError
 from streamseg.live.capture import Capture
 from streamseg.live.engine import Engine
-from streamseg.live.figures import Output
+from streamseg.live.figures import LiveReport, Output
 from streamseg.live.finishing import Finisher
 from streamseg.live.matting import Matting
 from streamseg.options import Options
@@ -120,6 +121,19 @@ def test_an_output_that_fails_is_told_of_and_the_others_go_on() -> None:
     assert fakes.alive() == []
 
 
+def test_of_two_outputs_with_one_name_both_failures_are_told() -> None:
+    def fail(words: str) -> Any:
+        def failing(number: int) -> None:
+            raise OSError(words)
+        return failing
+
+    told: list[str] = []
+    outputs = [Output("rtmp://host", Keeper(at=fail(words))) for words in ("refused", "unknown key")]
+    engine_of(ScriptedCamera(FRAMES), [Output("good", Keeper()), *outputs], told=told).run()
+    gone = [line.partition(";")[0] for line in told]
+    assert gone == ["rtmp://host is gone: refused", "rtmp://host is gone: unknown key"]
+
+
 def test_when_no_output_is_left_the_run_ends_with_its_error() -> None:
     gone = threading.Event()
 
@@ -183,6 +197,63 @@ def test_a_camera_that_hangs_is_an_error_and_does_not_hang_the_run(monkeypatch: 
         for thread in threading.enumerate():
             if thread.name.startswith("streamseg-"):
                 thread.join(fakes.PATIENCE)
+
+
+def test_a_camera_that_takes_long_to_open_again_does_not_hang() -> None:
+    """A dead address keeps each try for as long as the timeout; meanwhile no picture comes."""
+    clock, opening, done = FakeClock(step=0.05), threading.Event(), threading.Event()
+    began = 0.0
+
+    def commands() -> bool:
+        nonlocal began
+        if opening.is_set():
+            began = began or clock.time
+            if clock.time - began > 30.0:
+                done.set()
+        return False
+
+    def reopen() -> Any:
+        opening.set()
+        wait_for(done)
+        if not failed:
+            failed.append(SourceError("host does not answer"))
+            raise failed[0]
+        return ScriptedCamera(FRAMES[:2])
+
+    keeper, failed, told, state = Keeper(), list[SourceError](), list[str](), fakes.control()
+    capture = Capture(ScriptedCamera([FRAMES[0], SourceError("lost")]), clock, state, told.append,
+                      reopen=reopen)
+    Engine(capture, Matting(PersonModel(), state, told.append), Finisher(INFO, Options(), state, told.append),
+           [Output("kept", keeper)], clock=clock, control=state, tell=told.append, commands=commands,
+           timeout=5.0).run()
+    assert keeper.state == "closed"
+    assert told[-1] == "fake camera is back"
+
+
+def test_a_source_that_says_itself_that_it_hangs_is_heard() -> None:
+    """It has the same timeout, and is as late as threads are."""
+    clock, hanging, late, told = FakeClock(step=0.01), threading.Event(), threading.Event(), list[float]()
+
+    def before(number: int) -> None:
+        if number == 3:
+            hanging.set()
+            wait_for(late)
+            raise SourceTimeoutError("nothing came from the camera for 5 s; plug it in anew")
+
+    def commands() -> bool:
+        if hanging.is_set() and not late.is_set():
+            told.append(clock.time)
+            if told[-1] - told[0] > 5.2:
+                late.set()
+                until = time.monotonic() + fakes.PATIENCE
+                while not engine._crew._workers[0].channel.ended:
+                    assert time.monotonic() < until
+        return False
+
+    engine = engine_of(ScriptedCamera(FRAMES, before=before), [Output("kept", Keeper())], clock=clock,
+                       commands=commands, timeout=5.0)
+    with pytest.raises(SourceTimeoutError, match="nothing came from the camera for 5 s; plug it in anew"):
+        engine.run()
 
 
 def test_a_machine_that_slept_for_an_hour_goes_on() -> None:
@@ -289,3 +360,78 @@ def test_an_output_can_come_and_go_while_it_runs() -> None:
     assert second.sink.state == "closed"  # type: ignore[attr-defined]
     assert 1 <= len(second.sink.pictures) <= 4  # type: ignore[attr-defined]
     assert len(first.pictures) > len(second.sink.pictures)  # type: ignore[attr-defined]
+
+
+class Window(Keeper):
+    """A window that tells of each picture."""
+
+    def __init__(self, count: int, at: Callable[[int], Any] = lambda number: None) -> None:
+        super().__init__(at)
+        self.shown = [threading.Event() for _ in range(count)]
+
+    def show(self, finished: Any) -> None:
+        super().show(finished)
+        self.shown[len(self.pictures) - 1].set()
+
+
+def recorded(recording: Keeper, *, pictures: int = 10, begin: int = 2, end: int = 4,
+             at: Callable[[int], Any] = lambda number: None, **extra: Any
+             ) -> tuple[list[Any], LiveReport, list[str]]:
+    """A run with a window, some of whose pictures are recorded. ``at(number)`` is called before each is
+    shown. -> (what was done, and how many pictures had been shown when the recording was whole; the report;
+    what was told)"""
+    window, done, told = Window(pictures, at), list[Any](), list[str]()
+    output = Output("talk.mkv", recording)
+
+    def commands() -> bool:
+        if len(window.pictures) >= begin and not done:
+            done.append("added")
+            engine.add(output)
+        if len(window.pictures) >= end and done == ["added"]:
+            done.append("removed")
+            engine.remove(output, lambda: done.append(len(window.pictures)))
+        return False
+
+    camera = ScriptedCamera([fakes.room_frame(index, seed=index) for index in range(pictures - 1)],
+                            before=lambda number: wait_for(window.shown[number]))
+    engine = engine_of(camera, [], screen=window, commands=commands, told=told, **extra)
+    return done, engine.run(), told
+
+
+def test_a_recording_that_takes_long_to_finish_holds_nobody_up() -> None:
+    last = threading.Event()
+
+    class Slow(Keeper):
+        def close(self) -> None:
+            wait_for(last)
+            super().close()
+
+    slow = Slow()
+    done, _, told = recorded(slow, at=lambda number: last.set() if number == 9 else None)
+    assert done == ["added", "removed", 10]
+    assert slow.state == "closed"
+    assert told == []
+
+
+def test_a_recording_that_cannot_be_finished_is_told_of_and_not_taken_for_a_whole_one() -> None:
+    class Full(Keeper):
+        def close(self) -> None:
+            raise SinkError("no space left on the disk")
+
+    done, report, told = recorded(Full())
+    assert done == ["added", "removed"]
+    assert told == ["talk.mkv is gone: no space left on the disk"]
+    assert [(row["name"], row["failed"]) for row in report.outputs] == [("talk.mkv", True)]
+
+
+def test_a_recording_changes_nothing_of_what_the_figures_are_about() -> None:
+    lines, clock = list[dict[str, Any]](), FakeClock()
+
+    def at(number: int) -> None:
+        clock.time += 0.1
+
+    _, report, _ = recorded(Keeper(), pictures=60, begin=15, end=60, at=at, clock=clock,
+                            on_stats=lines.append)
+    assert len(lines) >= 5
+    assert all(9 <= line["fps"] <= 11 for line in lines)
+    assert report.frames == 60

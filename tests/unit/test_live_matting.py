@@ -143,6 +143,23 @@ def test_warming_up_is_no_frame_and_its_failure_is_told() -> None:
     assert "the model failed (RuntimeError: no memory)" in told[0]
 
 
+def test_a_model_that_cannot_be_reset_gives_no_mattes_until_it_can() -> None:
+    """What it still knows is of the camera before."""
+    class Stuck(PersonModel):
+        def reset(self) -> None:
+            super().reset()
+            if 1 < self.resets < 4:
+                raise RuntimeError("no reset")
+
+    model, told = Stuck(), list[str]()
+    matting = Matting(model, control(), told.append, skip_still=False)
+    made = list(matting(iter([*shots([scene(0)] * 2), *shots([scene(0)] * 4)])))
+    assert [item.matte is None for item in made] == [False, False, True, True, False, False]
+    assert (model.calls, model.resets) == (4, 4)
+    assert told == ["the model failed (RuntimeError: no reset); the background alone goes out",
+                    "the model works again"]
+
+
 def test_a_smoother_gets_every_matte_of_the_model_and_begins_anew_after_a_cut() -> None:
     begun: list[int] = []
 

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from streamseg.errors import SinkError
-from streamseg.live.capture import LONGEST_WAIT
+from streamseg.live.capture import LONGEST_WAIT, Capture
+from streamseg.live.engine import Engine
+from streamseg.live.figures import Output
+from streamseg.live.finishing import Finisher
+from streamseg.live.matting import Matting
 from streamseg.live.persistent import Persistent
 from streamseg.live.places import shown
-from tests.unit.live_fakes import FakeClock, Keeper, room_frame
+from streamseg.options import Options
+from tests.unit.live_fakes import (
+    INFO,
+    FakeClock,
+    Keeper,
+    PersonModel,
+    ScriptedCamera,
+    control,
+    room_frame,
+    wait_for,
+)
 
 
 def broken(number: int) -> None:
@@ -44,6 +59,26 @@ def test_it_is_opened_again_with_growing_waits_and_frames_go_on() -> None:
     assert last.pictures
     assert told[0] == "host cannot be written: Broken pipe; rtmp://host is tried again in 1 s"
     assert told[-1] == "rtmp://host is back"
+
+
+def test_pictures_that_reach_nobody_are_dropped_and_not_written_in_the_figures() -> None:
+    sink = Persistent("rtmp://host", lambda: Keeper(at=broken), FakeClock(), lambda text: None)
+    shown = [threading.Event() for _ in range(5)]
+
+    class Shown(Keeper):
+        def show(self, finished: Any) -> None:
+            super().show(finished)
+            shown[len(self.pictures) - 1].set()
+
+    frames = [room_frame(index) for index in range(4)]
+    camera = ScriptedCamera(frames, before=lambda number: wait_for(shown[number]))
+    clock, state, output = FakeClock(), control(), Output("rtmp://host", sink)
+    report = Engine(Capture(camera, clock, state, print), Matting(PersonModel(), state, print),
+                    Finisher(INFO, Options(), state, print), [output], clock=clock, control=state, tell=print,
+                    screen=Shown()).run()
+    assert sink.lost >= 1
+    assert (report.frames, report.fps, report.dropped) == (0, 0.0, 5)
+    assert report.outputs[0]["dropped"] == 5
 
 
 def test_what_cannot_be_opened_at_first_is_refused_at_once() -> None:

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamseg.errors import SourceError
+from streamseg import composite
+from streamseg.background import Solid
+from streamseg.errors import DamagedInputError, SourceError
 from streamseg.frames import Frame, Matte
 from streamseg.live.capture import Capture
 from streamseg.live.engine import Engine
@@ -31,6 +33,7 @@ from tests.unit.live_fakes import INFO, FakeClock, Keeper, PersonModel, Scripted
 
 RED = 81  # luma of #ff0000 in BT.601, limited range
 GREY = 120
+PLAIN = 49  # of #202830, which is left when a background fails
 
 
 def fail_at(*calls: int) -> Callable[[int], Any]:
@@ -141,6 +144,46 @@ def test_when_the_camera_changes_nothing_of_the_old_matte_is_used(every: int) ->
     assert len(seen[4:-4]) >= 1
 
 
+def test_the_old_matte_is_forgotten_though_newer_frames_overtook_the_new_cameras_first() -> None:
+    """The model is busy with the old room until stand-ins and the new camera's first frame have given way."""
+    state, model_busy, overtaken = fakes.control(), threading.Event(), threading.Event()
+    state.step = LADDER[1]  # the frame after one that went through the model is given its matte, moved along
+    shown = [threading.Event() for _ in range(9)]
+
+    class Busy(PersonModel):
+        def segment(self, frames: Any) -> list[Matte]:
+            model_busy.set()
+            wait_for(overtaken)
+            return super().segment(frames)
+
+    class Shown(Keeper):
+        def show(self, finished: Any) -> None:
+            super().show(finished)
+            shown[len(self.pictures) - 1].set()
+
+    def old(number: int) -> None:
+        wait_for([shown[0], model_busy][number])
+
+    def new(number: int) -> None:
+        if number == 2:
+            overtaken.set()
+            wait_for(shown[2])
+
+    other: list[Any] = [fakes.room_frame(index, seed=50, shift=16) for index in range(3)]
+    cameras = [ScriptedCamera([FRAMES[0], SourceError("unplugged")], before=old),
+               ScriptedCamera(other, before=new)]
+    screen, clock, model = Shown(), FakeClock(), Busy()
+    capture = Capture(cameras.pop(0), clock, state, print, reopen=lambda: cameras.pop(0))
+    report = Engine(capture, Matting(model, state, print, skip_still=False),
+                    Finisher(INFO, Options(), state, print), [], clock=clock, control=state, tell=print,
+                    screen=screen).run()
+    assert report.dropped >= 2
+    assert len(screen.pictures) == 4
+    assert not any(shows_the_room(picture) for picture in screen.pictures)
+    assert not is_background_alone(screen.pictures[2])  # the new camera's second frame, with its own matte
+    assert model.resets == 2
+
+
 def test_a_camera_of_another_size_is_brought_to_the_first_ones() -> None:
     large: list[Any] = [fakes.room_frame(index, (128, 96), seed=index) for index in range(3)]
 
@@ -161,6 +204,48 @@ def test_paused_the_background_alone_goes_out_until_it_goes_on() -> None:
     pictures = run(FRAMES, state, at=lambda number: setattr(state, "paused", number in (2, 3)))
     assert [is_background_alone(picture) for picture in pictures] == [True, False, False, True, True, False,
                                                                       False]
+
+
+def test_frozen_nobody_is_shown_while_it_is_paused_and_what_was_frozen_comes_back() -> None:
+    state = fakes.control()
+
+    def at(number: int) -> None:
+        state.look = replace(state.look, freeze=number >= 2)
+        state.paused = number in (3, 4)
+
+    frames: list[Any] = [fakes.room_frame(index, shift=index) for index in range(7)]
+    pictures = run(frames, state, at=at)
+    assert [is_background_alone(picture) for picture in pictures] == [True, False, False, False, True, True,
+                                                                      False, False]
+    frozen = [pictures[number].planes[0] for number in (2, 3, 6, 7)]
+    assert all(np.array_equal(planes, frozen[0]) for planes in frozen)
+
+
+def test_frozen_nobody_is_shown_while_the_camera_is_lost() -> None:
+    state = fakes.control()
+
+    def at(number: int) -> None:
+        state.look = replace(state.look, freeze=True)
+
+    pictures = run([FRAMES[0], SourceError("unplugged")], state, again=[FRAMES[:2]], at=at)
+    alone = [is_background_alone(picture) for picture in pictures]
+    assert alone[:2] == [True, False]
+    assert alone[-2:] == [False, False]
+    assert all(alone[2:-2])
+    assert alone[2:-2]
+
+
+def test_what_is_frozen_during_a_pause_is_the_first_picture_after_it() -> None:
+    state = fakes.control()
+
+    def at(number: int) -> None:
+        state.paused = number in (1, 2)
+        state.look = replace(state.look, freeze=number >= 2)
+
+    frames: list[Any] = [fakes.room_frame(index, shift=index) for index in range(5)]
+    pictures = run(frames, state, at=at)
+    assert [is_background_alone(picture) for picture in pictures] == [True, False, True, True, False, False]
+    assert (pictures[5].planes[0][fakes.person(shift=3)] == GREY).mean() > 0.9
 
 
 @pytest.mark.parametrize("look", [{"mirror": True}, {"follow": True}, {"mirror": True, "follow": True},
@@ -190,6 +275,39 @@ def test_a_broken_background_leaves_the_last_good_one(tmp_path: Path) -> None:
     assert all((picture.planes[0][fakes.person()] == GREY).mean() > 0.9 for picture in pictures[1:])
     assert [line for line in told if "broken.png" in line and "what was there stays" in line]
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("failing", [2, 4], ids=["without a matte", "with one"])
+def test_a_film_that_breaks_off_gives_way_to_a_plain_colour(monkeypatch: pytest.MonkeyPatch, failing: int
+                                                            ) -> None:
+    """As a damaged background does: it opens, and fails when a later picture of it is painted."""
+    closed: list[int] = []
+
+    class Film(Solid):
+        painted = 0
+
+        def paint(self, target: Any, frame: Any, cover: Any) -> None:
+            self.painted += 1
+            if self.painted > 2:
+                raise DamagedInputError("film.mp4 is damaged at 2 s; --on-error skip leaves it out")
+            super().paint(target, frame, cover)
+
+        def close(self) -> None:
+            closed.append(self.painted)
+
+    def create(options: Options, info: Any) -> Any:
+        return Film((255, 0, 0)) if options.background == "film.mp4" else Solid((0x20, 0x28, 0x30))
+
+    monkeypatch.setattr(composite, "create", create)
+    told: list[str] = []
+    pictures = run(FRAMES, fakes.control(background="film.mp4"), PersonModel(fail_at(failing)), told=told)
+    assert len(pictures) == 7
+    for number, picture in enumerate(pictures):
+        assert set(np.unique(picture.planes[0][:, :8])) == {RED if number < 2 else PLAIN}
+        assert set(np.unique(picture.planes[0])) <= {RED, PLAIN, GREY}
+    assert closed[0] == 3
+    told_of = [line for line in told if "film.mp4" in line]
+    assert told_of == ["film.mp4 is damaged at 2 s; a plain colour takes the background's place"]
 
 
 def detail(picture: Frame) -> float:
