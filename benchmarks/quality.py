@@ -40,7 +40,8 @@ KEYED = ("chroma",)  # needs a screen of one colour, which no picture here has
 AS_IT_COMES = "streamseg run"
 OURS = built_in().stem
 WHOLE_ONLY, AS_STILLS = f"{OURS}, no closer look", f"{OURS}, as single pictures"
-STILLS = (*SLOW, AS_STILLS)  # pictures only
+BOTH = "both, as single pictures"
+STILLS = (*SLOW, AS_STILLS, BOTH)  # pictures only
 FIGURES, OVER_FRAMES = (("iou", 3), ("boundary_f", 3), ("mad", 1)), (("dtssd", 2), ("flicker", 0))  # digits
 COLOURS = {"ours": "C0", "smoothing": "C9", "classical": "0.5", "peer": "C3"}
 
@@ -51,7 +52,8 @@ def entries(models: Path | None, device: str = "auto") -> list[Entry]:
     default, there = built_in(device=device), {"device": device}
     found = [Entry(OURS, "ours", "person", there),
              Entry(WHOLE_ONLY, "ours", "person", {**there, "closer": False}),
-             Entry(AS_STILLS, "ours", "person", {**there, "stills": True})]
+             Entry(AS_STILLS, "ours", "person", {**there, "stills": True, "model": "medium"}),
+             Entry(BOTH, "ours", "person", {**there, "stills": True})]
     found += [Entry(f"{OURS}, detail {name}", "ours", "person", {**there, "detail": name})
               for name in list(BUDGETS)[1:]]
     found += [Entry(path.stem, "ours", "person", {**there, "model": str(path)})

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from streamseg import geometry
 from streamseg.errors import OptionError
-from streamseg.segment.unet import built_in
+from streamseg.segment.unet import BUILT_IN
 from training import classes, robust, sheets
 from training.commands import LEAST_BUDGET, at_least, command
 from training.data import (
@@ -29,6 +29,8 @@ from training.data import (
 )
 from training.predict import KerasPredictor, open_predictor
 from training.scores import Score, by_source, score_all, table_text
+
+SHIPPED = " and ".join(BUILT_IN)  # what single pictures get where no model is named
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
     start = time.perf_counter()
     scores = score_all(predict, pictures)
     table = by_source(scores)
-    print(f"{args.model or built_in()} on {len(scores)} pictures, {time.perf_counter() - start:.0f} s\n")
+    print(f"{args.model or SHIPPED} on {len(scores)} pictures, {time.perf_counter() - start:.0f} s\n")
     print(table_text(table))
     found: dict[str, float] = {}
     if args.robust:
@@ -82,7 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
         found = robust.check(predict, pictures, empty)
         print("\n" + robust.text(found))
     if args.json:
-        content = {"model": str(args.model or built_in().name), "split": args.split,
+        content = {"model": str(args.model or SHIPPED), "split": args.split,
                    "sources": {name: row._asdict() for name, row in table.items()}, "robust": found,
                    "pictures": [{name: getattr(score, name) for name in Score.__slots__}
                                 for score in scores]}  # fmt: skip

@@ -35,18 +35,22 @@ from .runtimes.spec import ModelSpec
 # Ours scales its input inside and gives alpha. A tail of 0.12 against 0.04 halves the soft pixels (5.5 % of
 # the val pictures instead of 10.5) and brings every val set's mean absolute error down, soft truths' too.
 _OWN = ModelSpec(range=(0.0, 255.0), tail=0.12)
+BUILT_IN = ("medium", "large")
+# What both see of a single picture, in pixels; more looks of either gave no more.
+_MEDIUM_SEES, _LARGE_SEES = (93_184, 165_888), (46_080, 93_184)
 
 
 @dataclass(kw_only=True)
 class Person:
     """Finds people with a neural network, frame by frame, or runs the network that ``model`` names.
 
-    Our own, which are the built-in one and the files ``person-*`` of training.export, take pictures at true
+    Our own, which are those built in and the files ``person-*`` of training.export, take pictures at true
     aspect, 16:9 as 16:9 and portrait as portrait, and look closer at people who are small in them (see
     closer.py). A foreign model takes what its file or its model spec says (see runtimes/spec.py).
     """
 
-    model: str | None = param(None, "Model file in place of the built-in one: .tflite, .onnx or .keras.")
+    model: str | None = param(None, "Built-in model, medium or large (better, and slower), or a model file: "
+                              ".tflite, .onnx or .keras; default: medium, for single pictures both.")
     model_spec: str | None = param(None, "JSON file that says what the model wants: size, range, channel, "
                                    "fit, activation, layout, classes.")
     classes: str | None = param(None, "Classes of a many-class model that are the subject, as "
@@ -57,15 +61,16 @@ class Person:
                          choices=("auto", "litert", "keras", "onnx"))
     threads: int | None = param(None, "Budget of threads, of which the model takes its share; default: the "
                                 "cores.", low=1, high=256)
-    detail: str = param("high", "How many pixels the built-in model sees, of 16:9 about 67,584, 46,080 or "
+    detail: str = param("high", "How many pixels a built-in model sees, of 16:9 about 67,584, 46,080 or "
                         "28,672; its time goes with them.", choices=tuple(BUDGETS))
-    closer: bool = param(True, "Look closer where people are small in the picture (built-in model only).")
-    stills: bool = param(False, "Single pictures: the built-in model looks at each at three sizes (with "
-                         "another detail than high, at one) and mirrored too, and the mean counts. Default: "
-                         "what the input is.")
+    closer: bool = param(True, "Look closer where people are small in the picture (built-in models only).")
+    stills: bool = param(False, "Single pictures: a built-in model looks at each at three sizes, both at two "
+                         "(with another detail than high, medium at one), and mirrored too, and the mean "
+                         "counts. Default: what the input is.")
     reduced: bool = field(init=False, default=False)  # the lowest detail for the time being: see live/
     _spec: ModelSpec = field(init=False, repr=False)
     _net: Net = field(init=False, repr=False)
+    _large: Net | None = field(default=None, init=False, repr=False)  # beside medium, for single pictures
     _closer: CloserLook | None = field(init=False, repr=False)
 
     dear: ClassVar[bool] = True  # a matte costs more than moving the one before along with the picture
@@ -76,21 +81,27 @@ class Person:
     bad_for: ClassVar[str] = "Other subjects; things held; animals beside people."
 
     def __post_init__(self) -> None:
-        if self.model is None:
+        if self.model is None or self.model in BUILT_IN:
             if self.model_spec is not None:
                 raise OptionError("model_spec describes a model file: give --model FILE with it, or leave "
                                   "it out")
             if self.classes is not None:
-                raise OptionError(f"classes is {self.classes!r}, but the built-in model knows persons only: "
+                raise OptionError(f"classes is {self.classes!r}, but the built-in models know persons only: "
                                   "give --model FILE of a many-class model, or leave --classes out")
-            path = built_in(self.runtime, self.device)
+            path = built_in(self.runtime, self.device, self.model or "medium")
         else:
             path = Path(self.model)
+            if not path.suffix and not path.is_file():
+                raise OptionError(f"model is {self.model!r}; allowed are: {', '.join(BUILT_IN)}, or the path "
+                                  "of a .tflite, .onnx or .keras file")
         self._spec = ModelSpec.read(Path(self.model_spec)) if self.model_spec else default_spec(path)
         if self.classes is not None:
             self._spec = self._spec.of_classes(self.classes)
         self._net = open_net(path, self._spec, self.runtime, self.device,
                              Threads.of(self.threads).net)
+        if self.model is None and self.stills and self.detail == "high" and path.suffix == ".tflite":
+            self._large = open_net(built_in(name="large"), _OWN, self.runtime, self.device,
+                                   Threads.of(self.threads).net)
         self._closer = CloserLook(self._look) if self.closer and self._own else None
 
     @property
@@ -115,43 +126,46 @@ class Person:
             self._closer.reset()
 
     def close(self) -> None:
-        """Free the model."""
+        """Free the models."""
         self._net.close()
+        if self._large:
+            self._large.close()
 
     def _look(self, frames: Sequence[Frame], part: Box | None = None) -> list[npt.NDArray[np.float32]]:
-        """The net's alphas of frames of one size, or of a part of each."""
+        """The nets' alphas of frames of one size, or of a part of each."""
         if not self._own:
             return self._foreign(frames)
         looks: list[npt.NDArray[np.float32]] = []
-        for size in self._sizes(part or frames[0]):
+        for net, size in self._looks(part or frames[0]):
             pictures = np.stack([self._prepare(frame, size, part)[0] for frame in frames])
-            looks.append(self._probability(pictures))
+            looks.append(self._spec.probability(net.run(pictures)))
             if self.stills:
                 mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
-                looks.append(self._probability(mirrored)[:, :, ::-1])
+                looks.append(self._spec.probability(net.run(mirrored))[:, :, ::-1])
         # the mean first: where one look is sure and another is not, the ends that are cut off still tell
         return [without_doubtful(self._spec.stretched(_mean(seen))) for seen in zip(*looks, strict=True)]
 
     def _foreign(self, frames: Sequence[Frame]) -> list[npt.NDArray[np.float32]]:
         """Anybody's model's alphas."""
-        size = self._size(frames[0])
+        size = self._size(frames[0], self._net, BUDGETS[self.detail])
         prepared = [self._prepare(frame, size, None) for frame in frames]
         alphas = self._spec.alpha(self._net.run(np.stack([picture for picture, _ in prepared])))
         return [_inside(alpha, box, size) for alpha, (_, box) in zip(alphas, prepared, strict=True)]
 
-    def _probability(self, pictures: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return self._spec.probability(self._net.run(pictures))
+    def _looks(self, shown: Frame | Box) -> list[tuple[Net, Size]]:
+        """Which of our own nets look at a picture and at which size, the largest last."""
+        if self._large:
+            looks = [*((self._large, budget) for budget in _LARGE_SEES),
+                     *((self._net, budget) for budget in _MEDIUM_SEES)]
+        elif self.stills and self.detail == "high":
+            looks = [(self._net, budget) for budget in STILL_BUDGETS]
+        else:
+            looks = [(self._net, BUDGETS["low" if self.reduced else self.detail])]
+        return list(dict.fromkeys((net, self._size(shown, net, budget)) for net, budget in looks))
 
-    def _sizes(self, shown: Frame | Box) -> list[Size]:
-        """The sizes at which our own net looks at a picture, the largest last."""
-        if self.stills and self.detail == "high":
-            return [self._size(shown, budget) for budget in STILL_BUDGETS]
-        return [self._size(shown)]
-
-    def _size(self, shown: Frame | Box, budget: int = 0) -> Size:
-        budget = budget or BUDGETS["low" if self.reduced else self.detail]
-        if self._net.sizes:
-            return nearest_size(shown.height, shown.width, self._net.sizes, budget)
+    def _size(self, shown: Frame | Box, net: Net, budget: int) -> Size:
+        if net.sizes:
+            return nearest_size(shown.height, shown.width, net.sizes, budget)
         return self._spec.size or net_size(shown.height, shown.width, budget)
 
     def _prepare(self, frame: Frame, size: Size,
@@ -170,12 +184,17 @@ class Person:
         return values, box
 
 
-def built_in(runtime: str = "auto", device: str = "auto") -> Path:
-    """The shipped model's file for a runtime: LiteRT's, or Keras's for ``keras`` and for a GPU."""
+def built_in(runtime: str = "auto", device: str = "auto", name: str = "medium") -> Path:
+    """The file of a shipped model, one of BUILT_IN, for a runtime: LiteRT's, or Keras's for ``keras`` and a
+    GPU, which large has none of."""
     if runtime == "onnx":
-        raise OptionError("the built-in model has no ONNX file: give --model FILE.onnx, or another --runtime")
+        raise OptionError("the built-in models have no ONNX file: give --model FILE.onnx, or another "
+                          "--runtime")
     ending = "keras" if runtime == "keras" or (runtime == "auto" and device == "gpu") else "tflite"
-    return Path(str(resources.files("streamseg") / "weights" / f"person-medium.{ending}"))
+    if (name, ending) == ("large", "keras"):
+        raise OptionError("the built-in model large runs in LiteRT, on the CPU, only: leave --runtime and "
+                          "--device out, or take --model medium")
+    return Path(str(resources.files("streamseg") / "weights" / f"person-{name}.{ending}"))
 
 
 def default_spec(path: Path) -> ModelSpec:

@@ -322,13 +322,17 @@ def test_a_file_that_is_no_model_is_refused(ending: str, tmp_path: Path) -> None
 @pytest.mark.parametrize(("options", "kind", "message"), [
     ({"model": "nowhere.tflite"}, OptionError, "is not there: give the path of"),
     ({"model_spec": "spec.json"}, OptionError, "describes a model file: give --model FILE"),
-    ({"classes": "person"}, OptionError, "the built-in model knows persons only"),
+    ({"model": "huge"}, OptionError, "model is 'huge'; allowed are: medium, large, or the path of a .tflite"),
+    ({"classes": "person"}, OptionError, "the built-in models know persons only"),
+    ({"model": "large", "classes": "person"}, OptionError, "the built-in models know persons only"),
+    ({"model": "large", "runtime": "keras"}, OptionError, "large runs in LiteRT, on the CPU, only"),
+    ({"model": "large", "device": "gpu"}, OptionError, "large runs in LiteRT, on the CPU, only"),
     ({"method": "kmeans", "model": "m.onnx"}, OptionError, "method kmeans runs no model: leave --method out"),
     ({"method": "mog2", "classes": "person"}, OptionError, "classes is 'person', but method mog2"),
     ({"method": "threshold", "device": "gpu"}, OptionError,
      "device is 'gpu', but method threshold runs no model: leave --method out, or --device"),
     ({"method": "threshold", "runtime": "onnx"}, OptionError, "runtime is 'onnx', but method threshold runs"),
-    ({"runtime": "onnx"}, OptionError, "has no ONNX file"),
+    ({"runtime": "onnx"}, OptionError, "have no ONNX file"),
     ({"runtime": "litert", "device": "gpu"}, DeviceError, "LiteRT runs on the CPU here"),
     ({"runtime": "cuda"}, OptionError, "runtime is 'cuda'; allowed are: auto, litert, keras, onnx"),
     ({"device": "tpu"}, OptionError, "device is 'tpu'; allowed are: auto, cpu, gpu"),
@@ -351,6 +355,35 @@ def test_a_file_that_a_runtime_does_not_take_is_refused(name, runtime, message, 
     (tmp_path / name).touch()
     with pytest.raises(OptionError, match=message):
         mattes(frames(1, 32, 64), model=str(tmp_path / name), runtime=runtime)
+
+
+def test_frames_are_seen_by_the_model_that_is_named_and_pictures_by_both() -> None:
+    shown = frame_of(frames(1, 360, 640)[0], 0, 1)
+    seen = {}
+    for name, options in {"medium": {}, "large": {"model": "large"}, "both": {"stills": True},
+                          "medium alone": {"stills": True, "model": "medium"},
+                          "large alone": {"stills": True, "model": "large"},
+                          "one look": {"stills": True, "detail": "medium"}}.items():
+        person = Person(threads=1, **options)
+        seen[name] = [(net is person._net, height * width) for net, (height, width) in person._looks(shown)]
+        person.segment([shown])
+        person.close()
+    assert seen["medium"] == seen["large"] == [(True, 192 * 352)]
+    assert seen["both"] == [(False, 160 * 288), (False, 224 * 416), (True, 224 * 416), (True, 320 * 544)]
+    assert [size for _, size in seen["medium alone"]] == [160 * 288, 224 * 416, 320 * 544]
+    assert [size for _, size in seen["large alone"]] == [160 * 288, 224 * 416]  # of what its file has
+    assert seen["one look"] == [(True, 160 * 288)]
+
+
+def test_a_picture_gets_the_mean_of_both_models_looks(monkeypatch) -> None:
+    method = Person(threads=1, stills=True, closer=False)
+    for net, value in ((method._net, 0.9), (method._large, 0.84)):
+        monkeypatch.setattr(net, "run", lambda batch, value=value: np.full((*batch.shape[:3], 1), value, "f"))
+    [matte] = method.segment([frame_of(frames(1, 180, 320)[0], 0, 1)])
+    method.close()
+    tail = method._spec.tail
+    assert matte.alpha.shape == (320, 544)
+    assert np.allclose(matte.alpha, (0.87 - tail) / (1 - 2 * tail), atol=1e-5)
 
 
 def test_a_file_of_our_own_training_runs_as_a_built_in_model_does(tmp_path: Path) -> None:
@@ -378,7 +411,7 @@ def test_a_still_and_its_mirrored_picture_get_mirrored_mattes() -> None:
 @pytest.mark.parametrize(("detail", "looks"), [
     ("high", [(160, 288), (224, 416), (320, 544)]), ("low", [(128, 224)])])
 def test_a_still_is_the_mean_of_its_looks(detail: str, looks: list[tuple[int, int]], monkeypatch) -> None:
-    method = Person(threads=1, stills=True, detail=detail, closer=False)
+    method = Person(threads=1, stills=True, detail=detail, closer=False, model="medium")
     run, shown = method._net.run, []
 
     def answer(batch: np.ndarray) -> np.ndarray:
