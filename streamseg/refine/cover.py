@@ -80,7 +80,7 @@ class Cover:
     @cached_property
     def mixture(self) -> Mixture:
         """The subject's and the background's colours around the rim."""
-        return self._mixture or Mixture.of(self.frame, self.alpha, self.columns)
+        return self._mixture or Mixture.of(self.frame, self.guess, self.columns)
 
     @cached_property
     def luma(self) -> Array:

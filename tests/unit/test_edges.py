@@ -10,7 +10,7 @@ from skimage.transform import resize
 
 from streamseg.background import from_rgb
 from streamseg.frames import Frame, Matte
-from streamseg.metrics import boundary_f, mad
+from streamseg.metrics import boundary_f, iou, mad
 from streamseg.pixelformats import Colour
 from streamseg.refine import Cover, Rim, Tiles, full_size
 from streamseg.refine.windows import enlarged
@@ -97,6 +97,19 @@ def test_an_edge_that_the_matte_blurs_and_misses_is_found(format, off):
     frame, matte = photographed(truth, format), small(disc(middle=off))
     plain = full_size(matte, frame) / frame.pixel.peak
     assert mad(guided(frame, matte), truth) < 0.5 * mad(plain, truth)
+
+
+@pytest.mark.parametrize("format", ["yuv420p", "gbrp"])
+def test_a_veil_far_from_the_subject_does_not_become_whole_where_it_has_his_colour(format):
+    """The net was not sure of a white cat; the man's shirt was white."""
+    truth = disc((320, 192), 40, (-90, 0))
+    wall = np.maximum(truth, disc((320, 192), 30, (100, 0)))  # painted with the subject's colour
+    frame = photographed(wall, format)
+    unsure = np.maximum(truth, 0.45 * disc((320, 192), 36, (100, 0)))
+    made = guided(frame, small(unsure))
+    far = slice(60, 130), slice(220, 300)
+    assert made[far].max() <= 0.47
+    assert iou(made, truth) > 0.95
 
 
 @pytest.mark.parametrize("format", ["yuv420p", "yuv444p10le"])
