@@ -49,8 +49,8 @@ class Person:
     closer.py). A foreign model takes what its file or its model spec says (see runtimes/spec.py).
     """
 
-    model: str | None = param(None, "Built-in model, medium or large (better, and slower), or a model file: "
-                              ".tflite, .onnx or .keras; default: medium, for single pictures both.")
+    model: str | None = param(None, "Built-in model, medium or large (slower, better on pictures), or a "
+                              "model file: .tflite, .onnx or .keras; default: medium, for pictures both.")
     model_spec: str | None = param(None, "JSON file that says what the model wants: size, range, channel, "
                                    "fit, activation, layout, classes.")
     classes: str | None = param(None, "Classes of a many-class model that are the subject, as "
