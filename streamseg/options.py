@@ -18,7 +18,7 @@ from typing import Any
 from .errors import OptionError, choice
 
 MOST = 1e9  # what any number may be: more overflows in the libraries below, whose integers end at 2.1e9
-NUMBERS = ("every", "bitrate")  # texts that may be a number: quotes are not wanted then
+NUMBERS = ("every", "bitrate", "max_cpu", "camera")  # texts that may be a number: quotes are not wanted then
 
 
 def option(default: Any, group: str, help: str, *, choices: tuple[str, ...] | None = None,
@@ -165,13 +165,16 @@ class Options:
 
 def _as_kept(name: str, value: Any) -> Any:
     """A value as Options keeps it: paths as text, and NUMBERS; background none in small letters."""
-    if isinstance(value, PathLike):
-        value = os.fspath(value)
-    if name in NUMBERS and not isinstance(value, bool) and isinstance(value, Real):
-        return str(value)
+    value = worded(name, os.fspath(value) if isinstance(value, PathLike) else value)
     if name == "background" and isinstance(value, str) and value.strip().lower() == "none":
         return "none"
     return value
+
+
+def worded(name: str, value: Any) -> Any:
+    """A setting's value; a number as text where the field is a text that may be one."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return str(value) if name in NUMBERS and number else value
 
 
 def default_of(item: Any) -> Any:

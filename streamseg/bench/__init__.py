@@ -23,7 +23,7 @@ from ..compare import check_values
 from ..errors import OptionError, StreamsegError
 from ..frames import VideoInfo
 from ..options import Options
-from ..segment import is_network
+from ..segment import NETWORK, is_network
 from ..sink import open_sink
 from ..source import open_source
 from .clip import RATE, SIZE, make_clip
@@ -62,7 +62,7 @@ def bench(clip: str | Path | None = None, *, methods: Sequence[str] = ("default"
         raise OptionError("a benchmark needs a method, a device, a batch, a repeat and some of the clip")
     # what is no network has no GPU to run on, and is measured all the same
     places = {method: list(devices) if is_network(method) else
-              [device for device in devices if device != "gpu"] or ["auto"] for method in methods}
+              [device for device in devices if device in NETWORK["device"]] or ["auto"] for method in methods}
     say = progress or (lambda line: None)
     variants = [Variant(LIMIT), *(Variant(method, device, batch) for method in methods
                                   for device in places[method] for batch in batches)]

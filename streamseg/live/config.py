@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OptionError, SinkError, choice
-from ..options import Options, check
-from .options import SHARED, LiveOptions, worded
+from ..options import Options, check, worded
+from .options import SHARED, LiveOptions
 
 FIELDS: dict[str, Field[Any]] = {item.name: item for item in fields(Options) if item.name in SHARED} | {
     item.name: item for item in fields(LiveOptions) if item.name != "config"}

@@ -9,14 +9,13 @@ from fractions import Fraction
 from typing import Any
 
 from ..errors import OptionError, choice
-from ..options import check, frames_per_second, option
+from ..options import check, frames_per_second, option, worded
 
 # The fields of Options that mean the same here
 SHARED = ("start", "stream", "timeout", "method", "set", "model", "model_spec", "classes", "device",
           "runtime", "threads", "smooth", "smooth_strength", "hysteresis", "edges", "subject", "clean",
           "threshold", "erode", "feather", "light_wrap", "background", "fit", "blur", "codec", "codec_set",
           "quality", "bitrate", "overwrite")
-NUMBERS = ("max_cpu", "camera", "bitrate")  # texts that may be a number: quotes are not wanted then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +81,6 @@ class LiveOptions:
         for name in options:
             choice("option", name, known)
         return cls(**options)
-
-
-def worded(name: str, value: Any) -> Any:
-    """A setting's value; a number as text where the field is a text that may be one."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return str(value) if name in NUMBERS and number else value
 
 
 def picture_size(text: str) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,7 +15,7 @@ from ..errors import OptionError, SourceError
 from ..frames import VideoInfo
 from ..options import Options, default_of
 from ..sink import NullSink, Sink
-from ..sink.network import BOXES, NetworkSink
+from ..sink.network import BOXES, NetworkSink, shown
 from ..sink.recording import RecordingSink, Sound
 from ..sink.virtual import VirtualSink
 from ..source import Source, open_source
@@ -218,12 +217,6 @@ def open_outputs(to: Sequence[str | Sink], open_one: Callable[[str], Sink], stac
             stack.callback(sink.abort)
             made.append(Output(shown(target) if isinstance(target, str) else type(sink).__name__, sink))
     return made
-
-
-def shown(target: str) -> str:
-    """A --to for messages and figures: of an address kind, host and port; its user and path may be secret."""
-    kind, address, rest = target.partition("://")
-    return f"{kind}://{re.split('[/?#]', rest)[0].rpartition('@')[2]}" if address else target
 
 
 def _refuse_no_address(target: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from ..errors import OptionError
@@ -33,7 +34,13 @@ class NetworkSink(LiveSink):
         kind = urlsplit(url).scheme.lower()
         if kind not in BOXES:
             raise OptionError(f"output {url!r}: streams go to {', '.join(f'{name}://' for name in BOXES)}")
-        self.shown = f"{kind}://{urlsplit(url).netloc.rpartition('@')[2]}"  # the rest may hold a stream key
+        self.shown = shown(url)
         box = BOXES[kind]
         self._encoder = LiveEncoder(url, self.shown, box, info, options, muxer=MUXER[box.format], sound=sound)
         self.notes = self._encoder.notes
+
+
+def shown(target: str) -> str:
+    """An output for messages and figures: of an address kind, host and port; user and path may be secret."""
+    kind, address, rest = target.partition("://")
+    return f"{kind}://{re.split('[/?#]', rest)[0].rpartition('@')[2]}" if address else target

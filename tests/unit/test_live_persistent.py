@@ -15,8 +15,8 @@ from streamseg.live.figures import Output
 from streamseg.live.finishing import Finisher
 from streamseg.live.matting import Matting
 from streamseg.live.persistent import Persistent
-from streamseg.live.places import shown
 from streamseg.options import Options
+from streamseg.sink.network import shown
 from tests.unit.live_fakes import (
     INFO,
     FakeClock,

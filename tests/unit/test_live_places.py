@@ -16,10 +16,11 @@ from streamseg.live.demand import demand_for
 from streamseg.live.figures import Output
 from streamseg.live.looks import backgrounds, pressed
 from streamseg.live.options import LiveOptions
-from streamseg.live.places import Opener, Reader, idle, shown
+from streamseg.live.places import Opener, Reader, idle
 from streamseg.live.types import Control, Look
 from streamseg.options import Options
 from streamseg.sink import NullSink
+from streamseg.sink.network import shown
 from streamseg.sink.recording import LiveEncoder, RecordingSink
 from tests.unit.live_fakes import INFO, FakeClock, Keeper, ScriptedCamera, room_frame
 
