@@ -1,4 +1,4 @@
-"""A clock that tests move, cameras that do what a script says, and pictures with a room that shows."""
+"""A clock that tests move, cameras that do what a script says, pictures with a room that shows; a desk."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from streamseg.frames import Frame, Matte, VideoInfo
+from streamseg.live.desk import Desk
 from streamseg.live.governor import LADDER
 from streamseg.live.types import Control, Finished, Look
 from streamseg.pixelformats import Colour
@@ -17,6 +18,7 @@ from streamseg.pixelformats import Colour
 SIZE = (64, 48)
 INFO = VideoInfo(*SIZE, "yuv420p", Fraction(1, 30), Fraction(30), colour=Colour(6, 1), live=True,
                  name="fake camera")
+CHOICES = ("a.jpg", "blur", "green")  # the backgrounds that a desk's keys go through
 PATIENCE = 30.0  # seconds that a test waits for another thread before it fails
 
 
@@ -130,6 +132,15 @@ class Keeper:
 
 def control(**look: Any) -> Control:
     return Control(LADDER[0], Look(**{"background": "#ff0000", **look}))
+
+
+def desk(keys: str = "", state: Control | None = None, clock: FakeClock | None = None, **extra: Any
+         ) -> tuple[Desk, Control, list[str]]:
+    """A desk at which ``keys`` are pressed in turn. -> (it, what it controls, what it tells)"""
+    waiting, told, state = iter(keys), [], state or control(background="a.jpg")
+    made = Desk(state, clock or FakeClock(), told.append, keys=[lambda: next(waiting, "")], choices=CHOICES,
+                **extra)
+    return made, state, told
 
 
 def wait_for(event: threading.Event) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from streamseg.options import Options
 from streamseg.sink import NullSink
 from streamseg.sink.network import shown
 from streamseg.sink.recording import LiveEncoder, RecordingSink
+from streamseg.sink.window import Window
 from tests.unit.live_fakes import INFO, FakeClock, Keeper, ScriptedCamera, room_frame
 
 # --- the same file twice --------------------------------------------------------------------------
@@ -171,6 +173,18 @@ def test_on_demand_a_camera_that_nobody_looks_at_is_not_wanted_from_the_start(
 def test_whether_anybody_looks_is_known_of_virtual_cameras_only() -> None:
     with pytest.raises(OptionError, match="whether anybody looks"):
         demand_for([Output("null", NullSink())], False)
+
+
+# --- the window ----------------------------------------------------------------------------------------
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Qt's X11 libraries are Linux's")
+def test_a_window_that_would_hang_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", ":no-such-display")
+    names = list(sys.modules)
+    if names.index("av") > names.index("cv2"):
+        pytest.skip("here OpenCV was loaded before PyAV, as it should be")
+    with pytest.raises(SinkError, match="PyAV was imported before OpenCV"):
+        Window()
 
 
 def test_a_window_is_closed_when_the_run_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
