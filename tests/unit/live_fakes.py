@@ -1,4 +1,5 @@
-"""A clock that tests move, cameras that do what a script says, pictures with a room that shows; a desk."""
+"""A clock that tests move, cameras that do what a script says, pictures with a room that shows; a desk and an
+engine made of them."""
 
 from __future__ import annotations
 
@@ -10,9 +11,15 @@ from typing import Any
 import numpy as np
 
 from streamseg.frames import Frame, Matte, VideoInfo
+from streamseg.live.capture import Capture
 from streamseg.live.desk import Desk
+from streamseg.live.engine import Engine
+from streamseg.live.figures import Output
+from streamseg.live.finishing import Finisher
 from streamseg.live.governor import LADDER
+from streamseg.live.matting import Matting
 from streamseg.live.types import Control, Finished, Look
+from streamseg.options import Options
 from streamseg.pixelformats import Colour
 
 SIZE = (64, 48)
@@ -54,6 +61,9 @@ def room_frame(index: int, size: tuple[int, int] = SIZE, shift: int = 0, seed: i
     luma[person(size, shift)] = 120
     chroma = [np.full((height // 2, width // 2), 100 + 60 * number, np.uint8) for number in range(2)]
     return Frame((luma, *chroma), "yuv420p", Fraction(1, 30), index, index, Colour(6, 1))
+
+
+FRAMES = [room_frame(index, seed=index) for index in range(9)]
 
 
 class ScriptedCamera:
@@ -141,6 +151,21 @@ def desk(keys: str = "", state: Control | None = None, clock: FakeClock | None =
     made = Desk(state, clock or FakeClock(), told.append, keys=[lambda: next(waiting, "")], choices=CHOICES,
                 **extra)
     return made, state, told
+
+
+def engine_of(camera: ScriptedCamera, outputs: list[Output], *, model: PersonModel | None = None,
+              clock: FakeClock | None = None, told: list[str] | None = None, **extra: Any) -> Engine:
+    """An engine from ``camera`` to ``outputs`` that sends every frame through the model."""
+    told, clock, state = [] if told is None else told, clock or FakeClock(), control()
+    return Engine(Capture(camera, clock, state, told.append),
+                  Matting(model or PersonModel(), state, told.append, skip_still=False),
+                  Finisher(INFO, Options(), state, told.append), outputs, clock=clock, control=state,
+                  tell=told.append, **extra)
+
+
+def indices(keeper: Keeper) -> list[int]:
+    """The numbers of the camera's frames (the first picture is the stand-in's)."""
+    return [picture.index - 1 for picture in keeper.pictures if picture.index]
 
 
 def wait_for(event: threading.Event) -> None:
