@@ -1,10 +1,9 @@
-"""Model files of every kind run, batches are batches, and what is not there is an error."""
+"""Model files of every kind run, on the device that was asked for, and batches are batches."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from functools import partial
@@ -16,55 +15,17 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-import streamseg
-from streamseg.errors import DeviceError, MissingDependencyError, OptionError
+from streamseg.errors import DeviceError, OptionError
 from streamseg.segment.runtimes import open_net
 from streamseg.segment.runtimes.keras import share_threads
 from streamseg.segment.runtimes.signatures import alone, signatures
 from streamseg.segment.runtimes.spec import ModelSpec
 from streamseg.segment.unet import Person, built_in
 from streamseg.source.arrays import frame_of
+from tests.unit.model_tools import frames, mattes
 from tests.unit.onnx_files import mean_of_channels
 
-
-def frames(count: int, height: int, width: int) -> list[Any]:
-    """Grey-level ramps with a bright block that moves."""
-    made = []
-    for i in range(count):
-        picture = np.linspace(20, 120, width, dtype=np.float32)[None, :, None].repeat(height, 0).repeat(3, 2)
-        picture[height // 4 : height // 2, 8 * i : 8 * i + width // 4] = (250, 180, 150)
-        made.append(picture.astype(np.uint8))
-    return made
-
-
-def mattes(pictures: list[Any], **options: Any) -> list[np.ndarray]:
-    return [matte.alpha for _, matte in streamseg.mattes(pictures, smooth="none", **options)]
-
-
 # LiteRT: the shipped model
-
-
-@pytest.mark.parametrize(("height", "width"), [(90, 160), (160, 90), (100, 100)])
-def test_litert_takes_a_picture_at_about_its_own_aspect(height: int, width: int) -> None:
-    method = Person(threads=1)
-    alpha = method.segment([frame_of(frames(1, height, width)[0], 0, 1)])[0].alpha
-    method.close()
-    assert np.sign(alpha.shape[1] - alpha.shape[0]) == np.sign(width - height)
-    assert abs(np.log((alpha.shape[1] / alpha.shape[0]) / (width / height))) < 0.06
-
-
-def test_the_built_in_model_sees_as_many_pixels_as_it_is_told() -> None:
-    frame = frame_of(frames(1, 90, 160)[0], 0, 1)
-    method = Person(threads=1, closer=False)
-    areas = {"high": method.segment([frame])[0].alpha.size}
-    method.reduced = True
-    areas["reduced"] = method.segment([frame])[0].alpha.size
-    method.close()
-    for detail in ("medium", "low"):
-        method = Person(threads=1, closer=False, detail=detail)
-        areas[detail] = method.segment([frame])[0].alpha.size
-        method.close()
-    assert areas["high"] > areas["medium"] > areas["low"] == areas["reduced"]
 
 
 def test_a_graph_alone_gives_what_it_gives_among_the_others(capfd) -> None:
@@ -293,141 +254,3 @@ def test_a_keras_model_of_two_inputs_is_refused(keras: ModuleType, tmp_path: Pat
     keras.Model(pictures, keras.layers.Add()(pictures)).save(tmp_path / "two.keras")
     with pytest.raises(OptionError, match="takes 2 inputs"):
         open_net(tmp_path / "two.keras", ModelSpec(), "auto", "cpu", 1)
-
-
-# What is not there
-
-
-@pytest.mark.parametrize(("library", "ending"), [
-    ("ai_edge_litert.interpreter", "tflite"), ("onnxruntime", "onnx"), ("keras", "keras")])
-def test_a_runtime_that_is_not_installed_names_the_remedy(library, ending, tmp_path, monkeypatch) -> None:
-    path = tmp_path / f"m.{ending}"
-    path.touch()
-    monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(MissingDependencyError, match="pip install"):
-        open_net(path, ModelSpec(), "auto", "cpu", 1)
-
-
-@pytest.mark.parametrize("ending", ["tflite", "onnx", "keras"])
-def test_a_file_that_is_no_model_is_refused(ending: str, tmp_path: Path) -> None:
-    library = {"onnx": "onnxruntime", "keras": "tensorflow"}.get(ending)
-    if library:
-        pytest.importorskip(library)
-    path = tmp_path / f"m.{ending}"
-    path.write_bytes(b"this is no model" * 100)
-    with pytest.raises(OptionError, match=r"is no .* model that loads"):
-        open_net(path, ModelSpec(), "auto", "cpu", 1)
-
-
-@pytest.mark.parametrize(("options", "kind", "message"), [
-    ({"model": "nowhere.tflite"}, OptionError, "is not there: give the path of"),
-    ({"model_spec": "spec.json"}, OptionError, "describes a model file: give --model FILE"),
-    ({"model": "huge"}, OptionError, "model is 'huge'; allowed are: medium, large, or the path of a .tflite"),
-    ({"classes": "person"}, OptionError, "the built-in models know persons only"),
-    ({"model": "large", "classes": "person"}, OptionError, "the built-in models know persons only"),
-    ({"model": "large", "runtime": "keras"}, OptionError, "large runs in LiteRT, on the CPU, only"),
-    ({"model": "large", "device": "gpu"}, OptionError, "large runs in LiteRT, on the CPU, only"),
-    ({"method": "kmeans", "model": "m.onnx"}, OptionError, "method kmeans runs no model: leave --method out"),
-    ({"method": "mog2", "classes": "person"}, OptionError, "classes is 'person', but method mog2"),
-    ({"method": "threshold", "device": "gpu"}, OptionError,
-     "device is 'gpu', but method threshold runs no model: leave --method out, or --device"),
-    ({"method": "threshold", "runtime": "onnx"}, OptionError, "runtime is 'onnx', but method threshold runs"),
-    ({"runtime": "onnx"}, OptionError, "have no ONNX file"),
-    ({"runtime": "litert", "device": "gpu"}, DeviceError, "LiteRT runs on the CPU here"),
-    ({"runtime": "cuda"}, OptionError, "runtime is 'cuda'; allowed are: auto, litert, keras, onnx"),
-    ({"device": "tpu"}, OptionError, "device is 'tpu'; allowed are: auto, cpu, gpu"),
-])
-def test_what_was_asked_for_and_is_not_there_is_an_error(options, kind, message) -> None:
-    with pytest.raises(kind, match=message):
-        mattes(frames(1, 32, 64), **options)
-
-
-def test_a_method_without_a_model_runs_on_the_cpu_as_it_was_asked_to() -> None:
-    assert len(mattes(frames(1, 32, 64), method="threshold", device="cpu", runtime="auto")) == 1
-
-
-@pytest.mark.parametrize(("name", "runtime", "message"), [
-    ("m.pt", "auto", r"is of no kind that is known: allowed are \.tflite, \.onnx, \.keras, \.h5"),
-    ("m.onnx", "litert", r"runtime litert takes \.tflite, not 'm\.onnx'"),
-    ("m.tflite", "keras", r"runtime keras takes \.keras, \.h5, not"),
-])
-def test_a_file_that_a_runtime_does_not_take_is_refused(name, runtime, message, tmp_path: Path) -> None:
-    (tmp_path / name).touch()
-    with pytest.raises(OptionError, match=message):
-        mattes(frames(1, 32, 64), model=str(tmp_path / name), runtime=runtime)
-
-
-def test_frames_are_seen_by_the_model_that_is_named_and_pictures_by_both() -> None:
-    shown = frame_of(frames(1, 360, 640)[0], 0, 1)
-    seen = {}
-    for name, options in {"medium": {}, "large": {"model": "large"}, "both": {"stills": True},
-                          "medium alone": {"stills": True, "model": "medium"},
-                          "large alone": {"stills": True, "model": "large"},
-                          "one look": {"stills": True, "detail": "medium"}}.items():
-        person = Person(threads=1, **options)
-        seen[name] = [(net is person._net, height * width) for net, (height, width) in person._looks(shown)]
-        person.segment([shown])
-        person.close()
-    assert seen["medium"] == seen["large"] == [(True, 192 * 352)]
-    assert seen["both"] == [(False, 160 * 288), (False, 224 * 416), (True, 224 * 416), (True, 320 * 544)]
-    assert [size for _, size in seen["medium alone"]] == [160 * 288, 224 * 416, 320 * 544]
-    assert [size for _, size in seen["large alone"]] == [160 * 288, 224 * 416]  # of what its file has
-    assert seen["one look"] == [(True, 160 * 288)]
-
-
-def test_a_picture_gets_the_mean_of_both_models_looks(monkeypatch) -> None:
-    method = Person(threads=1, stills=True, closer=False)
-    for net, value in ((method._net, 0.9), (method._large, 0.84)):
-        monkeypatch.setattr(net, "run", lambda batch, value=value: np.full((*batch.shape[:3], 1), value, "f"))
-    [matte] = method.segment([frame_of(frames(1, 180, 320)[0], 0, 1)])
-    method.close()
-    tail = method._spec.tail
-    assert matte.alpha.shape == (320, 544)
-    assert np.allclose(matte.alpha, (0.87 - tail) / (1 - 2 * tail), atol=1e-5)
-
-
-def test_a_file_of_our_own_training_runs_as_a_built_in_model_does(tmp_path: Path) -> None:
-    path = shutil.copy(built_in(), tmp_path / "person-other.tflite")
-    frame = frame_of(frames(1, 90, 160)[0], 0, 1)
-    alphas = []
-    for model in (None, str(path)):
-        method = Person(threads=1, model=model, detail="low")
-        alphas.append(method.segment([frame])[0].alpha)
-        method.close()
-        assert method._closer is not None
-    assert alphas[0].shape == (128, 224)  # a foreign model knows one detail
-    assert np.array_equal(*alphas)
-
-
-def test_a_still_and_its_mirrored_picture_get_mirrored_mattes() -> None:
-    picture = frames(1, 96, 160)[0]
-    method = Person(threads=1, stills=True)
-    one, other = (method.segment([frame_of(np.ascontiguousarray(shown), 0, 1)])[0].alpha
-                  for shown in (picture, picture[:, ::-1]))
-    method.close()
-    assert np.abs(one - other[:, ::-1]).max() < 1e-4
-
-
-@pytest.mark.parametrize(("detail", "looks"), [
-    ("high", [(160, 288), (224, 416), (320, 544)]), ("low", [(128, 224)])])
-def test_a_still_is_the_mean_of_its_looks(detail: str, looks: list[tuple[int, int]], monkeypatch) -> None:
-    method = Person(threads=1, stills=True, detail=detail, closer=False, model="medium")
-    run, shown = method._net.run, []
-
-    def answer(batch: np.ndarray) -> np.ndarray:
-        """A probability for each look: 0.87 is their mean."""
-        assert run(batch).shape == (*batch.shape[:3], 1)
-        shown.append(batch[0])
-        value = 0.87 + 0.05 * (len(shown) - 0.5 - len(looks))
-        return np.full((*batch.shape[:3], 1), value, np.float32)
-
-    monkeypatch.setattr(method._net, "run", answer)
-    [matte] = method.segment([frame_of(frames(1, 180, 320)[0], 0, 1)])
-    method.close()
-    assert [picture.shape[:2] for picture in shown] == [size for size in looks for _ in range(2)]
-    for picture, mirrored in zip(shown[::2], shown[1::2], strict=True):
-        assert np.array_equal(picture[:, ::-1], mirrored)
-    assert matte.alpha.shape == looks[-1]
-    # the mean comes before the ends are cut off: of them singly it would be less
-    tail = method._spec.tail
-    assert np.allclose(matte.alpha, (0.87 - tail) / (1 - 2 * tail), atol=1e-5)
