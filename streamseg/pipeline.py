@@ -206,7 +206,8 @@ def _write_all(finished: Iterator[dict[str, Frame]], sinks: Sequence[tuple[str, 
 def _segmenter(source: Any, options: Options, stills: bool) -> Segmenter:
     named = isinstance(source, (str, Path)) and str(source) != "-"
     clip = str(source) if named else source if isinstance(source, (list, tuple)) else None
-    segmenter = methods.create(options.method, options.set, clip=clip, threads=options.threads,
+    reading = {name: getattr(options, name) for name in methods.READING}
+    segmenter = methods.create(options.method, options.set, clip=clip, **reading, threads=options.threads,
                                device=options.device, runtime=options.runtime, model=options.model,
                                model_spec=options.model_spec, classes=options.classes, stills=stills)
     every = smooth.interval(options.every)

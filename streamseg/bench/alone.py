@@ -80,7 +80,8 @@ def stages_alone(clip: str | Path, frames: int, options: dict[str, Any]) -> dict
         source.close()
     found = {"decode": decode}
     context = {item.name: getattr(chosen, item.name) for item in fields(Options)
-               if item.metadata["group"] == "Method" and item.name not in ("method", "set")}
+               if (item.metadata["group"] == "Method" and item.name not in ("method", "set"))
+               or item.name in segment.READING}
     segmenter = segment.create(chosen.method, chosen.set, clip=str(clip), **context)
     try:
         pairs, found["small picture"], found["infer"] = _segmented(segmenter, decoded, chosen.batch)

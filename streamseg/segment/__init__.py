@@ -39,6 +39,7 @@ REQUIRED = inspect.Parameter.empty  # the default of a parameter that has none
 # What is for a network alone, and what of it is true without one, too.
 NETWORK: dict[str, tuple[str, ...]] = {"model": (), "model_spec": (), "classes": (),
                                        "device": ("auto", "cpu"), "runtime": ("auto",)}
+READING = ("stream", "deinterlace", "on_error")  # of Options: how a run reads its clip
 SCALARS: dict[type, str] = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
 BOOLS = {"true": True, "yes": True, "1": True, "on": True,
          "false": False, "no": False, "0": False, "off": False}
@@ -98,10 +99,11 @@ def _imported(name: str) -> Any:
 def create(name: str, params: Mapping[str, Any] | None = None, **context: Any) -> Segmenter:
     """Make the method ``name`` with ``params`` (values may be strings, as from the command line).
 
-    ``context`` (clip, threads, stills; model, model_spec, classes, device, runtime, which are for networks)
-    goes to those of its names that the class has as parameters and that ``params`` leaves out. Raises
-    OptionError on an unknown parameter or a value that is not allowed, with those that are, and
-    SegmentError where somebody's class fails.
+    ``context`` (clip and, how it is read, READING; threads, stills; model, model_spec, classes, device,
+    runtime, which are for networks) goes to those of its names that the class has as parameters and that
+    ``params`` leaves out; READING goes only with the clip. Raises OptionError on an
+    unknown parameter or a value that is not allowed, with those that are, and SegmentError where somebody's
+    class fails.
     """
     cls = method_class(name)
     given = dict(params or {})
@@ -109,8 +111,9 @@ def create(name: str, params: Mapping[str, Any] | None = None, **context: Any) -
     for key in given:
         choice(f"parameter of {name}", key, accepted or ["(none)"])
     values = {key: _parse(key, value, accepted[key]) for key, value in given.items()}
+    takes_clip = "clip" in accepted and "clip" not in given
     for key, value in context.items():
-        if value is None:
+        if value is None or (key in READING and not takes_clip):
             continue
         if key in accepted:
             values.setdefault(key, value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,7 +40,11 @@ class Plate(Classical):
     plate: str = param("", "A picture of the scene without the subject, from the same camera position; "
                        "empty: the median of the clip.")
     clip: str | os.PathLike[str] | Sequence[Any] | None = param(
-        None, "What the median is taken of; default: the input.")
+        None, "What the median is taken of; default: the input, read as the run reads it.")
+    stream: int | None = param(None, "Which video stream of the clip, counted from 0; default: the best.",
+                               low=0)
+    deinterlace: bool = param(False, "Deinterlace the clip (bwdif).")
+    on_error: str = param("stop", "What a damaged part of the clip does.", choices=("stop", "skip"))
     tolerance: float = param(12.0, "Difference that still is background, in levels of 255.", low=0, high=255)
     softness: float = param(12.0, "Width of the ramp from background to subject, in levels.", low=0, high=255)
     shadow: float = param(0.6, "Darkest shadow, as a share of the plate's brightness; 1: none are expected.",
@@ -63,7 +67,8 @@ class Plate(Classical):
         if self.plate:
             self._plate = _read_plate(self.plate, self.size)
         elif self.clip is not None:
-            self._plate = clip_median(self.clip, self.size)
+            self._plate = clip_median(self.clip, self.size, Options(
+                audio=False, stream=self.stream, deinterlace=self.deinterlace, on_error=self.on_error))
         else:
             raise OptionError("method plate has no background: give plate=FILE, a picture of the scene "
                               "without the subject, or clip=FILE to take the median of")
@@ -130,8 +135,10 @@ def _read_plate(path: str, size: int) -> Picture:
     raise SegmentError(f"plate {path!r} holds no picture")
 
 
-def clip_median(clip: Any, size: int) -> Picture:
+def clip_median(clip: Any, size: int, reading: Options) -> Picture:
     """uint8 (h, w, 3): the median of about 25 pictures spread over the clip, at the working size.
+
+    reading   how the clip is opened: all of it
 
     The clip is opened again for this, so it must be a file (or a sequence of arrays). Raises SegmentError
     for what cannot be read twice: pipes, cameras, network streams, iterators, and for stills.
@@ -140,7 +147,7 @@ def clip_median(clip: Any, size: int) -> Picture:
     remedy = "give plate=FILE, a picture of the scene without the subject"
     if not isinstance(clip, (os.PathLike, list, tuple, str)) or clip == "-" or "://" in str(clip)[:32]:
         raise SegmentError(f"the median of {_short(clip)} cannot be taken, it cannot be read twice: {remedy}")
-    source = open_source(clip, Options(audio=False))
+    source = open_source(clip, reading)
     info = source.info
     source.close()
     if info.stills or info.live:
@@ -148,28 +155,29 @@ def clip_median(clip: Any, size: int) -> Picture:
         raise SegmentError(f"{_short(clip)} is {what}, which has no median over time: {remedy}")
     many = info.frames or (info.duration or 0) * float(info.rate or 25)
     long = many > READ_THROUGH and info.duration
-    pictures = _sought(clip, size, info.duration) if long and info.duration else _read_through(clip, size)
+    pictures = (_sought(clip, size, info.duration, reading) if long and info.duration
+                else _read_through(clip, size, reading))
     if not pictures:
         raise SegmentError(f"{_short(clip)} holds no picture to take the median of: {remedy}")
     alike = [picture for picture in pictures if picture.shape == pictures[0].shape]
     return np.median(np.stack(alike), axis=0).astype(np.uint8)
 
 
-def _sought(clip: Any, size: int, duration: float) -> list[Picture]:
+def _sought(clip: Any, size: int, duration: float, reading: Options) -> list[Picture]:
     pictures = []
     for number in range(SAMPLES):
         start = duration * (number + 0.5) / SAMPLES
-        for frame in _frames(clip, Options(audio=False, start=start)):
+        for frame in _frames(clip, replace(reading, start=start)):
             pictures.append(rgb_picture(frame, size, 1))
             break
     return pictures
 
 
-def _read_through(clip: Any, size: int) -> list[Picture]:
+def _read_through(clip: Any, size: int, reading: Options) -> list[Picture]:
     """Between 25 and 50 evenly spaced pictures of a clip of any length, in one pass."""
     kept: list[Picture] = []
     step = 1
-    for number, frame in enumerate(_frames(clip, Options(audio=False))):
+    for number, frame in enumerate(_frames(clip, reading)):
         if number % step == 0:
             kept.append(rgb_picture(frame, size, 1))
         if len(kept) == 2 * SAMPLES:
