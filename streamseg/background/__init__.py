@@ -13,7 +13,7 @@ from ..frames import Frame, VideoInfo
 from ..options import Options
 from ..refine import Cover, fill
 from ..source import open_source
-from . import colours
+from . import colours, light
 from .blur import Blur
 from .media import Film, Picture
 from .planes import blend, enlarge, from_rgb, sample_values, small_planes, to_rgb, whole_numbers
@@ -25,7 +25,10 @@ _WORDS = ("blur", "none", "original")
 
 
 class Background(Protocol):
-    """What is behind the subject. Called for the frames in their order."""
+    """What is behind the subject. Called for the frames in their order.
+
+    It may have ``notes``: remarks for the user.
+    """
 
     def paint(self, target: Frame, frame: Frame, cover: Cover) -> None:
         """Fill all planes of ``target``, which is like ``frame``, with the background at its time."""
@@ -68,14 +71,15 @@ def create(options: Options, info: VideoInfo) -> Background | None:
     _check_file(wanted)
     source = open_source(wanted, Options(timeout=options.timeout, retry=options.retry, audio=False))
     try:
+        notes = light.remarks(wanted, source.info.colour, info.colour)
         if not source.info.stills:
-            return Film(wanted, options, info)
+            return Film(wanted, options, info, notes)
         picture, aspect = next(iter(source), None), source.info.sample_aspect
     finally:
         source.close()
     if picture is None:
         raise SourceError(f"background {wanted!r} holds no picture; give another file")
-    return Picture(picture, options.fit, aspect / info.sample_aspect)
+    return Picture(picture, options.fit, aspect / info.sample_aspect, notes)
 
 
 def _check_file(wanted: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -27,7 +27,9 @@ class Picture:
     aspect   its sample aspect over the frames'
     """
 
-    def __init__(self, picture: Frame, fit: str, aspect: Fraction = Fraction(1)) -> None:
+    def __init__(self, picture: Frame, fit: str, aspect: Fraction = Fraction(1),
+                 notes: Sequence[str] = ()) -> None:
+        self.notes = notes
         self._picture, self._fit, self._aspect = picture, fit, aspect
         self._key: object = None
         self._planes: tuple[Array, ...] = ()
@@ -53,7 +55,8 @@ class Film:
     Raises SourceError when it cannot be read or holds no picture.
     """
 
-    def __init__(self, spec: str, options: Options, info: VideoInfo) -> None:
+    def __init__(self, spec: str, options: Options, info: VideoInfo, notes: Sequence[str] = ()) -> None:
+        self.notes = notes
         self._spec, self._fit = spec, options.fit
         self._options = Options(timeout=options.timeout, retry=options.retry, audio=False)
         self._rate, self._aspect = info.rate or Fraction(25), info.sample_aspect
@@ -122,7 +125,8 @@ def converted(picture: Frame, like: Frame, fit: str, aspect: Fraction = Fraction
              changes its shape, "tile" repeats it at its own size from the top left corner
     aspect   the picture's sample aspect over the frame's: its pixels, each so many of the frame's wide
 
-    Its own alpha, if any, lies over black. Behind a film of high dynamic range its white is diffuse white.
+    Its own alpha, if any, lies over black. Where one of the two is of high dynamic range (HDR), white stays
+    diffuse white.
     """
     size = like.width, like.height
     black = sample_values((0, 0, 0), picture)
@@ -145,19 +149,16 @@ def converted(picture: Frame, like: Frame, fit: str, aspect: Fraction = Fraction
 
 def _alike(picture: Frame, like: Frame) -> bool:
     """True if the same sample values are the same colours in both."""
-    return (picture.format == like.format and not _lifts(picture, like)
+    return (picture.format == like.format and not light.differs(picture.colour, like.colour)
             and bool(np.allclose(from_rgb(picture), from_rgb(like))))
-
-
-def _lifts(picture: Frame, like: Frame) -> bool:
-    return light.is_hdr(like.colour) and not light.is_hdr(picture.colour)
 
 
 def _recoloured(samples: Array, picture: Frame, like: Frame) -> Array:
     """(h, w[, planes]) samples of ``picture`` as those of ``like`` for the same colours."""
-    if _lifts(picture, like):
+    if light.differs(picture.colour, like.colour):
         rgb = cv2.transform(samples.astype(np.float32), to_rgb(picture))
-        return whole_numbers(cv2.transform(light.signal(rgb, like.colour), from_rgb(like)), like.pixel.peak)
+        rgb = light.signal(rgb, like.colour, picture.colour)
+        return whole_numbers(cv2.transform(rgb, from_rgb(like)), like.pixel.peak)
     planes = picture.pixel.planes
     matrix = from_rgb(like) @ np.vstack([to_rgb(picture), np.eye(1, planes + 1, planes)])
     if picture.pixel.depth == 8 and like.pixel.depth == 8:

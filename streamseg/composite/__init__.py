@@ -81,6 +81,11 @@ class Compositor:
         return made
 
     @property
+    def notes(self) -> list[str]:
+        """Remarks for the user on the background."""
+        return list(getattr(self._background, "notes", ()))
+
+    @property
     def background_moves(self) -> bool:
         """Whether the background is a film: the same frame and matte then make another picture later."""
         return isinstance(self._background, Film)

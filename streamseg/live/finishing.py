@@ -36,6 +36,7 @@ class Finisher:
 
     def __init__(self, info: VideoInfo, options: Options, control: Control, tell: Tell) -> None:
         self._info, self._options, self._control, self._tell = info, options, control, tell
+        self._told: set[str] = set()
         self._asked = self._shown = control.look
         self._compositor, self._shield = self._made(control.look)
         self._follower = Follower()
@@ -56,6 +57,10 @@ class Finisher:
         options = replace(self._options, background=look.background, fit=look.fit, blur=look.blur)
         kinds = ("composite", "matte") if look.matte_view else ("composite",)
         compositor = Compositor(self._info, kinds, options)
+        for note in compositor.notes:
+            if note not in self._told:
+                self._tell(note)
+                self._told.add(note)
         if (look.background or "").strip().lower() not in ROOM:
             return compositor, compositor
         return compositor, Compositor(self._info, kinds, replace(options, background="blur", blur=1.0))
