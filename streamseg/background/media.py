@@ -19,6 +19,7 @@ from .planes import Array, from_rgb, sample_values, to_rgb, whole_numbers
 
 Box = tuple[float, float, float, float]
 _WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+HELD = 64 << 20  # bytes of pictures: a film that fits is read once; 20 of 1080p, a loop of a second or less
 
 
 class Picture:
@@ -48,7 +49,8 @@ class Picture:
 
 class Film:
     """A video on its own clock, looped: at time t after the first frame it shows the last of its
-    pictures whose time is not after t. A film of one picture is a still.
+    pictures whose time is not after t. A film of one picture is a still. One that fits into HELD bytes is
+    read once: shorter than a frame, it begins again with every frame.
 
     info   of the film it lies behind
 
@@ -62,22 +64,41 @@ class Film:
         self._rate, self._aspect = info.rate or Fraction(25), info.sample_aspect
         self._origin: Fraction | None = None
         self._shown: Picture | None = None
+        self._next: Frame | None = None
+        self._held: list[Frame] = []  # all pictures, once they are known to be few
         self._open(Fraction(0))
 
     def _open(self, start: Fraction) -> None:
         """Begin at the film's first picture, which is shown from ``start`` on."""
         self._start = start
+        if self._held:
+            self._frames = iter(self._held)
+            self._next = next(self._frames)
+            return
         self._source = open_source(self._spec, self._options)
         try:
-            self._frames: Iterator[Frame] = iter(self._source)
+            self._frames = self._read()
             first = next(self._frames, None)
             if first is None:
                 raise SourceError(f"background {self._spec!r} holds no picture; give another file")
         except BaseException:
             self._source.close()
             raise
-        self._next: Frame | None = first
+        self._next = first
         self._first = self._time(first, self._source.info.rate)
+
+    def _read(self) -> Iterator[Frame]:
+        """The source's pictures; at their end they are held if they fit."""
+        read: list[Frame] = []
+        size = 0
+        for frame in self._source:
+            size += sum(plane.nbytes for plane in frame.planes)
+            if size <= HELD:
+                read.append(frame)
+            else:
+                read.clear()
+            yield frame
+        self._held = read
 
     def _advance(self, time: Fraction) -> None:
         while True:
@@ -89,7 +110,8 @@ class Film:
             length = self._last + self._usual - self._start
             if self._next is not None or self._last == self._start or time < self._start + length:
                 return
-            self._source.close()
+            if not self._held:
+                self._source.close()
             self._open(self._start + (time - self._start) // length * length)
 
     def _at(self, frame: Frame) -> Fraction:
