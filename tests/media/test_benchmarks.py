@@ -7,9 +7,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import av
@@ -22,6 +23,7 @@ from streamseg.bench import LIMIT, alone, bench, changes, make_clip
 from streamseg.errors import MissingDependencyError, StreamsegError
 from streamseg.frames import Frame, Matte
 from streamseg.opencv import cv2
+from streamseg.smooth import Pair
 from streamseg.source import open_source
 from tests import clips, stills
 
@@ -159,6 +161,29 @@ def test_a_method_alone_gets_whole_batches_and_more_than_one(
     found = alone.stages_alone(clip, 5, {"method": f"{__name__}:Batches", "batch": batch, "smooth": "none"})
     assert Batches.sizes == sizes  # of a clip of 12 frames
     assert list(found) == STAGES
+
+
+@pytest.mark.parametrize("ahead", [0, 4, 40])
+def test_smoothing_alone_is_all_its_work_that_done_ahead_too(
+        clip: Path, monkeypatch: pytest.MonkeyPatch, ahead: int) -> None:
+    now = 0.0
+
+    def steady(pairs: Iterator[Pair]) -> Iterator[Pair]:
+        """Works a second on each pair as it comes, ``ahead`` of them before it gives the first."""
+        nonlocal now
+        waiting: list[Pair] = []
+        for pair in pairs:
+            now += 1
+            waiting.append(pair)
+            if len(waiting) > ahead:
+                yield waiting.pop(0)
+        yield from waiting
+
+    monkeypatch.setattr(alone.cv2, "setNumThreads", lambda count: None)  # of this process
+    monkeypatch.setattr(alone, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(alone, "create", lambda *_, **__: steady)
+    found = alone.stages_alone(clip, 12, {"method": f"{__name__}:Batches"})
+    assert found["smooth"] == 1000
 
 
 def test_a_picture_is_no_clip_to_measure_with(tmp_path: Path) -> None:
