@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -69,7 +70,13 @@ def live(session: Session, source: str | None, to: tuple[str, ...], save_config:
     if session.streaming and session.json:
         raise OptionError("--json and --json-stats - both want standard output: choose one, or give "
                           "--json-stats a file")
-    report = _run(session, settings.get("source"), _targets(settings), options, live_options)
+
+    def accept(values: Mapping[str, Any], edited: Collection[str]) -> None:
+        """Refuse what the start would have refused. What is ``edited`` goes before what the line gave."""
+        lasting = {name: value for name, value in given.items() if name not in edited}
+        _check({**values, **lasting}, lasting)
+
+    report = _run(session, settings.get("source"), _targets(settings), options, live_options, accept)
     return 1 if any(output["failed"] for output in report.outputs) else 0
 
 
@@ -98,6 +105,12 @@ def _targets(settings: dict[str, Any]) -> list[str]:
     return settings.get("to") or [DEFAULT_TO]
 
 
+def _check(settings: dict[str, Any], given: dict[str, Any]) -> None:
+    """Raise OptionError for settings that no run takes."""
+    from ..live.run import check
+    check(settings.get("source"), _targets(settings), *_options(_heeded(settings, given)))
+
+
 def _save(path: str, settings: dict[str, Any], options: Options, live_options: LiveOptions) -> None:
     """Write the settings, once it is known that a run takes them."""
     from ..live.config import save
@@ -112,8 +125,8 @@ def _options(settings: dict[str, Any]) -> tuple[Options, LiveOptions]:
     return Options.of({name: settings[name] for name in SHARED if name in settings}), LiveOptions.of(own)
 
 
-def _run(session: Session, source: str | None, to: list[str], options: Options, live_options: LiveOptions
-         ) -> LiveReport:
+def _run(session: Session, source: str | None, to: list[str], options: Options, live_options: LiveOptions,
+         accept: Callable[[Mapping[str, Any], Collection[str]], None]) -> LiveReport:
     from ..live.run import check, run
     check(source, to, options, live_options)  # before the file of figures is looked at
     silent = session.quiet or session.json
@@ -130,7 +143,7 @@ def _run(session: Session, source: str | None, to: list[str], options: Options, 
                 status(line)
 
         report = run(source, to, options=options, live=live_options, tell=tell, on_begin=stats.begin,
-                     on_stats=on_stats)
+                     on_stats=on_stats, accept=accept)
     if session.json:
         show.json_object(asdict(report))
     elif not session.quiet:

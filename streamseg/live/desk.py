@@ -7,7 +7,7 @@ import re
 import select
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,11 +21,16 @@ from .clock import Clock
 from .looks import ALIKE, CHANGEABLE, changed, pressed
 from .types import Control, Finished, Look, Tell
 
+Accept = Callable[[Mapping[str, Any], Collection[str]], None]
 LOOK_SECONDS = 1.0  # between two looks at the files
 UNSET = Look("blur")  # what holds where nothing says otherwise
 ESCAPE_SECONDS = 0.025  # in which the rest of an arrow key's bytes comes, if it was not the Escape key
 # What arrows, function keys and Alt send: ESC [ ... letter, ESC O letter, ESC and the key
 SEQUENCE = re.compile(r"\x1b(?:\[\[?[0-?]*[ -/]*[@-~]?|O.?|[^\x1b])", re.DOTALL)
+
+
+def accept_all(values: Mapping[str, Any], edited: Collection[str]) -> None:
+    """Refuse no settings."""
 
 
 class Desk:
@@ -34,14 +39,16 @@ class Desk:
     keys      callables that give the key pressed since the last call, '' for none
     choices   the backgrounds that keys go through
     settings  the file that is watched, None for none
+    accept    is given what the file says when it has changed, and what of it has; raises OptionError for what
+              is not to be
     demand    tells whether anybody looks at an output; None: somebody always does
     """
 
     def __init__(self, control: Control, clock: Clock, tell: Tell, *, keys: Sequence[Callable[[], str]] = (),
-                 choices: Sequence[str] = (), settings: str | None = None,
+                 choices: Sequence[str] = (), settings: str | None = None, accept: Accept = accept_all,
                  demand: Callable[[], bool] | None = None) -> None:
         self._control, self._clock, self._tell = control, clock, tell
-        self._keys, self._choices, self._demand = keys, choices, demand
+        self._keys, self._choices, self._accept, self._demand = keys, choices, accept, demand
         self._settings = None if settings is None else config.Watch(settings)
         self._known: Mapping[str, Any] = {} if settings is None else config.read(settings)
         self._without = {name: self._unless_named(name) for name in CHANGEABLE}
@@ -97,7 +104,9 @@ class Desk:
         try:
             values = config.read(path)
             gone = {name: self._without.get(name) for name in self._known if name not in values}
-            new = gone | {name: value for name, value in values.items() if self._known.get(name) != value}
+            edited = {name: value for name, value in values.items() if self._known.get(name) != value}
+            self._accept(values, edited)
+            new = gone | edited
             self._control.look = changed(self._control.look, new)
         except OptionError as error:
             self._tell(f"{error}; the settings before it stay")

@@ -23,7 +23,7 @@ from .capture import Capture
 from .clock import Clock, SystemClock
 from .config import FIELDS
 from .demand import demand_for
-from .desk import Desk, TerminalKeys, WindowScreen
+from .desk import Accept, Desk, TerminalKeys, WindowScreen, accept_all
 from .engine import Engine
 from .figures import LiveReport, Output
 from .finishing import Finisher
@@ -45,8 +45,8 @@ NET_THREADS = 2
 
 def run(source: str | Source | None, to: Sequence[str | Sink], *, options: Options, live: LiveOptions,
         tell: Tell, on_begin: Callable[[], None] = lambda: None,
-        on_stats: Callable[[dict[str, Any]], None] = lambda line: None, clock: Clock | None = None
-        ) -> LiveReport:
+        on_stats: Callable[[dict[str, Any]], None] = lambda line: None, accept: Accept = accept_all,
+        clock: Clock | None = None) -> LiveReport:
     """Run live until the source ends, ``live.duration`` is over, or the user ends it.
 
     source    None (a camera), 'screen', a device, an address, with ``live.realtime`` a file, or a Source
@@ -55,13 +55,15 @@ def run(source: str | Source | None, to: Sequence[str | Sink], *, options: Optio
     tell      takes what the user should know, a line at a time
     on_begin  is called once all is open and nothing runs yet; what it raises ends the run
     on_stats  takes the line of figures of each second
+    accept    takes the settings of ``live.config`` when they have changed, and the names of those that have;
+              raises OptionError for what a start would refuse
 
     Raises StreamsegError; nothing is left open then.
     """
     check(source, to, options, live)
     clock = clock or SystemClock()
     with _one_opencv_thread(), TerminalKeys() as keys, ExitStack() as opening:
-        engine = _assembled(source, to, options, live, tell, on_stats, clock, keys, opening)
+        engine = _assembled(source, to, options, live, tell, on_stats, accept, clock, keys, opening)
         on_begin()
         opening.pop_all()  # from here on the engine closes what it was given
         return engine.run()
@@ -86,8 +88,8 @@ def check(source: str | Source | None, to: Sequence[str | Sink], options: Option
 
 
 def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: Options, live: LiveOptions,
-               tell: Tell, on_stats: Callable[[dict[str, Any]], None], clock: Clock, keys: TerminalKeys,
-               opening: ExitStack) -> Engine:
+               tell: Tell, on_stats: Callable[[dict[str, Any]], None], accept: Accept, clock: Clock,
+               keys: TerminalKeys, opening: ExitStack) -> Engine:
     """The engine with all that belongs to it, open; ``opening`` closes what there is if a part fails."""
     control = Control(LADDER[0], look_of(options, live))
     reader = Reader(source, options, live, clock)
@@ -114,7 +116,7 @@ def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: O
         control.wanted = demand()
     desk = Desk(control, clock, tell, keys=[keys] if screen is None else [keys, screen.key],
                 choices=backgrounds(control.look.background, live.backgrounds), settings=live.config,
-                demand=demand)
+                accept=accept, demand=demand)
     engine = Engine(
         capture, matting, finisher, outputs, clock=clock, control=control, tell=tell,
         governor=Governor(cpu_share(live.max_cpu)) if live.adapt else None, screen=screen, sound=sound,

@@ -19,13 +19,17 @@ from streamseg.cli import cli, group
 from streamseg.cli.live import _given, live
 from streamseg.errors import OptionError, SourceError
 from streamseg.frames import VideoInfo
+from streamseg.live import config
 from streamseg.live import run as live_run
 from streamseg.live.clock import SystemClock
+from streamseg.live.desk import Desk
 from streamseg.live.figures import LiveReport
 from streamseg.live.options import SHARED, LiveOptions, cpu_share
 from streamseg.live.places import Opener
+from streamseg.live.types import Look
 from streamseg.options import Options, default_of
 from tests import clips
+from tests.unit.live_fakes import FakeClock, control
 
 FIELDS = {item.name: item for item in fields(LiveOptions)}
 VALUES = {"camera": "1", "size": "640x480", "rate": "15", "format": "yuyv422", "backend": "opencv",
@@ -69,8 +73,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     seen: dict[str, Any] = {"failed": False}
 
     def run(source: Any, to: Any, *, options: Options, live: LiveOptions, tell: Any, on_begin: Any,
-            on_stats: Any) -> LiveReport:
-        seen.update(source=source, to=list(to), options=options, live=live)
+            on_stats: Any, accept: Any) -> LiveReport:
+        seen.update(source=source, to=list(to), options=options, live=live, accept=accept)
         if "error" in seen:
             raise seen["error"]
         on_begin()
@@ -118,6 +122,39 @@ def test_a_setting_of_the_wrong_type_is_an_error_and_no_defect(asked: dict[str, 
     assert capsys.readouterr().err == ("streamseg: error: live.toml: mirror is 'no'; it must be true or "
                                        "false\n")
     assert "live" not in asked
+
+
+@pytest.mark.parametrize(("name", "value", "message"), [
+    ("background", "none", "no call shows"), ("background", "talk.mkv", "the same file"),
+    ("smooth", "lookahead", "holds frames back"), ("max_cpu", "2%", "5% to 100%"),
+    ("to", ["a.mkv", "./a.mkv"], "the same file"),
+    ("camera", 7, ""), ("adapt", False, ""), ("background", "blue", "")])  # the first two do nothing here
+def test_what_the_start_refuses_is_refused_when_the_settings_are_read_again(
+        asked: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str], name: str, value: Any, message: str) -> None:
+    """What is edited goes before the line: --background green is no reason to take another that cannot be."""
+    monkeypatch.chdir(tmp_path)
+    path, clock = Path("live.toml"), FakeClock()
+    told: list[str] = []
+    Path("talk.mkv").write_bytes(b"")  # the recording
+    begun = {"to": ["talk.mkv", "null"], "max_cpu": "50%", "mirror": True}
+    path.write_text(config.text(begun))
+    words = ["live", "-q", "--config", str(path), "clip.mp4", "--realtime"]
+    assert cli([*words, "--background", "green"]) == 0
+    state = control(background="green", mirror=True)
+    desk = Desk(state, clock, told.append, settings=str(path), accept=asked["accept"])
+    path.write_text(config.text({**begun, "mirror": False, name: value}))
+    clock.time += 1.5
+    desk()
+    assert cli(words) == (2 if message else 0)
+    refused = capsys.readouterr().err
+    assert message in refused
+    if message:
+        assert told == [refused.removeprefix("streamseg: error: ").rstrip() + "; the settings before it stay"]
+        assert state.look == Look("green", mirror=True)
+    else:
+        assert told[0].startswith("live.toml is read again")
+        assert not state.look.mirror
 
 
 def test_save_config_writes_what_config_reads(asked: dict[str, Any], tmp_path: Path) -> None:
