@@ -21,6 +21,7 @@ from .group import group
 from .session import Session
 from .signals import Signals
 from .text import one_line
+from .unheard import unheard_errors
 
 __all__ = ["cli", "group"]
 
@@ -28,7 +29,7 @@ __all__ = ["cli", "group"]
 def cli(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments`` (default: sys.argv) and give back the exit code."""
     session = Session()
-    with Signals() as signals:
+    with unheard_errors(), Signals() as signals:
         try:
             result = group.main(None if arguments is None else list(arguments), prog_name="streamseg",
                                 standalone_mode=False, obj=session)

@@ -1,0 +1,52 @@
+"""Standard error that may go away in mid-run, as a terminal does that is closed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, suppress
+from typing import Any, TextIO, cast
+
+
+class Unheard:
+    """A text stream that never fails: what cannot be written is lost, for nobody is there to read it, and so
+    is all after it. A run that only tells of itself is not to end by that; the terminal's SIGHUP ends it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """As the stream's."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._let_go()
+            return len(text)
+
+    def flush(self) -> None:
+        """As the stream's."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Point the stream nowhere: at its exit Python writes what still waits, and fails where it cannot."""
+        with suppress(OSError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+
+@contextmanager
+def unheard_errors() -> Iterator[None]:
+    """While the block runs, standard error never fails."""
+    if sys.stderr is None:  # Windows, without a console
+        yield
+        return
+    with redirect_stderr(cast(TextIO, Unheard(sys.stderr))):
+        yield
