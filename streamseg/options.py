@@ -13,11 +13,17 @@ from dataclasses import MISSING, dataclass, field, fields
 from fractions import Fraction
 from numbers import Integral, Real
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import OptionError, choice
 
+if TYPE_CHECKING:
+    from .segment import Segmenter
+else:
+    Segmenter = object  # the protocol's module imports NumPy
+
 MOST = 1e9  # what any number may be: more overflows in the libraries below, whose integers end at 2.1e9
+SEGMENTER = ("segment", "reset", "close")  # the methods of what finds the subject
 NUMBERS = ("every", "bitrate", "max_cpu", "camera")  # texts that may be a number: quotes are not wanted then
 
 
@@ -38,7 +44,8 @@ def option(default: Any, group: str, help: str, *, choices: tuple[str, ...] | No
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What a run may be told. Values are checked when the object is made: OptionError names the value
-    and what is allowed. Times are in seconds."""
+    and what is allowed. Times are in seconds. ``method`` is a name or, in Python, a Segmenter object, which
+    remains the caller's to close."""
 
     # input
     start: float = option(0.0, "Input", "Skip this many seconds.", low=0, metavar="S")
@@ -61,8 +68,8 @@ class Options:
                                   low=0.1, metavar="S")
 
     # method
-    method: str = option("default", "Method", "How the subject is found: see `streamseg methods`, or "
-                         "package.module:Class.", metavar="NAME")
+    method: str | Segmenter = option("default", "Method", "How the subject is found: see `streamseg "
+                                     "methods`, or package.module:Class.", metavar="NAME")
     set: Mapping[str, Any] = option({}, "Method", "A parameter of the method, as block=15.",
                                     metavar="NAME=VALUE")
     model: str | None = option(None, "Method", "Built-in model, medium or large (slower, better on "
@@ -148,7 +155,10 @@ class Options:
     def __post_init__(self) -> None:
         for item in fields(self):
             object.__setattr__(self, item.name, _as_kept(item.name, getattr(self, item.name)))
-            check(item.name, getattr(self, item.name), item.metadata, str(item.type))
+            if item.name == "method" and not isinstance(self.method, str):
+                _check_method(self.method)
+            else:
+                check(item.name, getattr(self, item.name), item.metadata, str(item.type))
         for name in ("rate", "cfr"):
             value = getattr(self, name)
             if value is not None:
@@ -198,7 +208,7 @@ def check(name: str, value: Any, rules: Mapping[str, Any], kind: str = "") -> No
         return
     if rules.get("choices"):
         choice(name, value, rules["choices"])
-    types, words = KINDS.get(kind.removesuffix(" | None").partition("[")[0], ((object,), ""))
+    types, words = KINDS.get(kind.partition(" | ")[0].partition("[")[0], ((object,), ""))
     fits = isinstance(value, types) and (bool in types or kind == "" or not isinstance(value, bool))
     low, high = rules.get("low"), rules.get("high")
     if low is None and high is None:
@@ -211,6 +221,25 @@ def check(name: str, value: Any, rules: Mapping[str, Any], kind: str = "") -> No
     if not (low is None or value >= low) or not value <= (MOST if high is None else high):
         limit = f", at most {MOST:g}" if high is None and not value <= MOST else ""
         raise OptionError(f"{name} is {_shown(value)}; allowed is {allowed}{limit}")
+
+
+def check_segmenter(name: str, found: object) -> None:
+    """Raise OptionError unless a class, or an object, has the methods of a Segmenter."""
+    missing = [part for part in SEGMENTER if not callable(getattr(found, part, None))]
+    if missing:
+        raise OptionError(f"method {name} has no {', '.join(missing)}(): a Segmenter has segment(frames), "
+                          "reset() and close()")
+
+
+def _check_method(found: object) -> None:
+    """Raise OptionError unless what is given as a method, and is no name, is a Segmenter."""
+    if isinstance(found, type):
+        raise OptionError(f"method is the class {found.__name__}; it must be an object of it, or its name as "
+                          "package.module:Class")
+    if not any(hasattr(found, part) for part in SEGMENTER):
+        raise OptionError(f"method is {found!r}; it must be a name, or an object with segment(frames), "
+                          "reset() and close()")
+    check_segmenter(repr(found), found)
 
 
 def _shown(number: Real) -> str:

@@ -43,7 +43,9 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *,
     sink      path(s) or '-', whose extension decides container and codec, or Sink object(s); None if
               only options.matte, cutout or foreground is wanted
     progress  called in this thread: once when all is ready, and after each frame that was written
-    options   fields of Options
+    options   fields of Options. ``method`` may be an object with segment(frames), reset() and close(), for
+              one run at a time. It is reset before the first frame and at each cut, and never closed, after a
+              failure neither: who made it closes it
 
     All outputs are made from one inference. Raises StreamsegError; then every partial output is gone
     (options.keep_partial keeps it) and no thread is left.
@@ -72,7 +74,7 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *,
                   for name, stats in crew.stats.items()}
         return Report(
             input=opened.info.name, frames=count, elapsed=round(elapsed, 3),
-            method=methods.DEFAULT if chosen.method == "default" else chosen.method, runs_on=runs_on,
+            method=methods.shown(chosen.method), runs_on=runs_on,
             fps=round(count / elapsed, 2), first_frame_s=first, stages=stopwatch.stages(), queues=queues,
             outputs=[_output(kind, item) for kind, item in sinks], damaged=getattr(opened, "damaged", 0),
             dropped=sum(queue.dropped for queue in queues.values()), peak_rss_mib=peak_rss_mib(),
@@ -86,7 +88,8 @@ def mattes(source: Any, **options: Any) -> Iterator[tuple[Frame, Matte]]:
     time (``smooth="none"``: as the method gave it).
 
     Decoding and the method run in threads of their own; they end when the iterator is closed. Options are
-    checked at once, the source is opened with the first pair.
+    checked at once, the source is opened with the first pair. A method that is an object remains the caller's
+    to close, as in ``run``.
     """
     return _mattes(source, Options.of(options))
 

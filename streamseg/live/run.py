@@ -133,7 +133,8 @@ def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: O
 
 
 def _model(options: Options) -> segment.Segmenter:
-    accepted = segment.parameters(segment.method_class(options.method))
+    accepted = (segment.parameters(segment.method_class(options.method)) if isinstance(options.method, str)
+                else {})
     settings = {name: value for name, value in QUICK.items() if name in accepted} | dict(options.set)
     return segment.create(options.method, settings,
                           threads=options.threads or 2 * min(NET_THREADS, cores()),

@@ -19,7 +19,7 @@ from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints, r
 
 from ..errors import OptionError, SegmentError, StreamsegError, choice
 from ..frames import Frame, Matte
-from ..options import check, default_of
+from ..options import check, check_segmenter, default_of
 
 METHODS: dict[str, str] = {
     "person": "unet:Person",
@@ -77,10 +77,7 @@ def method_class(name: str) -> type[Any]:
     found = _imported(name)
     if not isinstance(found, type):
         raise OptionError(f"method {name!r} is no class: give package.module:Class")
-    missing = [part for part in ("segment", "reset", "close") if not callable(getattr(found, part, None))]
-    if missing:
-        raise OptionError(f"method {name!r} has no {', '.join(missing)}(): a Segmenter has segment(frames), "
-                          "reset() and close()")
+    check_segmenter(repr(name), found)
     return found
 
 
@@ -96,15 +93,43 @@ def _imported(name: str) -> Any:
                           "from `streamseg methods`") from error
 
 
-def create(name: str, params: Mapping[str, Any] | None = None, **context: Any) -> Segmenter:
+class Lent:
+    """Somebody's own object as a method: all is its own, but that it stays open."""
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        self.__dict__["_segmenter"] = segmenter
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_segmenter"], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.__dict__["_segmenter"], name, value)
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        """As the object."""
+        return self.__dict__["_segmenter"].segment(frames)
+
+    def reset(self) -> None:
+        """As the object."""
+        self.__dict__["_segmenter"].reset()
+
+    def close(self) -> None:
+        """Nothing: who lent it closes it."""
+
+
+def create(name: str | Segmenter, params: Mapping[str, Any] | None = None, **context: Any) -> Segmenter:
     """Make the method ``name`` with ``params`` (values may be strings, as from the command line).
 
     ``context`` (clip and, how it is read, READING; threads, stills; model, model_spec, classes, device,
     runtime, which are for networks) goes to those of its names that the class has as parameters and that
-    ``params`` leaves out; READING goes only with the clip. Raises OptionError on an
-    unknown parameter or a value that is not allowed, with those that are, and SegmentError where somebody's
-    class fails.
+    ``params`` leaves out; READING goes only with the clip. Raises OptionError on an unknown parameter or a
+    value that is not allowed, with those that are, and SegmentError where somebody's class fails.
+
+    ``name`` may be an object, which takes no ``params`` and nothing that is for networks: it is given back
+    as Lent, whose ``close`` leaves it open.
     """
+    if not isinstance(name, str):
+        return _lent(name, params or {}, context)
     cls = method_class(name)
     given = dict(params or {})
     accepted = parameters(cls)
@@ -117,13 +142,34 @@ def create(name: str, params: Mapping[str, Any] | None = None, **context: Any) -
             continue
         if key in accepted:
             values.setdefault(key, value)
-        elif key in NETWORK and value not in NETWORK[key]:  # the others are for any method
+        elif _for_networks(key, value):
             raise OptionError(f"{key} is {value!r}, but method {name} runs no model: leave --method out, or "
                               f"--{key.replace('_', '-')}")
     lacking = [key for key, rules in accepted.items() if rules["default"] is REQUIRED and key not in values]
     if lacking:
         raise OptionError(f"method {name} needs {', '.join(lacking)}: give --set {lacking[0]}=VALUE")
     return cls(**values) if ":" not in name else _made(name, cls, values)
+
+
+def _for_networks(key: str, value: Any) -> bool:
+    """Whether what is known of a run asks for a network; the rest is for any method."""
+    return key in NETWORK and value is not None and value not in NETWORK[key]
+
+
+def _lent(method: Segmenter, params: Mapping[str, Any], context: Mapping[str, Any]) -> Lent:
+    told = [*(f"parameter {key}" for key in params),
+            *(f"{key} {value!r}" for key, value in context.items() if _for_networks(key, value))]
+    if told:
+        raise OptionError(f"{told[0]} is not for method {shown(method)}, which is an object: leave it out, "
+                          "and make the object with what it needs")
+    return Lent(method)
+
+
+def shown(method: str | Segmenter) -> str:
+    """A method's name: that of DEFAULT for it, an object's class."""
+    if not isinstance(method, str):
+        return type(method).__name__
+    return DEFAULT if method == "default" else method
 
 
 def _made(name: str, cls: type[Any], values: Mapping[str, Any]) -> Any:
