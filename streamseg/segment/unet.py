@@ -65,8 +65,8 @@ class Person:
                         "28,672; its time goes with them.", choices=tuple(BUDGETS))
     closer: bool = param(True, "Look closer where people are small in the picture (built-in models only).")
     stills: bool = param(False, "Single pictures: a built-in model looks at each at three sizes, both at two "
-                         "(with another detail than high, medium at one), and mirrored too, and the mean "
-                         "counts. Default: what the input is.")
+                         "(with another detail than high, medium at one), and mirrored too; what most of "
+                         "them see counts. Default: what the input is.")
     reduced: bool = field(init=False, default=False)  # the lowest detail for the time being: see live/
     _spec: ModelSpec = field(init=False, repr=False)
     _net: Net = field(init=False, repr=False)
@@ -138,12 +138,13 @@ class Person:
         looks: list[npt.NDArray[np.float32]] = []
         for net, size in self._looks(part or frames[0]):
             pictures = np.stack([self._prepare(frame, size, part)[0] for frame in frames])
-            looks.append(self._spec.probability(net.run(pictures)))
+            seen = self._spec.probability(net.run(pictures))
             if self.stills:
                 mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
-                looks.append(self._spec.probability(net.run(mirrored))[:, :, ::-1])
-        # the mean first: where one look is sure and another is not, the ends that are cut off still tell
-        return [without_doubtful(self._spec.stretched(_mean(seen))) for seen in zip(*looks, strict=True)]
+                seen = (seen + self._spec.probability(net.run(mirrored))[:, :, ::-1]) / 2
+            looks.append(seen)
+        # agreed first: where one look is sure and another is not, the ends that are cut off still tell
+        return [without_doubtful(self._spec.stretched(_agreed(seen))) for seen in zip(*looks, strict=True)]
 
     def _foreign(self, frames: Sequence[Frame]) -> list[npt.NDArray[np.float32]]:
         """Anybody's model's alphas."""
@@ -205,13 +206,17 @@ def default_spec(path: Path) -> ModelSpec:
     return _OWN if path.stem.startswith("person-") else ModelSpec()
 
 
-def _mean(alphas: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    """The mean of mattes of one picture, at the size of the last."""
-    if len(alphas) == 1:
-        return np.ascontiguousarray(alphas[0])
-    size = alphas[-1].shape[0], alphas[-1].shape[1]
-    total = sum(resize(np.ascontiguousarray(alpha), size) for alpha in alphas)
-    return np.asarray(total / np.float32(len(alphas)))
+def _agreed(looks: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """One matte of several of a picture, at the size of the last: their mean, of three or more without the
+    highest and the lowest of each pixel. One look that misses somebody would leave him too faint to be sure
+    of, and the doubtful is taken away."""
+    size = looks[-1].shape[0], looks[-1].shape[1]
+    alphas = [resize(np.ascontiguousarray(alpha), size) for alpha in looks]
+    total, count = sum(alphas), len(alphas)
+    if count > 2:
+        count -= 2
+        total = total - np.minimum.reduce(alphas) - np.maximum.reduce(alphas)
+    return np.asarray(total / np.float32(count))
 
 
 def _same_shape(frames: Sequence[Frame]) -> list[list[Frame]]:

@@ -70,7 +70,7 @@ def test_frames_are_seen_by_the_model_that_is_named_and_pictures_by_both() -> No
 # Stills: looks of several sizes, each also mirrored
 
 
-def test_a_picture_gets_the_mean_of_both_models_looks(monkeypatch) -> None:
+def test_a_picture_gets_what_both_models_looks_agree_on(monkeypatch) -> None:
     method = Person(threads=1, stills=True, closer=False)
     for net, value in ((method._net, 0.9), (method._large, 0.84)):
         monkeypatch.setattr(net, "run", lambda batch, value=value: np.full((*batch.shape[:3], 1), value, "f"))
@@ -79,6 +79,17 @@ def test_a_picture_gets_the_mean_of_both_models_looks(monkeypatch) -> None:
     tail = method._spec.tail
     assert matte.alpha.shape == (320, 544)
     assert np.allclose(matte.alpha, (0.87 - tail) / (1 - 2 * tail), atol=1e-5)
+
+
+def test_one_look_that_misses_somebody_takes_nothing_from_him(monkeypatch) -> None:
+    """A mean of all would be .75 at most, nowhere sure, and fade as a whole."""
+    method = Person(threads=1, stills=True, closer=False)
+    values = iter([0.0, 0.0, *[1.0] * 6])  # plain and mirrored
+    for net in (method._net, method._large):
+        monkeypatch.setattr(net, "run", lambda batch: np.full((*batch.shape[:3], 1), next(values), "f"))
+    [matte] = method.segment([frame_of(frames(1, 180, 320)[0], 0, 1)])
+    method.close()
+    assert matte.alpha.min() == 1
 
 
 def test_a_still_and_its_mirrored_picture_get_mirrored_mattes() -> None:
