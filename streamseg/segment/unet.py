@@ -37,7 +37,7 @@ from .runtimes.spec import ModelSpec
 _OWN = ModelSpec(range=(0.0, 255.0), tail=0.12)
 BUILT_IN = ("medium", "large")
 # What both see of a single picture, in pixels; more looks of either gave no more.
-_MEDIUM_SEES, _LARGE_SEES = (93_184, 165_888), (46_080, 93_184)
+_MEDIUM_SEES, _LARGE_SEES = (50_176, 165_888), (46_080, 93_184)
 
 
 @dataclass(kw_only=True)

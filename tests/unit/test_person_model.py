@@ -61,7 +61,7 @@ def test_frames_are_seen_by_the_model_that_is_named_and_pictures_by_both() -> No
         person.segment([shown])
         person.close()
     assert seen["medium"] == seen["large"] == [(True, 192 * 352)]
-    assert seen["both"] == [(False, 160 * 288), (False, 224 * 416), (True, 224 * 416), (True, 320 * 544)]
+    assert seen["both"] == [(False, 160 * 288), (False, 224 * 416), (True, 160 * 288), (True, 320 * 544)]
     assert [size for _, size in seen["medium alone"]] == [160 * 288, 224 * 416, 320 * 544]
     assert [size for _, size in seen["large alone"]] == [160 * 288, 224 * 416]  # of what its file has
     assert seen["one look"] == [(True, 160 * 288)]
