@@ -26,6 +26,9 @@ from .text import ASS_HEADER, TEXT_CODECS, payload_of, text_of
 _STALE = ("DURATION", "BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS", "encoder", "handler_name",
           "vendor_id")
 
+# Muxers that keep a time code as the pictures' metadata; the first two make a track of it themselves
+_TIMECODE = ("mov", "mp4", "matroska", "webm", "nut")
+
 # QuickTime's list of languages, in FFmpeg's spelling, where it is not that of ISO 639-2/T
 _QUICKTIME = {"deu": "ger", "nld": "dut", "swe": "sve", "ell": "gre", "isl": "ice", "zho": "chi",
               "sqi": "alb", "mkd": "mac", "hye": "arm", "kat": "geo", "bod": "tib", "mya": "bur",
@@ -57,6 +60,7 @@ class Tracks:
         self._notes = notes
         self._source = info.name or "the input"
         self._skip = options.on_error == "skip"
+        self._from_start = not options.start
         self._container = container
         self._box = box
         self._lanes: dict[int, Lane] = {}
@@ -104,6 +108,9 @@ class Tracks:
         if track.kind in ("attachment", "cover picture"):
             self._attach(track.kind, track.stream)
             return None
+        if track.kind == "data" and "timecode" in track.stream.metadata:
+            self._timecode(track.stream.metadata["timecode"], named)
+            return None
         if holds(self._box.format, track.stream):
             stream = self._container.add_stream_from_template(track.stream)
             return Copy(_labelled(stream, track))
@@ -114,6 +121,15 @@ class Tracks:
             return Text(self._container, track, self._box.text)
         self._notes.append(f"{named} is left out: the container cannot hold it; .mkv holds nearly everything")
         return None
+
+    def _timecode(self, code: str, named: str) -> None:
+        """QuickTime's track tmcd, as metadata: FFmpeg's trailer fails on a copy, which has no frame rate."""
+        if self._box.format not in _TIMECODE:
+            self._notes.append(f"{named} is left out: the container holds no time code; .mov, .mp4, .mkv do")
+        elif not self._from_start:
+            self._notes.append(f"{named} is left out: its time code {code} is that of the input's beginning")
+        else:
+            self._container.streams.video[0].metadata.setdefault("timecode", code)
 
     def _attach(self, kind: str, stream: Any) -> None:
         """Fonts that subtitles are shown in. PyAV gives a cover picture only when the header is written."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from contextlib import closing
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -235,6 +236,46 @@ def test_attached_fonts_are_kept_or_named(tmp_path: Path, target: str) -> None:
         assert kept == []
         assert "attachment Own.ttf is left out; .mkv holds it" in notes
     assert "cover picture cover.png is left out" in notes
+
+
+def _with_timecode(path: Path) -> Path:
+    plain = clips.video(path.with_name(f"plain{path.suffix}"), audio=True)
+    subprocess.run(["ffmpeg", "-v", "error", "-i", str(plain), "-c", "copy", "-timecode", "01:02:03:04",
+                    str(path)], check=True)
+    return path
+
+
+@pytest.mark.parametrize(("source", "target"), [(".mov", ".mov"), (".mov", ".mp4"), (".mp4", ".mov"),
+                                                (".mov", ".mkv"), (".mov", ".webm")])
+def test_a_time_code_track_is_kept(tmp_path: Path, source: str, target: str) -> None:
+    out = tmp_path / f"out{target}"
+    with closing(open_source(_with_timecode(tmp_path / f"in{source}"))) as opened:
+        notes = write(open_sink(out, opened.info), list(opened)).notes
+    found = probe(out)
+    [picture] = found.of("video")
+    assert {key.lower(): value for key, value in picture["tags"].items()}["timecode"] == "01:02:03:04"
+    assert [item["codec_tag_string"] for item in found.of("data")] == (
+        ["tmcd"] if target in (".mov", ".mp4") else [])
+    assert not any("data track" in note for note in notes)
+
+
+def test_a_cutout_of_a_film_with_a_time_code_is_written(tmp_path: Path) -> None:
+    with closing(open_source(_with_timecode(tmp_path / "in.mov"))) as opened:
+        whole = [replace(frame, alpha=np.full((120, 160), 100, np.uint8)) for frame in opened]
+        write(open_sink(tmp_path / "out.mov", opened.info, kind="cutout"), whole)
+    [track] = probe(tmp_path / "out.mov").of("data")
+    assert track["tags"]["timecode"] == "01:02:03:04"
+
+
+@pytest.mark.parametrize(("target", "options", "why"), [
+    (".ts", Options(), "the container holds no time code"),
+    (".mov", Options(start=0.2), "its time code 01:02:03:04 is that of the input's beginning")])
+def test_a_time_code_that_cannot_be_kept_is_named(tmp_path: Path, target: str, options: Options,
+                                                  why: str) -> None:
+    with closing(open_source(_with_timecode(tmp_path / "in.mov"), options)) as opened:
+        notes = write(open_sink(tmp_path / f"out{target}", opened.info, options=options), list(opened)).notes
+    assert sum("data track" in note and why in note for note in notes) == 1
+    assert probe(tmp_path / f"out{target}").of("data") == []
 
 
 def _png() -> bytes:
