@@ -1,8 +1,8 @@
 """Which video encoder, with which settings: from the container, the frames' format and the options.
 
 ``quality`` 0..100 becomes: crf 51 - q/2 (libx264, libx265), 63 - 0.6 q (libvpx, libaom, SVT-AV1);
-cq or global_quality 51 - q/2 (NVENC, QSV, VAAPI); a quantiser 31 - 0.3 q (MPEG-4, MJPEG, ProRes);
-q (WebP). Without it each encoder's usual value holds: crf 23 (x264), 28 (x265), 32 (VP9), 90 (WebP).
+cq or global_quality 51 - q/2 (NVENC, QSV, VAAPI); a quantiser 31 - 0.3 q (MPEG-2 and -4, MJPEG,
+ProRes); q (WebP). Without it each encoder's usual value holds: crf 23 (x264), 28 (x265), 32 (VP9), 90 (WebP).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ DEFAULTS: dict[str, dict[str, str]] = {
 LOSSLESS = ("ffv1", "png", "apng", "gif", "rawvideo", "wrapped_avframe", "qtrle", "huffyuv", "ffvhuff")
 HARDWARE = {"cuda": "nvenc", "vaapi": "vaapi", "qsv": "qsv", "videotoolbox": "videotoolbox", "amf": "amf"}
 FAMILY = {"libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "libsvtav1": "av1"}
-_QSCALE_FLAG, _DURATION_FLAG, _LAMBDA = 1 << 1, 1 << 8, 118
+_QSCALE_FLAG, _DURATION_FLAG = 1 << 1, 1 << 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Settings:
             context.bit_rate = self.bit_rate
         if self.quantiser:
             context.flags |= _QSCALE_FLAG
-            context.global_quality = self.quantiser * _LAMBDA
+            context.global_quality = self.quantiser  # no lambda: ProRes takes 64 at most
         context.options = dict(self.options)
 
     def device(self) -> HWAccel | None:
@@ -270,8 +270,11 @@ def _quality(name: str, quality: int) -> tuple[dict[str, str], int]:
         return {"rc": "vbr", "cq": steep}, 0
     if name.endswith(("_qsv", "_vaapi")):
         return {"global_quality": steep}, 0
-    if name in ("mpeg4", "mjpeg", "mpeg2video", "prores_ks"):
-        return {}, max(1, round(31 - 0.3 * quality))
+    quantiser = max(1, round(31 - 0.3 * quality))
+    if name in ("mpeg4", "mjpeg", "mpeg2video"):  # PyAV sets each picture's own quality over global_quality
+        return {"qmin": str(quantiser), "qmax": str(quantiser)}, 0
+    if name == "prores_ks":
+        return {}, quantiser
     if name.startswith("libwebp"):
         return {"quality": str(quality)}, 0
     raise OptionError(f"what quality {quality} means is not known for the encoder {name}; give --bitrate, or "
