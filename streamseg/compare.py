@@ -26,7 +26,7 @@ from .pipeline import run
 from .pixelformats import Colour
 from .segment import is_network, method_class
 from .sink import open_sink
-from .sink.containers import PATTERN, PICTURES, extension
+from .sink.containers import PICTURES, extension, numbered
 from .sink.temporary import checked_target, temporary_file
 from .smooth import interval
 from .source import open_source
@@ -95,7 +95,7 @@ def compare(source: str | Path, sheet: str | Path, methods: Sequence[str], *, ro
 
 def _check_sheet(sheet: str, overwrite: bool) -> None:
     """Refuse, before any method runs, a sheet that could not be written after it."""
-    if extension(sheet) not in PICTURES or PATTERN.search(Path(sheet).name):
+    if extension(sheet) not in PICTURES or numbered(sheet):
         raise OptionError(f"the sheet is {sheet!r}; it must be one picture: {' '.join(PICTURES)}")
     temporary_file(checked_target(sheet, overwrite)).unlink()
 

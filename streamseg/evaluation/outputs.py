@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import MissingDependencyError, OptionError
-from ..sink.containers import PATTERN
 from ..sink.temporary import appearing, checked_target, writing
 from .scores import OF_THE_CLIP, Evaluation
 
@@ -49,7 +48,7 @@ def _is_read(target: Path, spec: str, only: str | None) -> bool:
     read = Path(spec).resolve()
     if target.parent == read:
         return target.exists() and (only is None or fnmatch.fnmatch(target.name, only))
-    numbered = PATTERN.sub(r"\\d+", re.escape(read.name))
+    numbered = re.sub(r"%0?\d*d", r"\\d+", re.escape(read.name))
     return target.parent == read.parent and re.fullmatch(numbered, target.name) is not None
 
 

@@ -6,7 +6,7 @@
     NAME.webm                   VP9
     NAME.gif .apng .webp        animations
     NAME.png .jpg .tiff ...     one picture
-    frame_%05d.png              a picture for each frame, counted from 1
+    frame_%05d.png              a picture for each frame, counted from 1; of one picture the name as it is
     FOLDER/                     a picture for each frame: the input's names, or frame_%05d.png of a video
     -                           standard output: Y4M (8-bit, opaque, constant rate), else NUT
     null:                       nothing; frames are counted
@@ -21,14 +21,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from ..errors import choice
 from ..frames import Frame, VideoInfo
 from ..options import Options
-from .containers import ALPHA_PICTURES, CONTAINERS, PATTERN, PICTURES, extension
-from .stills import PictureSink, is_folder
+from .containers import ALPHA_PICTURES, CONTAINERS, PICTURES, extension, numbered
+from .stills import PictureSink, is_folder, one_still
 from .video import VideoSink
 
 KINDS = ("composite", "cutout", "matte", "foreground")
@@ -114,6 +114,6 @@ def _is_pictures(target: str, info: VideoInfo) -> bool:
     """.webp is a picture of a still, and an animation of a video."""
     if target == "-":
         return False
-    if is_folder(target) or PATTERN.search(PurePath(target).name):
+    if is_folder(target) or (not one_still(info) and numbered(target)):
         return True
     return extension(target) in PICTURES and (extension(target) != ".webp" or info.stills)

@@ -58,12 +58,22 @@ ALPHA_PICTURES = (".png", ".webp", ".tiff", ".tif")
 DELIVERY = ("h264", "hevc", "vp9", "vp8", "av1", "mpeg4")
 # Encoders that take any size with subsampled chroma; H.264 in 4:2:0 can only crop by twos.
 ODD_SIZES = ("libvpx-vp9", "libvpx", "ffv1", "prores_ks", "rawvideo", "wrapped_avframe", "libaom-av1")
-PATTERN = re.compile(r"%0?\d*d")
+PATTERN = re.compile(r"%(?:0\d)?d")  # not %20d: that is the blank and the d of 'my%20dog.png' out of a URL
 
 
 def extension(target: str) -> str:
     """Lower-case extension with its dot, '' if there is none."""
     return PurePath(target).suffix.lower()
+
+
+def numbered(target: str) -> bool:
+    """Whether ``target`` names a picture for each frame, as frame_%05d.png. Raises OptionError for two."""
+    name = PurePath(target).name
+    count = len(PATTERN.findall(name)) if extension(target) in PICTURES else 0
+    if count > 1:
+        raise OptionError(f"output {target!r} has {count} numbers; pictures are numbered by one, %d or %05d: "
+                          "leave the others out")
+    return count == 1
 
 
 def container_of(target: str) -> Container:

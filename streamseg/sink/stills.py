@@ -16,7 +16,7 @@ from ..frames import Frame, VideoInfo
 from ..opencv import cv2
 from ..options import Options
 from ..pixelformats import FORMATS
-from .containers import ALPHA_PICTURES, PATTERN, PICTURES, extension, no_alpha
+from .containers import ALPHA_PICTURES, PATTERN, PICTURES, extension, no_alpha, numbered
 from .pixels import rgb_of, rgba_of, scaled
 from .profile import HOLDING, with_profile
 from .temporary import checked_target, into_place, refuse_existing, temporary_folder, writing
@@ -38,7 +38,7 @@ class PictureSink:
         self.frames, self.size = 0, 0
         self._options, self._info = options, info
         self._folder = is_folder(target)
-        self._pattern = bool(PATTERN.search(PurePath(target).name)) and not self._folder
+        self._pattern = not self._folder and not one_still(info) and numbered(target)
         self._ext = "" if self._folder else extension(target)
         self._check(info)
         self.path = self._place()
@@ -98,7 +98,9 @@ class PictureSink:
         self._done = True
         with contextlib.suppress(OSError):
             if self._options.keep_partial and self._sizes:
-                stem = self._root.name if self._folder else PATTERN.sub("", self.path.stem).strip("_-.")
+                stem = self._root.name if self._folder else self.path.stem
+                if self._pattern:
+                    stem = PATTERN.sub("", stem).strip("_-.")
                 kept = (self._root.parent if self._folder else self._root) / f"{stem or 'frames'}.partial"
                 shutil.rmtree(kept, ignore_errors=True)
                 self._made.rename(kept)
@@ -139,10 +141,9 @@ class PictureSink:
     def _name(self, frame: Frame) -> str:
         """The file's name: the pattern or the one name filled in, or the input's with a fit extension."""
         if not self._folder:
-            name = PurePath(self.target).name
-            return name % (self.frames + 1) if self._pattern else self.path.name
+            return _filled(self.path.name, self.frames + 1) if self._pattern else self.path.name
         if frame.name is None:
-            return (_FRAME + ".png") % (self.frames + 1)
+            return _filled(_FRAME + ".png", self.frames + 1)
         old = extension(frame.name)
         fits = old in PICTURES and self.kind not in ("cutout", "matte") and (
             frame.pixel.depth == 8 or old in DEEP)
@@ -189,6 +190,16 @@ class PictureSink:
                     with contextlib.suppress(OSError):
                         self._root.rmdir()
             raise
+
+
+def one_still(info: VideoInfo) -> bool:
+    """Whether the input is one picture, and no folder with one: its output's name may hold what looks like a
+    number, as those of downloads do."""
+    return info.stills and (info.frames or 1) == 1 and not Path(info.name or ".").is_dir()
+
+
+def _filled(pattern: str, number: int) -> str:
+    return PATTERN.sub(lambda mark: f"{number:{mark[0][1:]}}", pattern)
 
 
 def is_folder(target: str) -> bool:

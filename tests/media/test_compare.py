@@ -136,6 +136,11 @@ def test_what_cannot_be_compared_is_refused(clip: Path, tmp_path: Path) -> None:
     assert (tmp_path / "s.png").read_bytes() == b"mine"
 
 
+def test_a_sheet_may_have_a_name_out_of_a_url(clip: Path, tmp_path: Path) -> None:
+    compare(clip, tmp_path / "sheet%20d.png", ["threshold"], rows=1, cell=80)
+    assert [item.name for item in tmp_path.iterdir()] == ["sheet%20d.png"]
+
+
 @pytest.mark.parametrize(("words", "code", "said"), [
     (["--methods", "threshold,nope"], 2, "method is 'nope'"),
     (["--methods", "threshold,no.such:Thing"], 2, "no.such:Thing"),

@@ -90,6 +90,42 @@ def test_a_pattern_numbers_from_one(tmp_path: Path) -> None:
     assert (sink.frames, sink.size) == (3, sum(item.stat().st_size for item in tmp_path.iterdir()))
 
 
+@pytest.mark.parametrize(("name", "wanted"), [
+    ("100%_f_%03d.png", "100%_f_002.png"), ("a%d.png", "a2.png"), ("%s_%20dx_%02d.jpg", "%s_%20dx_02.jpg")])
+def test_only_the_number_of_a_pattern_is_filled_in(tmp_path: Path, name: str, wanted: str) -> None:
+    frames = made("yuv420p", 2)
+    write(open_sink(tmp_path / name, about(frames)), frames)
+    assert sorted(item.name for item in tmp_path.iterdir())[1] == wanted
+
+
+@pytest.mark.parametrize("name", ["my%20dog.png", "a%d_%d.png", "%d0%b0.jpg", "frame_%05d.png"])
+def test_a_single_picture_gets_its_name_as_it_is(tmp_path: Path, name: str) -> None:
+    frames = made("gbrp", 1, names=["in.png"])
+    info = replace(about(frames, stills=True, name="in.png"), frames=1)
+    write(open_sink(tmp_path / name, info), frames)
+    assert [item.name for item in tmp_path.iterdir()] == [name]
+
+
+def test_a_folder_of_one_picture_is_numbered_as_one_of_many(tmp_path: Path) -> None:
+    frames = made("gbrp", 1, names=["in.png"])
+    info = replace(about(frames, stills=True, name=str(tmp_path)), frames=1)
+    write(open_sink(tmp_path / "f_%03d.png", info), frames)
+    assert [item.name for item in tmp_path.iterdir()] == ["f_001.png"]
+
+
+def test_two_numbers_in_a_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"a%d_%03d\.png' has 2 numbers.*by one, %d or %05d"):
+        open_sink(tmp_path / "a%d_%03d.png", about(made()))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["my%20dog.mp4", "a%d_%03d.mkv", "x%05d.gif"])
+def test_the_name_of_a_video_holds_no_number(tmp_path: Path, name: str) -> None:
+    frames = made()
+    write(open_sink(tmp_path / name, about(frames)), frames)
+    assert [item.name for item in tmp_path.iterdir()] == [name]
+
+
 @pytest.mark.parametrize(("kind", "pixels", "wanted"), [
     ("composite", "gbrp", ["a.png", "b.jpg", "c.png"]), ("cutout", "gbrp", ["a.png", "b.png", "c.png"]),
     ("matte", "gray", ["a.png", "b.png", "c.png"]), ("composite", "gbrp16le", ["a.png", "b.png", "c.png"])])
