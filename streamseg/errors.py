@@ -70,3 +70,10 @@ def choice(name: str, value: object, allowed: Iterable[object]) -> None:
     if value not in options:
         listed = ", ".join(str(option) for option in options)
         raise OptionError(f"{name} is {value!r}; allowed are: {listed}")
+
+
+def named(name: str, value: object, allowed: str = "a file, a folder/, - or null:") -> None:
+    """Raise OptionError if ``value`` is an empty text: as a path that would be the current folder."""
+    if value == "":
+        raise OptionError(f"{name} is ''; it must be {allowed}; leave it out, or see whether a variable "
+                          'that gives it, as in "$OUT", is set')

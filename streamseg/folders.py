@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from .errors import SinkError
+from .errors import SinkError, named
 
 
 @contextlib.contextmanager
@@ -14,8 +14,9 @@ def made_folder(folder: str | Path) -> Iterator[Path]:
     """Make ``folder``, and those that it lies in, for the block.
 
     If the block fails, the folders that were not there before go again, unless something lies in them.
-    Raises SinkError where no folder can be made.
+    Raises OptionError for an empty name, SinkError where no folder can be made.
     """
+    named("the output's folder", folder, "a folder's name")
     path = Path(folder).expanduser()
     new: list[Path] = []
     try:

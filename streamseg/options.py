@@ -15,7 +15,7 @@ from numbers import Integral, Real
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from .errors import OptionError, choice
+from .errors import OptionError, choice, named
 
 if TYPE_CHECKING:
     from .segment import Segmenter
@@ -159,6 +159,9 @@ class Options:
                 _check_method(self.method)
             else:
                 check(item.name, getattr(self, item.name), item.metadata, str(item.type))
+        for name in ("matte", "cutout", "foreground"):
+            named(name, getattr(self, name))
+        named("codec", self.codec, "an encoder's name, as libx265")
         for name in ("rate", "cfr"):
             value = getattr(self, name)
             if value is not None:

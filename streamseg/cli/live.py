@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from ..errors import OptionError, SinkError
+from ..errors import OptionError, SinkError, named
 from ..live.options import SHARED, LiveOptions
 from ..options import Options
 from . import show
@@ -174,6 +174,7 @@ class _Stats:
     """
 
     def __init__(self, path: str | None, overwrite: bool) -> None:
+        named("json_stats", path, "a file, or - for standard output")
         self._stream: TextIO | None = sys.stdout if path == "-" else None
         self._path: Path | None = None
         self._replaces = overwrite

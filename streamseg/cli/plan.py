@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ..errors import OptionError
+from ..errors import OptionError, named
 
 NULL = "null:"  # the output that writes nothing
 EXTRA = ("matte", "cutout", "foreground")  # fields of Options that name an output of their own
@@ -35,6 +35,8 @@ def jobs(inputs: Sequence[str], outputs: Sequence[str], options: dict[str, Any])
 
     Raises OptionError where an output is no folder, or two inputs would be written to one path.
     """
+    for target in outputs:
+        named("-o", target)
     if len(inputs) == 1:
         return [Job(inputs[0], list(outputs), options)]
     if "-" in inputs:

@@ -24,7 +24,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from ..errors import choice
+from ..errors import choice, named
 from ..frames import Frame, VideoInfo
 from ..options import Options
 from .containers import ALPHA_PICTURES, CONTAINERS, PICTURES, extension, numbered
@@ -83,6 +83,7 @@ def open_sink(target: str | Path | Sink, info: VideoInfo, *, kind: str = "compos
     choice("kind", kind, KINDS)
     if not isinstance(target, (str, Path)):
         return target
+    named("output", target)
     target, options = str(target), options or Options()
     if target == NULL:
         return NullSink()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import av
 
-from ..errors import SinkError, StreamsegError
+from ..errors import SinkError, StreamsegError, named
 
 _numbers = itertools.count()
 
@@ -44,9 +44,10 @@ def reason(error: BaseException) -> str:
 def checked_target(target: str, overwrite: bool) -> Path:
     """The file that ``target`` means, links followed, once it is sure that it may be made.
 
-    Raises SinkError if the folder is missing, if something lies there and ``overwrite`` is not set, or
-    if what lies there is no ordinary file.
+    Raises OptionError for an empty name; SinkError if the folder is missing, if something lies there and
+    ``overwrite`` is not set, or if what lies there is no ordinary file.
     """
+    named("output", target, "a file")
     path = Path(target).expanduser().resolve()
     if not path.parent.is_dir():
         raise SinkError(f"{target}: the folder {path.parent} does not exist; make it first: "

@@ -31,6 +31,9 @@ from streamseg.smooth import interval
     ({"lookahead": 10 ** 400}, "lookahead is a number of more than 300 digits; allowed is 1 to 32"),
     ({"erode": -10 ** 400}, "erode is a number of more than 300 digits; allowed is -100 to 100"),
     ({"stall_timeout": 1e300}, "stall_timeout is 1e+300; allowed is at least 0.1, at most 1e+09"),
+    ({"matte": ""}, "matte is ''; it must be a file, a folder/, - or null:; leave it out"),
+    ({"cutout": ""}, "cutout is ''; it must be a file"), ({"foreground": ""}, "foreground is ''; it must be"),
+    ({"codec": ""}, "codec is ''; it must be an encoder's name, as libx265; leave it out"),
     ({"start": Fraction(-1, 2)}, "start is -0.5; allowed is at least 0"),
 ])
 def test_a_bad_value_is_named_with_what_is_allowed(options: dict[str, Any], message: str):
