@@ -17,7 +17,7 @@ import av
 from ..errors import SinkError
 from ..frames import Track, VideoInfo
 from ..options import Options
-from .containers import MPEGTS, Container
+from .containers import AVI, MPEGTS, Container
 from .packets import copied
 from .sound import Sound, channels, layout_for
 from .text import ASS_HEADER, TEXT_CODECS, payload_of, text_of
@@ -159,10 +159,14 @@ def holds(format: str, template: Any) -> bool:
     """Whether the muxer ``format`` takes a copy of the track: a header with it alone is written to memory.
 
     Asking FFmpeg is not enough, it answers yes for codecs whose header then fails. MPEG-TS takes anything,
-    but what it has no type for becomes private data that no player knows again.
+    but what it has no type for becomes private data that no player knows again; AVI takes sound whose
+    times it then loses, or whose trailer fails.
     """
     context = template.codec_context
     if format == "mpegts" and (context is None or context.codec.canonical_name not in MPEGTS):
+        return False
+    if format == "avi" and template.type == "audio" and (context is None
+                                                         or context.codec.canonical_name not in AVI):
         return False
     trial = av.open(io.BytesIO(), "w", format=format)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -228,3 +229,24 @@ def test_frames_half_a_frame_off_the_grid_are_neither_repeated_nor_left_out(tmp_
     assert np.allclose(np.diff(times), 0.04)
     assert len(times) == 12
     assert abs(times[0] - 0.02) <= 0.0201  # the container keeps the start, to half a frame
+
+
+@pytest.mark.parametrize(("codec", "kept"), [
+    ("mp2", "mp2"), ("aac", "aac"), ("ac3", "ac3"), ("pcm_s16le", "pcm_s16le"), ("pcm_f32le", "pcm_f32le"),
+    ("flac", "mp3"), ("eac3", "mp3"), ("adpcm_ms", "mp3"), ("adpcm_ima_wav", "mp3"), ("vorbis", "mp3")])
+def test_avi_gets_a_copy_of_sound_only_where_that_keeps_its_times(tmp_path: Path, codec: str,
+                                                                  kept: str) -> None:
+    source, out = tmp_path / "in.mkv", tmp_path / "out.avi"
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=s=160x120:r=25:d=1", "-f", "lavfi",
+                    "-i", "sine=d=1:r=44100", "-ac", "2", "-c:a", codec, "-strict", "-2", str(source)],
+                   check=True)
+    with closing(open_source(source)) as opened:
+        notes = write(open_sink(out, opened.info, options=Options(cfr=Fraction(25))), list(opened)).notes
+    found = probe(out)
+    [sound] = found.of("audio")
+    assert sound["codec_name"] == kept
+    assert any("became libmp3lame" in note for note in notes) == (kept != codec)
+    command = ["ffmpeg", "-v", "error", "-i", str(out), "-map", "0:a", "-f", "s16le", "-"]
+    heard = subprocess.run(command, capture_output=True, check=True).stdout
+    assert abs(len(heard) / 4 / 44100 - 1.0) < 0.08
+    assert abs(found.times(sound["index"])[-1] - 1.0) < 0.08
