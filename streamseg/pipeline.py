@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *,
               failure neither: who made it closes it
 
     All outputs are made from one inference. Raises StreamsegError; then every partial output is gone
-    (options.keep_partial keeps it) and no thread is left.
+    (options.keep_partial keeps it, and a note on the error says where) and no thread is left.
     """
     chosen = Options.of(options)
     stopwatch = Stopwatch()
@@ -238,9 +239,17 @@ def _open_sinks(sink: Target | Sequence[Target] | None, info: VideoInfo, options
     opened: list[tuple[str, Sink]] = []
     for kind, target in targets:
         item = open_sink(target, info, kind=kind, options=options)
-        stack.callback(item.abort)
+        stack.push(partial(_abort, item))
         opened.append((kind, item))
     return opened
+
+
+def _abort(sink: Sink, kind: object, error: BaseException | None, trace: object) -> None:
+    """Abort ``sink``, which does nothing to a closed one, and note on the error what it kept, and where."""
+    sink.abort()
+    kept = getattr(sink, "kept", None)
+    if error is not None and kept is not None:
+        error.add_note(f"what was written until then is kept as {kept}")
 
 
 def _listed(sink: Target | Sequence[Target] | None) -> list[Target]:

@@ -20,7 +20,7 @@ from ..errors import StreamsegError
 from .group import group
 from .session import Session
 from .signals import Signals
-from .text import one_line
+from .text import notes_of, one_line
 from .unheard import unheard_errors
 
 __all__ = ["cli", "group"]
@@ -37,8 +37,9 @@ def cli(arguments: Sequence[str] | None = None) -> int:
         except click.ClickException as error:
             error.show()
             return error.exit_code
-        except (click.Abort, KeyboardInterrupt):
+        except (click.Abort, KeyboardInterrupt) as error:
             click.echo("streamseg: interrupted" if signals.code == 130 else "streamseg: terminated", err=True)
+            tell_notes(error)
             return signals.code
         except StreamsegError as error:
             if session.streaming and reader_went_away(error):
@@ -46,6 +47,7 @@ def cli(arguments: Sequence[str] | None = None) -> int:
                 return 1
             session.trace(error)
             click.echo(f"streamseg: error: {one_line(error)}", err=True)
+            tell_notes(error)
             return error.exit_code
         except Exception as error:
             session.trace(error)
@@ -53,6 +55,12 @@ def cli(arguments: Sequence[str] | None = None) -> int:
             click.echo(f"streamseg: internal error: {type(error).__name__}: {one_line(error)} "
                        f"(a defect of streamseg: please report it{hint})", err=True)
             return 1
+
+
+def tell_notes(error: BaseException) -> None:
+    """A line on standard error for each note on ``error``: what --keep-partial kept."""
+    for note in notes_of(error):
+        click.echo(f"streamseg: {one_line(note)}", err=True)
 
 
 def reader_went_away(error: BaseException) -> bool:

@@ -16,7 +16,7 @@ from . import show
 from .flags import Command, Flag, chosen, general_flags, option_flags
 from .plan import Job, jobs
 from .session import Session
-from .text import one_line
+from .text import notes_of, one_line
 
 EXAMPLES = """
     streamseg run in.mp4 -o out.mp4 --background blur
@@ -81,8 +81,11 @@ def _run_all(planned: list[Job], session: Session) -> int:
             session.trace(error)
             click.echo(f"streamseg: error: {one_line(job.source) + ': ' if len(planned) > 1 else ''}"
                        f"{one_line(error)}", err=True)
-            results.append({"input": job.source,
-                            "error": {"type": type(error).__name__, "message": str(error)}})
+            notes = notes_of(error)
+            for note in notes:
+                click.echo(f"streamseg: {one_line(note)}", err=True)
+            told = {"type": type(error).__name__, "message": str(error)} | ({"notes": notes} if notes else {})
+            results.append({"input": job.source, "error": told})
             codes.append(error.exit_code)
     if codes and len(planned) > 1:
         click.echo(f"streamseg: {len(codes)} of {len(planned)} inputs failed", err=True)

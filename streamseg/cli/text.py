@@ -9,6 +9,15 @@ def one_line(message: object) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in flat)
 
 
+def notes_of(error: BaseException | None) -> list[str]:
+    """The notes on ``error``, or on the first of its causes that has any: click wraps KeyboardInterrupt."""
+    while error is not None:
+        if notes := getattr(error, "__notes__", None):
+            return list(notes)
+        error = error.__cause__
+    return []
+
+
 def clock(seconds: float) -> str:
     """'0:07' or '1:02:03'."""
     whole = round(seconds)

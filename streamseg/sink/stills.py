@@ -48,6 +48,7 @@ class PictureSink:
         self._made = temporary_folder(self._root if self._new_root else self._root / "pictures")
         self._sizes: dict[str, int] = {}
         self._lost_profile = False
+        self.kept: Path | None = None  # what abort left of a failed run
         self._done = False
 
     def write(self, frame: Frame) -> None:
@@ -104,7 +105,7 @@ class PictureSink:
                 kept = (self._root.parent if self._folder else self._root) / f"{stem or 'frames'}.partial"
                 shutil.rmtree(kept, ignore_errors=True)
                 self._made.rename(kept)
-                self.notes.append(f"what was written until then is kept in {kept}")
+                self.kept = kept
         shutil.rmtree(self._made, ignore_errors=True)
 
     def _check(self, info: VideoInfo) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import sys
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, cast
 
 import av
@@ -62,6 +63,7 @@ class VideoSink:
         self._first, self._moved = Fraction(0), 0  # its time; ticks of a constant rate that are taken off
         self._span: tuple[Fraction, Fraction] | None = None
         self._transparent = self._lost_profile = False
+        self.kept: Path | None = None  # what abort left of a failed run
         self._done = False
 
     def write(self, frame: Frame) -> None:
@@ -116,7 +118,7 @@ class VideoSink:
         with contextlib.suppress(OSError):
             if self._options.keep_partial and self.frames:
                 kept = self._made.replace(partial_name(self.path))
-                self.notes.append(f"what was written until then is kept as {kept}")
+                self.kept = kept
             else:
                 self._made.unlink(missing_ok=True)
 

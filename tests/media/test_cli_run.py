@@ -20,13 +20,14 @@ from tests import clips, stills
 
 ROOT = Path(__file__).parents[2]
 KILL = "STREAMSEG_TEST_SIGNAL"  # which signal Suicidal sends
+LAST = "STREAMSEG_TEST_FRAME"   # the frame at which the methods here end
 
 
 class Suicidal:
-    """A method that sends its own process the signal in the environment at frame 3, in mid-run."""
+    """A method that sends its own process the signal in the environment in mid-run."""
 
     def segment(self, frames: Sequence[Frame]) -> list[Matte]:
-        if frames[0].index == 3:
+        if frames[0].index == int(os.environ.get(LAST, "3")):
             os.kill(os.getpid(), int(os.environ[KILL]))
         return [Matte(np.ones((4, 4), np.float32)) for _ in frames]
 
@@ -36,10 +37,10 @@ class Suicidal:
 
 
 class Failing:
-    """A method that has a defect at frame 3."""
+    """A method that has a defect in mid-run."""
 
     def segment(self, frames: Sequence[Frame]) -> list[Matte]:
-        if frames[0].index == 3:
+        if frames[0].index == int(os.environ.get(LAST, "3")):
             raise ZeroDivisionError("division by zero")
         return [Matte(np.ones((4, 4), np.float32)) for _ in frames]
 
@@ -153,6 +154,19 @@ def test_a_signal_in_mid_run_leaves_things_as_they_were(clip: Path, tmp_path: Pa
     assert done.stderr.split(b"\n", 1)[1].strip() == b"streamseg: " + word  # the first says what it runs on
     assert names(tmp_path) == ["old.mp4"]
     assert (tmp_path / "old.mp4").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(("method", "code"), [("Suicidal", 130), ("Failing", 1)])
+@pytest.mark.parametrize(("target", "left"), [("a.mp4", "a.partial.mp4"), ("a/", "a.partial")])
+def test_what_keep_partial_keeps_is_named(clip: Path, tmp_path: Path, method: str, code: int, target: str,
+                                          left: str) -> None:
+    done = streamseg("run", clip, "-o", f"{tmp_path}/{target}", "--keep-partial", "--smooth", "none",
+                     "--background", "blue", "--method", f"{__name__}:{method}", "-q",
+                     **{KILL: str(int(signal.SIGINT)), LAST: "11"})
+    assert done.returncode == code
+    *_, last = done.stderr.decode().splitlines()
+    assert last == f"streamseg: what was written until then is kept as {tmp_path / left}"
+    assert (tmp_path / left).exists()
 
 
 def test_a_defect_of_a_method_is_one_line_and_leaves_nothing(clip: Path, tmp_path: Path) -> None:
