@@ -23,7 +23,7 @@ from .icc import is_rgb, profile_of
 from .opening import first_bytes, mode_of, opened, reason
 from .timeline import Window
 from .video import DEFAULT_RATE
-from .webp import AnimatedWebp
+from .webp import AnimatedWebp, first_of_animation
 
 PICTURES = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".jp2", ".j2k", ".jxl",
             ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".exr", ".hdr", ".dds", ".tga", ".qoi", ".dpx", ".sgi",
@@ -159,7 +159,8 @@ class PictureSource:
                     raise
                 self.damaged += 1
                 if self._options.on_error == "stop":
-                    raise DamagedInputError(f"{error}; --on-error skip leaves such pictures out") from error
+                    raise DamagedInputError(f"{error}; `run --on-error skip` leaves such pictures "
+                                            "out") from error
                 self._unread.append(path.name)
                 continue
             index += 1
@@ -198,10 +199,13 @@ def _part(count: int, rate: Fraction, options: Options) -> tuple[int, int]:
 def read_picture(path: Path, options: Options) -> tuple[av.VideoFrame, Turn, bytes | None, bool]:
     """A file's first picture, what brings it upright, its ICC profile, and whether more pictures follow.
     Raises SourceError."""
-    strict = dataclasses.replace(options, on_error="stop", audio=False, stream=None, hwaccel=None)
+    strict = dataclasses.replace(options, on_error="stop", audio=False, stream=None, hwaccel=None,
+                                 start=0.0, duration=None, preview=None)
     missing = cut_off(path) if os.path.isfile(path) else None
     if missing:
         raise DamagedInputError(f"{path} is cut off: {missing}")
+    if AnimatedWebp.recognises(path):
+        return first_of_animation(path, strict)
     container = opened(str(path), strict)
     try:
         stream = chosen(container, str(path), None)

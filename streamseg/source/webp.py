@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import av
 import numpy as np
 import numpy.typing as npt
 
@@ -21,6 +22,8 @@ from ..opencv import cv2
 from ..options import Options
 from ..pixelformats import Colour
 from .completeness import cut_off
+from .formats import Turn
+from .icc import profile_of
 from .opening import MAX_PIXELS, first_bytes
 from .timeline import Window
 
@@ -142,6 +145,20 @@ class AnimatedWebp:
         self.damaged += 1
         if self._options.on_error == "stop":
             raise DamagedInputError(f"{self._path} is damaged: {what}; --on-error skip leaves such parts out")
+
+
+def first_of_animation(path: Path, options: Options) -> tuple[av.VideoFrame, Turn, bytes | None, bool]:
+    """As ``stills.read_picture``, of a file that is an animation: FFmpeg's decoder takes none."""
+    source = AnimatedWebp(path, options)
+    try:
+        frame = next(iter(source))
+    finally:
+        source.close()
+    green, blue, red = frame.planes
+    planes = [red, green, blue] if frame.alpha is None else [red, green, blue, frame.alpha]
+    made: Any = np.dstack(planes)
+    picture = av.VideoFrame.from_ndarray(made, "rgb24" if frame.alpha is None else "rgba")
+    return picture, Turn(), profile_of(path.read_bytes()), source.info.frames != 1
 
 
 def _int24(data: bytes, at: int) -> int:

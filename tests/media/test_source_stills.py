@@ -89,7 +89,7 @@ def test_a_folder_without_pictures_says_what_it_looked_for(tmp_path: Path) -> No
 def test_a_damaged_file_stops_a_folder_or_is_left_out(tmp_path: Path) -> None:
     path = stills.folder(tmp_path / "folder", ["a.png", "b.png", "c.png"])
     damage.truncated(path / "b.png", path / "b.png")
-    with pytest.raises(DamagedInputError, match=r"b\.png .*--on-error skip leaves such pictures out"):
+    with pytest.raises(DamagedInputError, match=r"b\.png .*`run --on-error skip` leaves such pictures out"):
         read(path)
     source, frames = read(path, on_error="skip")
     assert [frame.name for frame in frames] == ["a.png", "c.png"]
@@ -110,6 +110,21 @@ def test_an_animation_in_a_folder_is_told(tmp_path: Path) -> None:
     assert indices(frames) == [0]
     assert len(source.notes) == 1
     assert "a.gif is animated: only its first picture is taken" in source.notes[0]
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_an_animated_webp_in_a_folder_gives_its_first_picture(tmp_path: Path, alpha: bool) -> None:
+    stills.animation(tmp_path / "a.webp", alpha=alpha)
+    stills.image(tmp_path / "b.webp", 3)
+    source, frames = read(tmp_path)
+    assert [frame.name for frame in frames] == ["a.webp", "b.webp"]
+    assert source.damaged == 0
+    assert source.notes == ["a.webp is animated: only its first picture is taken; give it alone to take all"]
+    inside = clips.truth(0)
+    assert np.array_equal(frames[0].rgb()[inside], clips.picture(0)[inside])
+    assert (frames[0].alpha is not None) == alpha
+    if alpha:
+        assert np.array_equal(frames[0].alpha == 255, inside)
 
 
 @pytest.mark.parametrize(("shape", "names"), [
