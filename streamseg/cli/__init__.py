@@ -1,7 +1,7 @@
 """The command line. ``cli`` is its one entry: it parses, runs one command and gives the exit code.
 
     0    everything was done
-    1    a run failed (StreamsegError), or the reader of standard output went away
+    1    a run failed (StreamsegError), or standard output takes nothing: its reader went, its disk is full
     2    a flag or value that is not allowed
     130  Ctrl-C; 143 SIGTERM; 129 SIGHUP (128 + the signal), after the same clean-up as any failure
 
@@ -21,7 +21,7 @@ from .group import group
 from .session import Session
 from .signals import Signals
 from .text import notes_of, one_line
-from .unheard import unheard_errors
+from .unheard import unheard_errors, watched_output
 
 __all__ = ["cli", "group"]
 
@@ -29,7 +29,7 @@ __all__ = ["cli", "group"]
 def cli(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments`` (default: sys.argv) and give back the exit code."""
     session = Session()
-    with unheard_errors(), Signals() as signals:
+    with unheard_errors(), watched_output() as out, Signals() as signals:
         try:
             result = group.main(None if arguments is None else list(arguments), prog_name="streamseg",
                                 standalone_mode=False, obj=session)
@@ -51,6 +51,11 @@ def cli(arguments: Sequence[str] | None = None) -> int:
             return error.exit_code
         except Exception as error:
             session.trace(error)
+            if out is not None and out.failure is error:
+                click.echo(f"streamseg: error: standard output cannot be written: {error.strerror}; make "
+                           "room there, or send it elsewhere", err=True)
+                _close_stdout()
+                return 1
             hint = "" if session.verbose else "; --verbose shows where"
             click.echo(f"streamseg: internal error: {type(error).__name__}: {one_line(error)} "
                        f"(a defect of streamseg: please report it{hint})", err=True)

@@ -1,11 +1,11 @@
-"""Standard error that may go away in mid-run, as a terminal does that is closed."""
+"""Standard error that may go away in mid-run, as a closed terminal does; standard output that may fail."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any, TextIO, cast
 
 
@@ -50,3 +50,44 @@ def unheard_errors() -> Iterator[None]:
         return
     with redirect_stderr(cast(TextIO, Unheard(sys.stderr))):
         yield
+
+
+class Watched:
+    """A text stream that remembers in ``failure`` what it last failed with: nothing else tells whether an
+    OSError was standard output's or a file's."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.failure: OSError | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """As the stream's."""
+        with self._watched():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        """As the stream's."""
+        with self._watched():
+            self._stream.flush()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.failure = error
+            raise
+
+
+@contextmanager
+def watched_output() -> Iterator[Watched | None]:
+    """Standard output as Watched for the block; None where there is none."""
+    if sys.stdout is None:
+        yield None
+        return
+    watched = Watched(sys.stdout)
+    with redirect_stdout(cast(TextIO, watched)):
+        yield watched

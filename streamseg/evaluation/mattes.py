@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -48,7 +49,7 @@ def paired(predicted: str, truth: str | None, guide: str | None, only: str | Non
     a guide may have more. Raises SourceError, and OptionError where a folder is to be compared with a file.
     """
     given = [spec for spec in (predicted, truth, guide) if spec is not None]
-    folders = [Path(spec).is_dir() for spec in given]
+    folders = [os.path.isdir(spec) for spec in given]  # unlike Path's it raises nothing
     if not any(folders):
         return [Pair(predicted, predicted, truth, guide)]
     if not all(folders):

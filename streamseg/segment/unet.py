@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -91,7 +92,7 @@ class Person:
             path = built_in(self.runtime, self.device, self.model or "medium")
         else:
             path = Path(self.model)
-            if not path.suffix and not path.is_file():
+            if not path.suffix and not os.path.isfile(path):  # unlike Path's it raises nothing
                 raise OptionError(f"model is {self.model!r}; allowed are: {', '.join(BUILT_IN)}, or the path "
                                   "of a .tflite, .onnx or .keras file")
         self._spec = ModelSpec.read(Path(self.model_spec)) if self.model_spec else default_spec(path)
@@ -201,7 +202,7 @@ def built_in(runtime: str = "auto", device: str = "auto", name: str = "medium") 
 def default_spec(path: Path) -> ModelSpec:
     """NAME.json beside the model if there is one; else our own export's, or 0..1 squeezed."""
     beside = path.with_suffix(".json")
-    if beside.is_file():
+    if os.path.isfile(beside):
         return ModelSpec.read(beside)
     return _OWN if path.stem.startswith("person-") else ModelSpec()
 

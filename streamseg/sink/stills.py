@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -41,7 +42,8 @@ class PictureSink:
         self._pattern = not self._folder and not one_still(info) and numbered(target)
         self._ext = "" if self._folder else extension(target)
         self._check(info)
-        self.path = self._place()
+        with writing(target):
+            self.path = self._place()
         self._root = self.path if self._folder else self.path.parent
         self._new_root = self._folder and not self._root.exists()
         # inside the folder if there is one: what lies beside it may be another disk
@@ -205,7 +207,7 @@ def _filled(pattern: str, number: int) -> str:
 
 def is_folder(target: str) -> bool:
     """Whether ``target`` means a folder: it ends with a slash, or is one."""
-    return target.endswith(("/", "\\")) or Path(target).expanduser().is_dir()
+    return target.endswith(("/", "\\")) or os.path.isdir(os.path.expanduser(target))
 
 
 def encode_picture(frame: Frame, ext: str, kind: str, quality: int | None) -> bytes:

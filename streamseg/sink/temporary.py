@@ -48,14 +48,15 @@ def checked_target(target: str, overwrite: bool) -> Path:
     ``overwrite`` is not set, or if what lies there is no ordinary file.
     """
     named("output", target, "a file")
-    path = Path(target).expanduser().resolve()
-    if not path.parent.is_dir():
-        raise SinkError(f"{target}: the folder {path.parent} does not exist; make it first: "
-                        f"mkdir -p '{path.parent}'")
-    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-        raise SinkError(f"{target} is no ordinary file and is left alone; - writes to standard output, "
-                        "null: writes nothing")
-    refuse_existing(path, target, overwrite)
+    with writing(target):  # a name may be too long
+        path = Path(target).expanduser().resolve()
+        if not path.parent.is_dir():
+            raise SinkError(f"{target}: the folder {path.parent} does not exist; make it first: "
+                            f"mkdir -p '{path.parent}'")
+        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+            raise SinkError(f"{target} is no ordinary file and is left alone; - writes to standard output, "
+                            "null: writes nothing")
+        refuse_existing(path, target, overwrite)
     return path
 
 

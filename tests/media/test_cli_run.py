@@ -189,6 +189,11 @@ def test_a_defect_of_a_method_is_one_line_and_leaves_nothing(clip: Path, tmp_pat
     (["run", "clip.mp4", "-o", "a.mp4", "--method", "adaptive", "--set", "block=14"], 2, "13 or 15"),
     (["run", "clip.mp4", "-o", "a.mp4", "-o", "./a.mp4"], 2, "twice"),
     (["run", "clip.mp4", "-o", "no/such/a.mp4"], 1, "no/such"),
+    (["run", "clip.mp4", "-o", "a" * 260 + ".mp4"], 1, "too long"),
+    (["run", "clip.mp4", "-o", "a" * 260 + "/"], 1, "too long"),
+    (["run", "clip.mp4", "-o", "a.mp4", "--model", "m" * 300], 2, "medium, large"),
+    (["run", "clip.mp4", "-o", "a.mp4", "--model", "m" * 300 + ".onnx"], 2, "is not there"),
+    (["eval", "e" * 300, "t" * 300], 1, "too long"),
     (["demo", "nothing.mp4"], 1, "nothing.mp4")], ids=str)
 def test_a_mistake_is_one_line_that_names_it(clip: Path, tmp_path: Path, arguments: list[str], code: int,
                                              words: str) -> None:
@@ -199,6 +204,19 @@ def test_a_mistake_is_one_line_that_names_it(clip: Path, tmp_path: Path, argumen
     assert line.startswith("streamseg: error: ")
     assert words in line
     assert names(tmp_path) == ["clip.mp4"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.parametrize("arguments", [["info"], ["methods"], ["completion", "bash"], ["--help"],
+                                       ["run", "-h"], ["info", "--json"]], ids=" ".join)
+def test_standard_output_that_is_full_is_one_line(arguments: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([sys.executable, "-m", "streamseg", *arguments], stdout=full, timeout=120,
+                              stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    line, = done.stderr.decode().splitlines()
+    assert done.returncode == 1
+    assert line == ("streamseg: error: standard output cannot be written: No space left on device; make room "
+                    "there, or send it elsewhere")
 
 
 def test_a_reader_that_wants_no_more_gets_no_complaint(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ A runtime is a class ``(path, spec, threads)`` with ``sizes``, ``run`` and ``clo
 from __future__ import annotations
 
 import importlib
+import os
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,7 +43,7 @@ class Net(Protocol):
 def open_net(path: Path, spec: ModelSpec, runtime: str, device: str, threads: int) -> Net:
     """Load a model file. Raises OptionError, DeviceError or MissingDependencyError with the remedy."""
     choice("runtime", runtime, ["auto", *RUNTIMES])
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path's it raises nothing, as for names that are too long
         raise OptionError(f"model {str(path)!r} is not there: give the path of a .tflite, .onnx or "
                           ".keras file")
     if runtime == "auto":
