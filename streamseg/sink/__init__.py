@@ -57,6 +57,7 @@ class NullSink:
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.path: None = None
+        self.target = NULL  # what the report calls it
         self.frames, self.size = 0, 0
 
     def write(self, frame: Frame) -> None:

@@ -20,7 +20,7 @@ import av
 import av.error
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
-from ..errors import DamagedInputError, DeviceError, SourceError, SourceTimeoutError
+from ..errors import DamagedInputError, DeviceError, OptionError, SourceError, SourceTimeoutError
 from ..options import Options
 from .completeness import cut_off
 
@@ -91,7 +91,7 @@ def scheme(spec: str) -> str | None:
 def opened(spec: str, options: Options) -> Any:
     """An av InputContainer of a path, an address or '-'. The caller closes it.
 
-    Raises SourceError, DamagedInputError, SourceTimeoutError or DeviceError, each with the remedy.
+    Raises SourceError, DamagedInputError, SourceTimeoutError, DeviceError or OptionError, with the remedy.
     """
     if spec == "-":
         return _from_standard_input(options)
@@ -205,7 +205,7 @@ def _accelerated(file: Any, name: str, options: Options, arguments: dict[str, An
     """Open with the device's decoder; without it where only the device fails, to blame the right one."""
     there = hwdevices_available()
     if options.hwaccel not in there:
-        raise DeviceError(f"hwaccel is {options.hwaccel!r}; this FFmpeg knows: {', '.join(there) or 'none'}")
+        raise OptionError(f"hwaccel is {options.hwaccel!r}; this FFmpeg knows: {', '.join(there) or 'none'}")
     device = HWAccel(options.hwaccel, allow_software_fallback=False)
     try:
         return av.open(file, "r", hwaccel=device, **arguments)

@@ -85,6 +85,12 @@ def test_several_outputs_from_one_run(clip: Path, tmp_path: Path) -> None:
     assert found["a.mp4"][1]["codec_name"] == "aac"
 
 
+def test_no_output_is_reported_by_the_name_that_was_given(clip: Path) -> None:
+    done = streamseg("run", clip, "-o", "null:", "--method", "threshold", "--json")
+    run, = json.loads(done.stdout)["runs"]
+    assert [output["path"] for output in run["outputs"]] == ["null:"]
+
+
 def test_a_stream_has_standard_output_to_itself(clip: Path) -> None:
     done = streamseg("run", clip, "-o", "-", "--method", "threshold", "--verbose")
     assert done.returncode == 0, done.stderr
@@ -184,6 +190,7 @@ def test_a_defect_of_a_method_is_one_line_and_leaves_nothing(clip: Path, tmp_pat
     (["run", "nothing.mp4", "-o", "a.mp4"], 1, "nothing.mp4"),
     (["run", "clip.mp4", "-o", "clip.mp4"], 1, "exists"),
     (["run", "clip.mp4", "-o", "a.xyz"], 2, ".xyz"),
+    (["run", "clip.mp4", "-o", "a.mp4", "--hwaccel", "foo"], 2, "foo"),
     (["run", "clip.mp4", "-o", "a.mp4", "--background", "none"], 2, ".mov"),
     (["run", "clip.mp4", "-o", "a.mp4", "--method", "magic"], 2, "threshold"),
     (["run", "clip.mp4", "-o", "a.mp4", "--method", "adaptive", "--set", "block=14"], 2, "13 or 15"),

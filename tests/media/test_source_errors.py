@@ -16,7 +16,7 @@ import pytest
 
 from streamseg.errors import (
     DamagedInputError,
-    DeviceError,
+    OptionError,
     SourceError,
     SourceTimeoutError,
     StreamsegError,
@@ -73,7 +73,7 @@ def test_a_stream_or_a_part_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_hardware_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     path = clips.video(tmp_path / "a.mp4")
-    with pytest.raises(DeviceError, match="hwaccel is 'abacus'; this FFmpeg knows:"):
+    with pytest.raises(OptionError, match="hwaccel is 'abacus'; this FFmpeg knows:"):
         open_source(path, Options(hwaccel="abacus"))
     with pytest.raises(SourceError, match="does not exist"):
         open_source(tmp_path / "none.mp4", Options(hwaccel="cuda"))
