@@ -7,9 +7,12 @@ import sys
 
 def main() -> None:
     """Run the command line; never a traceback for what the user can mend."""
-    from .cli import cli
+    try:
+        from .cli import cli
 
-    sys.exit(cli())
+        sys.exit(cli())
+    except KeyboardInterrupt:  # while modules are imported; in a run cli() takes it
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -92,3 +92,17 @@ def test_a_broken_pipe_elsewhere_is_an_error(monkeypatch: pytest.MonkeyPatch,
 def test_what_counts_as_a_broken_pipe() -> None:
     assert reader_went_away(a_broken_pipe())
     assert not reader_went_away(SinkError("disk full"))
+
+
+def test_an_interrupt_while_modules_load_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "streamseg.cli":
+                raise KeyboardInterrupt
+
+    from streamseg.__main__ import main
+    monkeypatch.delitem(sys.modules, "streamseg.cli", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
