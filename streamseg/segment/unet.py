@@ -142,10 +142,11 @@ class Person:
             seen = self._spec.probability(net.run(pictures))
             if self.stills:
                 mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
-                seen = (seen + self._spec.probability(net.run(mirrored))[:, :, ::-1]) / 2
+                seen = (seen + self._spec.probability(net.run(mirrored))[:, :, ::-1]) / np.float32(2)
             looks.append(seen)
         # agreed first: where one look is sure and another is not, the ends that are cut off still tell
-        return [without_doubtful(self._spec.stretched(_agreed(seen))) for seen in zip(*looks, strict=True)]
+        agreed = [_agreed(seen) for seen in zip(*looks, strict=True)]
+        return [without_doubtful(self._spec.stretched(alpha)) for alpha in agreed]
 
     def _foreign(self, frames: Sequence[Frame]) -> list[npt.NDArray[np.float32]]:
         """Anybody's model's alphas."""
