@@ -24,7 +24,7 @@ _LUMINANCE = np.array([[0.2126, 0.7152, 0.0722]])  # of BT.709's primaries
 _WIDE_LUMINANCE = np.array([[0.2627, 0.6780, 0.0593]])  # of BT.2020's
 # ITU-R BT.2087, from BT.709's primaries to BT.2020's
 _WIDE = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
-
+_NARROW = np.linalg.inv(_WIDE)
 
 _SRGB = Colour()
 _NAMES = {1: "BT.709", 2: "untagged", 6: "BT.601", 13: "sRGB", 14: "BT.2020", 15: "BT.2020", _PQ: "PQ",
@@ -55,7 +55,7 @@ def signal(rgb: Floats, colour: Colour, of: Colour = _SRGB) -> Floats:
     tell is cut off."""
     light = _light(np.clip(rgb, 0, 1), of)
     if _wide(of) != _wide(colour):
-        light = cv2.transform(light, _WIDE if _wide(colour) else np.linalg.inv(_WIDE))
+        light = cv2.transform(light, _WIDE if _wide(colour) else _NARROW)
     light = np.maximum(light, 0)  # what was outside BT.709's gamut
     if colour.transfer == _PQ:
         made = _pq(light)

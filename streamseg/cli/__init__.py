@@ -10,7 +10,6 @@ Nothing here imports PyAV, OpenCV, NumPy or rich before a command needs them: ``
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -18,10 +17,10 @@ import click
 
 from ..errors import StreamsegError
 from .group import group
-from .session import Session
+from .session import Session, tell_notes
 from .signals import Signals
-from .text import notes_of, one_line
-from .unheard import unheard_errors, watched_output
+from .text import one_line
+from .unheard import let_go, unheard_errors, watched_output
 
 __all__ = ["cli", "group"]
 
@@ -43,29 +42,21 @@ def cli(arguments: Sequence[str] | None = None) -> int:
             return signals.code
         except StreamsegError as error:
             if session.streaming and reader_went_away(error):
-                _close_stdout()
+                let_go(sys.stdout)
                 return 1
-            session.trace(error)
-            click.echo(f"streamseg: error: {one_line(error)}", err=True)
-            tell_notes(error)
+            session.tell(error)
             return error.exit_code
         except Exception as error:
             session.trace(error)
             if out is not None and out.failure is error:
                 click.echo(f"streamseg: error: standard output cannot be written: {error.strerror}; make "
                            "room there, or send it elsewhere", err=True)
-                _close_stdout()
+                let_go(sys.stdout)
                 return 1
             hint = "" if session.verbose else "; --verbose shows where"
             click.echo(f"streamseg: internal error: {type(error).__name__}: {one_line(error)} "
                        f"(a defect of streamseg: please report it{hint})", err=True)
             return 1
-
-
-def tell_notes(error: BaseException) -> None:
-    """A line on standard error for each note on ``error``: what --keep-partial kept."""
-    for note in notes_of(error):
-        click.echo(f"streamseg: {one_line(note)}", err=True)
 
 
 def reader_went_away(error: BaseException) -> bool:
@@ -76,8 +67,3 @@ def reader_went_away(error: BaseException) -> bool:
             return True
         cause = cause.__cause__ or cause.__context__
     return False
-
-
-def _close_stdout() -> None:
-    """Point standard output nowhere, so that Python's flush at exit does not complain of the pipe again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +21,7 @@ from .session import Session
 from .text import one_line
 
 if TYPE_CHECKING:
+    from ..live.desk import Accept
     from ..live.figures import LiveReport
 
 EXAMPLES = """
@@ -126,7 +127,7 @@ def _options(settings: dict[str, Any]) -> tuple[Options, LiveOptions]:
 
 
 def _run(session: Session, source: str | None, to: list[str], options: Options, live_options: LiveOptions,
-         accept: Callable[[Mapping[str, Any], Collection[str]], None]) -> LiveReport:
+         accept: Accept) -> LiveReport:
     from ..live.run import check, run
     check(source, to, options, live_options)  # before the file of figures is looked at
     silent = session.quiet or session.json

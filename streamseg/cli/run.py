@@ -78,12 +78,8 @@ def _run_all(planned: list[Job], session: Session) -> int:
         except StreamsegError as error:
             if len(planned) == 1 and not session.json:  # cli() tells of it
                 raise
-            session.trace(error)
-            click.echo(f"streamseg: error: {one_line(job.source) + ': ' if len(planned) > 1 else ''}"
-                       f"{one_line(error)}", err=True)
+            session.tell(error, about=f"{one_line(job.source)}: " if len(planned) > 1 else "")
             notes = notes_of(error)
-            for note in notes:
-                click.echo(f"streamseg: {one_line(note)}", err=True)
             told = {"type": type(error).__name__, "message": str(error)} | ({"notes": notes} if notes else {})
             results.append({"input": job.source, "error": told})
             codes.append(error.exit_code)

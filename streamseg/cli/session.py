@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import click
 
+from .text import notes_of, one_line
+
 
 @dataclass(slots=True)
 class Session:
@@ -22,3 +24,15 @@ class Session:
         """With --verbose, print where ``error`` came from and what caused it."""
         if self.verbose:
             click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+
+    def tell(self, error: BaseException, about: str = "") -> None:
+        """Say on standard error what failed (and with what: ``about``), and the notes on it."""
+        self.trace(error)
+        click.echo(f"streamseg: error: {about}{one_line(error)}", err=True)
+        tell_notes(error)
+
+
+def tell_notes(error: BaseException) -> None:
+    """A line on standard error for each note on ``error``: what --keep-partial kept."""
+    for note in notes_of(error):
+        click.echo(f"streamseg: {one_line(note)}", err=True)

@@ -9,6 +9,14 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from typing import Any, TextIO, cast
 
 
+def let_go(stream: TextIO) -> None:
+    """Point ``stream`` nowhere: at its exit Python writes what still waits, and complains where it cannot."""
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
 class Unheard:
     """A text stream that never fails: what cannot be written is lost, for nobody is there to read it, and so
     is all after it. A run that only tells of itself is not to end by that; the terminal's SIGHUP ends it."""
@@ -24,7 +32,7 @@ class Unheard:
         try:
             return self._stream.write(text)
         except OSError:
-            self._let_go()
+            let_go(self._stream)
             return len(text)
 
     def flush(self) -> None:
@@ -32,14 +40,7 @@ class Unheard:
         try:
             self._stream.flush()
         except OSError:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        """Point the stream nowhere: at its exit Python writes what still waits, and fails where it cannot."""
-        with suppress(OSError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
+            let_go(self._stream)
 
 
 @contextmanager

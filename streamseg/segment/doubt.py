@@ -3,6 +3,10 @@
 A person is white inside, however faint his rim; of an animal that is taken for half a person hardly a pixel
 is. On the val pictures this halves what is left of empty pictures (1.7 % to 0.9 mean alpha) and takes nothing
 from anybody; where light is so poor that people are grey too, it still does no harm (training/LOG.md, 4).
+
+What the looks at a single picture do not agree on is a smear of grey beside or in somebody; hair is soft too,
+but nowhere wide. Such smears are decided. In videos they stay: a decision that changes from frame to frame
+flickers more than the grey (dtSSD of the made scenes 5.96, 6.23 with it).
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from ..opencv import cv2
 _SEEN = 0.3     # alpha from which on pixels make up a blob
 _SURE = 0.97    # alpha that counts as sure
 _ENOUGH = 0.1   # of a blob's pixels: with fewer sure ones it fades, in proportion
+_WIDE = 0.01    # of the picture's side (the root of its area): half the width that hair's softness has not
 _FRINGE = np.ones((7, 7), np.uint8)  # how far the faint pixels round a blob go with it
 
 
@@ -27,6 +32,20 @@ def without_doubtful(alpha: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     share, blobs, seen = _sureness(alpha)
     own = share[blobs]
     return alpha * np.where(seen, own, cv2.erode(own, _FRINGE))
+
+
+def decided(alpha: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """``alpha``, float32 (h, w) in [0, 1], with wide grey places three times as steep about a half (a^3
+    against (1 - a)^3); itself if there are none. No label at 0.5 changes; the mean absolute error of the val
+    pictures falls from 30.7 to 29.7, of soft truths' too (training/LOG.md, 15)."""
+    reach = max(1, round(_WIDE * alpha.size ** 0.5))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    wide = cv2.morphologyEx(((alpha > 0.05) & (alpha < 0.95)).astype(np.float32), cv2.MORPH_OPEN, disc)
+    if not wide.any():
+        return alpha
+    wide = cv2.blur(wide, (2 * reach + 1, 2 * reach + 1))  # no step where a smear meets a soft rim
+    person, rest = alpha ** 3, (1 - alpha) ** 3
+    return np.asarray(alpha + (person / (person + rest) - alpha) * wide, np.float32)
 
 
 def _sureness(alpha: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], Any, Any]:

@@ -29,7 +29,7 @@ from ..geometry import (
 )
 from . import param
 from .closer import CloserLook
-from .doubt import without_doubtful
+from .doubt import decided, without_doubtful
 from .runtimes import Net, open_net
 from .runtimes.spec import ModelSpec
 
@@ -146,7 +146,8 @@ class Person:
             looks.append(seen)
         # agreed first: where one look is sure and another is not, the ends that are cut off still tell
         agreed = [_agreed(seen) for seen in zip(*looks, strict=True)]
-        return [without_doubtful(self._spec.stretched(alpha)) for alpha in agreed]
+        mattes = [without_doubtful(self._spec.stretched(alpha)) for alpha in agreed]
+        return [decided(alpha) for alpha in mattes] if self.stills else mattes
 
     def _foreign(self, frames: Sequence[Frame]) -> list[npt.NDArray[np.float32]]:
         """Anybody's model's alphas."""
@@ -212,6 +213,8 @@ def _agreed(looks: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]
     """One matte of several of a picture, at the size of the last: their mean, of three or more without the
     highest and the lowest of each pixel. One look that misses somebody would leave him too faint to be sure
     of, and the doubtful is taken away."""
+    if len(looks) == 1:
+        return np.ascontiguousarray(looks[0])  # every frame of a video: nothing to add up
     size = looks[-1].shape[0], looks[-1].shape[1]
     alphas = [resize(np.ascontiguousarray(alpha), size) for alpha in looks]
     total, count = sum(alphas), len(alphas)

@@ -1,4 +1,4 @@
-"""What is nowhere sure goes, what is somewhere sure stays as it is."""
+"""What is nowhere sure goes, what is somewhere sure stays as it is; wide grey is decided, narrow is not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from streamseg.opencv import cv2
-from streamseg.segment.doubt import without_doubtful
+from streamseg.segment.doubt import decided, without_doubtful
 
 SIZE = (96, 128)
 
@@ -54,3 +54,32 @@ def test_between_doubt_and_certainty_it_fades() -> None:
 def test_an_even_matte_is_left_alone(level: float) -> None:
     alpha = np.full(SIZE, level, np.float32)
     assert np.array_equal(without_doubtful(alpha), alpha)
+
+
+# Wide grey places of single pictures
+
+
+@pytest.mark.parametrize(("level", "least", "most"), [(0.3, 0.0, 0.1), (0.5, 0.5, 0.5), (0.7, 0.9, 1.0)])
+def test_a_wide_grey_place_is_decided(level: float, least: float, most: float) -> None:
+    alpha = np.zeros(SIZE, np.float32)
+    alpha[:, 60:] = 1
+    alpha[30:60, 40:80] = level
+    found = decided(alpha)
+    assert least <= found[45, 60] <= most
+    assert np.array_equal(found > 0.5, alpha > 0.5)
+    assert np.array_equal(found[:20], alpha[:20])
+    assert alpha[45, 60] == np.float32(level)  # was not written into
+
+
+def test_a_soft_rim_and_hair_stay_soft() -> None:
+    person = cv2.circle(np.zeros((360, 480), np.float32), (200, 180), 90, 1.0, -1)
+    alpha = cv2.GaussianBlur(person, (0, 0), 1.2)
+    alpha[180:183, 290:420] = 0.4  # a strand
+    assert ((alpha > 0.05) & (alpha < 0.95)).sum() > 2000
+    assert decided(alpha) is alpha
+
+
+def test_mirrored_mattes_are_decided_alike() -> None:
+    alpha = np.maximum(blob(40, 1.0), blob(66, 0.6))
+    other = np.ascontiguousarray(alpha[:, ::-1])
+    assert np.allclose(decided(other)[:, ::-1], decided(alpha), atol=1e-6)
