@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from .geometry import Box
 from .opencv import cv2
-from .pixelformats import FORMATS, Colour, PixelFormat, Plane, yuv_from_rgb
+from .pixelformats import FORMATS, Colour, Mastering, PixelFormat, Plane, yuv_from_rgb
 from .scaling import halvings, shrink
 
 _KEPT = 640  # columns: copies from here on take a tenth of the memory of a picture of 1080 lines
@@ -244,6 +244,7 @@ class VideoInfo:
     variable_rate    True if the frames' distances are known to differ
     tracks           audio, subtitle and data tracks; ``chapters`` and ``metadata`` as PyAV gives them
     name             file name, URL or '-' for messages and default output names
+    mastering        HDR10's metadata of the film
     """
 
     width: int
@@ -263,6 +264,7 @@ class VideoInfo:
     chapters: tuple[dict[str, Any], ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
     name: str = ""
+    mastering: Mastering | None = None
 
     @property
     def expected_frames(self) -> int | None:

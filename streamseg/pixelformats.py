@@ -7,6 +7,7 @@ in the order G, B, R) with 8, 10, 12 or 16 bits, and gray with 8, 10, 12 or 16 b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,19 @@ class Colour:
         known = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114),
                  7: (0.212, 0.087), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
         return known.get(self.matrix, known[1] if height >= 720 else known[6])
+
+
+@dataclass(frozen=True, slots=True)
+class Mastering:
+    """HDR10's metadata (SMPTE ST 2086, CTA-861.3).
+
+    display   of the screen that a film was graded on: x and y of red, green, blue and white, then the light
+              of its black and its white in cd/m2; None if unknown
+    content   the film's brightest pixel and its brightest picture's average in cd/m2; None if unknown
+    """
+
+    display: tuple[Fraction, ...] | None
+    content: tuple[int, int] | None
 
 
 def yuv_from_rgb(colour: Colour, height: int, depth: int) -> npt.NDArray[np.float64]:

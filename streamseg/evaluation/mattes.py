@@ -117,10 +117,11 @@ class Film:
         self._source: Any = None
         path = Path(spec)
         if path.suffix.lower() in PICTURES and path.is_file() and not AnimatedWebp.recognises(path):
-            picture, turn, _, animated = read_picture(path, options)
-            if not animated:
+            read = read_picture(path, options)
+            if not read.animated:
                 self.still, self.frames = True, 1
-                self._frames = iter([Normaliser(turn, fixed=False).frame(picture, 0, 0, Fraction(1), None)])
+                normaliser = Normaliser(read.turn, fixed=False)
+                self._frames = iter([normaliser.frame(read.picture, 0, 0, Fraction(1), None)])
                 return
         self._source = open_source(spec, options)
         self.frames = self._source.info.frames

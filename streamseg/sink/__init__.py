@@ -8,7 +8,7 @@
     NAME.png .jpg .tiff ...     one picture
     frame_%05d.png              a picture for each frame, counted from 1; of one picture the name as it is
     FOLDER/                     a picture for each frame: the input's names, or frame_%05d.png of a video
-    -                           standard output: Y4M (8-bit, opaque, constant rate), else NUT
+    -                           standard output: Y4M (8-bit, opaque, constant rate, no --codec), else NUT
     null:                       nothing; frames are counted
 
     kind          is

@@ -52,6 +52,9 @@ NUT_RAW = Container("nut", "rawvideo", "rawvideo", "rawvideo", "aac", None)
 # Tracks that MPEG-TS has a type for (FFmpeg's mpegtsenc.c), by the codec's own name.
 MPEGTS = ("mp1", "mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "dts", "truehd", "opus", "s302m",
           "dvb_subtitle", "dvb_teletext", "klv", "timed_id3")
+# Muxers that write chapters, and those whose pixels are square: of GIF and APNG for all but FFmpeg
+CHAPTERS = ("mp4", "mov", "matroska", "webm", "nut")
+SQUARE = ("gif", "apng", "webp")
 # Sound that keeps its times in AVI, which counts them: FLAC's, E-AC-3's and Vorbis' are read back too short
 AVI = ("mp2", "mp3", "aac", "ac3", "pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le",
        "pcm_alaw", "pcm_mulaw")

@@ -1,15 +1,9 @@
-"""Which video encoder, with which settings: from the container, the frames' format and the options.
-
-``quality`` 0..100 becomes: crf 51 - q/2 (libx264, libx265), 63 - 0.6 q (libvpx, libaom, SVT-AV1);
-cq or global_quality 51 - q/2 (NVENC, QSV, VAAPI); a quantiser 31 - 0.3 q (MPEG-2 and -4, MJPEG,
-ProRes); q (WebP). Without it each encoder's usual value holds: crf 23 (x264), 28 (x265), 32 (VP9), 90 (WebP).
-"""
+"""Which video encoder, with which settings: from the container, the frames' format and the options."""
 
 from __future__ import annotations
 
 import difflib
 import os
-import re
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -22,7 +16,10 @@ from ..errors import DeviceError, OptionError
 from ..frames import VideoInfo
 from ..options import Options
 from ..pixelformats import Colour
-from .containers import DELIVERY, ODD_SIZES, Container, Layout, closest, extension
+from .containers import DELIVERY, ODD_SIZES, SQUARE, Container, Layout, closest, extension
+from .hdr import with_mastering
+from .quality import LOSSLESS, rate_control
+from .temporary import reason
 
 DEFAULTS: dict[str, dict[str, str]] = {
     "libx264": {"preset": "veryfast"},
@@ -35,7 +32,6 @@ DEFAULTS: dict[str, dict[str, str]] = {
     # libwebp leaves pixels as they were that changed little; at its own 75 slow motion leaves ghosts
     "libwebp_anim": {"quality": "90"},
 }
-LOSSLESS = ("ffv1", "png", "apng", "gif", "rawvideo", "wrapped_avframe", "qtrle", "huffyuv", "ffvhuff")
 HARDWARE = {"cuda": "nvenc", "vaapi": "vaapi", "qsv": "qsv", "videotoolbox": "videotoolbox", "amf": "amf"}
 FAMILY = {"libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "libsvtav1": "av1"}
 _QSCALE_FLAG, _DURATION_FLAG = 1 << 1, 1 << 8
@@ -62,6 +58,8 @@ class Settings:
 
     def apply(self, context: av.VideoCodecContext) -> None:
         """Put the settings into a codec context that is not open yet."""
+        if self.codec == "libsvtav1":  # else it prints its version and settings; read once, when it opens
+            os.environ.setdefault("SVT_LOG", "1")
         context.width, context.height, context.pix_fmt = self.width, self.height, self.pix_fmt
         context.time_base, context.framerate = self.time_base, self.rate
         context.sample_aspect_ratio = self.sample_aspect
@@ -96,16 +94,17 @@ class Settings:
         except (av.error.FFmpegError, ValueError, RuntimeError, NotImplementedError) as error:
             given = " ".join(f"{key}={value}" for key, value in self.options.items())
             if self.hwaccel or "nvenc" in self.codec:
-                raise DeviceError(f"{target}: the encoder {self.codec} does not start ({error}): is the "
-                                  "device there, with its driver? Leave --hwaccel out to encode on the "
+                raise DeviceError(f"{target}: the encoder {self.codec} does not start ({reason(error)}): is "
+                                  "the device there, with its driver? Leave --hwaccel out to encode on the "
                                   "CPU") from error
             raise OptionError(f"{target}: the encoder {self.codec} does not take {self.width}x{self.height} "
-                              f"{self.pix_fmt} with {given or 'its defaults'} ({error}); `ffmpeg -h "
-                              f"encoder={self.codec}` lists what it takes") from error
+                              f"{self.pix_fmt} at {float(self.rate):g} a second with "
+                              f"{given or 'its defaults'} ({reason(error)}); "
+                              + _listed(self.codec)) from error
         unknown = [key for key in context.options if key in self.options]
         if unknown:
-            raise OptionError(f"{target}: the encoder {self.codec} has no option "
-                              + ", ".join(unknown) + _near(unknown[0], _option_names(context)))
+            raise OptionError(f"{target}: the encoder {self.codec} has no option {', '.join(unknown)}"
+                              f"{_near(unknown[0], _option_names(context))}; {_listed(self.codec)}")
 
 
 def settings_for(target: str, box: Container, info: VideoInfo, kind: str, options: Options, *,
@@ -124,15 +123,25 @@ def settings_for(target: str, box: Container, info: VideoInfo, kind: str, option
     chosen = _pixel_format(target, codec, source, kind, notes)
     colour = _colour(codec.name, source, Layout.of(chosen), colour, size[1])
     width, height = _even_size(codec.name, Layout.of(chosen), size, notes)
-    made = Settings(name, chosen, width, height, time_base, info.rate or Fraction(25), colour,
-                    info.sample_aspect, Threads.of(options.threads).encode, dict(DEFAULTS.get(name, {})),
-                    hwaccel=hardware)
+    usual = dict(DEFAULTS.get(name, {}))
+    if name.startswith("libwebp") and kind == "matte":
+        usual["lossless"] = "1"
+    values, bit_rate, quantiser = rate_control(name, usual, box, options, notes)
     if name.startswith("libvpx") and info.sample_aspect != 1:  # PyAV cannot tell the muxer, VP9 has no field
         notes.append(f"VP9 holds no pixel aspect: {info.sample_aspect} is lost and players will show square "
                      "pixels; .mp4, .mov and .mkv keep it")
-    if name.startswith("libwebp") and kind == "matte":
-        made.options["lossless"] = "1"
-    return _rate_control(made, box, options, notes), notes
+    if box.format in SQUARE and info.sample_aspect != 1:
+        notes.append(f"{extension(target)} is shown with square pixels: the pixel aspect, "
+                     f"{info.sample_aspect}, is lost; .mp4, .mov and .mkv keep it")
+    if info.mastering is not None and kind != "matte":
+        kept = with_mastering(name, values, info.mastering)
+        if kept is None:
+            notes.append("HDR10's metadata (mastering display, content light) is lost: streamseg writes it "
+                         "with libx264, libx265 and libsvtav1")
+        values = kept or values
+    return Settings(name, chosen, width, height, time_base, info.rate or Fraction(25), colour,
+                    info.sample_aspect, Threads.of(options.threads).encode, values, bit_rate, quantiser,
+                    hardware), notes
 
 
 def _encoder_name(target: str, box: Container, kind: str, options: Options, notes: list[str]
@@ -159,16 +168,17 @@ def _codec(target: str, box: Container, name: str, hardware: str | None) -> av.C
         if hardware:
             raise DeviceError(f"{target}: this FFmpeg has no encoder {name} for --hwaccel {hardware}; leave "
                               "it out to encode on the CPU") from error
-        raise OptionError(f"codec is {name!r}, which is no encoder here"
-                          + _near(name, sorted(av.codecs_available))) from error
+        raise OptionError(f"{target}: codec is {name!r}, which is no encoder here"
+                          f"{_near(name, _encoders(box.format))}; the usual one here is {box.codec}, "
+                          "`streamseg info` lists others") from error
     if codec.type != "video":
         raise OptionError(f"codec is {name!r}, which encodes {codec.type}, not pictures")
     with av.open(os.devnull, "w", format=box.format) as trial:
         try:
             trial.add_stream(name, rate=25)
         except ValueError as error:
-            raise OptionError(f"{target}: a {extension(target)} file cannot hold {name}; its usual codec is "
-                              f"{box.codec}, .mkv holds nearly all") from error
+            raise OptionError(f"{target}: a {extension(target) or box.format} file cannot hold {name}; its "
+                              f"usual codec is {box.codec}, .mkv holds nearly all") from error
     return codec
 
 
@@ -239,60 +249,29 @@ def _even_size(codec: str, to: Layout, size: tuple[int, int], notes: list[str]) 
     return even
 
 
-def _rate_control(made: Settings, box: Container, options: Options, notes: list[str]) -> Settings:
-    """``quality``, ``bitrate`` and ``codec_set`` put into the settings; the last has the last word."""
-    name, values, bit_rate, quantiser = made.codec, dict(made.options), 0, 0
-    if options.bitrate is not None and options.quality is not None:
-        raise OptionError(f"bitrate {options.bitrate} and quality {options.quality} exclude each other")
-    if box.format == "avi" and name in ("libx264", "libx265", "mpeg4"):
-        values["bf"] = "0"  # AVI stores no presentation times, so frames must come in their order
-    if name in LOSSLESS and (options.bitrate is not None or options.quality is not None):
-        notes.append(f"{name} is lossless: quality and bitrate change nothing there")
-    elif options.bitrate is not None:
-        bit_rate = parse_bitrate(options.bitrate)
-        for key in ("crf", "b"):
-            values.pop(key, None)
-    elif options.quality is not None:
-        extra, quantiser = _quality(name, options.quality)
-        values.update(extra)
-    values.update({str(key): str(value) for key, value in options.codec_set.items()})
-    return replace(made, options=values, bit_rate=bit_rate, quantiser=quantiser)
-
-
-def _quality(name: str, quality: int) -> tuple[dict[str, str], int]:
-    """(encoder options, quantiser) that ``quality`` 0..100 stands for."""
-    steep, gentle = str(round(51 - 0.5 * quality)), str(round(63 - 0.6 * quality))
-    if name in ("libx264", "libx265"):
-        return {"crf": steep}, 0
-    if name in ("libvpx-vp9", "libvpx", "libaom-av1", "libsvtav1"):
-        return {"crf": gentle}, 0
-    if name.endswith("_nvenc"):
-        return {"rc": "vbr", "cq": steep}, 0
-    if name.endswith(("_qsv", "_vaapi")):
-        return {"global_quality": steep}, 0
-    quantiser = max(1, round(31 - 0.3 * quality))
-    if name in ("mpeg4", "mjpeg", "mpeg2video"):  # PyAV sets each picture's own quality over global_quality
-        return {"qmin": str(quantiser), "qmax": str(quantiser)}, 0
-    if name == "prores_ks":
-        return {}, quantiser
-    if name.startswith("libwebp"):
-        return {"quality": str(quality)}, 0
-    raise OptionError(f"what quality {quality} means is not known for the encoder {name}; give --bitrate, or "
-                      "its own options with --codec-set")
-
-
-def parse_bitrate(text: str) -> int:
-    """Bits a second from '4M', '800k' or '2500000'. Raises OptionError."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", text.strip())
-    value = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2].lower()] if match else 0
-    if not 1000 <= value <= 2e9:
-        raise OptionError(f"bitrate is {text!r}; it must be bits a second from 1k to 2000M, as 4M or 800k")
-    return round(value)
-
-
 def _near(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, 4, 0.5) or [item for item in known if name in item][:4]
-    return f"; near it: {', '.join(near)}" if near else "; `streamseg info` lists what there is"
+    return f"; near it: {', '.join(near)}" if near else ""
+
+
+def _encoders(format: str) -> list[str]:
+    """The encoders of pictures that the container takes."""
+    with av.open(os.devnull, "w", format=format) as trial:
+        return [name for name in sorted(av.codecs_available) if _takes(trial, name)]
+
+
+def _takes(container: av.container.OutputContainer, name: str) -> bool:
+    try:
+        if av.Codec(name, "w").type != "video":
+            return False
+        container.add_stream(name, rate=25)
+    except ValueError:  # a decoder's name, or none of this container's
+        return False
+    return True
+
+
+def _listed(codec: str) -> str:
+    return f"`ffmpeg -h encoder={codec}` lists what it takes"
 
 
 def _option_names(context: Any) -> list[str]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -48,23 +49,24 @@ class LiveEncoder:
     """Encodes frames and muxes them into ``place`` (a path or a URL) at once.
 
     Frames keep their own times; one that is not later than the one before is left out, because no
-    container could hold it. ``frames``: pictures written.
+    container could hold it. ``frames``: pictures written. ``folder``: where a file lies, for what is said of
+    a full disk.
     """
 
     def __init__(self, place: str, shown: str, box: Container, info: VideoInfo, options: Options, *,
-                 muxer: dict[str, str], sound: Sound | None = None) -> None:
+                 muxer: dict[str, str], sound: Sound | None = None, folder: Path | None = None) -> None:
         self.frames = 0
         self.notes: list[str] = []
-        self._shown = shown
+        self._writing = partial(writing, shown, folder)
         self._settings = self._chosen(shown, box, info, options)
         self._settings.try_out(shown)
         self._last: int | None = None
         self._sound = sound
-        with writing(shown):
+        with self._writing():
             # Any: 'timeout' for addresses only
             self._container: Any = av.open(place, "w", format=box.format, container_options=muxer)
         try:
-            with writing(shown):
+            with self._writing():
                 self._streams(box)
         except BaseException:
             self.close()
@@ -96,7 +98,7 @@ class LiveEncoder:
     def write(self, frame: Frame) -> None:
         """Encode and mux one frame, and the sound since the one before. Raises SinkError."""
         assert frame.time is not None
-        with writing(self._shown):
+        with self._writing():
             self._hear()
             pts = round(frame.time / TICKS)
             if self._last is not None:  # frames that come in a bunch are a tick apart at least
@@ -120,7 +122,7 @@ class LiveEncoder:
         container, self._container = self._container, None
         if container is None:
             return
-        with writing(self._shown), contextlib.closing(container):
+        with self._writing(), contextlib.closing(container):
             if self.frames:
                 for packet in self._video.encode(None):
                     container.mux_one(packet)
@@ -167,7 +169,8 @@ class RecordingSink(LiveSink):
         box = container_of(target)
 
         def encoder(place: str) -> LiveEncoder:
-            return LiveEncoder(place, target, box, info, options, muxer=MUXER[box.format], sound=sound)
+            return LiveEncoder(place, target, box, info, options, muxer=MUXER[box.format], sound=sound,
+                               folder=self.path.parent)
 
         trial = encoder(os.devnull)  # what encoder or container refuse is known before a frame has come
         trial.close()
@@ -182,16 +185,23 @@ class RecordingSink(LiveSink):
         super().write(frame)
 
     def abort(self) -> None:
-        """Finish the file as well as can be: what was recorded is kept, an empty one is not."""
+        """Finish the file as well as can be: what was recorded is kept, a file without a picture is not."""
         super().abort()
-        if self._made and (self._encoder is None or not self._encoder.frames):
+        if self._made and not _has_picture(self.path):
             self.path.unlink(missing_ok=True)
 
     def _begun(self) -> LiveEncoder:
-        with writing(self._target):
+        with writing(self._target, self.path.parent):
             self.path.open(self._mode).close()  # FFmpeg would replace a file that was put there meanwhile
         self._made = True
         return self._encoder_into(str(self.path))
+
+
+def _has_picture(path: Path) -> bool:
+    """Whether a picture got as far as the disk: a full one may have none, or no more than a header."""
+    with contextlib.suppress(OSError, av.error.FFmpegError), av.open(str(path)) as container:
+        return any(packet.size for packet in container.demux(video=0))
+    return False
 
 
 def _prove_writable(path: Path) -> None:

@@ -23,6 +23,7 @@ from .profile import HOLDING, with_profile
 from .temporary import checked_target, into_place, refuse_existing, temporary_folder, writing
 
 DEEP = (".png", ".tiff", ".tif")  # hold 16 bits a sample
+LOSSLESS_WEBP = 101  # OpenCV's quality above 100
 _FRAME = "frame_%05d"
 
 
@@ -42,6 +43,7 @@ class PictureSink:
         self._pattern = not self._folder and not one_still(info) and numbered(target)
         self._ext = "" if self._folder else extension(target)
         self._check(info)
+        self._earlier: list[Path] = []  # numbered pictures that are there already
         with writing(target):
             self.path = self._place()
         self._root = self.path if self._folder else self.path.parent
@@ -64,7 +66,7 @@ class PictureSink:
             raise SinkError(f"{self.target}: two pictures would be written as {name}; rename one input")
         refuse_existing(self._root / name, self._root / name, self._options.overwrite)
         data = encode_picture(frame, extension(name), self.kind, self._options.quality)
-        with writing(self.target, self._root.parent):
+        with writing(self.target, self._made.parent):
             (self._made / name).write_bytes(data)
         if not self._sizes:
             self._first_remarks(frame, extension(name))
@@ -84,7 +86,7 @@ class PictureSink:
                 raise SinkError(f"{self.target}: no frames came, so there is nothing to write")
             self._verify()
             if self._folder:
-                with writing(self.target, self._root.parent):
+                with writing(self.target, self._made.parent):
                     self._root.mkdir(exist_ok=True)
             self._rename()
         except BaseException:
@@ -92,6 +94,7 @@ class PictureSink:
             raise
         self._done = True
         self.size = sum(self._sizes.values())
+        self._leftovers()
         shutil.rmtree(self._made, ignore_errors=True)
 
     def abort(self) -> None:
@@ -134,11 +137,9 @@ class PictureSink:
             raise SinkError(f"{self.target} is a file, not a folder; give another name")
         pattern = path if self._pattern else path / (_FRAME + ".png")
         if self._pattern or not self._info.stills:
-            head, tail = PATTERN.split(pattern.name, maxsplit=1)
-            taken = re.compile(re.escape(head) + r"\d+" + re.escape(tail))
-            for there in sorted(pattern.parent.iterdir()) if pattern.parent.is_dir() else []:
-                if taken.fullmatch(there.name):
-                    refuse_existing(there, there, self._options.overwrite)
+            self._earlier = _numbered_as(pattern)
+            for there in self._earlier:
+                refuse_existing(there, there, self._options.overwrite)
         return path
 
     def _name(self, frame: Frame) -> str:
@@ -160,8 +161,18 @@ class PictureSink:
     def _first_remarks(self, frame: Frame, ext: str) -> None:
         if FORMATS[frame.format].depth > 8 and ext not in DEEP:
             self.notes.append(f"{frame.pixel.depth} bits become 8: {ext} holds no more; .png, .tiff hold 16")
+        if self.kind == "matte" and ext in (".jpg", ".jpeg"):
+            self.notes.append("the matte in JPEG is lossy; .png, .tiff and .webp keep it as it is")
         if self._options.quality is not None and ext not in (".jpg", ".jpeg", ".webp"):
             self.notes.append(f"{ext} is lossless: quality changes nothing there")
+
+    def _leftovers(self) -> None:
+        """Whoever reads the pattern reads an earlier, longer run's last frames with these."""
+        left = [path.name for path in self._earlier if path.name not in self._sizes and path.exists()]
+        if left:
+            span = left[0] if len(left) == 1 else f"{left[0]} to {left[-1]}"
+            self.notes.append(f"numbered pictures of another run ({len(left)}: {span}) are left in "
+                              f"{self._root}, and would be taken for frames of this one: remove them")
 
     def _verify(self) -> None:
         """Every file has the size that was written; the first one decodes, with alpha where it should."""
@@ -201,6 +212,15 @@ def one_still(info: VideoInfo) -> bool:
     return info.stills and (info.frames or 1) == 1 and not Path(info.name or ".").is_dir()
 
 
+def _numbered_as(pattern: Path) -> list[Path]:
+    """The files that are there with a number in the pattern's place, in order."""
+    head, tail = PATTERN.split(pattern.name, maxsplit=1)
+    taken = re.compile(re.escape(head) + r"(\d+)" + re.escape(tail))
+    found = [(int(match[1]), path) for path in (pattern.parent.iterdir() if pattern.parent.is_dir() else ())
+             if (match := taken.fullmatch(path.name))]
+    return [path for _, path in sorted(found)]
+
+
 def _filled(pattern: str, number: int) -> str:
     return PATTERN.sub(lambda mark: f"{number:{mark[0][1:]}}", pattern)
 
@@ -213,7 +233,7 @@ def is_folder(target: str) -> bool:
 def encode_picture(frame: Frame, ext: str, kind: str, quality: int | None) -> bytes:
     """The bytes of a picture file: straight RGBA for a cutout, grey for a matte, else RGB; 16 bits where
     the frame has more than 8 and the format can, with the frame's ICC profile where it has colours.
-    ``quality``: JPEG 95 and WebP 90 by default.
+    ``quality``: JPEG 95 and WebP 90 by default; a matte in WebP is lossless.
 
     Raises SinkError if the format cannot hold the picture.
     """
@@ -226,7 +246,8 @@ def encode_picture(frame: Frame, ext: str, kind: str, quality: int | None) -> by
     else:
         array = rgb_of(frame, depth)[:, :, ::-1]
     try:
-        good, data = cv2.imencode(ext, np.ascontiguousarray(array), _writer_options(frame, ext, quality))
+        flags = _writer_options(frame, ext, kind, quality)
+        good, data = cv2.imencode(ext, np.ascontiguousarray(array), flags)
     except cv2.error as error:
         raise SinkError(f"{frame.width}x{frame.height} cannot be written as {ext} ({error.err}); .png takes "
                         "any size") from error
@@ -241,12 +262,13 @@ def _profile(frame: Frame) -> bytes | None:
     return None if frame.pixel.planes == 1 else frame.profile
 
 
-def _writer_options(frame: Frame, ext: str, quality: int | None) -> Sequence[int]:
+def _writer_options(frame: Frame, ext: str, kind: str, quality: int | None) -> Sequence[int]:
     if ext in (".jpg", ".jpeg"):
         full = frame.pixel.planes == 3 and frame.pixel.sx == 1
         sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444 if full else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
         return [cv2.IMWRITE_JPEG_QUALITY, 95 if quality is None else quality,
                 cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
     if ext == ".webp":
-        return [cv2.IMWRITE_WEBP_QUALITY, 90 if quality is None else max(1, quality)]
+        usual = 90 if quality is None else max(1, quality)
+        return [cv2.IMWRITE_WEBP_QUALITY, LOSSLESS_WEBP if kind == "matte" else usual]
     return []

@@ -11,12 +11,13 @@ from typing import Any, cast
 
 import av
 
-from ..errors import OptionError, SinkError
+from ..errors import SinkError
 from ..frames import Frame, VideoInfo
 from ..options import Options
 from ..pixelformats import FORMATS
-from .cfr import ConstantRate, lead, on_grid
-from .containers import NUT_RAW, Y4M, Container, container_of, extension, no_alpha
+from .animation import GIF_DELAY, last_until
+from .cfr import ConstantRate, grid_for, lead, on_grid
+from .containers import CHAPTERS, NUT_RAW, Y4M, Container, container_of, extension, no_alpha
 from .encoder import Settings, settings_for
 from .muxing import Pipe, muxer_options
 from .palette import Palette
@@ -47,8 +48,7 @@ class VideoSink:
         if kind == "cutout" and self._box.alpha is None:
             raise no_alpha(target)
         self._called = extension(target) or ("Y4M" if self._box is Y4M else "NUT")
-        self._rate = options.cfr or (info.rate if not self._box.timed else None)
-        self._check_timing()
+        self._grid = grid_for(target, self._called, self._box, info, kind, options)
         self._settings(_pixels(info, kind), info.colour, (info.width, info.height), info.time_base,
                        self.notes).try_out(target)
         self.path = None if target == "-" else checked_target(target, options.overwrite)
@@ -61,7 +61,9 @@ class VideoSink:
         self._cfr = ConstantRate(options.cfr) if options.cfr else None
         self._shape: str | None = None  # of the first frame
         self._first, self._moved = Fraction(0), 0  # its time; ticks of a constant rate that are taken off
-        self._span: tuple[Fraction, Fraction] | None = None
+        self._span: tuple[Fraction, Fraction] | None = None  # the first and the last frame's time
+        self._lasts = Fraction(0)  # the last one's duration
+        self._hasty = 0  # frames that come too soon after the one before for a GIF
         self._transparent = self._lost_profile = False
         self.kept: Path | None = None  # what abort left of a failed run
         self._done = False
@@ -94,6 +96,8 @@ class VideoSink:
         try:
             with writing(self.target, self.path and self.path.parent):
                 self._finish()
+                if self._made is not None and self._span is not None and self._lasts:
+                    last_until(self._made, self._box.format, self._span[1] + self._lasts - self._span[0])
             if self.path is not None and self._made is not None:
                 verify(self._made, self._box.format, self._written(), self.target)
                 self.size = self._made.stat().st_size
@@ -122,26 +126,15 @@ class VideoSink:
             else:
                 self._made.unlink(missing_ok=True)
 
-    def _check_timing(self) -> None:
-        """Containers without times want a constant rate: refused before the first frame where known."""
-        if self._box.timed:
-            return
-        if self._info.variable_rate and not self._options.cfr:
-            raise OptionError(f"{self.target}: {self._called} stores no times and the input has a variable "
-                              "frame rate; give --cfr RATE, or write .mkv or .mp4")
-        if self._rate is None:
-            raise OptionError(f"{self.target}: {self._called} needs a frame rate and the input has none; "
-                              "give --cfr RATE, or write .mkv or .mp4")
-
     def _settings(self, pixels: str, colour: Any, size: tuple[int, int], time_base: Fraction,
                   notes: list[str]) -> Settings:
-        if self._rate is not None:
-            time_base = 1 / self._rate
+        if self._grid is not None:
+            time_base = 1 / self._grid.rate
         elif self._box.format == "gif":
             time_base = Fraction(1, 100)
         elif self._box.format == "webp":
             time_base = Fraction(1, 1000)
-        info = replace(self._info, rate=self._rate) if self._rate else self._info
+        info = replace(self._info, rate=self._grid.rate) if self._grid else self._info
         made, remarks = settings_for(self.target, self._box, info, self.kind, self._options,
                                      pixels=pixels, colour=colour, size=size, time_base=time_base)
         if self._box.format == "gif":
@@ -167,8 +160,11 @@ class VideoSink:
                                    if key not in _FILE_TAGS})
         if self._carries_tracks():
             self._tracks = Tracks(container, self._box, self._info, self._options, self.notes)
-        if self._info.chapters and self._box.audio is not None:
+        if self._info.chapters and self._box.format in CHAPTERS:
             container.set_chapters(cast(Any, list(self._info.chapters)))
+        elif self._info.chapters and self.kind in ("composite", "cutout"):
+            self.notes.append(f"the chapters ({len(self._info.chapters)}) are left out: {self._called} holds "
+                              "none; .mkv, .mp4, .mov and .webm do")
         container.start_encoding()
         self._begin(frame)
         self._shape = f"{frame.width}x{frame.height} {frame.format}"
@@ -178,11 +174,12 @@ class VideoSink:
         keeps its distance: AVI would hold the first picture for a start offset, and not the sound."""
         assert frame.time is not None
         self._first = zero = frame.time
-        if self._box.timed or self._rate is None:
+        if self._box.timed or self._grid is None:
             return
         if self._tracks is not None:
             self._tracks.zero = zero = min([zero, *self._tracks.times(frame.packets)])
-        self._moved = round(self._first * self._rate) - lead(self._first - zero, self._rate)
+        rate = self._grid.rate
+        self._moved = round(self._first * rate) - lead(self._first - zero, rate)
 
     def _carries_tracks(self) -> bool:
         wanted = self._options.audio and self.kind in ("composite", "cutout") and bool(self._info.tracks)
@@ -208,8 +205,8 @@ class VideoSink:
 
     def _encode(self, frame: Frame) -> None:
         assert self._encoder is not None
-        if self._rate is not None and self._cfr is None:
-            frame = on_grid(frame, self._rate, self._called, self._first)
+        if self._grid is not None and self._cfr is None:
+            frame = on_grid(frame, self._grid, self._first)
         if self._moved and frame.pts is not None:
             frame = replace(frame, pts=frame.pts - self._moved)
         settings = self._encoder
@@ -235,7 +232,10 @@ class VideoSink:
             raise SinkError(f"{self.target}: frame {frame.index} at {float(frame.time):.3f} s does not come "
                             f"after the one before it, at {float(self._span[1]):.3f} s; --cfr RATE puts "
                             "frames onto a constant rate")
+        if self._box.format == "gif" and self._span is not None:
+            self._hasty += frame.time - self._span[1] < GIF_DELAY
         self._span = (self._span[0] if self._span else frame.time, frame.time)
+        self._lasts = (frame.duration or 0) * frame.time_base
 
     def _mux_all(self, pictures: list[Any]) -> None:
         assert self._container is not None
@@ -274,6 +274,9 @@ class VideoSink:
 
     def _remarks(self) -> None:
         self._shut()
+        if self._hasty:
+            self.notes.append(f"{self._hasty} of {self.frames} pictures are shown for 1/100 s, which players "
+                              "take for 1/10: the GIF plays slowly; --cfr 50 or 25 plays right")
         if self._cfr is not None and (self._cfr.repeated or self._cfr.left_out):
             self.notes.append(f"at a constant {float(self._cfr.rate):g} frames a second: "
                               f"{self._cfr.repeated} repeated, {self._cfr.left_out} left out")
@@ -288,7 +291,9 @@ def _pixels(info: VideoInfo, kind: str) -> str:
 
 
 def _pipe_box(info: VideoInfo, kind: str, options: Options) -> Container:
-    """Y4M where it can say it all: 8-bit opaque YUV or grey at a constant rate; else NUT."""
+    """Y4M where it can say it all: 8-bit opaque YUV or grey at a constant rate, not encoded; else NUT."""
+    if options.codec is not None and kind != "matte":
+        return NUT_RAW
     plain = FORMATS[info.format].depth == 8 and not FORMATS[info.format].rgb and kind != "cutout"
     constant = options.cfr is not None or (not info.variable_rate and info.rate is not None)
     return Y4M if plain and constant else NUT_RAW

@@ -18,6 +18,8 @@ JPEG_CUT = "JPEG's end mark is missing"
 PIECE = 1 << 14  # read at once in search of a marker, of which a picture has ten or more
 # So many pictures in a row are a film in MJPEG: of that only the end is looked at (all of it: 18 s a GB)
 ALBUM, MJPEG_TAIL = 16, 1 << 24
+# Of MPEG-TS: a packet's length (192 with a time before each, M2TS; 204 with check bytes), its mark's place
+TS_PACKETS, TS_MARK = ((188, 0), (192, 4), (204, 0)), b"\x47"
 # Markers of ISO 10918-1, table B.1. Between a scan's codes stand stuffed FF00, fill bytes FFFF and restarts
 # FFD0 to FFD7; what may follow the codes are EOI and a length: tables, the next scan, texts.
 HEADER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
@@ -35,7 +37,7 @@ def cut_off(path: Path) -> str | None:
 
 
 def _missing(file: BinaryIO, size: int) -> str | None:
-    head = file.read(64)
+    head = file.read(1024)
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
         return _short(_mp4_end(file, size), size)
     if head[:4] == b"\x1a\x45\xdf\xa3":
@@ -48,7 +50,8 @@ def _missing(file: BinaryIO, size: int) -> str | None:
         return _jpeg(file, size)
     if head[:10] == b"YUV4MPEG2 ":
         return _y4m(file, size)
-    return None
+    packet = ts_packet(head)
+    return None if packet is None or size % packet == 0 else "its last packet is not whole"
 
 
 def _short(end: int | None, size: int) -> str | None:
@@ -152,12 +155,22 @@ def _y4m(file: BinaryIO, size: int) -> str | None:
     """A whole number of equally long frames must follow the header, unless frames have parameters."""
     file.seek(0)
     header = file.readline(4096)
-    fields = {item[:1]: item[1:] for item in header.decode("ascii", "replace").split()[1:]}
-    record = y4m_record(fields)
+    record = y4m_record(y4m_fields(header))
     if record is None or (size - len(header)) % record == 0:
         return None
     file.seek(len(header))
     return "its last frame is not whole" if file.read(6) == b"FRAME\n" else None
+
+
+def ts_packet(head: bytes) -> int | None:
+    """The length of the packets of an MPEG-TS that begins with ``head``, None if it is none."""
+    fitting = (length for length, place in TS_PACKETS if head[place:3 * length:length] == 3 * TS_MARK)
+    return next(fitting, None)
+
+
+def y4m_fields(header: bytes) -> dict[str, str]:
+    """The parameters in the header's line, by their letter."""
+    return {item[:1]: item[1:] for item in header.decode("ascii", "replace").split()[1:]}
 
 
 def y4m_record(fields: dict[str, str]) -> int | None:

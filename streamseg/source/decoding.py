@@ -28,7 +28,7 @@ def chosen(container: Any, name: str, wanted: int | None) -> Any:
 
     Raises SourceError where there is no picture, no such stream or no decoder.
     """
-    films = [stream for stream in container.streams.video if not is_cover(stream)]
+    films = pictures_of(container)
     if not films:
         kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]
         cover = " and a cover picture" if container.streams.video else ""
@@ -45,6 +45,11 @@ def chosen(container: Any, name: str, wanted: int | None) -> Any:
         raise SourceError(f"{name} is {stream.codec_context.width} x {stream.codec_context.height}; "
                           f"at most {MAX_PIXELS // 10**6} megapixels can be worked on")
     return stream
+
+
+def pictures_of(container: Any) -> list[Any]:
+    """The video streams that are films, or the picture of a picture file."""
+    return [stream for stream in container.streams.video if not is_cover(stream)]
 
 
 def is_cover(stream: Any) -> bool:

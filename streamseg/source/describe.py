@@ -9,6 +9,7 @@ import av
 import numpy as np
 
 from ..frames import Frame, Track, VideoInfo
+from ..pixelformats import Mastering
 from .exif import orientation
 from .formats import Turn, turn_of_angle, turn_of_exif, turn_of_matrix
 from .opening import LIVE, scheme
@@ -20,7 +21,8 @@ AS_PNG = ("rgb24", "rgba", "rgb48be", "rgba64be", "gray", "gray16be", "ya8", "ya
 
 
 def described(container: Any, stream: Any, tracks: list[Any], window: Window, *, frame: Frame,
-              transposed: bool, rate: Fraction | None, end: float | None, name: str) -> VideoInfo:
+              transposed: bool, rate: Fraction | None, end: float | None, mastering: Mastering | None,
+              name: str) -> VideoInfo:
     """The VideoInfo of what ``window`` leaves of the input; ``frame`` is its first, ``end`` the stated
     end in seconds."""
     aspect = sensible(stream.sample_aspect_ratio) or Fraction(1)
@@ -34,7 +36,8 @@ def described(container: Any, stream: Any, tracks: list[Any], window: Window, *,
         (stream.frames or None) if whole else None, frame.colour, 1 / aspect if transposed else aspect,
         frame.alpha is not None, stills=is_picture(container), live=scheme(name) in LIVE,
         variable_rate=varies(stream, container), tracks=tuple(_track(track) for track in tracks),
-        chapters=_chapters(container, window), metadata=dict(container.metadata), name=name)
+        chapters=_chapters(container, window), metadata=dict(container.metadata), name=name,
+        mastering=mastering)
 
 
 def _chapters(container: Any, window: Window) -> tuple[dict[str, Any], ...]:
@@ -88,15 +91,23 @@ def upright(picture: av.VideoFrame, packet: bytes) -> Turn | None:
     for an angle that is not a multiple of 90 degrees."""
     if picture.format.name in AS_PNG:
         return _without_side_data(picture, packet)
+    side = side_data(picture)
+    if side is None:
+        return _without_side_data(picture, packet)
+    matrix = np.frombuffer(side.get("DISPLAYMATRIX", b""), np.int32)
+    return turn_of_matrix([int(value) for value in matrix]) if len(matrix) else Turn()
+
+
+def side_data(picture: av.VideoFrame) -> dict[str, bytes] | None:
+    """What comes beside a picture, by its kind; None where PyAV cannot list it: with EXIF among it."""
     # Asked for its side data, a frame of PyAV refers to itself: until the garbage collector comes by it keeps
     # the decoder's pictures in memory, some 10 MB of each film opened. A tiny one may.
     tiny = picture.reformat(width=16, height=16, format="gray")
     try:
         side: Any = tiny.side_data  # PyAV's stub calls it a mapping of one kind
-        matrices = [np.frombuffer(item, np.int32) for item in side if item.type.name == "DISPLAYMATRIX"]
-    except ValueError:  # PyAV cannot list side data with EXIF among it
-        return _without_side_data(picture, packet)
-    return turn_of_matrix([int(value) for value in matrices[0]]) if matrices else Turn()
+        return {item.type.name: bytes(item) for item in side}
+    except ValueError:
+        return None
 
 
 def _without_side_data(picture: av.VideoFrame, packet: bytes) -> Turn | None:

@@ -15,7 +15,7 @@ PNG_MARK = b"\x89PNG\r\n\x1a\n"
 
 def orientation(data: bytes) -> int:
     """1 to 8 as the tag says, 1 where there is none or where it cannot be read."""
-    tiff = _tiff(data)
+    tiff = tiff_in(data)
     entry = entry_of(tiff, ORIENTATION)
     if entry is None:
         return 1
@@ -42,7 +42,7 @@ def entry_of(tiff: bytes, wanted: int) -> tuple[str, int, int] | None:
     return None
 
 
-def _tiff(data: bytes) -> bytes:
+def tiff_in(data: bytes) -> bytes:
     """The TIFF structure that holds the tags, empty if there is none."""
     if data[:2] == b"\xff\xd8":
         found = (body for mark, body in segments(data) if mark == 0xE1 and body[:6] == b"Exif\0\0")

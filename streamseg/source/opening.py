@@ -23,6 +23,7 @@ from av.codec.hwaccel import HWAccel, hwdevices_available
 from ..errors import DamagedInputError, DeviceError, OptionError, SourceError, SourceTimeoutError
 from ..options import Options
 from .completeness import cut_off
+from .flow import Flow
 
 MAX_PIXELS = 1 << 27
 LIVE = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srtp", "udp", "srt", "mms", "mmsh")
@@ -37,7 +38,7 @@ class Pipe:
     """Standard input or a named pipe as a file object for PyAV; a read waits ``timeout`` seconds at most.
 
     ``poll`` rather than a blocking read, because nobody could take a thread back from that. Raises
-    SourceTimeoutError from ``read``; PyAV hands it on as it is. ``received``: bytes so far.
+    SourceTimeoutError from ``read``; PyAV hands it on as it is. ``flow``: what came so far.
 
     ``owned``: the descriptor is closed when the pipe has ended, else with the last that refers to this
     object: closing a container tells PyAV's file objects nothing.
@@ -46,7 +47,7 @@ class Pipe:
     def __init__(self, descriptor: int, name: str, timeout: float, *, owned: bool = False) -> None:
         self.name = name
         self.interrupted = False
-        self.received = 0
+        self.flow = Flow()
         self._descriptor = descriptor
         self._timeout = timeout
         self._poll = select.poll() if hasattr(select, "poll") else None  # Windows cannot poll a pipe
@@ -73,13 +74,20 @@ class Pipe:
                 raise SourceTimeoutError(f"nothing came from {self.name} for {self._timeout:g} s: is the "
                                          "program before it still running? --timeout waits longer")
             data = os.read(self._descriptor, size)
-            self.received += len(data)
+            self.flow.feed(data)
             if not data and size:
                 self.close()
             return data
         except KeyboardInterrupt:  # PyAV lets only Exceptions through from here; opened() raises it again
             self.interrupted = True
             raise OSError("interrupted") from None
+
+
+def cut_pipe(container: Any) -> str | None:
+    """What is missing of a pipe that has ended ("its last packet is not whole"), None if nothing is known to
+    be, or if ``container`` reads no pipe."""
+    source = getattr(container.file, "file", None)  # PyAV's wrapper, of file objects alone, and what is in it
+    return source.flow.cut_off() if isinstance(source, Pipe) else None
 
 
 def scheme(spec: str) -> str | None:
@@ -160,7 +168,7 @@ def _piped(descriptor: int, name: str, options: Options, *, owned: bool = False)
         pipe.close()
         if not isinstance(error, DamagedInputError):
             raise
-        if not pipe.received:
+        if not pipe.flow.received:
             raise SourceError(f"{name} is empty: what should write to it ended without a byte") from error
         raise DamagedInputError(f"{error}. {INDEX_LAST}") from error
     finally:

@@ -18,6 +18,7 @@ from ..options import Options
 from .completeness import cut_off
 from .decoding import Decoder, chosen
 from .describe import upright
+from .extras import pages, unkept
 from .formats import Normaliser, Turn
 from .icc import is_rgb, profile_of
 from .opening import first_bytes, mode_of, opened, reason
@@ -110,6 +111,7 @@ class PictureSource:
         self.notes: list[str] = []
         self.damaged = 0
         self._unread: list[str] = []
+        self._unkept: dict[str, list[str]] = {}  # what is in files and in no output, and in which
         self._other_profiles: list[str] = []
         self._options = options
         self._normaliser: Normaliser | None = None
@@ -145,6 +147,8 @@ class PictureSource:
         if self._other_profiles:
             self.notes.append("a colour profile (ICC) that is not for RGB, which pictures become, is left "
                               f"out: {_few(self._other_profiles)}")
+        for what, names in self._unkept.items():
+            self.notes.append(f"{what} is not kept: {_few(names)}")
         if self._normaliser is not None and self._normaliser.rescaled:
             self.notes.append(f"the pictures differ in size: {self._normaliser.rescaled} were scaled to "
                               f"{self.info.width} x {self.info.height}")
@@ -167,10 +171,16 @@ class PictureSource:
             yield frame
 
     def _one(self, path: Path, index: int, place: int) -> Frame:
-        picture, turn, profile, animated = read_picture(path, self._options)
-        if animated:
+        still = read_picture(path, self._options)
+        picture, turn, profile = still.picture, still.turn, still.profile
+        if still.animated:
             self.notes.append(f"{path.name} is animated: only its first picture is taken; give it alone "
                               "to take all")
+        if still.pages > 1:
+            self.notes.append(f"{path.name} has {still.pages} pages: only the first is taken; save each as a "
+                              "picture of its own to take all")
+        for what in still.unkept:
+            self._unkept.setdefault(what, []).append(path.name)
         normaliser = self._normaliser
         if normaliser is None or self._stills or normaliser.turn != turn:
             normaliser = self._normaliser = Normaliser(turn, fixed=not self._stills)
@@ -196,16 +206,28 @@ def _part(count: int, rate: Fraction, options: Options) -> tuple[int, int]:
     return min(first, count), min(last, count)
 
 
-def read_picture(path: Path, options: Options) -> tuple[av.VideoFrame, Turn, bytes | None, bool]:
-    """A file's first picture, what brings it upright, its ICC profile, and whether more pictures follow.
-    Raises SourceError."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Still:
+    """What a picture file holds: its first picture, what brings it upright, its ICC profile, whether it is a
+    film, how many pages it has, and the names of what no frame carries."""
+
+    picture: av.VideoFrame
+    turn: Turn
+    profile: bytes | None
+    animated: bool
+    pages: int = 1
+    unkept: Sequence[str] = ()
+
+
+def read_picture(path: Path, options: Options) -> Still:
+    """A file's first picture, and what is known of the file. Raises SourceError."""
     strict = dataclasses.replace(options, on_error="stop", audio=False, stream=None, hwaccel=None,
                                  start=0.0, duration=None, preview=None)
     missing = cut_off(path) if os.path.isfile(path) else None
     if missing:
         raise DamagedInputError(f"{path} is cut off: {missing}")
     if AnimatedWebp.recognises(path):
-        return first_of_animation(path, strict)
+        return Still(*first_of_animation(path, strict))
     container = opened(str(path), strict)
     try:
         stream = chosen(container, str(path), None)
@@ -217,6 +239,6 @@ def read_picture(path: Path, options: Options) -> tuple[av.VideoFrame, Turn, byt
             raise DamagedInputError(f"{path}: no picture in it decodes")
         animated = stream.frames > 1 or (container.format.name == "apng" and next(pictures, None) is not None)
         turn = upright(picture, data := decoder.first_packet) or Turn()
-        return picture, turn, profile_of(data), animated
+        return Still(picture, turn, profile_of(data), animated, pages(data), unkept(data))
     finally:
         container.close()

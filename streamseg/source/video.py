@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,12 +14,13 @@ from ..errors import DamagedInputError, SourceError
 from ..frames import Frame
 from ..options import Options
 from .completeness import cut_off
-from .decoding import Decoder, chosen
+from .decoding import Decoder, chosen, pictures_of
 from .deinterlace import Timed, deinterlaced
 from .describe import described, sensible, upright
 from .followers import Followers, shift, time_of
 from .formats import Normaliser, Turn
-from .opening import FAILURES, opened, scheme
+from .hdr import mastering_of
+from .opening import FAILURES, cut_pipe, opened, scheme
 from .timeline import Clock, Window
 
 DEFAULT_RATE = Fraction(25)
@@ -126,8 +128,9 @@ class VideoSource:
                 self._read_on()
                 return
             yield picture, pts
-        if self._cut:
-            self._decoder.damage(f"it is cut off ({self._cut})")
+        lacks = self._cut or cut_pipe(self._container)
+        if lacks:
+            self._decoder.damage(f"it is cut off ({lacks})")
 
     def _timed(self) -> Iterator[Timed]:
         for picture in self._decoder:
@@ -238,14 +241,21 @@ class VideoSource:
     def _describe(self, picture: av.VideoFrame) -> None:
         if picture.interlaced_frame and not self._options.deinterlace:
             self.notes.append("interlaced; --deinterlace makes it progressive")
+        films = len(pictures_of(self._container))
+        if films > 1 and self._options.stream is None:
+            self.notes.append(f"there are {films} video streams, of which one is taken; --stream 0 to "
+                              f"{films - 1} says which")
+        mastering, dynamic = mastering_of(picture)
+        if dynamic:
+            self.notes.append("the HDR metadata of single pictures (HDR10+, Dolby Vision) is left out")
         tracks = self._decoder.tracks + self._decoder.attached
         self.info = described(self._container, self._stream, tracks, self._window,
                               frame=self._normaliser.frame(picture, 0, 0, self._base, None),
                               transposed=self._normaliser.turn.transpose, rate=self._rate,
-                              end=self._clock.end, name=self.name)
+                              end=self._clock.end, mastering=mastering, name=self.name)
 
 
 def missing(name: str) -> str | None:
-    """What ``completeness`` says of a local file."""
-    path = Path(name.removeprefix("file://"))
-    return cut_off(path) if name != "-" and scheme(name) is None and path.is_file() else None
+    """What ``completeness`` says of a local file, or of one that is standard input (as Linux shows it)."""
+    path = Path(f"/proc/self/fd/{sys.stdin.fileno()}" if name == "-" else name.removeprefix("file://"))
+    return cut_off(path) if scheme(name) is None and path.is_file() else None

@@ -148,7 +148,7 @@ class AnimatedWebp:
 
 
 def first_of_animation(path: Path, options: Options) -> tuple[av.VideoFrame, Turn, bytes | None, bool]:
-    """As ``stills.read_picture``, of a file that is an animation: FFmpeg's decoder takes none."""
+    """The first parts of a ``stills.Still``, of a file that is an animation: FFmpeg's decoder takes none."""
     source = AnimatedWebp(path, options)
     try:
         frame = next(iter(source))

@@ -13,9 +13,9 @@ from streamseg.frames import Frame, VideoInfo
 from streamseg.options import Options
 from streamseg.pixelformats import Colour
 from streamseg.sink import NullSink, Sink, alpha_by_default, holds_alpha, open_sink
-from streamseg.sink.cfr import ConstantRate, on_grid
+from streamseg.sink.cfr import ConstantRate, Grid, on_grid
 from streamseg.sink.containers import Layout, closest
-from streamseg.sink.encoder import parse_bitrate
+from streamseg.sink.quality import parse_bitrate
 from streamseg.sink.text import payload_of, text_of
 
 X264 = ["yuv420p", "yuvj420p", "yuv422p", "yuv444p", "nv12", "yuv420p10le", "yuv422p10le", "yuv444p10le",
@@ -84,11 +84,11 @@ def test_the_last_frame_is_shown_for_its_duration() -> None:
 
 
 def test_milliseconds_of_ntsc_rates_count_as_on_the_grid() -> None:
-    rate = Fraction(30000, 1001)
+    grid = Grid(Fraction(30000, 1001), ".avi stores no times", "write .mkv")
     for number in range(200):
-        assert on_grid(_frame(round(number / rate * 1000)), rate, ".avi").pts == number
-    with pytest.raises(SinkError, match=r"0\.050 s.*--cfr"):
-        on_grid(_frame(50), rate, ".avi")
+        assert on_grid(_frame(round(number / grid.rate * 1000)), grid).pts == number
+    with pytest.raises(SinkError, match=r"0\.050 s.*\.avi stores no times: give --cfr RATE.*or write \.mkv"):
+        on_grid(_frame(50), grid)
 
 
 @pytest.mark.parametrize(("codec", "payload", "text"), [
