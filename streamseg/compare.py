@@ -29,7 +29,7 @@ from .sink import open_sink
 from .sink.containers import PICTURES, extension, numbered
 from .sink.temporary import checked_target, temporary_file
 from .smooth import interval
-from .source import open_source
+from .source import open_source, refuse_idle
 
 Picture = npt.NDArray[Any]  # uint8 (h, w, 3) RGB
 
@@ -118,6 +118,7 @@ def _originals(source: str | Path, options: Options, rows: int,
     """The frames of the rows by index, and their times. Counts by decoding: containers may be wrong."""
     opened = open_source(source, options)
     try:
+        refuse_idle(source, opened, options)
         check_values(opened.info, options)
         count = sum(1 for _ in opened)
     finally:

@@ -67,9 +67,23 @@ class StallError(StreamsegError, TimeoutError):
 def choice(name: str, value: object, allowed: Iterable[object]) -> None:
     """Raise OptionError unless ``value`` is one of ``allowed``; the message lists them."""
     options = list(allowed)
-    if value not in options:
+    if is_array(value) or value not in options:  # an array compares element by element
         listed = ", ".join(str(option) for option in options)
-        raise OptionError(f"{name} is {value!r}; allowed are: {listed}")
+        raise OptionError(f"{name} is {told(value)}; allowed are: {listed}")
+
+
+def told(value: object) -> str:
+    """A value for a message: as Python writes it, but an array by its shape and type, for its numbers would
+    fill the screen."""
+    if not is_array(value):
+        return repr(value)
+    shape, dtype = (getattr(value, name) for name in ("shape", "dtype"))
+    return f"an array of shape {tuple(shape)} and type {dtype}"
+
+
+def is_array(value: object) -> bool:
+    """Whether ``value`` holds many numbers, as NumPy's, TensorFlow's and others' arrays do."""
+    return hasattr(value, "dtype") and getattr(value, "shape", ()) != ()
 
 
 def named(name: str, value: object, allowed: str = "a file, a folder/, - or null:") -> None:

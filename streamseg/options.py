@@ -15,7 +15,7 @@ from numbers import Integral, Real
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from .errors import OptionError, choice, named
+from .errors import OptionError, choice, named, told
 
 if TYPE_CHECKING:
     from .segment import Segmenter
@@ -29,13 +29,14 @@ NUMBERS = ("every", "bitrate", "max_cpu", "camera")  # texts that may be a numbe
 
 def option(default: Any, group: str, help: str, *, choices: tuple[str, ...] | None = None,
            low: float | None = None, high: float | None = None, metavar: str | None = None,
-           flag: str | None = None) -> Any:
+           flag: str | None = None, live: str | None = None) -> Any:
     """A field of Options: its default, the group it is listed under, its help, what it may be.
 
     ``flag``: the command line's spelling where it is not ``--field-name`` (``--a/--no-a`` for bools).
+    ``live``: the help of `streamseg live`, where what is true of the other commands is not.
     """
     metadata = {"group": group, "help": help, "choices": choices, "low": low, "high": high,
-                "metavar": metavar, "flag": flag}
+                "metavar": metavar, "flag": flag, "live": live or help}
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -83,7 +84,9 @@ class Options:
                           choices=("auto", "litert", "keras", "onnx"))
     batch: int = option(1, "Method", "Frames the method is given at once.", low=1, high=256, metavar="N")
     threads: int | None = option(None, "Method", "Budget of threads for all libraries together; default: "
-                                 "the cores.", low=1, metavar="N")
+                                 "the cores.", low=1, metavar="N",
+                                 live="Budget of threads for all libraries together, of which the model "
+                                 "takes half; default: the cores, and 2 for the model where there are 2.")
 
     # matte: over time
     smooth: str = option("auto", "Matte", "How mattes are steadied over time; auto: lookahead, or flow where "
@@ -121,7 +124,8 @@ class Options:
     # background
     background: str | None = option(
         None, "Background", "blur, none (transparent), original, a colour name or #rrggbb, a picture or a "
-        "video; default: none where the output can hold alpha, else green.", metavar="WHAT")
+        "video; default: none where the output can hold alpha, else green.", metavar="WHAT",
+        live="blur, original, a colour name or #rrggbb, a picture or a video; default: blur.")
     fit: str = option("cover", "Background", "How a picture or video fills the frame.",
                       choices=("cover", "contain", "stretch", "tile"))
     blur: float = option(0.5, "Background", "Strength of the background blur.", low=0.0, high=1.0,
@@ -216,11 +220,11 @@ def check(name: str, value: Any, rules: Mapping[str, Any], kind: str = "") -> No
     low, high = rules.get("low"), rules.get("high")
     if low is None and high is None:
         if not fits:
-            raise OptionError(f"{name} is {value!r}; it must be {words}")
+            raise OptionError(f"{name} is {told(value)}; it must be {words}")
         return
     allowed = f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
     if not fits or isinstance(value, bool) or not isinstance(value, Real):
-        raise OptionError(f"{name} is {value!r}; it must be {words or 'a number'}, {allowed}")
+        raise OptionError(f"{name} is {told(value)}; it must be {words or 'a number'}, {allowed}")
     if not (low is None or value >= low) or not value <= (MOST if high is None else high):
         limit = f", at most {MOST:g}" if high is None and not value <= MOST else ""
         raise OptionError(f"{name} is {_shown(value)}; allowed is {allowed}{limit}")
@@ -240,7 +244,7 @@ def _check_method(found: object) -> None:
         raise OptionError(f"method is the class {found.__name__}; it must be an object of it, or its name as "
                           "package.module:Class")
     if not any(hasattr(found, part) for part in SEGMENTER):
-        raise OptionError(f"method is {found!r}; it must be a name, or an object with segment(frames), "
+        raise OptionError(f"method is {told(found)}; it must be a name, or an object with segment(frames), "
                           "reset() and close()")
     check_segmenter(repr(found), found)
 

@@ -25,11 +25,11 @@ from .errors import OptionError, SegmentError, SinkError, SourceError, Streamseg
 from .frames import Frame, Matte, VideoInfo
 from .opencv import cv2
 from .options import Options
-from .report import Output, Progress, Queue, Report, Stopwatch, peak_rss_mib
+from .report import Forecast, Output, Progress, Queue, Report, Stopwatch, peak_rss_mib
 from .segment import Segmenter
-from .sink import Sink, alpha_by_default, open_sink
+from .sink import PictureSink, Sink, alpha_by_default, open_sink
 from .smooth import Smoother, Sparse
-from .source import Source, open_source
+from .source import Source, open_source, refuse_idle
 
 FINISHED = 4  # finished frames that may wait for the encoder: evens out its I frames; 12 MB at 1080p
 Target = str | Path | Sink
@@ -59,6 +59,7 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *,
         crew = Crew(stall_timeout=chosen.stall_timeout)
         opened = open_source(source, chosen)
         stack.callback(crew.unless_running, "decode", opened.close)
+        refuse_idle(source, opened, chosen)
         sinks = _open_sinks(sink, opened.info, chosen, stack)
         segmenter = _segmenter(source, chosen, opened.info.stills)
         stack.callback(crew.unless_running, "segment", segmenter.close)
@@ -102,6 +103,7 @@ def _mattes(source: Any, chosen: Options) -> Iterator[tuple[Frame, Matte]]:
         crew = Crew(stall_timeout=chosen.stall_timeout)
         opened = open_source(source, chosen)
         stack.callback(crew.unless_running, "decode", opened.close)
+        refuse_idle(source, opened, chosen)
         segmenter = _segmenter(source, chosen, opened.info.stills)
         stack.callback(crew.unless_running, "segment", segmenter.close)
         stack.enter_context(crew)
@@ -192,6 +194,7 @@ def _write_all(finished: Iterator[dict[str, Frame]], sinks: Sequence[tuple[str, 
                began: float) -> tuple[int, float | None]:
     """Write every picture and close the sinks. -> (frames, seconds to the first)"""
     count, first = 0, None
+    forecast = Forecast(_growing(sinks), info.expected_frames, info.rate)
     for pictures in finished:
         with _blame(SinkError, "the output cannot be written"), stopwatch.measure("encode"):
             for kind, sink in sinks:
@@ -200,7 +203,7 @@ def _write_all(finished: Iterator[dict[str, Frame]], sinks: Sequence[tuple[str, 
         elapsed = time.perf_counter() - began
         first = round(elapsed, 3) if first is None else first
         if progress is not None:
-            progress(Progress(count, info.expected_frames, elapsed))
+            progress(Progress(count, info.expected_frames, elapsed, expected_bytes=forecast.at(count)))
     with _blame(SinkError, "the output cannot be finished"):
         for _, sink in sinks:
             sink.close()
@@ -266,6 +269,14 @@ def _kind_of(target: Target, options: Options) -> str:
         return "composite"
     wanted = options.background == "none" or (options.background is None and alpha_by_default(target))
     return "cutout" if wanted else "composite"
+
+
+def _growing(sinks: Sequence[tuple[str, Sink]]) -> list[Path]:
+    """The files that films are being written to; none beside pictures, whose sizes come one by one."""
+    if any(isinstance(sink, PictureSink) for _, sink in sinks):
+        return []
+    files = (getattr(sink, "growing", None) for _, sink in sinks)
+    return [file for file in files if file is not None]
 
 
 def _output(kind: str, sink: Sink) -> Output:

@@ -6,9 +6,10 @@ import re
 import sys
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -115,12 +116,17 @@ class Report:
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a run is: frames written, the total if it is known, seconds since it began, and what the
-    method runs on. The first is of 0 frames, when everything is open and loaded."""
+    method runs on. The first is of 0 frames, when everything is open and loaded.
+
+    ``expected_bytes`` is about what the outputs will have together at the end; None where no film is written
+    to a file (a pipe, pictures), where the total is not known, and until enough has been written to tell.
+    """
 
     frames: int
     total: int | None
     elapsed: float
     runs_on: str = "the CPU"
+    expected_bytes: int | None = None
 
     @property
     def fps(self) -> float:
@@ -132,6 +138,51 @@ class Progress:
         if not self.total or not self.frames:
             return None
         return max(0, self.total - self.frames) / self.fps
+
+
+class Forecast:
+    """What films will take on the disk at the end, told from how the ``files`` grow that they are written to.
+
+    An encoder holds some frames back all the time, and a muxer writes in gulps: 256 KB, Matroska up to 5 s of
+    film. So a file's bytes a frame are counted from one gulp to a later one: what is held back is the same at
+    both, and falls out.
+    """
+
+    EVERY = 8          # frames between two looks at the files: a gulp is seen about when it comes
+    SECONDS = 3.0      # of film, and
+    BYTES = 1_000_000  # between the two gulps: with less the last gulp's size decides
+    HEAD = 65_536      # bytes that may be the file's head alone, written long before the first frame
+
+    def __init__(self, files: Sequence[Path], total: int | None, rate: Fraction | None) -> None:
+        self._files, self._total = files if total else (), total or 0
+        self._least_frames = self.SECONDS * float(rate or 25)
+        self._gulps: dict[Path, list[tuple[int, int]]] = {}  # (frames, bytes) at the first and the last
+
+    def at(self, frames: int) -> int | None:
+        """The bytes that all files will have together, after so many frames; None if that cannot be told."""
+        if frames % self.EVERY == 0:
+            for file in self._files:
+                self._look(file, frames)
+        sizes = [self._expected(file) for file in self._files]
+        return sum(size for size in sizes if size is not None) if sizes and None not in sizes else None
+
+    def _look(self, file: Path, frames: int) -> None:
+        try:
+            size = file.stat().st_size
+        except OSError:  # no reason to end a run
+            return
+        gulps = self._gulps.setdefault(file, [])
+        if size > (gulps[-1][1] if gulps else self.HEAD):
+            self._gulps[file] = [*gulps[:1], (frames, size)]
+
+    def _expected(self, file: Path) -> int | None:
+        gulps = self._gulps.get(file, [])
+        if len(gulps) < 2:
+            return None
+        (first, before), (last, size) = gulps
+        if last - first < self._least_frames or size - before < self.BYTES:
+            return None
+        return max(size, round((size - before) / (last - first) * self._total))
 
 
 def peak_rss_mib() -> float | None:

@@ -68,8 +68,9 @@ def create(options: Options, info: VideoInfo) -> Background | None:
     colour = colours.parse(wanted)
     if colour is not None:
         return Solid(colour)
-    _check_file(wanted)
-    source = open_source(wanted, Options(timeout=options.timeout, retry=options.retry, audio=False))
+    check(wanted)
+    source = open_source(wanted, Options(timeout=options.timeout, retry=options.retry, audio=False,
+                                         on_error=options.on_error))
     try:
         notes = light.remarks(wanted, source.info.colour, info.colour)
         if not source.info.stills:
@@ -82,8 +83,10 @@ def create(options: Options, info: VideoInfo) -> Background | None:
     return Picture(picture, options.fit, aspect / info.sample_aspect, notes)
 
 
-def _check_file(wanted: str) -> None:
-    """Raise OptionError unless ``wanted`` is a file, a URL or a pattern of files."""
+def check(wanted: str) -> None:
+    """Raise OptionError unless ``wanted`` is a word, a colour, a file that is there, a URL or a pattern."""
+    if wanted.strip().lower() in _WORDS or colours.parse(wanted) is not None:
+        return
     # os.path's questions answer no where Path's raise OSError: too long a name, a folder that is closed
     if "://" in wanted or "%" in wanted or os.path.isfile(wanted):
         return

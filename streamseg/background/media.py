@@ -60,7 +60,8 @@ class Film:
     def __init__(self, spec: str, options: Options, info: VideoInfo, notes: Sequence[str] = ()) -> None:
         self.notes = notes
         self._spec, self._fit = spec, options.fit
-        self._options = Options(timeout=options.timeout, retry=options.retry, audio=False)
+        self._options = Options(timeout=options.timeout, retry=options.retry, audio=False,
+                                on_error=options.on_error)
         self._rate, self._aspect = info.rate or Fraction(25), info.sample_aspect
         self._origin: Fraction | None = None
         self._shown: Picture | None = None

@@ -11,8 +11,6 @@ that a method could reach.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
@@ -29,7 +27,7 @@ from ..source import open_source
 from .clip import RATE, SIZE, make_clip
 from .compare import Change, changes, comparable
 from .machine import hardware, hardware_line
-from .measure import LIMIT, Run, Variant, environment, run_once, summarised
+from .measure import LIMIT, Run, Variant, python, run_once, summarised
 
 __all__ = ["LIMIT", "Change", "Variant", "bench", "changes", "hardware", "hardware_line", "make_clip"]
 
@@ -152,8 +150,7 @@ def _row(clip: str | Path, variant: Variant, runs: Mapping[Variant, list[Run]],
 
 def _alone(clip: str | Path, options: Mapping[str, Any]) -> dict[str, float]:
     job = json.dumps({"clip": str(clip), "frames": ALONE_FRAMES, "options": options}, default=str)
-    done = subprocess.run([sys.executable, "-m", f"{__name__}.alone", job], capture_output=True, text=True,
-                          check=False, env=environment())
+    done = python(f"{__name__}.alone", job)
     try:
         found = json.loads(done.stdout)
     except ValueError:

@@ -20,7 +20,6 @@ from ..options import Options, default_of
 from ..segment import is_network
 from .machine import watch_gpu
 
-ROOT = Path(__file__).parents[2]
 LIMIT = "no work"  # the variant that only decodes and encodes
 # what LIMIT must not be given of the others' options: an edge, say, is reshaped under any background;
 # threads are the decoder's and the encoder's too
@@ -100,21 +99,21 @@ def flags(options: Mapping[str, Any]) -> list[str]:
     return words
 
 
-def environment() -> dict[str, str]:
-    """This process's environment, in which a child finds the very streamseg that measures."""
-    places = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
+def python(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m WORDS``. The child finds the modules that this process finds, this streamseg and
+    anybody's methods, and no others: without -P it would take a click.py of the current folder for click."""
+    return subprocess.run([sys.executable, "-P", "-m", *words], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, check=False,
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
 
 
 def run_once(clip: str | Path, target: str | Path, options: Mapping[str, Any]) -> Run:
     """`streamseg run CLIP -o TARGET` with ``options``, in a fresh process. Raises StreamsegError with what
     the run said where it failed."""
-    command = [sys.executable, "-m", "streamseg", "run", str(clip), "-o", str(target), "--json",
-               *flags({**options, "overwrite": True})]
+    words = ["run", str(clip), "-o", str(target), "--json", *flags({**options, "overwrite": True})]
     with watch_gpu() as gpu:
         before, began = os.times(), time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
-                              env=environment())
+        done = python("streamseg", *words)
         wall, after = time.perf_counter() - began, os.times()
     report = _report(done)
     busy = (after.children_user - before.children_user) + (after.children_system - before.children_system)

@@ -20,7 +20,7 @@ from .group import group
 from .session import Session, tell_notes
 from .signals import Signals
 from .text import one_line
-from .unheard import let_go, unheard_errors, watched_output
+from .unheard import Watched, let_go, unheard_errors, watched_output
 
 __all__ = ["cli", "group"]
 
@@ -30,33 +30,49 @@ def cli(arguments: Sequence[str] | None = None) -> int:
     session = Session()
     with unheard_errors(), watched_output() as out, Signals() as signals:
         try:
-            result = group.main(None if arguments is None else list(arguments), prog_name="streamseg",
-                                standalone_mode=False, obj=session)
-            return result if isinstance(result, int) else 0
-        except click.ClickException as error:
-            error.show()
-            return error.exit_code
-        except (click.Abort, KeyboardInterrupt) as error:
-            click.echo("streamseg: interrupted" if signals.code == 130 else "streamseg: terminated", err=True)
-            tell_notes(error)
-            return signals.code
-        except StreamsegError as error:
-            if session.streaming and reader_went_away(error):
-                let_go(sys.stdout)
-                return 1
-            session.tell(error)
-            return error.exit_code
-        except Exception as error:
+            return _ended(arguments, session, signals, out)
+        except OSError as error:
+            if out is None or out.failure is not error:
+                raise
             session.trace(error)
-            if out is not None and out.failure is error:
-                click.echo(f"streamseg: error: standard output cannot be written: {error.strerror}; make "
-                           "room there, or send it elsewhere", err=True)
-                let_go(sys.stdout)
-                return 1
-            hint = "" if session.verbose else "; --verbose shows where"
-            click.echo(f"streamseg: internal error: {type(error).__name__}: {one_line(error)} "
-                       f"(a defect of streamseg: please report it{hint})", err=True)
+            click.echo(f"streamseg: error: standard output cannot be written: {error.strerror}; make "
+                       "room there, or send it elsewhere", err=True)
+            let_go(sys.stdout)
             return 1
+
+
+def _ended(arguments: Sequence[str] | None, session: Session, signals: Signals, out: Watched | None) -> int:
+    """Run the command line and tell of what it failed with. Raises what standard output failed with."""
+    try:
+        result = group.main(None if arguments is None else list(arguments), prog_name="streamseg",
+                            standalone_mode=False, obj=session)
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        session.tell_end(error.exit_code, error, error.format_message())
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt) as error:
+        word = "interrupted" if signals.code == 130 else "terminated"
+        click.echo(f"streamseg: {word}", err=True)
+        tell_notes(error)
+        session.tell_end(signals.code, error, word)
+        return signals.code
+    except StreamsegError as error:
+        if session.streaming and reader_went_away(error):
+            let_go(sys.stdout)
+            return 1
+        session.tell(error)
+        session.tell_end(error.exit_code, error)
+        return error.exit_code
+    except Exception as error:
+        if out is not None and out.failure is error:
+            raise
+        session.trace(error)
+        hint = "" if session.verbose else "; --verbose shows where"
+        click.echo(f"streamseg: internal error: {type(error).__name__}: {one_line(error)} "
+                   f"(a defect of streamseg: please report it{hint})", err=True)
+        session.tell_end(1, error)
+        return 1
 
 
 def reader_went_away(error: BaseException) -> bool:

@@ -34,6 +34,7 @@ FLAGS = (*(item.name for item in fields(Options) if item.metadata["group"] in GR
            and item.name not in ("method", "device", "batch")),
          "codec", "codec_set", "quality", "bitrate", "hwaccel", "overwrite")
 QUICK, USUAL = (2, 1.5), (3, 5.0)  # repeats, seconds
+ALLOWED = 0.1  # how much worse a figure may be
 
 
 class Percent(click.ParamType):
@@ -43,8 +44,6 @@ class Percent(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """A share of 1."""
-        if isinstance(value, float):
-            return value
         try:
             share = float(str(value).removesuffix("%")) / 100
         except ValueError:
@@ -74,14 +73,14 @@ class Percent(click.ParamType):
 @click.option("--compare", "old", metavar="OLD.json", type=click.Path(), cls=Flag, group="Measuring",
               help="Compare with an earlier bench.json; exit code 1 if a figure is worse, or if a method "
               "fails that worked.")
-@click.option("--fail-over", "allowed", default="10%", metavar="PERCENT", type=Percent(), cls=Flag,
-              group="Measuring", help="How much worse is allowed with --compare. [default: 10%]")
+@click.option("--fail-over", "allowed", metavar="PERCENT", type=Percent(), cls=Flag, group="Measuring",
+              help=f"How much worse is allowed with --compare. [default: {ALLOWED:.0%}]")
 @option_flags(FLAGS)
 @general_flags
 @click.pass_obj
 def bench(session: Session, clip: str | None, methods: str | None, devices: str, batches: str,
           folder: str | None, repeats: int | None, seconds: float | None, quick: bool, old: str | None,
-          allowed: float, **flags: Any) -> int:
+          allowed: float | None, **flags: Any) -> int:
     """Measure what this machine makes of CLIP, or of a clip that is made (1080p, 30 fps, with sound).
 
     For each method, device and batch: frames a second end to end, the time of each stage, memory, processor
@@ -91,6 +90,9 @@ def bench(session: Session, clip: str | None, methods: str | None, devices: str,
     options = chosen(flags)
     overwrite = bool(options.pop("overwrite", False))
     Options.of(options)
+    if allowed is not None and old is None:
+        raise OptionError(f"--fail-over {allowed:.0%} says how much worse than an earlier result is allowed: "
+                          "name that with --compare OLD.json, or leave it out")
     before = None if old is None else read_result(old)
     usual = QUICK if quick else USUAL
     from ..segment import METHODS
@@ -101,7 +103,7 @@ def bench(session: Session, clip: str | None, methods: str | None, devices: str,
         result = measure(clip, **wanted, repeats=repeats or usual[0], seconds=seconds or usual[1],
                          progress=None if session.quiet or session.json else _say, before=before,
                          **options)
-        failed = _compared(before, result, allowed, session)
+        failed = _compared(before, result, ALLOWED if allowed is None else allowed, session)
         if session.json:
             show.json_object(result)
         elif not session.quiet:

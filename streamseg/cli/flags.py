@@ -99,15 +99,17 @@ class MethodName(click.ParamType):
         return [CompletionItem(before + comma + name) for name in METHODS if name.startswith(last)]
 
 
-def option_flags(only: Collection[str] | None = None, *, of: type[Any] = Options) -> Callable[[F], F]:
-    """Give a command a flag for each field of ``of``, or for those named in ``only``.
+def option_flags(only: Collection[str] | None = None, *, of: type[Any] = Options,
+                 text: str = "help") -> Callable[[F], F]:
+    """Give a command a flag for each field of ``of``, or for those named in ``only``. ``text``: which of the
+    field's texts is its help, 'help' or 'live'.
 
     Flags that are not on the line are None (mappings: empty): ``chosen`` leaves them out.
     """
     def decorate(command: F) -> F:
         for item in reversed(fields(of)):
             if only is None or item.name in only:
-                command = _flag(item)(command)
+                command = _flag(item, text)(command)
         return command
     return decorate
 
@@ -119,15 +121,15 @@ def chosen(values: dict[str, Any], *, of: type[Any] = Options) -> dict[str, Any]
             for name, value in values.items() if value is not None and value != ()}
 
 
-def _flag(item: Field[Any]) -> Callable[[F], F]:
+def _flag(item: Field[Any], text: str) -> Callable[[F], F]:
     default, rules = default_of(item), item.metadata
-    settings: dict[str, Any] = {"group": rules["group"], "help": rules["help"], "cls": Flag}
+    settings: dict[str, Any] = {"group": rules["group"], "help": rules[text], "cls": Flag}
     spelling = rules["flag"] or f"--{item.name.replace('_', '-')}"
     if isinstance(default, bool):
         return click.option(spelling, item.name, is_flag=True, default=None, **settings)
     if isinstance(default, dict):
         return click.option(spelling, item.name, type=Assignment(), multiple=True,
-                            **{**settings, "help": rules["help"] + " May be given several times."})
+                            **{**settings, "help": rules[text] + " May be given several times."})
     if rules["choices"]:
         settings["type"] = click.Choice(rules["choices"])
     else:
@@ -153,8 +155,9 @@ def general_flags(command: F) -> F:
     for names, text in ((("--verbose", "-v"), "Show each stage's times, and where an error came from."),
                         (("--quiet", "-q"), "Show nothing but errors."),
                         (("--json",), "Print one JSON object on standard output, and no table.")):
+        # eager: before the other flags are looked at, whose mistakes are told as --json wants
         command = click.option(*names, is_flag=True, expose_value=False, callback=_remember, cls=Flag,
-                               help=text)(command)
+                               is_eager=True, help=text)(command)
     return command
 
 

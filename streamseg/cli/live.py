@@ -43,7 +43,7 @@ NOT_SAVED = ("config", "overwrite")  # leave to replace a file once is none for 
 @click.option("--to", "to", multiple=True, metavar="SINK", cls=Flag, group="Output",
               help="virtual[:DEVICE] (default), window, null, an address (rtmp, rtsp, srt, udp) or a file "
               "(.mkv, .mp4). May be given several times; the figures are about the first.")
-@option_flags(SHARED)
+@option_flags(SHARED, text="live")
 @option_flags(of=LiveOptions)
 @click.option("--save-config", metavar="FILE", type=click.Path(), cls=Flag, group="Control",
               help="Write this line's settings, but for --overwrite, to FILE, for --config, and end.")
@@ -54,12 +54,13 @@ def live(session: Session, source: str | None, to: tuple[str, ...], save_config:
     """Put another background behind you, live.
 
     SOURCE is a camera's device, an address, 'screen', or with --realtime a file; without it the first camera
-    is taken. Without --background the room is blurred; without --threads the model runs in one. Ctrl-C,
-    SIGTERM, the key q or the closed window end it in order, with exit code 0.
+    is taken. Ctrl-C, SIGTERM, the key q or the closed window end it in order, with exit code 0.
 
     Keys, in window and terminal: n and b next background and the one before, + and - blur, m mirror, v matte,
     f freeze, p pause, r record, s figures, q quit.
     """
+    for name, path in (("--config", flags["config"]), ("--save-config", save_config)):
+        named(name, path, "a file")
     given = _given(flags) | ({"source": source} if source else {}) | ({"to": list(to)} if to else {})
     settings = _with_file(given)
     from .. import opencv  # noqa: F401 - before PyAV, or the window hangs: see sink/window.py
@@ -163,8 +164,10 @@ def _status_line(line: dict[str, Any]) -> None:
 def _summary(report: LiveReport) -> str:
     latency = report.latency_ms
     delay = "" if latency["p50"] is None else f", {latency['p50']:.1f} ms (95 %: {latency['p95']:.1f})"
+    parts = f"{report.damaged} damaged part{'s' * (report.damaged != 1)} skipped"
+    damaged = f", {parts}" if report.damaged else ""
     return (f"{report.frames} frames in {report.seconds:.1f} s, {report.fps:.1f} fps{delay}, "
-            f"{report.dropped} dropped, CPU {report.cpu_percent:.0f} % of a core")
+            f"{report.dropped} dropped{damaged}, CPU {report.cpu_percent:.0f} % of a core")
 
 
 class _Stats:
@@ -176,6 +179,9 @@ class _Stats:
 
     def __init__(self, path: str | None, overwrite: bool) -> None:
         named("json_stats", path, "a file, or - for standard output")
+        if path == "-" and (sys.stdout is None or sys.stdout.closed):
+            raise SinkError("--json-stats - means standard output, which is closed: pipe it into a program, "
+                            "or name a file")
         self._stream: TextIO | None = sys.stdout if path == "-" else None
         self._path: Path | None = None
         self._replaces = overwrite
@@ -208,7 +214,9 @@ class _Stats:
             self._stream.write(json.dumps(line) + "\n")
             self._stream.flush()
         except OSError as error:
-            raise SinkError(f"the figures cannot be written: {error.strerror}") from error
+            raise SinkError(f"the figures cannot be written to {self._path or 'standard output'}: "
+                            f"{error.strerror}; give --json-stats another place (recordings are whole)"
+                            ) from error
 
     def __enter__(self) -> _Stats:
         return self

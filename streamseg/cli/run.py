@@ -15,8 +15,8 @@ from ..options import Options
 from . import show
 from .flags import Command, Flag, chosen, general_flags, option_flags
 from .plan import Job, jobs
-from .session import Session
-from .text import notes_of, one_line
+from .session import Session, described
+from .text import one_line
 
 EXAMPLES = """
     streamseg run in.mp4 -o out.mp4 --background blur
@@ -71,6 +71,7 @@ def _run_all(planned: list[Job], session: Session) -> int:
     """Run the jobs in turn. Of several a failed one does not stop the others: 2, which says that nothing was
     run, is the code only if each was refused for its values."""
     results: list[dict[str, Any]] = []
+    session.done["runs"] = results
     codes: list[int] = []
     for job in planned:
         try:
@@ -79,9 +80,7 @@ def _run_all(planned: list[Job], session: Session) -> int:
             if len(planned) == 1 and not session.json:  # cli() tells of it
                 raise
             session.tell(error, about=f"{one_line(job.source)}: " if len(planned) > 1 else "")
-            notes = notes_of(error)
-            told = {"type": type(error).__name__, "message": str(error)} | ({"notes": notes} if notes else {})
-            results.append({"input": job.source, "error": told})
+            results.append({"input": job.source, "error": described(error)})
             codes.append(error.exit_code)
     if codes and len(planned) > 1:
         click.echo(f"streamseg: {len(codes)} of {len(planned)} inputs failed", err=True)

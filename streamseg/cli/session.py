@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import click
 
+from . import show
 from .text import notes_of, one_line
 
 
 @dataclass(slots=True)
 class Session:
     """``verbose``, ``quiet``, ``json``: the flags of those names. ``streaming``: an output is standard
-    output, so nothing else may be written to it."""
+    output, so nothing else may be written to it. ``done``: of the command's JSON object, what a failure or
+    Ctrl-C must not lose."""
 
     verbose: bool = False
     quiet: bool = False
     json: bool = False
     streaming: bool = False
+    done: dict[str, Any] = field(default_factory=dict)
+
+    def tell_end(self, code: int, error: BaseException, message: str | None = None) -> None:
+        """With --json, print the object of a command that ended by ``error``: a script finds it whatever
+        happened. Standard output that is a stream's is left to it."""
+        if self.json and not self.streaming:
+            show.json_object({"exit_code": code, **self.done, "error": described(error, message)})
 
     def trace(self, error: BaseException) -> None:
         """With --verbose, print where ``error`` came from and what caused it."""
@@ -30,6 +40,13 @@ class Session:
         self.trace(error)
         click.echo(f"streamseg: error: {about}{one_line(error)}", err=True)
         tell_notes(error)
+
+
+def described(error: BaseException, message: str | None = None) -> dict[str, Any]:
+    """An error for JSON: its ``type``, ``message`` (default: its own words) and ``notes``, if it has any."""
+    notes = notes_of(error)
+    return {"type": type(error).__name__, "message": message or str(error)} | (
+        {"notes": notes} if notes else {})
 
 
 def tell_notes(error: BaseException) -> None:

@@ -62,10 +62,11 @@ def _plain_lines(name: str) -> Callable[[Progress], None]:
 
 
 def progress_line(now: Progress) -> str:
-    """'120/300 frames, 31.2 fps, 0:06 left'."""
+    """'120/300 frames, 31.2 fps, 0:06 left, about 12.4 MB'."""
     done = f"{now.frames}/{now.total} frames" if now.total else f"{now.frames} frames"
     left = "" if now.eta is None else f", {clock(now.eta)} left"
-    return f"{done}, {now.fps:.1f} fps{left}"
+    expected = "" if now.expected_bytes is None else f", about {size(now.expected_bytes)}"
+    return f"{done}, {now.fps:.1f} fps{left}{expected}"
 
 
 @contextmanager

@@ -35,7 +35,8 @@ class Capture:
     release    True: the camera is let go while ``control.wanted`` is False
 
     Live frames are given the time at which they came, in microseconds since ``began``. ``waiting``: no
-    camera is open on purpose, and however long the next shot takes, none hangs.
+    camera is open on purpose, and however long the next shot takes, none hangs. ``damaged``: parts that were
+    skipped, of the sources that are closed again.
     """
 
     def __init__(self, source: Source, clock: Clock, control: Control, tell: Tell, *,
@@ -49,7 +50,7 @@ class Capture:
         self._black = stand_in(source.info)
         self.began = clock.now()
         self._index, self._last = 0, -1
-        self.arrived = self.thinned = 0
+        self.arrived = self.thinned = self.damaged = 0
         self.waiting = False
         self._given = self._taken = 0  # frames of the camera that is open now
         self._dark_since: float | None = None
@@ -80,6 +81,7 @@ class Capture:
         """Close the source; may be called twice."""
         source, self._source = self._source, None
         if source is not None:
+            self.damaged += source.damaged
             source.close()
 
     def _idle(self) -> bool:

@@ -99,7 +99,8 @@ class Engine:
         if self._outputs and all(output.failure for output in self._outputs) and self._screen is None:
             raise self._outputs[0].failure  # type: ignore[misc]
         matting = self._matting
-        return self._figures.report(self._overtaken(), matting.inferred, matting.carried, matting.still)
+        return self._figures.report(self._overtaken(), matting.inferred, matting.carried, matting.still,
+                                    self._capture.damaged)
 
     def add(self, output: Output) -> None:
         """Begin to write to one more output, while the engine runs; for its main thread."""

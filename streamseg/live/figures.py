@@ -61,7 +61,7 @@ class Counts:
 class LiveReport:
     """What a live run did. Latencies are from capture to write in ms, ``cpu_percent`` is of one core,
     ``dropped`` are frames that did not reach the first output though they were meant to (at a lower rate many
-    are not), ``histogram`` is (ms, pictures)."""
+    are not), ``histogram`` is (ms, pictures), ``damaged`` are parts of the input that were skipped."""
 
     seconds: float
     frames: int
@@ -77,6 +77,7 @@ class LiveReport:
     outputs: list[dict[str, Any]]
     histogram: list[tuple[float, int]]
     notes: list[str]
+    damaged: int = 0
 
 
 class Figures:
@@ -120,7 +121,7 @@ class Figures:
                 "sinks": [output.row() for output in self._outputs]}
         return line, Load(new, overtaken - before.overtaken, delay, cpu / 100 / self._cores)
 
-    def report(self, overtaken: int, inferred: int, carried: int, still: int) -> LiveReport:
+    def report(self, overtaken: int, inferred: int, carried: int, still: int, damaged: int) -> LiveReport:
         """All of the run."""
         seconds, main = self.elapsed, self._main()
         return LiveReport(
@@ -128,7 +129,7 @@ class Figures:
             latency_ms=main.overall(), dropped=self._dropped(overtaken), inferred=inferred, carried=carried,
             still=still, cpu_percent=self._usage.overall(), rss_mib=rss_mib(), steps=self.steps,
             outputs=[output.row() for output in self._outputs], histogram=main.histogram(),
-            notes=[note for output in self._outputs for note in output.sink.notes])
+            notes=[note for output in self._outputs for note in output.sink.notes], damaged=damaged)
 
     def _main(self) -> Latencies:
         return self.window if self._first is None else self._first.latencies

@@ -114,7 +114,7 @@ class Finisher:
         try:
             made = self._laid(frame, matte)
         except (StreamsegError, OSError) as error:  # a film that is damaged further on
-            what = str(error).partition(";")[0]  # what follows is a flag of `run`
+            what = str(error).partition(";")[0]  # what follows is a flag, and comes too late
             self._tell(f"{what}; a plain colour takes the background's place")
             self.close()
             self._compositor, self._shield = self._made(replace(self._shown, background=PLAIN))

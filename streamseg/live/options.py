@@ -12,10 +12,10 @@ from ..errors import OptionError, choice
 from ..options import check, frames_per_second, option, worded
 
 # The fields of Options that mean the same here
-SHARED = ("start", "stream", "timeout", "method", "set", "model", "model_spec", "classes", "device",
-          "runtime", "threads", "smooth", "smooth_strength", "hysteresis", "edges", "subject", "clean",
-          "threshold", "erode", "feather", "light_wrap", "background", "fit", "blur", "codec", "codec_set",
-          "quality", "bitrate", "overwrite")
+SHARED = ("start", "stream", "timeout", "on_error", "method", "set", "model", "model_spec", "classes",
+          "device", "runtime", "threads", "smooth", "smooth_strength", "hysteresis", "edges", "subject",
+          "clean", "threshold", "erode", "feather", "light_wrap", "background", "fit", "blur", "codec",
+          "codec_set", "quality", "bitrate", "overwrite")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

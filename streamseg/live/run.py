@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .. import segment, smooth
+from .. import background, segment, smooth
 from ..budget import cores
 from ..errors import OptionError, StreamsegError
 from ..opencv import cv2
@@ -80,6 +80,8 @@ def check(source: str | Source | None, to: Sequence[str | Sink], options: Option
     values = {name: getattr(live if hasattr(live, name) else options, name) for name in FIELDS}
     refuse_idle(values, source, to)
     listed = () if live.backgrounds is None else backgrounds(None, live.backgrounds)
+    for name in listed:
+        check_background(name)
     read = [("the source", source if isinstance(source, str) else None), ("--background", options.background),
             *(("--backgrounds", name) for name in listed), ("--model", options.model),
             ("--model-spec", options.model_spec), ("--config", None if save_config else live.config)]
@@ -152,11 +154,25 @@ def _smoother(options: Options) -> smooth.Smoother:
 
 def look_of(options: Options, live: LiveOptions) -> Look:
     """What the options say of the outgoing picture. Raises OptionError for transparency."""
-    background = "blur" if options.background is None else options.background
-    if background.strip().lower() == "none":
+    behind = "blur" if options.background is None else options.background
+    refuse_transparency(behind)
+    return Look(behind, options.fit, options.blur, live.mirror, live.follow)
+
+
+def check_background(name: str) -> None:
+    """Refuse, before the call, what a key could not put behind the speaker in it. Raises OptionError."""
+    try:
+        refuse_transparency(name)
+        background.check(name)
+    except OptionError as error:
+        raise OptionError(f"--backgrounds: {error}") from error
+
+
+def refuse_transparency(name: str) -> None:
+    """Raise OptionError for the background none."""
+    if name.strip().lower() == "none":
         raise OptionError("background none leaves transparency, which no call shows: choose blur, a colour, "
                           "a picture or a video")
-    return Look(background, options.fit, options.blur, live.mirror, live.follow)
 
 
 class Recorder:

@@ -17,7 +17,7 @@ from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints, runtime_checkable
 
-from ..errors import OptionError, SegmentError, StreamsegError, choice
+from ..errors import OptionError, SegmentError, StreamsegError, choice, told
 from ..frames import Frame, Matte
 from ..options import check, check_segmenter, default_of
 
@@ -130,6 +130,7 @@ def create(name: str | Segmenter, params: Mapping[str, Any] | None = None, **con
     """
     if not isinstance(name, str):
         return _lent(name, params or {}, context)
+    name = shown(name)
     cls = method_class(name)
     given = dict(params or {})
     accepted = parameters(cls)
@@ -222,8 +223,8 @@ def _parse(name: str, value: Any, rules: Mapping[str, Any]) -> Any:
     kinds = _kinds(rules)
     value = _converted(value, kinds)
     if not _fits(value, kinds) and (value is not None or rules.get("default") is not None):
-        shown = f"{value:g}" if isinstance(value, float) else repr(value)
-        raise OptionError(f"{name} is {shown}; it must be {_words(kinds, rules)}")
+        number = f"{value:g}" if isinstance(value, float) else told(value)
+        raise OptionError(f"{name} is {number}; it must be {_words(kinds, rules)}")
     check(name, value, rules)
     if rules.get("odd") and isinstance(value, int) and value % 2 == 0:
         raise OptionError(f"{name} is {value}; it must be odd: {value - 1} or {value + 1}")

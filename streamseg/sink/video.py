@@ -35,6 +35,7 @@ class VideoSink:
 
     notes     remarks for the user
     path      the file's final place, None for standard output
+    growing   where the file is until it is whole
     frames    pictures written so far
     size      bytes, after ``close``
     """
@@ -52,7 +53,7 @@ class VideoSink:
         self._settings(_pixels(info, kind), info.colour, (info.width, info.height), info.time_base,
                        self.notes).try_out(target)
         self.path = None if target == "-" else checked_target(target, options.overwrite)
-        self._made = temporary_file(self.path) if self.path else None
+        self.growing = temporary_file(self.path) if self.path else None
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
         self._encoder: Settings | None = None
@@ -96,12 +97,12 @@ class VideoSink:
         try:
             with writing(self.target, self.path and self.path.parent):
                 self._finish()
-                if self._made is not None and self._span is not None and self._lasts:
-                    last_until(self._made, self._box.format, self._span[1] + self._lasts - self._span[0])
-            if self.path is not None and self._made is not None:
-                verify(self._made, self._box.format, self._written(), self.target)
-                self.size = self._made.stat().st_size
-                into_place(self._made, self.path, self.target, self._options.overwrite)
+                if self.growing is not None and self._span is not None and self._lasts:
+                    last_until(self.growing, self._box.format, self._span[1] + self._lasts - self._span[0])
+            if self.path is not None and self.growing is not None:
+                verify(self.growing, self._box.format, self._written(), self.target)
+                self.size = self.growing.stat().st_size
+                into_place(self.growing, self.path, self.target, self._options.overwrite)
         except BaseException:
             self.abort()
             raise
@@ -117,14 +118,14 @@ class VideoSink:
             if self._options.keep_partial and self._container is not None:
                 self._finish()
         self._shut()
-        if self._made is None or self.path is None:
+        if self.growing is None or self.path is None:
             return
         with contextlib.suppress(OSError):
             if self._options.keep_partial and self.frames:
-                kept = self._made.replace(partial_name(self.path))
+                kept = self.growing.replace(partial_name(self.path))
                 self.kept = kept
             else:
-                self._made.unlink(missing_ok=True)
+                self.growing.unlink(missing_ok=True)
 
     def _settings(self, pixels: str, colour: Any, size: tuple[int, int], time_base: Fraction,
                   notes: list[str]) -> Settings:
@@ -147,7 +148,7 @@ class VideoSink:
         """Open the encoder for what the first frame really is, add the tracks, write the header."""
         size = (frame.width, frame.height)
         settings = self._settings(frame.format, frame.colour, size, frame.time_base, self.notes)
-        file: Any = str(self._made) if self._made else Pipe(sys.stdout.buffer)
+        file: Any = str(self.growing) if self.growing else Pipe(sys.stdout.buffer)
         muxer = muxer_options(self._box, self._options, frame.time or Fraction(0))
         container = av.open(file, "w", format=self._box.format, container_options=muxer)
         self._container = container

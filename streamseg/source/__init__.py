@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from ..errors import SourceError
+from ..errors import OptionError, SourceError
 from ..frames import Frame, VideoInfo
 from ..options import Options
 from .opening import mode_of, opened, scheme
@@ -62,6 +62,20 @@ def open_source(spec: str | os.PathLike[str] | Iterable[Any] | Source,
         return ArraySource(spec, chosen)
     raise SourceError(f"input is {type(spec).__name__}; it must be a path, an address, '-', an iterable of "
                       "arrays or Frames, or a Source")
+
+
+def refuse_idle(spec: Any, source: Source, options: Options) -> None:
+    """Raise OptionError for an option that says nothing of ``source``, which was opened of ``spec``."""
+    from .video import VideoSource
+    from .webp import AnimatedWebp
+
+    if options.rate is not None and isinstance(source, (VideoSource, AnimatedWebp)):
+        raise OptionError(f"rate is {options.rate}, but {source.info.name} is a film, which has its own "
+                          "times: leave --rate out; --cfr gives the output another rate")
+    folder = isinstance(spec, (str, os.PathLike)) and os.path.isdir(str(spec).removeprefix("file://"))
+    if options.only is not None and not folder:
+        raise OptionError(f"only is {options.only!r}, but {source.info.name} is no folder to take files of: "
+                          "leave --only out, or give the folder")
 
 
 def _from_text(spec: str, options: Options) -> Source:

@@ -163,7 +163,7 @@ class PictureSource:
                     raise
                 self.damaged += 1
                 if self._options.on_error == "stop":
-                    raise DamagedInputError(f"{error}; `run --on-error skip` leaves such pictures "
+                    raise DamagedInputError(f"{error}; --on-error skip leaves such pictures "
                                             "out") from error
                 self._unread.append(path.name)
                 continue

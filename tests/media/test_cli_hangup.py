@@ -78,6 +78,17 @@ def test_live_goes_on_without_a_terminal_that_was_not_its_own(tmp_path: Path) ->
     assert float(clips.ffprobe(tmp_path / "talk.mkv")["format"]["duration"]) > 2.5
 
 
+@pytest.mark.parametrize(("own", "codes"), [(True, (0, 1)), (False, (1,))])
+def test_live_whose_figures_go_to_a_terminal_that_is_closed_ends_in_order(tmp_path: Path, own: bool,
+                                                                          codes: tuple[int, ...]) -> None:
+    """Of its own terminal the signal or the failed line may be the first to come."""
+    clip = clips.video(tmp_path / "in.mkv", frames=1500, size=(64, 48), code=False)
+    code = closed_at(b'"fps"', own, "live", clip, "--realtime", "--to", tmp_path / "talk.mkv",
+                     "--method", "threshold", "--json-stats", "-")
+    assert code in codes
+    assert float(clips.ffprobe(tmp_path / "talk.mkv")["format"]["duration"]) > 0.5  # in the header: finished
+
+
 @pytest.mark.parametrize(("own", "code"), [(True, 129), (False, 0)])
 def test_a_run_is_ended_by_the_signal_alone(tmp_path: Path, own: bool, code: int) -> None:
     clip, out = clips.video(tmp_path / "in.mkv", frames=8), tmp_path / "out.mkv"

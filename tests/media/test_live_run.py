@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from streamseg.errors import SinkError
+from streamseg.errors import DamagedInputError, SinkError
 from streamseg.live.options import LiveOptions
 from streamseg.live.run import run
 from streamseg.options import Options
@@ -67,6 +67,38 @@ def test_the_lines_of_figures_are_whole(long_clip: Path) -> None:
     assert second["time"] > first["time"]
     assert 0 < second["latency_ms"]["p50"] <= second["latency_ms"]["p95"]
     assert max(first["fps"], second["fps"]) > 0
+
+
+def test_when_the_reader_of_the_figures_goes_away_the_run_ends_in_order(long_clip: Path,
+                                                                        tmp_path: Path) -> None:
+    target = tmp_path / "talk.mkv"
+    process = started(str(long_clip), "--realtime", "--to", str(target), "--to", "null")
+    lines = lines_of(process, 2)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert process.wait(60) == 1
+    assert errors == ""  # as of `run -o -`
+    probed = clips.ffprobe(target)
+    assert float(probed["format"]["duration"]) > 1.0  # in the header: the file was finished
+    assert int(probed["streams"][0]["nb_read_frames"]) >= lines[-1]["sinks"][0]["frames"]
+
+
+def test_damage_ends_a_run_with_a_remedy_that_live_has(clip: Path, tmp_path: Path) -> None:
+    """The rest of the film comes, and what was skipped is counted; of a background's film too."""
+    whole = clips.video(tmp_path / "whole.mkv", frames=13).read_bytes()
+    damaged = tmp_path / "cut.mkv"
+    damaged.write_bytes(whole[:len(whole) * 2 // 3])
+    with pytest.raises(DamagedInputError, match="--on-error skip takes what is there"):
+        live(damaged, "null")
+    report = live(damaged, "null", on_error="skip")
+    assert report.frames > 0
+    assert report.damaged > 0
+    assert live(clip, "null").damaged == 0
+    with pytest.raises(DamagedInputError, match="--on-error skip takes what is there"):
+        live(clip, "null", background=str(damaged))
+    assert live(clip, "null", background=str(damaged), on_error="skip").frames > 0
 
 
 def test_figures_of_a_run_without_its_source_leave_the_old_file(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_one_unreadable_picture_of_a_folder_is_skipped_or_stops(tmp_path: Path,
     path = stills.folder(tmp_path / "folder", ["a.png", "b.png"])
     access = os.access
     monkeypatch.setattr(os, "access", lambda item, mode: access(item, mode) and Path(item).name != "b.png")
-    with pytest.raises(SourceError, match=r"b\.png cannot be read: permission denied; `run --on-error skip`"):
+    with pytest.raises(SourceError, match=r"b\.png cannot be read: permission denied; --on-error skip"):
         read(path)
     source, frames = read(path, on_error="skip")
     assert [frame.name for frame in frames] == ["a.png"]

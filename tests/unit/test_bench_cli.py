@@ -119,7 +119,8 @@ def test_a_method_that_worked_then_and_fails_now_is_named_and_ends_with_code_1(
 
 @pytest.mark.parametrize("words", [
     ["--compare", "nothing.json"], ["--methods", "person,person"], ["--batch", "0"], ["--batch", "x"],
-    ["--device", "tpu"], ["--blur", "7"], ["--fail-over", "much"], ["--repeats", "0"], ["--seconds", "0"]],
+    ["--device", "tpu"], ["--blur", "7"], ["--fail-over", "much"], ["--fail-over", "5%"], ["--repeats", "0"],
+    ["--seconds", "0"]],
     ids=" ".join)
 def test_what_makes_no_sense_is_refused_before_anything_is_measured(
         measured: Result, words: list[str]) -> None:

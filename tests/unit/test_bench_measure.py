@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 
@@ -17,7 +18,7 @@ import streamseg.bench
 from streamseg.bench import LIMIT, Variant, alone, bench, hardware, hardware_line
 from streamseg.bench.alone import Watched
 from streamseg.bench.machine import GpuUse, watch_gpu
-from streamseg.bench.measure import NoWork, Run, flags, summarised, summary
+from streamseg.bench.measure import NoWork, Run, flags, python, summarised, summary
 from streamseg.cli.flags import chosen
 from streamseg.cli.run import run
 from streamseg.composite import Compositor
@@ -144,6 +145,20 @@ def test_a_watched_frame_notes_its_small_pictures_once_each(format: str) -> None
     assert len(watched.spent) == 2
     assert watched.index == 3
     assert watched.planes is frame.planes
+
+
+def test_a_child_imports_nothing_of_the_current_folder_and_all_that_its_parent_does(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, own = tmp_path / "here", tmp_path / "own"
+    for folder in (here, own):
+        folder.mkdir()
+    (here / "click.py").write_text("raise SystemExit('the wrong click')")
+    (own / "mine.py").write_text("import click, streamseg\nprint(click.__file__, streamseg.__file__)\n")
+    monkeypatch.chdir(here)
+    monkeypatch.syspath_prepend(own)
+    done = python("mine")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == [click.__file__, streamseg.__file__]
 
 
 # --- the machine --------------------------------------------------------------------------------

@@ -89,6 +89,12 @@ def test_a_pipe_gets_plain_lines_every_few_seconds(calls: list[Call],
     assert lines == ["streamseg: in.mp4: 180/300 frames, 30.0 fps, 0:04 left"]  # the first came too early
 
 
+def test_progress_tells_the_size_at_the_end_where_it_is_known() -> None:
+    assert show.progress_line(Progress(120, 300, 4.0)) == "120/300 frames, 30.0 fps, 0:06 left"
+    assert show.progress_line(Progress(120, 300, 4.0, expected_bytes=12_410_000)) == (
+        "120/300 frames, 30.0 fps, 0:06 left, about 12.4 MB")
+
+
 def test_what_the_method_runs_on_is_said_before_the_first_frame(
         calls: list[Call], capsys: pytest.CaptureFixture[str]) -> None:
     cli(["run", "in.mp4", "-o", "x.mp4"])
@@ -142,7 +148,53 @@ def test_json_and_a_stream_cannot_share_standard_output(calls: list[Call],
                                                         capsys: pytest.CaptureFixture[str]) -> None:
     assert cli(["run", "in.mp4", "-o", "-", "--json"]) == 2
     assert calls == []
-    assert "both want standard output" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert out == ""  # whoever reads it waits for a film
+    assert "both want standard output" in err
+
+
+@pytest.mark.parametrize(("arguments", "code", "type_", "message"), [
+    (["run", "in.mp4", "-o", "x.mp4", "--blur", "7"], 2, "OptionError", "blur is 7; allowed is 0 to 1"),
+    (["run", "in.mp4", "-o", "x.mp4", "--fit", "tall"], 2, "BadParameter", "'tall' is not one of 'cover'"),
+    (["run"], 2, "MissingParameter", "Missing argument 'INPUT...'."),
+    (["run", "defect.mp4", "-o", "x.mp4"], 1, "KeyError", "'k'"),
+    (["compare", "in.mp4", "--methods", "a,a", "-o", "x.png"], 2, "OptionError", "name each method once"),
+    (["bench", "--batch", "0"], 2, "OptionError", "--batch is '0'"),
+    (["eval", "nothing.mkv", "none.mkv"], 1, "SourceError", "nothing.mkv does not exist"),
+    (["methods", "nothing"], 2, "OptionError", "method is 'nothing'"),
+    (["live", "--blur", "7"], 2, "OptionError", "blur is 7; allowed is 0 to 1")],
+    ids=lambda value: value[0] if isinstance(value, list) else None)
+def test_json_tells_of_every_commands_end(calls: list[Call], capsys: pytest.CaptureFixture[str],
+                                          arguments: list[str], code: int, type_: str, message: str) -> None:
+    assert cli([*arguments, "--json"]) == code
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert (found["exit_code"], found["error"]["type"]) == (code, type_)
+    assert message in found["error"]["message"]
+    assert found["error"]["message"].splitlines()[0] in err  # the line for people stays
+
+
+@pytest.mark.parametrize(("last", "code", "message"), [("stop.mp4", 130, "interrupted"),
+                                                       ("defect.mp4", 1, "'k'")])
+def test_json_keeps_the_runs_that_were_done_before_an_end(
+        calls: list[Call], tmp_path: Path, capsys: pytest.CaptureFixture[str], last: str, code: int,
+        message: str) -> None:
+    assert cli(["run", "a.mp4", "bad.mp4", last, "b.mp4", "-o", f"{tmp_path}/", "--json"]) == code
+    found = json.loads(capsys.readouterr().out)
+    assert [run["input"] for run in found["runs"]] == ["a.mp4", "bad.mp4"]
+    assert (found["exit_code"], found["error"]["message"]) == (code, message)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full, which holds nothing, is Linux's")
+def test_json_of_an_error_that_cannot_be_printed_is_no_defect(calls: list[Call],
+                                                              capsys: pytest.CaptureFixture[str],
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "w") as full, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", full)
+        assert cli(["run", "in.mp4", "-o", "x.mp4", "--blur", "7", "--json"]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "streamseg: error: blur is 7; allowed is 0 to 1"
+    assert second.startswith("streamseg: error: standard output cannot be written: No space left on device")
 
 
 @pytest.mark.parametrize(("source", "code", "message"), [

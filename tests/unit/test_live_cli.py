@@ -80,8 +80,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         on_begin()
         on_stats({"fps": 30.0})
         row = {"name": "null", "failed": seen["failed"]}
-        return LiveReport(1.0, 30, 30.0, {"p50": 10.0, "p95": 12.0, "max": 15.0}, 0, 30, 0, 0, 40.0, 180.0,
-                          ["full"], [row], [(10.0, 30)], [])
+        return LiveReport(1.0, 30, 30.0, {"p50": 10.0, "p95": 12.0, "max": 15.0}, 2, 30, 0, 0, 40.0, 180.0,
+                          ["full"], [row], [(10.0, 30)], [], seen.get("damaged", 0))
 
     monkeypatch.setattr(live_run, "run", run)
     return seen
@@ -288,7 +288,35 @@ def test_json_stats_to_a_device_replace_nothing_and_a_full_one_is_told(
         asked: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli(["live", "-q", "--to", "null", "--json-stats", "/dev/null"]) == 0
     assert cli(["live", "-q", "--to", "null", "--json-stats", "/dev/full"]) == 1
-    assert "error: the figures cannot be written: No space left" in capsys.readouterr().err
+    assert ("error: the figures cannot be written to /dev/full: No space left on device; give --json-stats "
+            "another place") in capsys.readouterr().err
+
+
+def test_json_stats_to_a_standard_output_that_is_closed_are_refused(
+        asked: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", None)  # as Python has it after `>&-`
+        assert cli(["live", "-q", "--to", "null", "--json-stats", "-"]) == 1
+    assert "--json-stats - means standard output, which is closed" in capsys.readouterr().err
+    assert "source" not in asked  # nothing ran
+
+
+@pytest.mark.parametrize("words", [["--save-config", ""], ["--config", ""]], ids=lambda words: words[0])
+def test_a_settings_file_without_a_name_is_refused(asked: dict[str, Any], words: list[str],
+                                                   capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["live", "-q", "--to", "null", *words]) == 2
+    assert f"{words[0]} is ''; it must be a file; leave it out, or see whether" in capsys.readouterr().err
+    assert "source" not in asked
+
+
+def test_damaged_parts_that_were_skipped_are_counted_in_the_last_line(capsys: pytest.CaptureFixture[str],
+                                                                      asked: dict[str, Any]) -> None:
+    for damaged, said in ((0, "2 dropped, CPU"), (1, "2 dropped, 1 damaged part skipped, CPU"),
+                          (3, "2 dropped, 3 damaged parts skipped, CPU")):
+        asked["damaged"] = damaged
+        assert cli(["live", "--to", "null", "--on-error", "skip"]) == 0
+        assert said in capsys.readouterr().err
+    assert asked["options"].on_error == "skip"
 
 
 def test_an_output_that_failed_makes_the_exit_code_1(asked: dict[str, Any]) -> None:
@@ -313,6 +341,17 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
     assert "--on-demand: of no use beside the source" in refusal(*playing, "--on-demand")
 
 
+@pytest.mark.parametrize(("listed", "message"), [
+    ("blur,missing.jpg", "--backgrounds: background 'missing.jpg' is neither"),
+    ("grene", "did you mean green"), ("blur,none", "--backgrounds: background none leaves transparency")])
+@pytest.mark.parametrize("more", [[], ["--save-config", "live.toml"]], ids=["run", "save"])
+def test_backgrounds_that_a_key_could_not_show_are_refused_at_the_start(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: str, message: str, more: list[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert message in refusal("--to", "null", "--backgrounds", listed, *more)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_output_that_is_none_is_refused(tmp_path: Path) -> None:
     info = VideoInfo(64, 48, "yuv420p", Fraction(1, 30))
     opener = Opener(info, Options(), None, SystemClock(), print, False)
@@ -331,6 +370,25 @@ def test_help_loads_nothing_heavy(command: str) -> None:
                           env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
     assert (done.returncode, done.stderr.strip()) in ((0, ""), (1, "")), done.stderr
     assert "Usage: streamseg" in done.stdout
+
+
+def help_of(command: str, flag: str) -> str:
+    """What a command's --help says of a flag."""
+    shown = CliRunner().invoke(group, [command, "--help"], terminal_width=400).output
+    line = next(line for line in shown.splitlines() if line.strip().startswith(f"{flag} "))
+    after = shown[shown.index(line):].splitlines()
+    while len(after) > 1 and after[1].startswith(" " * 10):
+        line += " " + after.pop(1).strip()
+    return line
+
+
+@pytest.mark.parametrize(("flag", "live_says", "run_says"), [
+    ("--background", "default: blur.", "default: none where the output can hold alpha, else green."),
+    ("--threads", f"{live_run.NET_THREADS} for the model", "default: the cores.")])
+def test_help_says_what_is_true_of_the_command(flag: str, live_says: str, run_says: str) -> None:
+    assert live_says in help_of("live", flag)
+    assert run_says in help_of("run", flag)
+    assert run_says not in help_of("live", flag)
 
 
 @pytest.mark.parametrize(("given", "wanted"), [

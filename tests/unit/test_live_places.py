@@ -219,9 +219,9 @@ def test_the_blur_that_a_run_began_with_is_among_the_backgrounds(monkeypatch: py
     monkeypatch.setattr(Reader, "open", lambda reader: ScriptedCamera([room_frame(0)]))
     with pytest.raises(OptionError, match="enough"):
         live_run.run(None, [Keeper()], options=Options(method="threshold"), tell=print,
-                     live=LiveOptions(backgrounds="a.jpg,b.jpg"))
-    assert given["choices"] == ("blur", "a.jpg", "b.jpg")
-    assert keyed("blur", "nnn", given["choices"]) == ["a.jpg", "b.jpg", "blur"]
+                     live=LiveOptions(backgrounds="red,white"))
+    assert given["choices"] == ("blur", "red", "white")
+    assert keyed("blur", "nnn", given["choices"]) == ["red", "white", "blur"]
 
 
 def test_from_a_background_that_is_not_listed_n_goes_to_the_first_and_b_to_the_last() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from streamseg.errors import OptionError, SegmentError
 from streamseg.frames import Matte
-from streamseg.segment import Segmenter, create, parameters
+from streamseg.segment import Segmenter, create, method_class, parameters
 from streamseg.segment.catalogue import describe
 
 from . import scenes
@@ -34,7 +34,6 @@ def test_catalogue_tells_all_of_each_method(name: str) -> None:
 
 
 def type_of(name: str) -> type[Segmenter]:
-    from streamseg.segment import method_class
     return method_class(name)
 
 
@@ -152,6 +151,8 @@ def test_a_class_of_somebody_that_fails_is_no_defect_of_ours() -> None:
      "polarity is 'dark', but type binary keeps the light side: leave one of the two out"),
     ("threshold", {"k": "2"},
      "parameter of threshold is 'k'; allowed are: size, blur, type, value, polarity"),
+    ("default", {"k": 3}, "parameter of person is 'k'; allowed are: " + ", ".join(
+        parameters(method_class("person")))),
     ("kmeans", {"k": "1"}, "k is 1; allowed is 0 (chosen by itself) or 2 to 16: one group divides nothing"),
     ("kmeans", {"k": "17"}, "k is 17; allowed is 0 to 16"),
     ("kmeans", {"k": "2.5"}, "k is 2.5; it must be a whole number"),

@@ -10,6 +10,7 @@ import pytest
 from streamseg.errors import OptionError
 from streamseg.live.options import LiveOptions
 from streamseg.options import Options
+from streamseg.segment import create
 from streamseg.smooth import interval
 
 
@@ -88,6 +89,21 @@ def test_every_whole_number_refuses_a_fraction():
 def test_a_value_of_the_wrong_type_is_refused(cls: type[Any], options: dict[str, Any], message: str):
     with pytest.raises(OptionError, match=message):
         cls.of(options)
+
+
+@pytest.mark.parametrize(("name", "allowed"), [
+    ("background", "text in quotes"), ("blur", "a number, 0 to 1"), ("rate", "a number, or text as"),
+    ("clean", "true or false"), ("fit", "cover, contain"), ("method", "a name, or an object with segment")])
+def test_an_array_that_is_no_value_is_told_by_its_shape(name: str, allowed: str):
+    with pytest.raises(OptionError) as caught:
+        Options.of({name: np.zeros((48, 64, 3), np.uint8)})
+    assert str(caught.value).startswith(f"{name} is an array of shape (48, 64, 3) and type uint8; ")
+    assert allowed in str(caught.value)
+
+
+def test_an_array_of_a_methods_parameter_is_told_by_its_shape():
+    with pytest.raises(OptionError, match=r"value is an array of shape \(5,\) and type float64; it must be"):
+        create("threshold", {"value": np.zeros(5)})
 
 
 def test_numbers_of_numpy_and_paths_are_taken():
