@@ -86,7 +86,7 @@ class Options:
     threads: int | None = option(None, "Method", "Budget of threads for all libraries together; default: "
                                  "the cores.", low=1, metavar="N",
                                  live="Budget of threads for all libraries together, of which the model "
-                                 "takes half; default: the cores, and 2 for the model where there are 2.")
+                                 "takes half; default: 4 (2 on a single core).")
 
     # matte: over time
     smooth: str = option("auto", "Matte", "How mattes are steadied over time; auto: lookahead, or flow where "
