@@ -154,7 +154,11 @@ def _from_standard_input(options: Options) -> Any:
     if sys.stdin.isatty():
         raise SourceError("- means standard input, which is the terminal: pipe a video into streamseg, "
                           "as in: ffmpeg -i clip.mp4 -f nut - | streamseg run - -o out.mp4")
-    descriptor = sys.stdin.fileno()
+    try:
+        descriptor = sys.stdin.fileno()
+    except OSError as error:
+        raise SourceError("- means standard input, and that of a notebook or another host program is no pipe: "
+                          "name a file or an address") from error
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return _open(open(descriptor, "rb", closefd=False), "standard input", options)
     return _piped(descriptor, "standard input", options)

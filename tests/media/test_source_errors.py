@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import threading
@@ -145,6 +146,12 @@ def read_damaged(whole: Path, seed: int, on_error: str) -> None:
 
 
 # --- pipes and the network ---
+
+def test_a_notebooks_standard_input_is_no_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("typed"))
+    with pytest.raises(SourceError, match=r"^- means standard input.*is no pipe: name a file"):
+        read("-")
+
 
 @contextmanager
 def piped(monkeypatch: pytest.MonkeyPatch, data: bytes | None) -> Iterator[None]:
