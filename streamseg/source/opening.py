@@ -157,7 +157,7 @@ def _from_standard_input(options: Options) -> Any:
     try:
         descriptor = sys.stdin.fileno()
     except OSError as error:
-        raise SourceError("- means standard input, and that of a notebook or another host program is no pipe: "
+        raise SourceError("- means standard input, and that of a notebook or another host is no pipe: "
                           "name a file or an address") from error
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return _open(open(descriptor, "rb", closefd=False), "standard input", options)
