@@ -15,7 +15,7 @@ from ..refine import Cover, fill
 from ..source import open_source
 from . import colours, light
 from .blur import Blur
-from .media import Film, Picture
+from .media import Film, Picture, reading
 from .planes import blend, enlarge, from_rgb, sample_values, small_planes, to_rgb, whole_numbers
 
 __all__ = ["Background", "Blur", "Film", "Picture", "Solid", "blend", "create", "enlarge",
@@ -69,8 +69,7 @@ def create(options: Options, info: VideoInfo) -> Background | None:
     if colour is not None:
         return Solid(colour)
     check(wanted)
-    source = open_source(wanted, Options(timeout=options.timeout, retry=options.retry, audio=False,
-                                         on_error=options.on_error))
+    source = open_source(wanted, reading(options))
     try:
         notes = light.remarks(wanted, source.info.colour, info.colour)
         if not source.info.stills:

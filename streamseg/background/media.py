@@ -22,6 +22,11 @@ _WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 HELD = 64 << 20  # bytes of pictures: a film that fits is read once; 20 of 1080p, a loop of a second or less
 
 
+def reading(options: Options) -> Options:
+    """How a background's file is read in a run of ``options``."""
+    return Options(timeout=options.timeout, retry=options.retry, audio=False, on_error=options.on_error)
+
+
 class Picture:
     """One picture behind every frame. It is brought to a frame's size, format and colours once.
 
@@ -60,8 +65,7 @@ class Film:
     def __init__(self, spec: str, options: Options, info: VideoInfo, notes: Sequence[str] = ()) -> None:
         self.notes = notes
         self._spec, self._fit = spec, options.fit
-        self._options = Options(timeout=options.timeout, retry=options.retry, audio=False,
-                                on_error=options.on_error)
+        self._options = reading(options)
         self._rate, self._aspect = info.rate or Fraction(25), info.sample_aspect
         self._origin: Fraction | None = None
         self._shown: Picture | None = None

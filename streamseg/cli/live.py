@@ -19,6 +19,7 @@ from . import show
 from .flags import Command, Flag, chosen, general_flags, option_flags
 from .session import Session
 from .text import one_line
+from .unheard import refuse_closed_output
 
 if TYPE_CHECKING:
     from ..live.desk import Accept
@@ -179,9 +180,8 @@ class _Stats:
 
     def __init__(self, path: str | None, overwrite: bool) -> None:
         named("json_stats", path, "a file, or - for standard output")
-        if path == "-" and (sys.stdout is None or sys.stdout.closed):
-            raise SinkError("--json-stats - means standard output, which is closed: pipe it into a program, "
-                            "or name a file")
+        if path == "-":
+            refuse_closed_output("--json-stats -")
         self._stream: TextIO | None = sys.stdout if path == "-" else None
         self._path: Path | None = None
         self._replaces = overwrite

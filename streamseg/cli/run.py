@@ -17,6 +17,7 @@ from .flags import Command, Flag, chosen, general_flags, option_flags
 from .plan import Job, jobs
 from .session import Session, described
 from .text import one_line
+from .unheard import refuse_closed_output
 
 EXAMPLES = """
     streamseg run in.mp4 -o out.mp4 --background blur
@@ -60,8 +61,7 @@ def run(session: Session, inputs: tuple[str, ...], outputs: tuple[str, ...], **f
 
 
 def _check_standard_output() -> None:
-    if sys.stdout is None or sys.stdout.closed:
-        raise SinkError("- means standard output, which is closed: pipe it into a program, or name a file")
+    refuse_closed_output()
     if sys.stdout.isatty():
         raise SinkError("- means standard output, which is the terminal: pipe it into a program, as in: "
                         "streamseg run clip.mp4 -o - | ffplay -")

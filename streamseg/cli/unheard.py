@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any, TextIO, cast
 
+from ..errors import SinkError
+
 
 def let_go(stream: TextIO) -> None:
     """Point ``stream`` nowhere: at its exit Python writes what still waits, and complains where it cannot."""
@@ -15,6 +17,13 @@ def let_go(stream: TextIO) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+
+
+def refuse_closed_output(asked: str = "-") -> None:
+    """Raise SinkError where there is no standard output for what was ``asked`` for."""
+    if sys.stdout is None or sys.stdout.closed:
+        raise SinkError(f"{asked} means standard output, which is closed: pipe it into a program, or name a "
+                        "file")
 
 
 class Unheard:

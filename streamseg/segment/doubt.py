@@ -21,6 +21,7 @@ from ..opencv import cv2
 _SEEN = 0.3     # alpha from which on pixels make up a blob
 _SURE = 0.97    # alpha that counts as sure
 _ENOUGH = 0.1   # of a blob's pixels: with fewer sure ones it fades, in proportion
+_GREY = 0.05, 0.95  # alpha between them is undecided
 _WIDE = 0.01    # of the picture's side (the root of its area): half the width that hair's softness has not
 _FRINGE = np.ones((7, 7), np.uint8)  # how far the faint pixels round a blob go with it
 
@@ -41,7 +42,8 @@ def decided(alpha: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     reach = max(1, round(_WIDE * alpha.size ** 0.5))
     across = 2 * reach + 1, 2 * reach + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, across)
-    wide = cv2.morphologyEx(((alpha > 0.05) & (alpha < 0.95)).astype(np.float32), cv2.MORPH_OPEN, disc)
+    grey = ((alpha > _GREY[0]) & (alpha < _GREY[1])).astype(np.float32)
+    wide = cv2.morphologyEx(grey, cv2.MORPH_OPEN, disc)
     if not wide.any():
         return alpha
     wide = cv2.blur(wide, across)  # no step where a smear meets a soft rim

@@ -66,6 +66,7 @@ def test_a_wide_grey_place_is_decided(level: float, least: float, most: float) -
     alpha[30:60, 40:80] = level
     found = decided(alpha)
     assert least <= found[45, 60] <= most
+    assert np.array_equal(found[34:56, 44:76] > 0.5, alpha[34:56, 44:76] > 0.5)
     assert np.array_equal(found[:20], alpha[:20])
     assert alpha[45, 60] == np.float32(level)  # was not written into
 
