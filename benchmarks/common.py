@@ -18,10 +18,10 @@ from typing import Any
 import av
 
 from streamseg import segment
-from streamseg.bench import hardware, make_clip
-from streamseg.bench.measure import summary
-from streamseg.channel import Crew
+from streamseg.engine.channels import StageRunner
 from streamseg.errors import StreamsegError
+from streamseg.tools.bench import hardware, make_clip
+from streamseg.tools.bench.measure import summary
 
 __all__ = ["FORMS", "FULL_HD", "RESULTS", "Bench", "Table", "decode", "interleaved", "make_clip", "ratios",
            "shown", "start", "summary", "transcode"]
@@ -180,7 +180,7 @@ def transcode(clip: Path, target: Path, *, pictures: Sequence[av.VideoFrame] = (
         copies = {} if pictures else {stream.index: sink.add_stream_from_template(stream)
                                       for stream in source.streams.audio}
         count, begin = 0, time.perf_counter()
-        with Crew(stall_timeout=60) as crew:
+        with StageRunner(stall_timeout=60) as crew:
             for item in crew.thread("decode", _decoded(source, video), capacity=4):
                 if isinstance(item, av.Packet):
                     if item.stream_index in copies:

@@ -5,7 +5,7 @@ strands of hair and a hand (``hair``), before walls with texture and camera nois
 truth's means over areas (``shrunk``), the same displaced by about a sample and blurred (``worn``: what a
 good network gives), or the person model's own (``model``; where it finds the person at all, IoU >= 0.6).
 
-Methods: bilinear, guided (streamseg/refine/mixture.py) and a fast colour guided filter (He et al. 2010 and
+Methods: bilinear, guided (streamseg/refine/color_model.py) and a fast colour guided filter (He et al. 2010 and
 2015) on the same grid, clipped to the same rim. Then the mean error of colours in the rim of a composite
 over another wall, in levels of 255 over all planes, of the plain blend and of ours, by the true alpha.
 Costs are the best of interleaved turns, on one thread. --data: see benchmarks/scenes.py.
@@ -25,14 +25,15 @@ import numpy as np
 from benchmarks.common import Bench, Table, start
 from benchmarks.material import Material
 from benchmarks.portraits import HEIGHT, KINDS, WIDTH, pictures
-from streamseg import metrics, segment
+from streamseg import segment
 from streamseg.composite.foreground import solved
-from streamseg.frames import Frame, Matte
-from streamseg.geometry import net_size
-from streamseg.opencv import cv2
-from streamseg.refine import Cover, Mixture, full_size
+from streamseg.core.frames import Frame, Matte
+from streamseg.core.geometry import net_size
+from streamseg.core.opencv import cv2
+from streamseg.core.resampling import shrink
+from streamseg.refine import AlphaTiles, ColorModel, full_size
 from streamseg.refine.tiles import Array, Tiles, padded, tile_of
-from streamseg.scaling import shrink
+from streamseg.tools.evaluation import metrics
 
 SETS = (("people", "shrunk"), ("people", "worn"), ("people", "model"), ("hair", "shrunk"), ("hair", "worn"))
 TIGHT = 3  # pixels; the published radius is 18 at this size, and forgives a blurred edge
@@ -114,7 +115,7 @@ def colour_errors(frame: Frame, truth: Array, subject: Frame) -> tuple[float, fl
 
     Whatever it is laid over is the same in the composite and in the truth, and so not looked at.
     """
-    cover = Cover.of(frame, Matte(truth))
+    cover = AlphaTiles.of(frame, Matte(truth))
     errors: list[tuple[float, float]] = []
     for number in range(3):
         tile = tile_of(frame, number, cover.columns)
@@ -163,13 +164,13 @@ def costs(material: Material, repeats: int) -> tuple[dict[str, float], float]:
     """(best milliseconds a frame of 1080p of each step, interleaved; the rim's share of the tiles)."""
     frame, truth, _ = next(pictures(material, "people", 1))
     matte = worn(shrunk(truth), 0)
-    cover = Cover.of(frame, matte, guided=True)
-    guess = Cover.of(frame, matte).luma
+    cover = AlphaTiles.of(frame, matte, guided=True)
+    guess = AlphaTiles.of(frame, matte).luma
     shares = [cover.strip(*((2, 2) if number else (1, 1))) / np.float32(255) for number in range(3)]
     steps: dict[str, Callable[[], object]] = {
         "copy of the planes": lambda: [plane.copy() for plane in frame.planes],
-        "bilinear": lambda: Cover.of(frame, matte).luma,
-        "colours of both sides": lambda: Mixture.of(frame, cover.alpha, cover.columns),
+        "bilinear": lambda: AlphaTiles.of(frame, matte).luma,
+        "colours of both sides": lambda: ColorModel.of(frame, cover.alpha, cover.columns),
         # a fresh one: a mixture keeps what it took out of the picture, for the colours
         "alpha from them": lambda: replace(cover.mixture).alpha(guess, cover.rim),
         "subject's colours in the rim": lambda: [solved(cover.mixture, number, cover, share)

@@ -1,5 +1,5 @@
 """How good the mattes of a method are: on val pictures of a corpus, on scenes whose truth is exact, and of a
-run of streamseg. Definitions and sources of the figures: streamseg/metrics.py."""
+run of streamseg. Definitions and sources of the figures: streamseg/tools/evaluation/metrics.py."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ import numpy.typing as npt
 
 import streamseg
 from benchmarks import scenes
-from streamseg import evaluation, geometry, metrics, segment, smooth
-from streamseg.evaluation.scores import Scorer
-from streamseg.frames import Frame, Matte
+from streamseg import segment, smooth
+from streamseg.core import geometry
+from streamseg.core.frames import Frame, Matte
 from streamseg.options import Options
 from streamseg.segment import Segmenter
 from streamseg.source import open_source
 from streamseg.source.arrays import frame_of
+from streamseg.tools import evaluation
+from streamseg.tools.evaluation import metrics
+from streamseg.tools.evaluation.scores import Scorer
 
 Array = npt.NDArray[Any]
 Scores = dict[str, float]

@@ -34,11 +34,11 @@ from benchmarks.common import (
     transcode,
 )
 from streamseg import segment
-from streamseg.budget import Threads
-from streamseg.frames import Frame
-from streamseg.geometry import net_size
+from streamseg.core.frames import Frame
+from streamseg.core.geometry import net_size
+from streamseg.core.thread_budget import Threads
+from streamseg.segment.person import built_in, default_spec
 from streamseg.segment.runtimes import open_net
-from streamseg.segment.unet import built_in, default_spec
 from streamseg.source import open_source
 
 PICTURES = 24  # 75 MB at 1080p

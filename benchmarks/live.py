@@ -27,12 +27,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import Bench, Table, folder_and_clip, start
-from streamseg.frames import Frame, VideoInfo
-from streamseg.live.clock import SystemClock
-from streamseg.live.meter import Latencies
+from streamseg.core.clock import SystemClock
+from streamseg.core.frames import Frame, VideoInfo
+from streamseg.core.opencv import cv2
+from streamseg.live.meters import Latencies
 from streamseg.live.options import LiveOptions
 from streamseg.live.run import run
-from streamseg.opencv import cv2
 from streamseg.options import Options
 from streamseg.source import Source, open_source
 from streamseg.source.realtime import Realtime
@@ -174,7 +174,7 @@ def newest(frames: Source, clock: SystemClock, over: Callable[[], bool]
            ) -> Iterator[tuple[int, float, Frame]]:
     """(frames that came so far, when, the newest), as a camera's driver gives them to one thread: what came
     while it was busy is dropped but for the newest."""
-    from streamseg.channel import Crew, EndOfChannel, WaitedTooLong
+    from streamseg.engine.channels import EndOfChannel, StageRunner, WaitedTooLong
     count = 0
 
     def stamped() -> Iterator[tuple[int, float, Frame]]:
@@ -183,7 +183,7 @@ def newest(frames: Source, clock: SystemClock, over: Callable[[], bool]
             count += 1
             yield count, clock.now(), frame
 
-    with Crew(stall_timeout=None) as crew:
+    with StageRunner(stall_timeout=None) as crew:
         channel = crew.channel("camera", stamped(), capacity=1, newest=True)
         while not over():
             try:

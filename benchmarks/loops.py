@@ -19,12 +19,12 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.budget import cores
-from streamseg.geometry import Size, nearest_size, net_size
-from streamseg.opencv import cv2
+from streamseg.core.geometry import Size, nearest_size, net_size
+from streamseg.core.opencv import cv2
+from streamseg.core.thread_budget import cores
+from streamseg.segment.model_spec import ModelSpec
+from streamseg.segment.person import built_in, default_spec
 from streamseg.segment.runtimes import open_net
-from streamseg.segment.runtimes.spec import ModelSpec
-from streamseg.segment.unet import built_in, default_spec
 
 Array = npt.NDArray[Any]
 COLOUR = (0, 255, 0)

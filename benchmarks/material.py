@@ -12,7 +12,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.opencv import cv2
+from streamseg.core.opencv import cv2
 
 Array = npt.NDArray[Any]
 Size = tuple[int, int]

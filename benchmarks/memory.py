@@ -16,7 +16,7 @@ from typing import Any
 import av
 
 from benchmarks.common import FULL_HD, TINY, Bench, Table, make_clip, start
-from streamseg.bench.measure import run_once
+from streamseg.tools.bench.measure import run_once
 
 
 def lengthen(clip: Path, target: Path, times: int) -> Path:

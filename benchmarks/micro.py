@@ -26,13 +26,13 @@ from streamseg import smooth
 from streamseg.background import Picture
 from streamseg.composite import Compositor
 from streamseg.composite.foreground import solved
-from streamseg.frames import Frame, Matte, VideoInfo
-from streamseg.geometry import net_size
-from streamseg.opencv import cv2
+from streamseg.core.frames import Frame, Matte, VideoInfo
+from streamseg.core.geometry import net_size
+from streamseg.core.opencv import cv2
+from streamseg.core.pixel_formats import FORMATS
 from streamseg.options import Options
-from streamseg.pixelformats import FORMATS
-from streamseg.refine import Cover, Mixture, Selection, full_size
-from streamseg.smooth import Motion
+from streamseg.refine import AlphaTiles, ColorModel, Selection, full_size
+from streamseg.temporal.flow import OpticalFlow
 
 ROWS, COLUMNS = net_size(1080, 1920)  # what the net is given of a 16:9 video
 SMALL = COLUMNS, ROWS
@@ -99,7 +99,7 @@ def kernels(frames: list[Frame], mattes: list[Matte]) -> dict[str, Kernel]:
 def before_the_rim(frames: list[Frame], mattes: list[Matte]) -> dict[str, Kernel]:
     """What is done at the net's size."""
     given = [frame.to_av() for frame in frames]
-    lumas, motion = [frame.luma((SMALL[0] // 2, SMALL[1] // 2)) for frame in frames], Motion()
+    lumas, motion = [frame.luma((SMALL[0] // 2, SMALL[1] // 2)) for frame in frames], OpticalFlow()
 
     def steadied(name: str) -> Kernel:
         # forth and back: a jump would be a cut, which is not smoothed over
@@ -117,8 +117,8 @@ def before_the_rim(frames: list[Frame], mattes: list[Matte]) -> dict[str, Kernel
 
 def refining(frames: list[Frame], mattes: list[Matte]) -> dict[str, Kernel]:
     """The steps at the rim, each alone; what it needs is made before."""
-    covers = [Cover.of(frame, matte, guided=True) for frame, matte in zip(frames, mattes, strict=True)]
-    guesses = [Cover.of(frame, matte).luma for frame, matte in zip(frames, mattes, strict=True)]
+    covers = [AlphaTiles.of(frame, matte, guided=True) for frame, matte in zip(frames, mattes, strict=True)]
+    guesses = [AlphaTiles.of(frame, matte).luma for frame, matte in zip(frames, mattes, strict=True)]
     pixel = frames[0].pixel
     shares = [[cover.strip(*((pixel.sx, pixel.sy) if plane else (1, 1))) * np.float32(1 / pixel.peak)
                for plane in range(pixel.planes)] for cover in covers]
@@ -126,7 +126,7 @@ def refining(frames: list[Frame], mattes: list[Matte]) -> dict[str, Kernel]:
 
     def colours(number: int) -> object:
         cover = covers[number % len(covers)]
-        return Mixture.of(cover.frame, cover.alpha, cover.columns)
+        return ColorModel.of(cover.frame, cover.alpha, cover.columns)
 
     def alpha(number: int) -> object:
         cover = covers[number % len(covers)]
@@ -141,7 +141,7 @@ def refining(frames: list[Frame], mattes: list[Matte]) -> dict[str, Kernel]:
     return {
         "specks and pinholes": lambda number: clean(mattes[number % len(mattes)],
                                                     frames[number % len(frames)]),
-        "bilinear alpha in the rim": lambda number: Cover.of(frames[number % len(frames)],
+        "bilinear alpha in the rim": lambda number: AlphaTiles.of(frames[number % len(frames)],
                                                              mattes[number % len(mattes)]).luma,
         "colours of both sides": colours, "guided alpha from them": alpha,
         "subject's colours in the rim": own,

@@ -35,12 +35,12 @@ from benchmarks.common import (
     summary,
     transcode,
 )
-from streamseg.bench.measure import run_once
-from streamseg.compare import write_picture
-from streamseg.demo import painted
+from streamseg.core.frames import Frame
+from streamseg.core.opencv import cv2
 from streamseg.errors import StreamsegError
-from streamseg.frames import Frame
-from streamseg.opencv import cv2
+from streamseg.tools.bench.measure import run_once
+from streamseg.tools.compare import write_picture
+from streamseg.tools.demo import painted
 
 PREVIEW_EVERY, PREVIEW_WIDTH = 30, 640
 MATTES = 24

@@ -10,8 +10,8 @@ import av
 import numpy as np
 
 from benchmarks.material import Array, Material
-from streamseg.frames import Frame
-from streamseg.opencv import cv2
+from streamseg.core.frames import Frame
+from streamseg.core.opencv import cv2
 
 WIDTH, HEIGHT = 1920, 1080
 KINDS = ("people", "hair")

@@ -3,14 +3,15 @@
 
 Every method and every net of --models, on the val pictures of --data (a corpus folder with index.csv) and on
 the scenes of benchmarks/scenes.py, whose truth is exact; the person model also without its closer look at
-people who are small (streamseg/segment/closer.py), as it looks at single pictures, in less detail, with each
+people who are small (streamseg/segment/roi.py), as it looks at single pictures, in less detail, with each
 smoothing, and as a run of streamseg gives it.
 --device is where our model runs; the others run on the CPU. Mattes are brought to the truth's size. Without
 --data there are scenes alone, drawn ones; without --models no peers.
 
 Val: person IoU, boundary F, MAD x 1e3. Scenes: those and dtSSD x 1e2 and flicker in ppm. ms: the median of a
 picture, from the frame to the matte, on val, where each is the first that the method sees; on scenes the
-mean, smoothing included. Definitions and sources: streamseg/metrics.py. quality.png shows quality over speed,
+mean, smoothing included. Definitions and sources: streamseg/tools/evaluation/metrics.py. quality.png shows
+quality over speed,
 a point a method.
 """
 
@@ -28,10 +29,10 @@ from benchmarks.common import RESULTS, Bench, Table, start
 from benchmarks.judge import Clip, Entry, Scores, judge_pictures, judge_run, judge_scene, mean
 from benchmarks.loops import SPECS
 from streamseg import segment, smooth
-from streamseg.bench.plots import figure, png
-from streamseg.geometry import BUDGETS
-from streamseg.opencv import cv2
-from streamseg.segment.unet import built_in
+from streamseg.core.geometry import BUDGETS
+from streamseg.core.opencv import cv2
+from streamseg.segment.person import built_in
+from streamseg.tools.bench.plots import figure, png
 
 PEERS = ("selfie_256x256.tflite", "meet_144x256.onnx", "deeplabv3_mnv2_257.tflite")
 OVER_TIME = ("mog2", "knn", "plate")  # learn from what comes before or after: nothing on a single picture

@@ -26,9 +26,9 @@ import numpy as np
 
 from benchmarks.common import FULL_HD, RESULTS, TINY, Bench, Table, make_clip, start, summary
 from benchmarks.memory import lengthen
-from streamseg.bench.measure import Run, run_once
-from streamseg.bench.plots import figure, png
-from streamseg.budget import cores
+from streamseg.core.thread_budget import cores
+from streamseg.tools.bench.measure import Run, run_once
+from streamseg.tools.bench.plots import figure, png
 
 SIZES = {360: (640, 360), 720: (1280, 720), 1080: (1920, 1080), 1440: (2560, 1440), 2160: (3840, 2160)}
 

@@ -22,7 +22,7 @@ import av
 import numpy as np
 
 from benchmarks.material import Array, Material, Size
-from streamseg.opencv import cv2
+from streamseg.core.opencv import cv2
 
 RATE = 25
 

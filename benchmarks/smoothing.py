@@ -24,11 +24,12 @@ from benchmarks.common import Bench, Table, start
 from benchmarks.judge import FIGURES, Clip, score
 from benchmarks.strips import write_strip
 from streamseg import segment, smooth
-from streamseg.frames import Frame, Matte
-from streamseg.opencv import cv2
+from streamseg.core.frames import Frame, Matte
+from streamseg.core.opencv import cv2
 from streamseg.options import Options
 from streamseg.segment import Segmenter
-from streamseg.smooth import Smoother, Sparse
+from streamseg.segment.keyframes import KeyframeSegmenter
+from streamseg.smooth import Smoother
 
 Array = npt.NDArray[Any]
 METHODS = ("none", "ema", "adaptive", "flow", "lookahead")
@@ -121,7 +122,7 @@ class Tables:
             steady = list(smooth.create("auto")(iter(raw)))
             write_strip(self._strips / f"{clip.name.replace(', ', '_').replace(' ', '_')}.png", raw, steady)
         for name, how in SPARSE.items() if clip.made else ():
-            sparse = Sparse(self._segmenter, **how)
+            sparse = KeyframeSegmenter(self._segmenter, **how)
             self._keep(name, clip, list(smooth.create("auto")(iter(self._segmented(clip, sparse)))))
             self.computed[name].append(sparse.computed / len(clip.frames))
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.frames import Frame, Matte
-from streamseg.geometry import resize
-from streamseg.opencv import cv2
+from streamseg.core.frames import Frame, Matte
+from streamseg.core.geometry import resize
+from streamseg.core.opencv import cv2
 
 _SIDE, _ZOOM, _GREEN = 112, 3, (40, 177, 36)
 Pairs = list[tuple[Frame, Matte]]

@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .api import mattes, run
+    from .core.frames import Frame, Matte, VideoInfo
     from .errors import StreamsegError
-    from .frames import Frame, Matte, VideoInfo
     from .options import Options
-    from .pipeline import mattes, run
     from .report import Report
     from .segment import Segmenter
     from .sink import Sink, open_sink
     from .source import Source, open_source
 
 _HOME = {
-    "Frame": "frames", "Matte": "frames", "VideoInfo": "frames", "Options": "options",
+    "Frame": "core.frames", "Matte": "core.frames", "VideoInfo": "core.frames", "Options": "options",
     "Report": "report", "Segmenter": "segment", "Sink": "sink", "Source": "source",
-    "StreamsegError": "errors", "mattes": "pipeline", "open_sink": "sink", "open_source": "source",
-    "run": "pipeline",
+    "StreamsegError": "errors", "mattes": "api", "open_sink": "sink", "open_source": "source",
+    "run": "api",
 }
 
 __all__ = [

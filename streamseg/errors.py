@@ -17,8 +17,6 @@ shown to the user as one line, without a traceback; any other exception is a def
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 
 class StreamsegError(Exception):
     """Base of all errors that streamseg raises on purpose. ``exit_code`` is what the CLI ends with."""
@@ -62,32 +60,3 @@ class DeviceError(StreamsegError, RuntimeError):
 
 class StallError(StreamsegError, TimeoutError):
     """A stage of the pipeline stopped moving."""
-
-
-def choice(name: str, value: object, allowed: Iterable[object]) -> None:
-    """Raise OptionError unless ``value`` is one of ``allowed``; the message lists them."""
-    options = list(allowed)
-    if is_array(value) or value not in options:  # an array compares element by element
-        listed = ", ".join(str(option) for option in options)
-        raise OptionError(f"{name} is {told(value)}; allowed are: {listed}")
-
-
-def told(value: object) -> str:
-    """A value for a message: as Python writes it, but an array by its shape and type, for its numbers would
-    fill the screen."""
-    if not is_array(value):
-        return repr(value)
-    shape, dtype = (getattr(value, name) for name in ("shape", "dtype"))
-    return f"an array of shape {tuple(shape)} and type {dtype}"
-
-
-def is_array(value: object) -> bool:
-    """Whether ``value`` holds many numbers, as NumPy's, TensorFlow's and others' arrays do."""
-    return hasattr(value, "dtype") and getattr(value, "shape", ()) != ()
-
-
-def named(name: str, value: object, allowed: str = "a file, a folder/, - or null:") -> None:
-    """Raise OptionError if ``value`` is an empty text: as a path that would be the current folder."""
-    if value == "":
-        raise OptionError(f"{name} is ''; it must be {allowed}; leave it out, or see whether a variable "
-                          'that gives it, as in "$OUT", is set')

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from streamseg.pixelformats import FORMATS
+from streamseg.core.pixel_formats import FORMATS
 
 Array = npt.NDArray[Any]
 SIZE = (160, 120)

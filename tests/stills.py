@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from streamseg.opencv import cv2
+from streamseg.core.opencv import cv2
 from tests import clips
 
 

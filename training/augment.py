@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.background import blend
-from streamseg.opencv import cv2
+from streamseg.core.opencv import cv2
 
 Rng = np.random.Generator
 Bytes = NDArray[Any]  # uint8; OpenCV's stubs know no dtypes

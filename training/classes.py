@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg import geometry
-from streamseg.opencv import cv2
+from streamseg.core import geometry
+from streamseg.core.opencv import cv2
 from training.augment import Pair, Size
 from training.data import Class, PictureSet
 from training.feed import Feed, Recipe

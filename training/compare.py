@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from streamseg.errors import choice
+from streamseg.validation import choice
 from training import architectures, curves, formats, sheets
 from training import train as training
 from training.commands import at_least, command, positive

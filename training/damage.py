@@ -12,7 +12,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg.opencv import cv2
+from streamseg.core.opencv import cv2
 from training.augment import Bytes, Pair, Rng
 
 

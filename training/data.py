@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamseg.core.opencv import cv2
 from streamseg.errors import SourceError
-from streamseg.opencv import cv2
 
 INDEX, CLASSES_FILE = "index.csv", "classes.csv"
 # Unknown pixels: in a matte, and among class numbers.

@@ -13,9 +13,9 @@ import os
 import time
 from pathlib import Path
 
-from streamseg import geometry
+from streamseg.core import geometry
 from streamseg.errors import OptionError
-from streamseg.segment.unet import BUILT_IN
+from streamseg.segment.person import BUILT_IN
 from training import classes, robust, sheets
 from training.commands import LEAST_BUDGET, at_least, command
 from training.data import (

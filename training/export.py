@@ -28,10 +28,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from streamseg import geometry
+from streamseg.core import geometry
 from streamseg.errors import OptionError, StreamsegError
+from streamseg.segment.model_spec import ModelSpec
 from streamseg.segment.runtimes import open_net
-from streamseg.segment.runtimes.spec import ModelSpec
 from training.architectures import load_net
 from training.commands import LEAST_BUDGET, at_least, command
 from training.data import CLASSES_FILE, PictureSet, read_classes, read_index

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg import geometry
+from streamseg.core import geometry
 from streamseg.errors import MissingDependencyError, OptionError
 from training import architectures
 from training.architectures import person

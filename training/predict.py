@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg import geometry
-from streamseg.frames import Frame
-from streamseg.segment.unet import Person
+from streamseg.core import geometry
+from streamseg.core.frames import Frame
+from streamseg.segment.person import Person
 from streamseg.source.arrays import frame_of
 
 # OpenCV's stubs know no dtypes, so these say them to the reader only.

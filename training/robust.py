@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamseg import geometry, metrics
+from streamseg.core import geometry
+from streamseg.tools.evaluation import metrics
 from training.data import PictureSet
 from training.predict import Picture, Predictor
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg import geometry, metrics
+from streamseg.core import geometry
+from streamseg.tools.evaluation import metrics
 from training.data import PictureSet
 from training.predict import Alpha, Predictor
 
@@ -24,7 +25,7 @@ _TOGETHER = 256
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One picture's figures, by the definitions in streamseg/metrics.py; all over the known pixels.
+    """One picture's figures, by the definitions in streamseg/tools/evaluation/metrics.py; all over the known pixels.
 
     ``accuracy``: share of pixels with the right label. ``loss``: mean binary cross entropy in nats.
     """

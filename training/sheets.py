@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg import geometry
+from streamseg.core import geometry
+from streamseg.core.opencv import cv2
 from streamseg.errors import SinkError
-from streamseg.opencv import cv2
 from training.data import PictureSet
 from training.predict import Alpha, Picture, Predictor
 from training.scores import Score

@@ -17,8 +17,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from streamseg.core.opencv import cv2
 from streamseg.errors import OptionError
-from streamseg.opencv import cv2
 from training import architectures
 from training.augment import Size
 from training.commands import at_least, command, positive

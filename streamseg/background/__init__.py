@@ -8,18 +8,32 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from ..core.frames import Frame, VideoInfo
 from ..errors import OptionError, SourceError
-from ..frames import Frame, VideoInfo
 from ..options import Options
-from ..refine import Cover, fill
+from ..refine import AlphaTiles, fill
 from ..source import open_source
 from . import colours, light
 from .blur import Blur
-from .media import Film, Picture, reading
+from .media import Picture, VideoBackground, reading
 from .planes import blend, enlarge, from_rgb, sample_values, small_planes, to_rgb, whole_numbers
 
-__all__ = ["Background", "Blur", "Film", "Picture", "Solid", "blend", "create", "enlarge",
-           "fill", "from_rgb", "sample_values", "small_planes", "to_rgb", "whole_numbers"]
+__all__ = [
+    "Background",
+    "Blur",
+    "Picture",
+    "Solid",
+    "VideoBackground",
+    "blend",
+    "create",
+    "enlarge",
+    "fill",
+    "from_rgb",
+    "sample_values",
+    "small_planes",
+    "to_rgb",
+    "whole_numbers",
+]
 
 _WORDS = ("blur", "none", "original")
 
@@ -30,7 +44,7 @@ class Background(Protocol):
     It may have ``notes``: remarks for the user.
     """
 
-    def paint(self, target: Frame, frame: Frame, cover: Cover) -> None:
+    def paint(self, target: Frame, frame: Frame, cover: AlphaTiles) -> None:
         """Fill all planes of ``target``, which is like ``frame``, with the background at its time."""
 
     def close(self) -> None:
@@ -43,7 +57,7 @@ class Solid:
     def __init__(self, rgb: colours.RGB) -> None:
         self.rgb = rgb
 
-    def paint(self, target: Frame, frame: Frame, cover: Cover) -> None:
+    def paint(self, target: Frame, frame: Frame, cover: AlphaTiles) -> None:
         """Fill ``target`` with the colour in its own matrix, range and depth."""
         for plane, value in zip(target.planes, sample_values(self.rgb, target), strict=True):
             plane.fill(value)
@@ -73,7 +87,7 @@ def create(options: Options, info: VideoInfo) -> Background | None:
     try:
         notes = light.remarks(wanted, source.info.colour, info.colour)
         if not source.info.stills:
-            return Film(wanted, options, info, notes)
+            return VideoBackground(wanted, options, info, notes)
         picture, aspect = next(iter(source), None), source.info.sample_aspect
     finally:
         source.close()

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..frames import Frame
-from ..opencv import cv2
-from ..refine import Cover, fill
-from ..scaling import shrink
+from ..core.frames import Frame
+from ..core.opencv import cv2
+from ..core.resampling import shrink
+from ..refine import AlphaTiles, fill
 from .planes import Array, blend, enlarge, whole_numbers
 
 # Standard deviation at strength 1, as a share of the frame's shorter side: 54 pixels at 1080p.
@@ -36,7 +36,7 @@ class Blur:
     def __init__(self, strength: float) -> None:
         self.strength = strength
 
-    def paint(self, target: Frame, frame: Frame, cover: Cover) -> None:
+    def paint(self, target: Frame, frame: Frame, cover: AlphaTiles) -> None:
         """Fill ``target``'s planes with the blurred background of ``frame``."""
         sigma = self.strength * _STRONGEST * min(frame.width, frame.height)
         if sigma <= 0:
@@ -55,7 +55,7 @@ class Blur:
         """Nothing is held."""
 
 
-def _taken(cover: Cover, size: tuple[int, int]) -> Array:
+def _taken(cover: AlphaTiles, size: tuple[int, int]) -> Array:
     """(h, w), 0..peak; the peak where the subject may have any part.
 
     More than the matte says: its edge may be a little inside him, and a rim of his colour is what a

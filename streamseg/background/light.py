@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..opencv import cv2
-from ..pixelformats import Colour
+from ..core.opencv import cv2
+from ..core.pixel_formats import Colour
 
 Floats = npt.NDArray[Any]
 

@@ -7,12 +7,12 @@ from fractions import Fraction
 
 import numpy as np
 
+from ..core.frames import Frame, VideoInfo
+from ..core.opencv import cv2
+from ..core.resampling import shrink
 from ..errors import SourceError
-from ..frames import Frame, VideoInfo
-from ..opencv import cv2
 from ..options import Options
-from ..refine import Cover
-from ..scaling import shrink
+from ..refine import AlphaTiles
 from ..source import open_source
 from . import light
 from .planes import Array, from_rgb, sample_values, to_rgb, whole_numbers
@@ -40,7 +40,7 @@ class Picture:
         self._key: object = None
         self._planes: tuple[Array, ...] = ()
 
-    def paint(self, target: Frame, frame: Frame, cover: Cover) -> None:
+    def paint(self, target: Frame, frame: Frame, cover: AlphaTiles) -> None:
         """Copy the picture into ``target``'s planes."""
         key = frame.width, frame.height, frame.format, frame.colour
         if self._key != key:
@@ -52,7 +52,7 @@ class Picture:
         """Nothing is held but memory."""
 
 
-class Film:
+class VideoBackground:
     """A video on its own clock, looped: at time t after the first frame it shows the last of its
     pictures whose time is not after t. A film of one picture is a still. One that fits into HELD bytes is
     read once: shorter than a frame, it begins again with every frame.
@@ -131,7 +131,7 @@ class Film:
     def _time(frame: Frame, rate: Fraction | None) -> Fraction:
         return frame.index / (rate or Fraction(25)) if frame.time is None else frame.time
 
-    def paint(self, target: Frame, frame: Frame, cover: Cover) -> None:
+    def paint(self, target: Frame, frame: Frame, cover: AlphaTiles) -> None:
         """Copy the picture of ``frame``'s time into ``target``'s planes."""
         time = self._time(frame, self._rate)
         if self._origin is None:

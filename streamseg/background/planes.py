@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..frames import Frame
-from ..opencv import cv2
-from ..pixelformats import yuv_from_rgb
-from ..scaling import shrink
+from ..core.frames import Frame
+from ..core.opencv import cv2
+from ..core.pixel_formats import yuv_from_rgb
+from ..core.resampling import shrink
 from . import light
 
 Array = npt.NDArray[Any]

@@ -19,8 +19,8 @@ from ..errors import StreamsegError
 from .group import group
 from .session import Session, tell_notes
 from .signals import Signals
+from .streams import ObservedOutput, let_go, unheard_errors, watched_output
 from .text import one_line
-from .unheard import Watched, let_go, unheard_errors, watched_output
 
 __all__ = ["cli", "group"]
 
@@ -41,7 +41,7 @@ def cli(arguments: Sequence[str] | None = None) -> int:
             return 1
 
 
-def _ended(arguments: Sequence[str] | None, session: Session, signals: Signals, out: Watched | None) -> int:
+def _ended(arguments: Sequence[str] | None, session: Session, signals: Signals, out: ObservedOutput | None) -> int:
     """Run the command line and tell of what it failed with. Raises what standard output failed with."""
     try:
         result = group.main(None if arguments is None else list(arguments), prog_name="streamseg",

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import OptionError, choice
-from ..folders import made_folder
+from ..core.folders import made_folder
+from ..errors import OptionError
 from ..options import Options
+from ..validation import choice
 from . import show
 from .flags import Command, Flag, MethodName, chosen, general_flags, option_flags
 from .session import Session
 from .text import one_line
 
 if TYPE_CHECKING:
-    from ..bench import Change
+    from ..tools.bench import Change
 
 EXAMPLES = """
     streamseg bench
@@ -98,7 +99,7 @@ def bench(session: Session, clip: str | None, methods: str | None, devices: str,
     from ..segment import METHODS
     names = _listed("methods", methods) if methods else ["default"] if quick else list(METHODS)
     wanted: dict[str, Any] = {"methods": names, "devices": _devices(devices), "batches": _batches(batches)}
-    from ..bench import bench as measure
+    from ..tools.bench import bench as measure
     with nullcontext() if folder is None else _writable(folder, overwrite) as place:
         result = measure(clip, **wanted, repeats=repeats or usual[0], seconds=seconds or usual[1],
                          progress=None if session.quiet or session.json else _say, before=before,
@@ -155,8 +156,8 @@ def _say(line: str) -> None:
 @contextmanager
 def _writable(folder: str, overwrite: bool) -> Iterator[Path]:
     """The folder, made. Refuses, before anything is measured, what could not be written after it."""
-    from ..bench.plots import NAMES, figure
-    from ..sink.temporary import checked_target, temporary_file
+    from ..sink.commit import checked_target, temporary_file
+    from ..tools.bench.plots import NAMES, figure
     figure(1, 1)
     with made_folder(folder) as place:
         for name in ("bench.json", *NAMES):
@@ -165,8 +166,8 @@ def _writable(folder: str, overwrite: bool) -> Iterator[Path]:
 
 
 def _write(folder: Path, result: Mapping[str, Any], overwrite: bool) -> None:
-    from ..bench.plots import draw
-    from ..sink.temporary import appearing
+    from ..sink.commit import appearing
+    from ..tools.bench.plots import draw
     files = {"bench.json": (json.dumps(result, indent=1) + "\n").encode(), **draw(result)}
     for name, data in files.items():
         with appearing(folder / name, overwrite) as made:
@@ -180,8 +181,8 @@ def _compared(before: dict[str, Any] | None, result: dict[str, Any], allowed: fl
         return False
     from dataclasses import asdict
 
-    from ..bench import changes
-    from ..bench.compare import doubts, lost
+    from ..tools.bench import changes
+    from ..tools.bench.baseline import doubts, lost
     found = changes(before, result, allowed)
     result["changes"] = [asdict(change) for change in found]
     result["warnings"] += doubts(before, result, found, allowed)
@@ -205,7 +206,7 @@ def _print_changes(found: Sequence[Change]) -> None:
 
 
 def _print(result: Mapping[str, Any]) -> None:
-    from ..bench import LIMIT, hardware_line
+    from ..tools.bench import LIMIT, hardware_line
     screen = show.console()
     limit = next((row["fps"]["median"] for row in result["rows"] if row["method"] == LIMIT and "fps" in row),
                  None)

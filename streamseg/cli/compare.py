@@ -48,8 +48,8 @@ def compare(session: Session, source: str, methods: str, sheet: str, rows: int, 
     Options.of(options)
     silent = session.quiet or session.json
     say = None if silent else lambda name: click.echo(f"streamseg: {one_line(name)} ...", err=True)
-    from ..compare import compare as make_sheet
-    from ..compare import rounded
+    from ..tools.compare import compare as make_sheet
+    from ..tools.compare import rounded
     columns = make_sheet(source, sheet, names, rows=rows, cell=cell, progress=say, **options)
     if session.json:
         kept = ("method", "fps", "frames", "error")

@@ -39,7 +39,7 @@ def demo(session: Session, clip: str | None, out: str, **flags: Any) -> None:
     Options.of(options)
     silent = session.quiet or session.json
     shown = nullcontext() if silent else show.progress(clip or "demo")
-    from ..demo import demo as make_demo
+    from ..tools.demo import demo as make_demo
     with shown as update:
         made = make_demo(out, clip, progress=update, **options)
     files = {what: str(path) for what, path in made.files.items()}

@@ -17,7 +17,7 @@ from .session import Session
 from .text import one_line
 
 if TYPE_CHECKING:
-    from ..evaluation import Evaluation
+    from ..tools.evaluation import Evaluation
 
 EXAMPLES = """
     streamseg eval matte.mkv truth.mkv --source film.mp4
@@ -68,8 +68,8 @@ def evaluate(session: Session, predicted: str, truth: str | None, no_truth: bool
     Options.of(options)
     overwrite = options.pop("overwrite", False)
     names = [name.strip() for name in (metrics or "").split(",") if name.strip()]
-    from ..evaluation import evaluate as score
-    from ..evaluation.outputs import check_outputs, write_csv, write_plot
+    from ..tools.evaluation import evaluate as score
+    from ..tools.evaluation.outputs import check_outputs, write_csv, write_plot
     check_outputs(table, plot, overwrite, metrics=names,
                   inputs=[path for path in (predicted, truth, guide) if path is not None],
                   only=options.get("only"))

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from ..options import Options, default_of
+from ..options import Options
+from ..validation import default_of
 from .session import Session
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..budget import cores
+from ..core.thread_budget import cores
 from . import show
 from .flags import Command, general_flags
 from .session import Session
@@ -89,7 +89,7 @@ def _runtime(package: str) -> str:
 
 
 def _opencv() -> str:
-    from ..opencv import cv2
+    from ..core.opencv import cv2
     return str(cv2.__version__)
 
 

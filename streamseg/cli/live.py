@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from ..errors import OptionError, SinkError, named
+from ..errors import OptionError, SinkError
 from ..live.options import SHARED, LiveOptions
 from ..options import Options
+from ..validation import named
 from . import show
 from .flags import Command, Flag, chosen, general_flags, option_flags
 from .session import Session
+from .streams import refuse_closed_output
 from .text import one_line
-from .unheard import refuse_closed_output
 
 if TYPE_CHECKING:
-    from ..live.desk import Accept
-    from ..live.figures import LiveReport
+    from ..live.controls import Accept
+    from ..live.stats import LiveReport
 
 EXAMPLES = """
     streamseg live --to virtual --background blur
@@ -64,7 +65,7 @@ def live(session: Session, source: str | None, to: tuple[str, ...], save_config:
         named(name, path, "a file")
     given = _given(flags) | ({"source": source} if source else {}) | ({"to": list(to)} if to else {})
     settings = _with_file(given)
-    from .. import opencv  # noqa: F401 - before PyAV, or the window hangs: see sink/window.py
+    from ..core import opencv  # noqa: F401 - before PyAV, or the window hangs: see sink/window.py
     options, live_options = _options(_heeded(settings, given))
     if save_config is not None:
         _save(save_config, settings, options, live_options)
@@ -99,7 +100,7 @@ def _with_file(given: dict[str, Any]) -> dict[str, Any]:
 def _heeded(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """The settings without those of the file that do nothing now: a file serves several sources. What was
     ``given`` on the line stays: there it is a mistake, and refused as one."""
-    from ..live.places import idle
+    from ..live.endpoints import idle
     unused = idle(settings, settings.get("source"), _targets(settings))
     return {name: value for name, value in settings.items() if name in given or name not in unused}
 
@@ -158,7 +159,7 @@ _CLEAR = "\r\x1b[K"
 
 
 def _status_line(line: dict[str, Any]) -> None:
-    from ..live.desk import figure_lines
+    from ..live.controls import figure_lines
     click.echo(_CLEAR + "  ".join(figure_lines(line)), err=True, nl=False)
 
 
@@ -189,7 +190,7 @@ class _Stats:
             self._path = self._checked(Path(path).expanduser(), overwrite)
 
     def _checked(self, path: Path, overwrite: bool) -> Path:
-        from ..sink.temporary import checked_target, writing
+        from ..sink.commit import checked_target, writing
         with writing(path):
             if path.is_dir():
                 raise SinkError(f"json_stats is {str(path)!r}, a folder; name a file in it, or - for "
@@ -202,7 +203,7 @@ class _Stats:
     def begin(self) -> None:
         """Open the file. Raises SinkError."""
         if self._path is not None:
-            from ..sink.temporary import writing
+            from ..sink.commit import writing
             with writing(self._path):
                 self._stream = self._path.open("w" if self._replaces else "x", encoding="utf-8")
 

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ..errors import OptionError, named
+from ..errors import OptionError
+from ..validation import named
 
 NULL = "null:"  # the output that writes nothing
 EXTRA = ("matte", "cutout", "foreground")  # fields of Options that name an output of their own

@@ -9,15 +9,15 @@ from typing import Any
 
 import click
 
+from ..core.folders import made_folder
 from ..errors import OptionError, SinkError, StreamsegError
-from ..folders import made_folder
 from ..options import Options
 from . import show
 from .flags import Command, Flag, chosen, general_flags, option_flags
 from .plan import Job, jobs
 from .session import Session, described
+from .streams import refuse_closed_output
 from .text import one_line
-from .unheard import refuse_closed_output
 
 EXAMPLES = """
     streamseg run in.mp4 -o out.mp4 --background blur
@@ -92,7 +92,7 @@ def _run_all(planned: list[Job], session: Session) -> int:
 
 
 def _run_one(job: Job, session: Session, *, several: bool) -> dict[str, Any]:
-    from ..pipeline import run as run_pipeline
+    from ..api import run as run_pipeline
     with ExitStack() as stack:
         for target in job.targets if several else ():  # 'folder/' is ours to make: NAME.ext goes into it
             stack.enter_context(made_folder(os.path.dirname(target.rstrip("/"))))

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..background import Background, Film, blend, create, sample_values, whole_numbers
-from ..errors import OptionError, choice
-from ..frames import Frame, Matte, VideoInfo
-from ..opencv import cv2
+from ..background import Background, VideoBackground, blend, create, sample_values, whole_numbers
+from ..core.frames import Frame, Matte, VideoInfo
+from ..core.opencv import cv2
+from ..core.pixel_formats import Colour
+from ..errors import OptionError
 from ..options import Options
-from ..pixelformats import Colour
-from ..refine import Cover, Edge, Mixture, Selection, Tiles, padded, tile_of
+from ..refine import AlphaTiles, ColorModel, Edge, Selection, Tiles, padded, tile_of
+from ..validation import choice
 from .despill import Despill
 from .foreground import solved
 from .wrap import Wrap
@@ -58,16 +59,16 @@ class Compositor:
 
     def finish(self, frame: Frame, matte: Matte) -> dict[str, Frame]:
         """kind -> picture, each with the frame's time, duration, index, name and packets."""
-        cover = Cover.of(frame, self._selection(matte, frame), guided=self._guided)
+        cover = AlphaTiles.of(frame, self._selection(matte, frame), guided=self._guided)
         if self._edge.cuts or self._edge.feathers:
             cover = cover.reshaped(self._edge)
         key = matte.despill
 
         @cache
-        def colours() -> Mixture:
+        def colours() -> ColorModel:
             if key is None:
                 return cover.mixture
-            return Mixture.of(Despill(key)(frame), cover.alpha, cover.columns)
+            return ColorModel.of(Despill(key)(frame), cover.alpha, cover.columns)
 
         made: dict[str, Frame] = {}
         for kind in self.kinds:
@@ -88,14 +89,14 @@ class Compositor:
     @property
     def background_moves(self) -> bool:
         """Whether the background is a film: the same frame and matte then make another picture later."""
-        return isinstance(self._background, Film)
+        return isinstance(self._background, VideoBackground)
 
     def close(self) -> None:
         """Close the background's file, if there is one."""
         if self._background is not None:
             self._background.close()
 
-    def _composite(self, frame: Frame, colours: Callable[[], Mixture], cover: Cover) -> Frame:
+    def _composite(self, frame: Frame, colours: Callable[[], ColorModel], cover: AlphaTiles) -> Frame:
         if self._show_matte:
             return _overlay(frame, cover)
         if self._background is None:
@@ -109,7 +110,7 @@ class Compositor:
         return made
 
 
-def _over(made: Frame, colours: Mixture, cover: Cover) -> None:
+def _over(made: Frame, colours: ColorModel, cover: AlphaTiles) -> None:
     """Lay the subject over the background that ``made`` holds, in place.
 
     Tiles wholly outside are left, those inside copied, those of the rim blended from the subject's own
@@ -132,7 +133,7 @@ def _over(made: Frame, colours: Mixture, cover: Cover) -> None:
         _settle(plane, target)
 
 
-def _foreground(colours: Mixture, cover: Cover) -> Frame:
+def _foreground(colours: ColorModel, cover: AlphaTiles) -> Frame:
     """The subject's own colours everywhere: solved for in the rim, extended beyond it."""
     made = Frame.empty(colours.frame)
     shares = _shares(cover, cover.mixed_strip)
@@ -148,12 +149,12 @@ def _foreground(colours: Mixture, cover: Cover) -> Frame:
     return made
 
 
-def _tiles(frame: Frame, number: int, cover: Cover) -> Tiles:
+def _tiles(frame: Frame, number: int, cover: AlphaTiles) -> Tiles:
     rows, columns = tile_of(frame, number, cover.columns)
     return Tiles(padded(frame.planes[number], rows, columns), rows, columns, cover.rim)
 
 
-def _shares(cover: Cover, strip: Callable[[int, int], Array]) -> Callable[[int], Array]:
+def _shares(cover: AlphaTiles, strip: Callable[[int, int], Array]) -> Callable[[int], Array]:
     """plane -> alpha of the rim's tiles at its samples, float32 0..1, of ``cover``'s strips."""
     pixel = cover.frame.pixel
 
@@ -164,7 +165,7 @@ def _shares(cover: Cover, strip: Callable[[int, int], Array]) -> Callable[[int],
     return lambda number: share(pixel.sx, pixel.sy) if number else share(1, 1)
 
 
-def _matte(frame: Frame, cover: Cover) -> Frame:
+def _matte(frame: Frame, cover: AlphaTiles) -> Frame:
     depth = frame.pixel.depth
     made = Frame.empty(frame, "gray" if depth == 8 else f"gray{depth}le")
     np.copyto(made.planes[0], cover.plane())
@@ -172,7 +173,7 @@ def _matte(frame: Frame, cover: Cover) -> Frame:
     return replace(made, colour=Colour(range=2))
 
 
-def _overlay(frame: Frame, cover: Cover) -> Frame:
+def _overlay(frame: Frame, cover: AlphaTiles) -> Frame:
     """The original, the subject tinted, his edge (alpha crossing one half) drawn as a line."""
     made = Frame.empty(frame)
     alpha = cover.plane()

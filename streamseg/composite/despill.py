@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..background import from_rgb, small_planes, to_rgb
-from ..frames import Frame
-from ..opencv import cv2
+from ..core.frames import Frame
+from ..core.opencv import cv2
 
 Array = npt.NDArray[Any]
 

@@ -2,17 +2,17 @@
 
 Forte 2021, 'Approximate fast foreground colour estimation' (ICIP): with smooth guesses F and B of both
 colours, F + alpha (I - alpha F - (1 - alpha) B) spreads what they leave unexplained of the picture I.
-The guesses are those of refine/mixture.py: means of the sure pixels around, from all scales.
+The guesses are those of refine/color_model.py: means of the sure pixels around, from all scales.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..refine import Array, Cover, Mixture
+from ..refine import AlphaTiles, Array, ColorModel
 
 
-def solved(colours: Mixture, number: int, cover: Cover, share: Array) -> Array:
+def solved(colours: ColorModel, number: int, cover: AlphaTiles, share: Array) -> Array:
     """The subject's colours in plane ``number`` of the rim's tiles: float32 sample values, (rows, n *
     columns), not rounded, a little beyond 0..peak at times; the picture's own where ``share`` is 1.
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..background import blend, enlarge
-from ..frames import Frame
-from ..opencv import cv2
-from ..refine import Array, Cover
-from ..scaling import shrink
+from ..core.frames import Frame
+from ..core.opencv import cv2
+from ..core.resampling import shrink
+from ..refine import AlphaTiles, Array
 
 # How far the light reaches, as a share of the picture's shorter side: 16 pixels at 1080p.
 _REACH = 0.015
@@ -29,7 +29,7 @@ class Wrap:
         self._size = -(-background.width // _FACTOR), -(-background.height // _FACTOR)
         self._light = [self._blurred(shrink(plane, self._size)) for plane in background.planes]
 
-    def lay(self, made: Frame, cover: Cover) -> None:
+    def lay(self, made: Frame, cover: AlphaTiles) -> None:
         """Change the planes of ``made`` in place."""
         outside = self._blurred(np.subtract(cover.peak, cover.small(self._size), dtype=made.pixel.dtype))
         alpha = cover.plane()

@@ -8,13 +8,13 @@ from dataclasses import replace
 import av
 from av.video.reformatter import VideoReformatter
 
+from ..core.clock import Clock
+from ..core.frames import Frame, VideoInfo
+from ..core.pixel_formats import FORMATS, Colour
 from ..errors import SourceError
-from ..frames import Frame, VideoInfo
-from ..pixelformats import FORMATS, Colour
 from ..source import Source
 from ..source.formats import FULL, LIMITED
-from .clock import Clock
-from .types import TICKS, Control, Shot, Tell, stand_in
+from .types import TICKS, Control, Log, Shot, stand_in
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds before the first new try, and at most
 IDLE = 1.0                            # seconds between two stand-ins
@@ -39,7 +39,7 @@ class Capture:
     skipped, of the sources that are closed again.
     """
 
-    def __init__(self, source: Source, clock: Clock, control: Control, tell: Tell, *,
+    def __init__(self, source: Source, clock: Clock, control: Control, tell: Log, *,
                  reopen: Callable[[], Source] | None = None, lasting: bool = False,
                  reconnect: bool = True, release: bool = False) -> None:
         self.info: VideoInfo = source.info

@@ -11,8 +11,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ..errors import OptionError, SinkError, choice
-from ..options import Options, check, worded
+from ..errors import OptionError, SinkError
+from ..options import Options
+from ..validation import check, choice, worded
 from .options import SHARED, LiveOptions
 
 FIELDS: dict[str, Field[Any]] = {item.name: item for item in fields(Options) if item.name in SHARED} | {

@@ -8,8 +8,9 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any
 
-from ..errors import OptionError, choice
-from ..options import check, frames_per_second, option, worded
+from ..errors import OptionError
+from ..options import option
+from ..validation import check, choice, frames_per_second, worded
 
 # The fields of Options that mean the same here
 SHARED = ("start", "stream", "timeout", "on_error", "method", "set", "model", "model_spec", "classes",

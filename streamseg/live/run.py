@@ -12,28 +12,28 @@ from pathlib import Path
 from typing import Any
 
 from .. import background, segment, smooth
-from ..budget import cores
+from ..core.clock import Clock, SystemClock
+from ..core.opencv import cv2
+from ..core.thread_budget import cores
 from ..errors import OptionError, StreamsegError
-from ..opencv import cv2
 from ..options import Options
 from ..sink import Sink
-from ..sink.window import Window
+from ..sink.live.preview import PreviewWindow
 from ..source import Source
+from .adaptive_quality import LADDER, AdaptiveQuality
 from .capture import Capture
-from .clock import Clock, SystemClock
+from .composite_stage import CompositeStage
 from .config import FIELDS
-from .demand import demand_for
-from .desk import Accept, Desk, TerminalKeys, WindowScreen, accept_all
-from .engine import Engine
-from .figures import LiveReport, Output
-from .finishing import Finisher
-from .governor import LADDER, Governor
-from .looks import KEYS, backgrounds
-from .matting import Matting
+from .consumers import consumers_of
+from .controls import Accept, Controls, PreviewScreen, TerminalKeys, accept_all
+from .endpoints import WINDOW, Opener, Reader, open_outputs, refuse_idle, refuse_same_files
+from .keymap import KEYS, backgrounds
+from .microphone import open_microphone
 from .options import LiveOptions, cpu_share
-from .places import WINDOW, Opener, Reader, open_outputs, refuse_idle, refuse_same_files
-from .sound import open_microphone
-from .types import Control, Look, Tell, stand_in
+from .segment_stage import SegmentStage
+from .session import LiveSession
+from .stats import LiveOutput, LiveReport
+from .types import Control, Log, Scene, stand_in
 
 # Of the model's parameters: heads before a camera are not small, and the second look at every eighth frame
 # would be what the delay is judged by.
@@ -44,7 +44,7 @@ NET_THREADS = 2
 
 
 def run(source: str | Source | None, to: Sequence[str | Sink], *, options: Options, live: LiveOptions,
-        tell: Tell, on_begin: Callable[[], None] = lambda: None,
+        tell: Log, on_begin: Callable[[], None] = lambda: None,
         on_stats: Callable[[dict[str, Any]], None] = lambda line: None, accept: Accept = accept_all,
         clock: Clock | None = None) -> LiveReport:
     """Run live until the source ends, ``live.duration`` is over, or the user ends it.
@@ -90,8 +90,8 @@ def check(source: str | Source | None, to: Sequence[str | Sink], options: Option
 
 
 def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: Options, live: LiveOptions,
-               tell: Tell, on_stats: Callable[[dict[str, Any]], None], accept: Accept, clock: Clock,
-               keys: TerminalKeys, opening: ExitStack) -> Engine:
+               tell: Log, on_stats: Callable[[dict[str, Any]], None], accept: Accept, clock: Clock,
+               keys: TerminalKeys, opening: ExitStack) -> LiveSession:
     """The engine with all that belongs to it, open; ``opening`` closes what there is if a part fails."""
     control = Control(LADDER[0], look_of(options, live))
     reader = Reader(source, options, live, clock)
@@ -100,28 +100,28 @@ def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: O
     opened = reader.first(tell)
     opening.callback(opened.close)
     info = replace(opened.info, live=True)
-    finisher = Finisher(info, options, control, tell)
+    finisher = CompositeStage(info, options, control, tell)
     opening.callback(finisher.close)
-    matting = Matting(model, control, tell, smoother=_smoother(options), skip_still=live.rest)
+    matting = SegmentStage(model, control, tell, smoother=_smoother(options), skip_still=live.rest)
     matting.warm_up(stand_in(info))
     capture = Capture(opened, clock, control, tell, reopen=reader.again, lasting=reader.lasting,
                       reconnect=live.reconnect, release=live.on_demand)
     sound = None if live.audio is None else open_microphone(live.audio, clock, capture.began)
     if sound is not None:
         opening.callback(sound.close)
-    screen = WindowScreen(Window(), live.hud) if WINDOW in to else None
+    screen = PreviewScreen(PreviewWindow(), live.hud) if WINDOW in to else None
     if screen is not None:
         opening.callback(screen.close)
     outputs = open_outputs(to, Opener(info, options, sound, clock, tell, live.reconnect), opening)
-    demand = demand_for(outputs, screen is not None) if live.on_demand else None
+    demand = consumers_of(outputs, screen is not None) if live.on_demand else None
     if demand is not None:  # else the camera would be on until the first look, though nobody wants it
         control.wanted = demand()
-    desk = Desk(control, clock, tell, keys=[keys] if screen is None else [keys, screen.key],
+    desk = Controls(control, clock, tell, keys=[keys] if screen is None else [keys, screen.key],
                 choices=backgrounds(control.look.background, live.backgrounds), settings=live.config,
                 accept=accept, demand=demand)
-    engine = Engine(
+    engine = LiveSession(
         capture, matting, finisher, outputs, clock=clock, control=control, tell=tell,
-        governor=Governor(cpu_share(live.max_cpu)) if live.adapt else None, screen=screen, sound=sound,
+        governor=AdaptiveQuality(cpu_share(live.max_cpu)) if live.adapt else None, screen=screen, sound=sound,
         commands=desk, on_stats=on_stats, cores=cores(), duration=live.duration, timeout=options.timeout)
     own = replace(options, overwrite=False)  # who asked for that meant the outputs he named
     desk.on_key("r", Recorder(engine, Opener(info, own, sound, clock, tell, live.reconnect), tell))
@@ -152,11 +152,11 @@ def _smoother(options: Options) -> smooth.Smoother:
                          live=True)
 
 
-def look_of(options: Options, live: LiveOptions) -> Look:
+def look_of(options: Options, live: LiveOptions) -> Scene:
     """What the options say of the outgoing picture. Raises OptionError for transparency."""
     behind = "blur" if options.background is None else options.background
     refuse_transparency(behind)
-    return Look(behind, options.fit, options.blur, live.mirror, live.follow)
+    return Scene(behind, options.fit, options.blur, live.mirror, live.follow)
 
 
 def check_background(name: str) -> None:
@@ -179,9 +179,9 @@ class Recorder:
     """Starts a recording in the current folder when called, and ends it at the next call; the engine tells
     of one that fails."""
 
-    def __init__(self, engine: Engine, open_one: Callable[[str], Sink], tell: Tell) -> None:
+    def __init__(self, engine: LiveSession, open_one: Callable[[str], Sink], tell: Log) -> None:
         self._engine, self._open_one, self._tell = engine, open_one, tell
-        self._output: Output | None = None
+        self._output: LiveOutput | None = None
 
     def __call__(self) -> None:
         if self._output is not None and not self._output.ended:
@@ -190,7 +190,7 @@ class Recorder:
             return
         name = _free_name()
         try:
-            self._output = Output(name, self._open_one(name))
+            self._output = LiveOutput(name, self._open_one(name))
         except StreamsegError as error:
             self._tell(f"no recording: {error}")
             return

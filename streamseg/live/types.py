@@ -9,15 +9,15 @@ from fractions import Fraction
 import numpy as np
 
 from ..background import sample_values
-from ..frames import Frame, Matte, VideoInfo
-from ..pixelformats import FORMATS
+from ..core.frames import Frame, Matte, VideoInfo
+from ..core.pixel_formats import FORMATS
 
 TICKS = Fraction(1, 1_000_000)  # live times are microseconds since the start
-Tell = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class QualityStep:
     """A step of quality. ``every``: one frame in so many goes through the model, in between the matte is
     carried on; ``reduced``: the model sees a smaller picture; ``divisor``: one frame in so many of the
     camera's is taken at all."""
@@ -29,7 +29,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Scene:
     """How the outgoing picture is to be made. ``version`` grows when a background file has changed."""
 
     background: str | None = None
@@ -51,8 +51,8 @@ class Control:
     wanted   somebody looks at an output (see on_demand)
     """
 
-    step: Step
-    look: Look
+    step: QualityStep
+    look: Scene
     paused: bool = False
     wanted: bool = True
 

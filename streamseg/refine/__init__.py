@@ -9,15 +9,27 @@
 
 from __future__ import annotations
 
-from ..frames import Frame, Matte
-from .cover import Cover
+from ..core.frames import Frame, Matte
+from .alpha_tiles import AlphaTiles
+from .color_model import ColorModel
 from .fill import fill
-from .mixture import Mixture
 from .shape import Edge, Selection
-from .tiles import ROWS, Array, Rim, Tiles, padded, tile_of
+from .tiles import ROWS, Array, Tiles, UnknownTiles, padded, tile_of
 
-__all__ = ["ROWS", "Array", "Cover", "Edge", "Mixture", "Rim", "Selection", "Tiles", "fill",
-           "full_size", "padded", "tile_of"]
+__all__ = [
+    "ROWS",
+    "AlphaTiles",
+    "Array",
+    "ColorModel",
+    "Edge",
+    "Selection",
+    "Tiles",
+    "UnknownTiles",
+    "fill",
+    "full_size",
+    "padded",
+    "tile_of",
+]
 
 
 def full_size(matte: Matte, frame: Frame, *, guided: bool = False) -> Array:
@@ -26,4 +38,4 @@ def full_size(matte: Matte, frame: Frame, *, guided: bool = False) -> Array:
 
     The frame's own alpha, if any, multiplies it.
     """
-    return Cover.of(frame, matte, guided=guided).plane()
+    return AlphaTiles.of(frame, matte, guided=guided).plane()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..opencv import cv2
+from ..core.opencv import cv2
 
 Floats = npt.NDArray[Any]  # float32; OpenCV's stubs promise less
 _TINY = np.float32(1e-6)

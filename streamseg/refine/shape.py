@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from ..frames import Frame, Matte
-from ..opencv import cv2
+from ..core.frames import Frame, Matte
+from ..core.opencv import cv2
+from ..core.resampling import shrink
 from ..options import Options
-from ..scaling import shrink
-from ..smooth.shots import Cuts
+from ..temporal.cuts import Cuts
 from .tiles import Array
 
 Alpha = npt.NDArray[np.float32]

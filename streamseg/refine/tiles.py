@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..frames import Frame
-from ..opencv import cv2
+from ..core.frames import Frame
+from ..core.opencv import cv2
 
 Array = npt.NDArray[Any]
 # Luma pixels a tile. Of the usual heights and of the widths of upright video all are multiples of 8, but
@@ -36,7 +36,7 @@ def tile_of(frame: Frame, number: int, columns: int) -> tuple[int, int]:
     return (ROWS // frame.pixel.sy, columns // frame.pixel.sx) if number else (ROWS, columns)
 
 
-class Rim:
+class UnknownTiles:
     """Some tiles of a frame: ``down``, ``across`` are their rows and columns in tiles, in any order."""
 
     def __init__(self, down: npt.NDArray[np.intp], across: npt.NDArray[np.intp]) -> None:
@@ -66,7 +66,7 @@ class Tiles:
     A strip is (rows, n * columns): the n tiles of ``rim`` side by side, of the plane's dtype.
     """
 
-    def __init__(self, plane: npt.NDArray[Any], rows: int, columns: int, rim: Rim) -> None:
+    def __init__(self, plane: npt.NDArray[Any], rows: int, columns: int, rim: UnknownTiles) -> None:
         self.rows, self._dtype = rows, plane.dtype
         item = _item(columns * plane.itemsize)
         self._each = columns * plane.itemsize // item.itemsize

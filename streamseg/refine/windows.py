@@ -8,14 +8,14 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from .tiles import Array, Rim
+from .tiles import Array, UnknownTiles
 
 # Multiplications of a matrix product that OpenBLAS still does in the thread that asks: it would wake its own
 # pool for more, past the budget of threads, and wait for it.
 _PRODUCT = 1 << 17
 
 
-def enlarged(maps: Sequence[Array], rim: Rim, tile: tuple[int, int], zoom: tuple[int, int]) -> Array:
+def enlarged(maps: Sequence[Array], rim: UnknownTiles, tile: tuple[int, int], zoom: tuple[int, int]) -> Array:
     """``maps`` at the pixels of the rim's tiles: float32 (maps, rows, n * columns) strips.
 
     maps   (h, w) each, all of one shape and dtype; a sample stands for ``zoom`` (rows, columns) pixels

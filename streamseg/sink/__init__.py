@@ -24,9 +24,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from ..errors import choice, named
-from ..frames import Frame, VideoInfo
+from ..core.frames import Frame, VideoInfo
 from ..options import Options
+from ..validation import choice, named
 from .containers import ALPHA_PICTURES, CONTAINERS, PICTURES, extension, numbered
 from .stills import PictureSink, is_folder, one_still
 from .video import VideoSink

@@ -101,7 +101,7 @@ def no_alpha(target: str) -> OptionError:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class EncoderInput:
     """What an FFmpeg pixel format can hold. ``sx``, ``sy``: luma pixels a chroma sample spans."""
 
     name: str
@@ -113,7 +113,7 @@ class Layout:
     alpha: bool
 
     @classmethod
-    def of(cls, name: str) -> Layout:
+    def of(cls, name: str) -> EncoderInput:
         item = av.VideoFormat(name, 16, 16)
         parts = item.components
         alpha = any(part.is_alpha for part in parts)
@@ -123,7 +123,7 @@ class Layout:
                    16 // item.chroma_height() if chroma else 1, item.is_rgb, grey, alpha)
 
 
-def closest(source: Layout, supported: Iterable[str]) -> str | None:
+def closest(source: EncoderInput, supported: Iterable[str]) -> str | None:
     """Of ``supported`` the format that loses least of ``source``, and then carries least in vain.
 
     Formats with a palette, below 8 bits, in hardware or of floats are left out; None if none is left.
@@ -134,7 +134,7 @@ def closest(source: Layout, supported: Iterable[str]) -> str | None:
         usable = len(item.components) > 0 and not item.has_palette and not item.is_bit_stream
         if not usable or re.match(r"yuvj|.*(f16|f32|msb)|gray9|nv20|xyz|rgb8|bgr8|rgb4|bgr4|.*5[56]5", name):
             continue
-        to = Layout.of(name)
+        to = EncoderInput.of(name)
         lost = (source.alpha and not to.alpha, to.grey and not source.grey, max(source.depth - to.depth, 0),
                 max(to.sx * to.sy - source.sx * source.sy, 0) if not source.grey else 0,
                 source.rgb != to.rgb and not source.grey)

@@ -11,15 +11,15 @@ from typing import Any
 import av
 from av.codec.hwaccel import HWAccel
 
-from ..budget import Threads
+from ..core.frames import VideoInfo
+from ..core.pixel_formats import Colour
+from ..core.thread_budget import Threads
 from ..errors import DeviceError, OptionError
-from ..frames import VideoInfo
 from ..options import Options
-from ..pixelformats import Colour
-from .containers import DELIVERY, ODD_SIZES, SQUARE, Container, Layout, closest, extension
+from .commit import reason
+from .containers import DELIVERY, ODD_SIZES, SQUARE, Container, EncoderInput, closest, extension
 from .hdr import with_mastering
 from .quality import LOSSLESS, rate_control
-from .temporary import reason
 
 DEFAULTS: dict[str, dict[str, str]] = {
     "libx264": {"preset": "veryfast"},
@@ -119,10 +119,10 @@ def settings_for(target: str, box: Container, info: VideoInfo, kind: str, option
     notes: list[str] = []
     name, hardware = _encoder_name(target, box, kind, options, notes)
     codec = _codec(target, box, name, hardware)
-    source = replace(Layout.of(pixels), alpha=kind == "cutout")
+    source = replace(EncoderInput.of(pixels), alpha=kind == "cutout")
     chosen = _pixel_format(target, codec, source, kind, notes)
-    colour = _colour(codec.name, source, Layout.of(chosen), colour, size[1])
-    width, height = _even_size(codec.name, Layout.of(chosen), size, notes)
+    colour = _colour(codec.name, source, EncoderInput.of(chosen), colour, size[1])
+    width, height = _even_size(codec.name, EncoderInput.of(chosen), size, notes)
     usual = dict(DEFAULTS.get(name, {}))
     if name.startswith("libwebp") and kind == "matte":
         usual["lossless"] = "1"
@@ -182,7 +182,7 @@ def _codec(target: str, box: Container, name: str, hardware: str | None) -> av.C
     return codec
 
 
-def _pixel_format(target: str, codec: av.Codec, source: Layout, kind: str, notes: list[str]) -> str:
+def _pixel_format(target: str, codec: av.Codec, source: EncoderInput, kind: str, notes: list[str]) -> str:
     supported = [item.name for item in codec.video_formats or []]
     if codec.name in ("rawvideo", "wrapped_avframe"):
         return _raw_format(source)
@@ -195,10 +195,10 @@ def _pixel_format(target: str, codec: av.Codec, source: Layout, kind: str, notes
     if codec.canonical_name in DELIVERY and (source.rgb or source.grey):
         source = replace(source, sx=2, sy=2, rgb=False, grey=False)
     chosen = closest(source, supported)
-    if chosen is None or (source.alpha and not Layout.of(chosen).alpha):
+    if chosen is None or (source.alpha and not EncoderInput.of(chosen).alpha):
         raise OptionError(f"{target}: the encoder {codec.name} cannot hold transparency; those that can: "
                           "prores_ks (.mov), libvpx-vp9 (.webm), ffv1 (.mkv)")
-    kept = Layout.of(chosen)
+    kept = EncoderInput.of(chosen)
     if kept.depth < source.depth:
         notes.append(f"{source.depth} bits become {kept.depth}: {codec.name} takes no more here"
                      + ("; --codec libsvtav1 keeps 10" if codec.name == "libvpx-vp9" and kind != "cutout"
@@ -211,13 +211,13 @@ def _pixel_format(target: str, codec: av.Codec, source: Layout, kind: str, notes
     return chosen
 
 
-def _sampling(layout: Layout) -> str:
+def _sampling(layout: EncoderInput) -> str:
     """'4:2:2' and the like."""
     across = 4 // layout.sx
     return f"4:{across}:{across if layout.sy == 1 else 0}"
 
 
-def _raw_format(source: Layout) -> str:
+def _raw_format(source: EncoderInput) -> str:
     if not source.alpha:
         return source.name
     if source.rgb:
@@ -227,7 +227,7 @@ def _raw_format(source: Layout) -> str:
     return source.name.replace("yuv", "yuva")
 
 
-def _colour(codec: str, source: Layout, to: Layout, colour: Colour, height: int) -> Colour:
+def _colour(codec: str, source: EncoderInput, to: EncoderInput, colour: Colour, height: int) -> Colour:
     """The tags of what is written: as they came, but for what a conversion makes of them."""
     if source.grey:
         return replace(colour, matrix=2, range=2)
@@ -238,7 +238,7 @@ def _colour(codec: str, source: Layout, to: Layout, colour: Colour, height: int)
     return replace(colour, range=2) if codec == "mjpeg" else colour
 
 
-def _even_size(codec: str, to: Layout, size: tuple[int, int], notes: list[str]) -> tuple[int, int]:
+def _even_size(codec: str, to: EncoderInput, size: tuple[int, int], notes: list[str]) -> tuple[int, int]:
     width, height = size
     if codec in ODD_SIZES:
         return size

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from ..pixelformats import Mastering
+from ..core.pixel_formats import Mastering
 
 # The option that holds an encoder's own, and in it the names of the display's and the content's; the units a
 # chromaticity and a candela are counted in (1: as they are)

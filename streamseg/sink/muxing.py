@@ -9,7 +9,7 @@ from ..options import Options
 from .containers import Container
 
 
-class Pipe:
+class OutputPipe:
     """Standard output as a file that can only be written: a shell's redirection would offer seeking."""
 
     def __init__(self, stream: Any) -> None:

@@ -9,12 +9,12 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from ..core.frames import Frame
+from ..core.opencv import cv2
+from ..core.pixel_formats import FORMATS, yuv_from_rgb
+from ..core.resampling import shrink
 from ..errors import SinkError
-from ..frames import Frame
-from ..opencv import cv2
-from ..pixelformats import FORMATS, yuv_from_rgb
-from ..scaling import shrink
-from .containers import Layout
+from .containers import EncoderInput
 from .encoder import Settings
 
 
@@ -24,7 +24,7 @@ def picture_for(frame: Frame, settings: Settings, alpha: bool) -> av.VideoFrame:
     An opaque frame that fits already is handed on without a copy.
     """
     frame = _extended(frame, settings.width, settings.height)
-    layout = Layout.of(settings.pix_fmt)
+    layout = EncoderInput.of(settings.pix_fmt)
     if layout.rgb and not (frame.format == settings.pix_fmt and not alpha):
         picture = _packed(frame, settings.pix_fmt, alpha)
     elif frame.pixel.planes == 1 and not layout.grey:
@@ -140,7 +140,7 @@ def _grey_as_yuv(frame: Frame, name: str) -> av.VideoFrame:
 
 def _packed(frame: Frame, name: str, alpha: bool) -> av.VideoFrame:
     """RGB(A) formats, planar or interleaved, of 8 or more bits, from straight RGB."""
-    layout = Layout.of(name)
+    layout = EncoderInput.of(name)
     if name.startswith("gbr"):
         return _with_alpha(frame) if alpha else _planar_rgb(frame, name)
     depth = 8 if layout.depth == 8 else 16
@@ -160,7 +160,7 @@ def _packed(frame: Frame, name: str, alpha: bool) -> av.VideoFrame:
 
 
 def _planar_rgb(frame: Frame, name: str) -> av.VideoFrame:
-    depth = Layout.of(name).depth
+    depth = EncoderInput.of(name).depth
     rgb = rgb_of(frame, 8 if depth == 8 else 16)
     picture = av.VideoFrame(frame.width, frame.height, name)
     for number, channel in enumerate((1, 2, 0)):

@@ -9,8 +9,8 @@ from typing import Any, cast
 import av
 
 from ..errors import DamagedInputError, SinkError
+from .commit import reason
 from .packets import copied
-from .temporary import reason
 
 # By the number of channels, those that both AAC and Opus take. AVI and WMV name no layout up to stereo.
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}

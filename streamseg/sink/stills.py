@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from ..core.frames import Frame, VideoInfo
+from ..core.opencv import cv2
+from ..core.pixel_formats import FORMATS
 from ..errors import OptionError, SinkError
-from ..frames import Frame, VideoInfo
-from ..opencv import cv2
 from ..options import Options
-from ..pixelformats import FORMATS
+from .commit import checked_target, into_place, refuse_existing, temporary_folder, writing
 from .containers import ALPHA_PICTURES, PATTERN, PICTURES, extension, no_alpha, numbered
 from .pixels import rgb_of, rgba_of, scaled
 from .profile import HOLDING, with_profile
-from .temporary import checked_target, into_place, refuse_existing, temporary_folder, writing
 
 DEEP = (".png", ".tiff", ".tif")  # hold 16 bits a sample
 LOSSLESS_WEBP = 101  # OpenCV's quality above 100

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import av
 
+from ..core.frames import Track, VideoInfo
 from ..errors import SinkError
-from ..frames import Track, VideoInfo
 from ..options import Options
 from .containers import AVI, MPEGTS, Container
 from .packets import copied
@@ -36,7 +36,7 @@ _QUICKTIME = {"deu": "ger", "nld": "dut", "swe": "sve", "ell": "gre", "isl": "ic
               "cze": "ces", "slo": "slk"}
 
 
-class Lane(Protocol):
+class TrackWriter(Protocol):
     """One track's way into the output."""
 
     def send(self, packet: av.Packet) -> list[av.Packet]:
@@ -63,7 +63,7 @@ class Tracks:
         self._from_start = not options.start
         self._container = container
         self._box = box
-        self._lanes: dict[int, Lane] = {}
+        self._lanes: dict[int, TrackWriter] = {}
         for track in info.tracks:
             if track.stream is None:
                 continue
@@ -102,7 +102,7 @@ class Tracks:
                 packet.dts = None if packet.dts is None else packet.dts - shift
             self._container.mux_one(packet)
 
-    def _lane(self, track: Track) -> Lane | None:
+    def _lane(self, track: Track) -> TrackWriter | None:
         what = ", ".join(filter(None, (track.codec, track.language)))
         named = f"{track.kind} track {track.index} ({what})"
         if track.kind in ("attachment", "cover picture"):
@@ -140,7 +140,7 @@ class Tracks:
             remedy = "; .mkv holds it" if kind == "attachment" else ""
             self._notes.append(f"{kind} {name} is left out{remedy}")
 
-    def _sound(self, track: Track, codec: str, named: str) -> Lane | None:
+    def _sound(self, track: Track, codec: str, named: str) -> TrackWriter | None:
         layout = layout_for(codec, track.stream)
         given = track.stream.codec_context.layout.nb_channels
         if layout is None:

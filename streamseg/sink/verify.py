@@ -12,7 +12,7 @@ import av
 import numpy as np
 
 from ..errors import SinkError
-from .containers import Layout
+from .containers import EncoderInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +82,14 @@ def _verify_alpha(stream: av.VideoStream, packet: av.Packet, written: Written, s
     picture = pictures[0]
     if picture.format.name == "pal8":
         picture = picture.reformat(format="bgra", threads=1)
-    if not Layout.of(picture.format.name).alpha:
+    if not EncoderInput.of(picture.format.name).alpha:
         raise SinkError(f"{shown}: transparency was lost in writing, the file has {picture.format.name}")
     if written.transparent and not _has_transparency(picture):
         raise SinkError(f"{shown}: the file's alpha channel is opaque, and what was written is not")
 
 
 def _has_transparency(picture: av.VideoFrame) -> bool:
-    layout = Layout.of(picture.format.name)
+    layout = EncoderInput.of(picture.format.name)
     target = "rgba64le" if layout.depth > 8 else "rgba"
     packed: Any = picture.reformat(format=target, threads=1).planes[0]
     samples = np.frombuffer(packed, np.uint16 if layout.depth > 8 else np.uint8)

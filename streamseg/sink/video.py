@@ -11,18 +11,18 @@ from typing import Any, cast
 
 import av
 
+from ..core.frames import Frame, VideoInfo
+from ..core.pixel_formats import FORMATS
 from ..errors import SinkError
-from ..frames import Frame, VideoInfo
 from ..options import Options
-from ..pixelformats import FORMATS
 from .animation import GIF_DELAY, last_until
-from .cfr import ConstantRate, grid_for, lead, on_grid
+from .commit import checked_target, into_place, partial_name, temporary_file, writing
+from .constant_rate import ConstantRate, grid_for, lead, on_grid
 from .containers import CHAPTERS, NUT_RAW, Y4M, Container, container_of, extension, no_alpha
 from .encoder import Settings, settings_for
-from .muxing import Pipe, muxer_options
+from .muxing import OutputPipe, muxer_options
 from .palette import Palette
 from .pixels import picture_for
-from .temporary import checked_target, into_place, partial_name, temporary_file, writing
 from .tracks import Tracks
 from .verify import Written, verify
 
@@ -148,7 +148,7 @@ class VideoSink:
         """Open the encoder for what the first frame really is, add the tracks, write the header."""
         size = (frame.width, frame.height)
         settings = self._settings(frame.format, frame.colour, size, frame.time_base, self.notes)
-        file: Any = str(self.growing) if self.growing else Pipe(sys.stdout.buffer)
+        file: Any = str(self.growing) if self.growing else OutputPipe(sys.stdout.buffer)
         muxer = muxer_options(self._box, self._options, frame.time or Fraction(0))
         container = av.open(file, "w", format=self._box.format, container_options=muxer)
         self._container = container

@@ -13,7 +13,7 @@ A filter works at half the matte's size and the correction that it finds is adde
 a quarter of the time and keeps the rim sharp: a matte that is moved again and again blurs.
 benchmarks/smoothing.py compares them; its result is in benchmarks/results/smoothing.json.
 
-``Sparse`` spares the method work: no new matte while the picture stands still, or only every Nth.
+``KeyframeSegmenter`` spares the method work: no new matte while the picture stands still, or only every Nth.
 """
 
 from __future__ import annotations
@@ -21,16 +21,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from ..errors import OptionError, choice
+from ..errors import OptionError
 from ..options import Options
+from ..segment.keyframes import KeyframeSegmenter, interval
+from ..temporal.cuts import Cuts
+from ..temporal.flow import FlowField, OpticalFlow
+from ..temporal.propagate import Propagator
+from ..validation import choice
 from .average import average
-from .carry import Carry
-from .follow import follow
-from .motion import Motion, Way
-from .shots import Cuts, Pair
-from .sparse import Sparse, interval
+from .motion_compensated import follow
+from .shots import Pair
 
-__all__ = ["NAMES", "Carry", "Cuts", "Motion", "Pair", "Smoother", "Sparse", "Way", "create", "interval"]
+__all__ = ["NAMES", "Cuts", "FlowField", "KeyframeSegmenter", "OpticalFlow", "Pair", "Propagator",
+           "Smoother", "create", "interval"]
 
 Smoother = Callable[[Iterator[Pair]], Iterator[Pair]]
 NAMES = ("auto", "none", "ema", "adaptive", "flow", "lookahead")

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..opencv import cv2
-from .motion import sameness
+from ..core.opencv import cv2
+from ..temporal.flow import sameness
 from .shots import Array, Pair, watch
 
 

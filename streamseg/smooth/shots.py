@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..frames import Frame, Matte
-from ..opencv import cv2
-from ..scaling import shrink
+from ..core.frames import Frame, Matte
+from ..core.opencv import cv2
+from ..core.resampling import shrink
+from ..temporal.cuts import Cuts
 
 Pair = tuple[Frame, Matte]
 Array = npt.NDArray[Any]  # OpenCV's stubs know no dtypes: float32 (h, w) mattes, uint8 (h, w) pictures
@@ -19,35 +20,6 @@ Array = npt.NDArray[Any]  # OpenCV's stubs know no dtypes: float32 (h, w) mattes
 # blended all the same. Without traces 6 % of a picture's tiles are its rim, with them 11.
 _TRACE = 0.06
 _FAR = 1e9
-
-
-class Cuts:
-    """Finds where another shot begins, on pictures of 32 x 18.
-
-    Two pictures of a shot agree but for brightness and motion. What a change of exposure (gain and offset)
-    does not explain is the residual of a straight-line fit of one onto the other, in levels of 255. A cut
-    that is found where there is none costs a frame of smoothing; one that is missed shows a ghost.
-    """
-
-    size = (32, 18)
-
-    def __init__(self, correlation: float = 0.75, residual: float = 12.0) -> None:
-        self._correlation, self._residual = correlation, residual
-        self._last: Array | None = None
-
-    def is_cut(self, luma: Array) -> bool:
-        """Whether ``luma``, uint8 (h, w) of any size, begins a shot; True for the first picture."""
-        small = shrink(luma, self.size).astype(np.float32)
-        small -= small.mean()
-        last, self._last = self._last, small
-        if last is None:
-            return True
-        power, before = float(np.vdot(small, small)), float(np.vdot(last, last))
-        alike = float(np.vdot(small, last)) / max((power * before) ** 0.5, 1e-6)
-        unexplained = 1 - alike * alike if alike > 0 else 1.0
-        # of the richer picture, so that a cut to black counts as one to white does
-        residual = (unexplained * max(power, before) / small.size) ** 0.5
-        return alike < self._correlation and residual > self._residual
 
 
 @dataclass(frozen=True, slots=True, eq=False)

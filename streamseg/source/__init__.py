@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from ..core.frames import Frame, VideoInfo
 from ..errors import OptionError, SourceError
-from ..frames import Frame, VideoInfo
 from ..options import Options
-from .opening import mode_of, opened, scheme
+from .open import mode_of, opened, scheme
 
 
 @runtime_checkable
@@ -79,7 +79,7 @@ def refuse_idle(spec: Any, source: Source, options: Options) -> None:
 
 
 def _from_text(spec: str, options: Options) -> Source:
-    from .describe import is_picture
+    from .probe import is_picture
     from .stills import PictureSource, folder, pattern
     from .video import VideoSource
     from .webp import AnimatedWebp

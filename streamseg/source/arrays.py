@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..core.frames import Frame, VideoInfo
+from ..core.opencv import cv2
+from ..core.pixel_formats import Colour
 from ..errors import SourceError
-from ..frames import Frame, VideoInfo
-from ..opencv import cv2
 from ..options import Options
-from ..pixelformats import Colour
-from .timeline import Window
+from .timeline import TimeRange
 from .video import DEFAULT_RATE
 
 RGB = Colour(matrix=0, range=2)
@@ -35,7 +35,7 @@ class ArraySource:
                               "list, or stack pictures along the first axis")
         self._items = iter(items)
         self._base = 1 / (options.rate or DEFAULT_RATE)
-        self._window = Window.of(options)
+        self._window = TimeRange.of(options)
         self._size: tuple[int, int] | None = None
         self._given = False
         frames = self._made()

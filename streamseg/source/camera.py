@@ -16,12 +16,12 @@ import av
 import av.error
 from av.video.reformatter import VideoReformatter
 
+from ..core.frames import Frame, VideoInfo
+from ..core.opencv import cv2
+from ..core.pixel_formats import Colour
 from ..errors import OptionError, SourceError, SourceTimeoutError
-from ..frames import Frame, VideoInfo
-from ..opencv import cv2
-from ..pixelformats import Colour
 from .formats import FULL, LIMITED, Normaliser, Turn, layout
-from .opening import FAILURES, reason
+from .open import FAILURES, reason
 
 MICROSECONDS = Fraction(1, 1_000_000)
 BT601 = 6

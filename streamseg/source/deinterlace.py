@@ -11,7 +11,7 @@ import av.error
 import av.filter
 
 from ..errors import SourceError
-from .opening import FAILURES, reason
+from .open import FAILURES, reason
 
 Timed = tuple[av.VideoFrame, int]
 

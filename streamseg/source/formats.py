@@ -17,17 +17,17 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from ..core.frames import Frame, plane_view
+from ..core.opencv import cv2
+from ..core.pixel_formats import FORMATS, Colour, PixelFormat
 from ..errors import SourceError
-from ..frames import Frame, plane_view
-from ..opencv import cv2
-from ..pixelformats import FORMATS, Colour, PixelFormat
 
 FULL = 2
 LIMITED = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PlaneLayout:
     """How a decoded pixel format is worked on.
 
     target    the format to convert to, which may have an alpha plane (yuva420p, gbrap, ...)
@@ -45,7 +45,7 @@ class Layout:
 
 
 @cache
-def layout(name: str, transposed: bool = False) -> Layout:
+def layout(name: str, transposed: bool = False) -> PlaneLayout:
     """The layout of FFmpeg's pixel format ``name``. Raises SourceError for one without samples.
 
     ``transposed``: rows become columns later, so 4:2:2 (which would become 4:4:0) is made 4:4:4.
@@ -61,12 +61,12 @@ def layout(name: str, transposed: bool = False) -> Layout:
     if pixel.is_rgb or pixel.has_palette or name.startswith(("gray", "mono", "ya8", "ya16", "yaf", "xyz")):
         tail = _tail(depth, 16)
         target, working = ("gbrap" if alpha else "gbrp") + tail, "gbrp" + tail
-        return Layout(target, working, alpha, name == target, True)
+        return PlaneLayout(target, working, alpha, name == target, True)
     sampling = _sampling(pixel.chroma_width(16), pixel.chroma_height(16), transposed)
     tail = _tail(depth, 10 if alpha and sampling == "420" else 12)  # there is no yuva420p12
     target, working = ("yuva" if alpha else "yuv") + sampling + "p" + tail, "yuv" + sampling + "p" + tail
     plain = name.replace("yuvj", "yuv")
-    return Layout(target, working, alpha, plain == target, name.startswith("yuvj"))
+    return PlaneLayout(target, working, alpha, plain == target, name.startswith("yuvj"))
 
 
 def _tail(depth: int, most: int) -> str:
@@ -133,7 +133,7 @@ class Normaliser:
         self.turn = turn
         self.fixed = fixed
         self.rescaled = 0
-        self._first: tuple[Layout, int, int, Colour] | None = None
+        self._first: tuple[PlaneLayout, int, int, Colour] | None = None
         self._reformatter = VideoReformatter()
 
     def frame(self, picture: av.VideoFrame, index: int, pts: int, time_base: Fraction,
@@ -165,7 +165,7 @@ class Normaliser:
                      owner)
 
 
-def colour_of(picture: av.VideoFrame, wanted: Layout) -> Colour:
+def colour_of(picture: av.VideoFrame, wanted: PlaneLayout) -> Colour:
     """The picture's tags; a format that is full range by name says so in its range tag."""
     span = FULL if wanted.full else int(picture.color_range)
     return Colour(int(picture.colorspace), span, int(picture.color_primaries), int(picture.color_trc))
@@ -178,7 +178,7 @@ def _alpha_format(working: str) -> PixelFormat:
     return FORMATS["gray" if depth == 8 else f"gray{depth}le"]
 
 
-def turned(picture: av.VideoFrame, wanted: Layout, turn: Turn) -> av.VideoFrame:
+def turned(picture: av.VideoFrame, wanted: PlaneLayout, turn: Turn) -> av.VideoFrame:
     """A new picture in ``wanted.target`` whose planes are those of ``picture``, brought upright."""
     width, height = picture.width, picture.height
     upright = av.VideoFrame(*((height, width) if turn.transpose else (width, height)), wanted.target)

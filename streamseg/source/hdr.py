@@ -7,8 +7,8 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from ..pixelformats import Mastering
-from .describe import AS_PNG, side_data
+from ..core.pixel_formats import Mastering
+from .probe import AS_PNG, side_data
 
 PQ = 16  # SMPTE ST 2084, the transfer function that HDR10, HDR10+ and Dolby Vision share
 DYNAMIC = ("DYNAMIC_HDR_PLUS", "DYNAMIC_HDR_SMPTE_2094_APP5", "DYNAMIC_HDR_VIVID", "DOVI_METADATA",

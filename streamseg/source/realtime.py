@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from ..frames import Frame
-from ..live.clock import Clock, SystemClock
+from ..core.clock import Clock, SystemClock
+from ..core.frames import Frame
 from . import Source
 
 # Later than this by so many seconds, the machine slept or the reader did: go on from here, not in a rush.

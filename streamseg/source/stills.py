@@ -12,17 +12,17 @@ from pathlib import Path
 
 import av
 
+from ..core.frames import Frame, VideoInfo
 from ..errors import DamagedInputError, SourceError
-from ..frames import Frame, VideoInfo
 from ..options import Options
-from .completeness import cut_off
-from .decoding import Decoder, chosen
-from .describe import upright
-from .extras import pages, unkept
+from .decode import Decoder, chosen
 from .formats import Normaliser, Turn
 from .icc import is_rgb, profile_of
-from .opening import first_bytes, mode_of, opened, reason
-from .timeline import Window
+from .image_metadata import pages, unkept
+from .integrity import cut_off
+from .open import first_bytes, mode_of, opened, reason
+from .probe import upright
+from .timeline import TimeRange
 from .video import DEFAULT_RATE
 from .webp import AnimatedWebp, first_of_animation
 
@@ -200,7 +200,7 @@ def _few(names: Sequence[str]) -> str:
 
 def _part(count: int, rate: Fraction, options: Options) -> tuple[int, int]:
     """First and last place (exclusive) of a sequence's part that ``options`` ask for."""
-    window = Window.of(options)
+    window = TimeRange.of(options)
     first = 0 if window.begin is None else -int(-window.begin * rate // 1)
     last = count if window.limit is None else first - int(-window.limit * rate // 1)
     return min(first, count), min(last, count)

@@ -1,6 +1,6 @@
 """Times: which part of an input is wanted, and that frames' times increase.
 
-Times are integers in the stream's time base, and stay what the container says. ``Clock`` fills in those
+Times are integers in the stream's time base, and stay what the container says. ``Timeline`` fills in those
 that are missing and mends the few that do not increase, which no container could store; followers.py takes
 the other tracks along where it has moved the pictures.
 """
@@ -17,7 +17,7 @@ BEYOND = 10  # seconds; a time so much later than the stated end is wrong
 
 
 @dataclass(slots=True)
-class Clock:
+class Timeline:
     """Gives each frame its time: increasing, in ``time_base`` units. ``mended``: how many were changed.
 
     step   what a frame lasts when nothing says it
@@ -60,7 +60,7 @@ class Clock:
 
 
 @dataclass(slots=True)
-class Window:
+class TimeRange:
     """The part that ``options`` ask for. Times are Fractions of seconds.
 
     begin   first moment wanted, None for the beginning
@@ -73,7 +73,7 @@ class Window:
     origin: Fraction | None = None
 
     @classmethod
-    def of(cls, options: Options, zero: Fraction = Fraction(0)) -> Window:
+    def of(cls, options: Options, zero: Fraction = Fraction(0)) -> TimeRange:
         """``zero``: the input's own first time, from which ``start`` counts."""
         lengths = [length for length in (options.duration, options.preview) if length is not None]
         return cls(zero + Fraction(str(options.start)) if options.start else None,

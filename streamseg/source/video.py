@@ -10,18 +10,18 @@ from typing import Any
 
 import av
 
+from ..core.frames import Frame
 from ..errors import DamagedInputError, SourceError
-from ..frames import Frame
 from ..options import Options
-from .completeness import cut_off
-from .decoding import Decoder, chosen, pictures_of
+from .decode import Decoder, chosen, pictures_of
 from .deinterlace import Timed, deinterlaced
-from .describe import described, sensible, upright
-from .followers import Followers, shift, time_of
 from .formats import Normaliser, Turn
 from .hdr import mastering_of
-from .opening import FAILURES, cut_pipe, opened, scheme
-from .timeline import Clock, Window
+from .integrity import cut_off
+from .open import FAILURES, cut_pipe, opened, scheme
+from .packet_sync import PacketSync, shift, time_of
+from .probe import described, sensible, upright
+from .timeline import Timeline, TimeRange
 
 DEFAULT_RATE = Fraction(25)
 EARLIER = Fraction(1, 2)  # seconds before ``start`` to seek to: an index is by decoding time, not by display
@@ -66,10 +66,10 @@ class VideoSource:
         self._attach(container)
         stream = self._stream
         self._base = stream.time_base or Fraction(1, 1000)
-        self._window = Window.of(options, Fraction(container.start_time or 0, av.time_base))
+        self._window = TimeRange.of(options, Fraction(container.start_time or 0, av.time_base))
         self._rate = sensible(stream.average_rate) or sensible(stream.guessed_rate)
         self._step = max(1, round(1 / (self._base * (self._rate or DEFAULT_RATE))))
-        self._follow(Clock(self._base, self._step, self._end(stream, container)))
+        self._follow(Timeline(self._base, self._step, self._end(stream, container)))
         if self._cut and options.on_error == "stop" and self._window.limit is None:
             raise DamagedInputError(f"{self.name} is cut off: {self._cut}; --on-error skip takes what is "
                                     "there")
@@ -89,9 +89,9 @@ class VideoSource:
         self._stream = chosen(container, shown, self._options.stream)
         self._decoder = Decoder(container, self._stream, shown, self._options, piped=self.name == "-")
 
-    def _follow(self, clock: Clock) -> None:
+    def _follow(self, clock: Timeline) -> None:
         self._clock = clock
-        self._followers = Followers(clock, self._decoder.take)
+        self._followers = PacketSync(clock, self._decoder.take)
 
     def _end(self, stream: Any, container: Any) -> float | None:
         """The stated end in seconds, None where nothing states it."""
@@ -149,7 +149,7 @@ class VideoSource:
                 return
             self._container.close()
             self._attach(opened(self.name, self._options))
-            self._follow(Clock(self._base, self._step, self._clock.end))
+            self._follow(Timeline(self._base, self._step, self._clock.end))
             self._decoder.ignore = True
         yield from self._timed()
 

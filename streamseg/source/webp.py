@@ -16,16 +16,16 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from ..core.frames import Frame, VideoInfo
+from ..core.opencv import cv2
+from ..core.pixel_formats import Colour
 from ..errors import DamagedInputError, SourceError
-from ..frames import Frame, VideoInfo
-from ..opencv import cv2
 from ..options import Options
-from ..pixelformats import Colour
-from .completeness import cut_off
 from .formats import Turn
 from .icc import profile_of
-from .opening import MAX_PIXELS, first_bytes
-from .timeline import Window
+from .integrity import cut_off
+from .open import MAX_PIXELS, first_bytes
+from .timeline import TimeRange
 
 ANIMATED, ALPHA = 0x02, 0x10
 BASE = Fraction(1, 1000)
@@ -49,7 +49,7 @@ class AnimatedWebp:
         self.damaged = 0
         self._path = path
         self._options = options
-        self._window = Window.of(options)
+        self._window = TimeRange.of(options)
         self._cut = cut_off(path)
         if self._cut and options.on_error == "stop" and self._window.limit is None:
             raise DamagedInputError(f"{path} is cut off: {self._cut}; --on-error skip takes what is there")

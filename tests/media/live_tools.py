@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from streamseg.live.figures import LiveReport
 from streamseg.live.options import LiveOptions
 from streamseg.live.run import run
+from streamseg.live.stats import LiveReport
 from streamseg.options import Options
 
 ROOT = Path(__file__).parents[2]

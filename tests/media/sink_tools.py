@@ -14,8 +14,8 @@ from typing import Any
 import av
 import numpy as np
 
-from streamseg.frames import Frame, Track, VideoInfo
-from streamseg.pixelformats import FORMATS, Colour
+from streamseg.core.frames import Frame, Track, VideoInfo
+from streamseg.core.pixel_formats import FORMATS, Colour
 
 BT709 = Colour(1, 1, 1, 1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamseg.frames import Frame
+from streamseg.core.frames import Frame
 from streamseg.options import Options
 from streamseg.source import Source, open_source
 from tests import clips

@@ -19,12 +19,12 @@ import pytest
 
 from benchmarks import common, loops
 from streamseg import mattes
-from streamseg.bench import LIMIT, alone, bench, changes, make_clip
+from streamseg.core.frames import Frame, Matte
+from streamseg.core.opencv import cv2
 from streamseg.errors import MissingDependencyError, StreamsegError
-from streamseg.frames import Frame, Matte
-from streamseg.opencv import cv2
 from streamseg.smooth import Pair
 from streamseg.source import open_source
+from streamseg.tools.bench import LIMIT, alone, bench, changes, make_clip
 from tests import clips, stills
 
 ROOT = Path(__file__).parents[2]
@@ -192,7 +192,7 @@ def test_a_picture_is_no_clip_to_measure_with(tmp_path: Path) -> None:
 
 
 def test_without_a_photo_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from streamseg.bench import clip as clip_module
+    from streamseg.tools.bench import clip as clip_module
 
     def missing() -> None:
         raise MissingDependencyError("no photo")

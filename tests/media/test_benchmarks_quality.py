@@ -12,8 +12,8 @@ import pytest
 
 from benchmarks import judge, quality, scenes
 from streamseg import segment, smooth
-from streamseg.frames import Frame, Matte
-from streamseg.opencv import cv2
+from streamseg.core.frames import Frame, Matte
+from streamseg.core.opencv import cv2
 
 
 class Exact:

@@ -18,9 +18,9 @@ import av
 import pytest
 
 from benchmarks import common, offline, scenes, table
+from streamseg.core.opencv import cv2
 from streamseg.errors import DeviceError
-from streamseg.opencv import cv2
-from streamseg.segment.unet import built_in
+from streamseg.segment.person import built_in
 from tests import clips
 
 from .test_benchmarks import ROOT, run

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 
 from streamseg.cli import cli
-from streamseg.opencv import cv2
+from streamseg.core.opencv import cv2
 from tests import clips, stills
 
 Array = npt.NDArray[Any]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamseg.frames import Frame, Matte
+from streamseg.core.frames import Frame, Matte
 from tests import clips
 
 pty = pytest.importorskip("pty")

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamseg.frames import Frame, Matte
-from streamseg.opencv import cv2
+from streamseg.core.frames import Frame, Matte
+from streamseg.core.opencv import cv2
 from tests import clips, stills
 
 ROOT = Path(__file__).parents[2]

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from streamseg.cli import cli
-from streamseg.compare import BAND, FOOT, GAP, Column, compare, draw
+from streamseg.core.frames import Frame, Matte
+from streamseg.core.opencv import cv2
 from streamseg.errors import OptionError, SegmentError, SinkError, SourceError
-from streamseg.frames import Frame, Matte
-from streamseg.opencv import cv2
+from streamseg.tools.compare import BAND, FOOT, GAP, Column, compare, draw
 from tests import clips
 
 CELL = (160, 120)

@@ -16,12 +16,12 @@ import av
 import numpy as np
 import pytest
 
-from streamseg import demo as demos
 from streamseg.cli import cli
+from streamseg.core.frames import Frame, Matte
+from streamseg.core.opencv import cv2
 from streamseg.errors import MissingDependencyError, OptionError, SegmentError, SinkError, SourceError
-from streamseg.frames import Frame, Matte
-from streamseg.opencv import cv2
 from streamseg.source import open_source
+from streamseg.tools import demo as demos
 from tests import clips, stills
 from tests.media.test_source_errors import http, server
 

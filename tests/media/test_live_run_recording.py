@@ -15,17 +15,17 @@ import av
 import numpy as np
 import pytest
 
+from streamseg.core.clock import SystemClock
 from streamseg.errors import OptionError, SinkError
-from streamseg.live import places as live_places
+from streamseg.live import endpoints as live_places
 from streamseg.live import run as live_run
-from streamseg.live.clock import SystemClock
-from streamseg.live.desk import TerminalKeys
-from streamseg.live.figures import Output
+from streamseg.live.controls import TerminalKeys
+from streamseg.live.endpoints import Opener
 from streamseg.live.options import LiveOptions
-from streamseg.live.places import Opener
 from streamseg.live.run import Recorder, run
+from streamseg.live.stats import LiveOutput
 from streamseg.options import Options
-from streamseg.sink.recording import RecordingSink
+from streamseg.sink.live.recording import RecordingSink
 from tests import clips
 from tests.media.live_tools import FLAGS, METHOD, ROOT, lines_of, live, started
 from tests.unit.live_fakes import INFO, alive, room_frame
@@ -103,7 +103,8 @@ def test_a_recording_is_not_written_over_an_old_one(clip: Path, tmp_path: Path) 
     assert alive() == []
 
 
-@pytest.mark.parametrize("part", ["_smoother", "_model", "Finisher", "Window", "Desk", "Engine", "on_begin"])
+@pytest.mark.parametrize("part", ["_smoother", "_model", "CompositeStage", "PreviewWindow", "Controls", "LiveSession",
+                                  "on_begin"])
 def test_whatever_part_of_a_run_refuses_to_start_the_old_recording_stays(
         clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
     def refuse(*arguments: Any, **settings: Any) -> Any:
@@ -114,7 +115,7 @@ def test_whatever_part_of_a_run_refuses_to_start_the_old_recording_stays(
     if part != "on_begin":
         monkeypatch.setattr(live_run, part, refuse)
     with pytest.raises(OptionError, match="it cannot be"):
-        run(str(clip), [str(old), "window"] if part == "Window" else [str(old)], on_begin=refuse, tell=print,
+        run(str(clip), [str(old), "window"] if part == "PreviewWindow" else [str(old)], on_begin=refuse, tell=print,
             options=Options(**METHOD, overwrite=True), live=LiveOptions(realtime=True))
     assert old.read_text() == "precious"
     assert [item.name for item in tmp_path.iterdir()] == ["old.mkv"]
@@ -153,11 +154,11 @@ def test_a_recording_that_cannot_begin_leaves_no_file(tmp_path: Path) -> None:
 class FakeEngine:
     """Writes five pictures into what is added; what is removed finishes at once."""
 
-    def add(self, output: Output) -> None:
+    def add(self, output: LiveOutput) -> None:
         for index in range(5):
             output.sink.write(room_frame(index))
 
-    def remove(self, output: Output, finished: Callable[[], None]) -> None:
+    def remove(self, output: LiveOutput, finished: Callable[[], None]) -> None:
         output.sink.close()
         finished()
 

@@ -13,16 +13,16 @@ import av
 import numpy as np
 import pytest
 
+from streamseg.core.frames import Frame, VideoInfo
 from streamseg.errors import OptionError, SourceError
-from streamseg.frames import Frame, VideoInfo
 from streamseg.live.capture import Capture
-from streamseg.live.engine import Engine
-from streamseg.live.figures import Output
-from streamseg.live.finishing import Finisher
-from streamseg.live.matting import Matting
-from streamseg.live.sound import DeviceBlocks, Microphone, microphone_device
+from streamseg.live.composite_stage import CompositeStage
+from streamseg.live.microphone import DeviceBlocks, Microphone, microphone_device
+from streamseg.live.segment_stage import SegmentStage
+from streamseg.live.session import LiveSession
+from streamseg.live.stats import LiveOutput
 from streamseg.options import Options
-from streamseg.sink.recording import RecordingSink
+from streamseg.sink.live.recording import RecordingSink
 from streamseg.source.camera import Device
 from tests import clips
 from tests.unit.live_fakes import FakeClock, Keeper, PersonModel, ScriptedCamera, control, wait_for
@@ -114,8 +114,8 @@ def test_a_microphone_that_ends_before_the_pictures_is_told_of_once(failure: Exc
 
     camera = ScriptedCamera([picture(index) for index in range(9)], info=INFO,
                             before=lambda number: wait_for(ended))
-    engine = Engine(Capture(camera, clock, state, told.append), Matting(PersonModel(), state, told.append),
-                    Finisher(INFO, Options(), state, told.append), [Output("kept", Keeper())], clock=clock,
+    engine = LiveSession(Capture(camera, clock, state, told.append), SegmentStage(PersonModel(), state, told.append),
+                    CompositeStage(INFO, Options(), state, told.append), [LiveOutput("kept", Keeper())], clock=clock,
                     control=state, tell=told.append, commands=commands,
                     sound=Microphone(blocks(), RATE, "mono", clock, clock.time))
     engine.run()
@@ -163,7 +163,7 @@ def test_flash_and_beep_are_in_step_in_the_recording(tmp_path: Path, name: str) 
 
     class Everything(PersonModel):
         def segment(self, frames: Any) -> Any:
-            from streamseg.frames import Matte
+            from streamseg.core.frames import Matte
             return [Matte(np.ones((9, 16), np.float32)) for _ in frames]
 
     microphone = Microphone(blocks(), RATE, "mono", SoundClock(), capture_began)
@@ -182,8 +182,8 @@ def test_flash_and_beep_are_in_step_in_the_recording(tmp_path: Path, name: str) 
             sink.abort()
 
     camera = ScriptedCamera([picture(index) for index in range(90)], info=INFO, before=before)
-    Engine(Capture(camera, clock, state, print), Matting(Everything(), state, print, skip_still=False),
-           Finisher(INFO, Options(), state, print), [Output("recording", Told())], clock=clock, control=state,
+    LiveSession(Capture(camera, clock, state, print), SegmentStage(Everything(), state, print, skip_still=False),
+           CompositeStage(INFO, Options(), state, print), [LiveOutput("recording", Told())], clock=clock, control=state,
            tell=print, sound=microphone).run()
     streams = {item["codec_type"]: item["codec_name"] for item in clips.ffprobe(target)["streams"]}
     assert streams == {"video": "h264", "audio": "aac"}

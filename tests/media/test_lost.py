@@ -14,12 +14,12 @@ import av
 import numpy as np
 import pytest
 
-from streamseg.opencv import cv2
+from streamseg.core.opencv import cv2
+from streamseg.core.pixel_formats import Colour, Mastering
 from streamseg.options import Options
-from streamseg.pixelformats import Colour, Mastering
 from streamseg.sink import open_sink
 from streamseg.source import open_source
-from streamseg.source.extras import pages, unkept
+from streamseg.source.image_metadata import pages, unkept
 from tests import clips, stills
 
 from .sink_tools import about, made, probe, write

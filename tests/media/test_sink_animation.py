@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamseg.frames import Frame
-from streamseg.opencv import cv2
+from streamseg.core.frames import Frame
+from streamseg.core.opencv import cv2
 from streamseg.options import Options
 from streamseg.sink import open_sink
 from streamseg.source import open_source

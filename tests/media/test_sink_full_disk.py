@@ -16,7 +16,7 @@ import pytest
 from streamseg.errors import SinkError
 from streamseg.options import Options
 from streamseg.sink import open_sink
-from streamseg.sink.recording import RecordingSink
+from streamseg.sink.live.recording import RecordingSink
 
 from .sink_tools import about, decoded, made, write
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
+from streamseg.core.frames import Frame
+from streamseg.core.opencv import cv2
+from streamseg.core.pixel_formats import Colour
 from streamseg.errors import OptionError, SinkError
-from streamseg.frames import Frame
-from streamseg.opencv import cv2
 from streamseg.options import Options
-from streamseg.pixelformats import Colour
 from streamseg.sink import open_sink
 
 from .sink_tools import about, made, write

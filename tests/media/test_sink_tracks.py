@@ -12,8 +12,8 @@ import av
 import numpy as np
 import pytest
 
+from streamseg.core.opencv import cv2
 from streamseg.errors import SinkError
-from streamseg.opencv import cv2
 from streamseg.options import Options
 from streamseg.sink import open_sink
 from streamseg.source import open_source

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamseg.core.frames import Frame
+from streamseg.core.pixel_formats import Colour
 from streamseg.errors import DeviceError, OptionError, SinkError
-from streamseg.frames import Frame
 from streamseg.options import Options
-from streamseg.pixelformats import Colour
 from streamseg.sink import Sink, open_sink
 
 from .sink_tools import about, decoded, made, probe, write

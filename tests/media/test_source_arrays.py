@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamseg.core.frames import Frame
+from streamseg.core.pixel_formats import Colour
 from streamseg.errors import SourceError
-from streamseg.frames import Frame
 from streamseg.options import Options
-from streamseg.pixelformats import Colour
 from streamseg.source import open_source
 from tests import clips
 

@@ -23,7 +23,8 @@ from streamseg.errors import (
     StreamsegError,
 )
 from streamseg.options import Options
-from streamseg.source import open_source, opening
+from streamseg.source import open as opening
+from streamseg.source import open_source
 from tests import clips, damage, stills
 from tests.media.source_tools import read
 

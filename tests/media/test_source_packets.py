@@ -14,12 +14,12 @@ import av
 import numpy as np
 import pytest
 
-from streamseg.frames import Frame, Matte
-from streamseg.pipeline import run
+from streamseg.api import run
+from streamseg.core.frames import Frame, Matte
 from streamseg.source import open_source
-from streamseg.source.followers import Followers
+from streamseg.source.packet_sync import PacketSync
 from streamseg.source.realtime import Realtime
-from streamseg.source.timeline import Clock
+from streamseg.source.timeline import Timeline
 from tests import clips
 from tests.media.source_tools import indices, read
 from tests.unit.live_fakes import FakeClock
@@ -145,12 +145,12 @@ def test_the_end_of_a_part_may_lie_before_a_splice_or_behind_it(tmp_path: Path) 
 class Tracks:
     """Sound and subtitles by hand: what ``read`` gives next is in ``packets``."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Timeline) -> None:
         self._out = av.open(io.BytesIO(), "w", format="matroska")
         self.sound = self._out.add_stream("aac", rate=48000)
         self.titles = self._out.add_mux_stream("subrip")
         self.packets: list[av.Packet] = []
-        self.followers = Followers(clock, self.read)
+        self.followers = PacketSync(clock, self.read)
 
     def read(self) -> list[av.Packet]:
         packets, self.packets = self.packets, []
@@ -167,8 +167,8 @@ class Tracks:
         return [packet.pts for packet in self.followers.take(rest=rest)]
 
 
-def clock_at(*times: int) -> Clock:
-    clock = Clock(Fraction(1, 1000), 40)
+def clock_at(*times: int) -> Timeline:
+    clock = Timeline(Fraction(1, 1000), 40)
     for when in times:
         clock.time(when)
     return clock

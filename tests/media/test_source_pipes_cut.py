@@ -8,7 +8,7 @@ import av
 import pytest
 
 from streamseg.errors import DamagedInputError
-from streamseg.source.flow import Flow
+from streamseg.source.pipe_integrity import Flow
 from tests import clips, damage
 from tests.media.source_tools import read
 from tests.media.test_source_errors import piped

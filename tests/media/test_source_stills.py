@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamseg.core.opencv import cv2
 from streamseg.errors import DamagedInputError, SourceError
-from streamseg.opencv import cv2
 from streamseg.options import Options
 from streamseg.source import open_source
-from streamseg.source.completeness import cut_off
+from streamseg.source.integrity import cut_off
 from tests import clips, damage, stills
 from tests.media.source_tools import indices, read
 

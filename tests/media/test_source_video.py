@@ -14,9 +14,9 @@ import av
 import numpy as np
 import pytest
 
-from streamseg.frames import VideoInfo
+from streamseg.core.frames import VideoInfo
+from streamseg.core.pixel_formats import FORMATS
 from streamseg.options import Options
-from streamseg.pixelformats import FORMATS
 from streamseg.source import open_source
 from streamseg.source.formats import Normaliser, Turn, layout
 from streamseg.source.video import VideoSource

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from streamseg.frames import Frame
-from streamseg.opencv import cv2
-from streamseg.pipeline import run
+from streamseg.api import run
+from streamseg.core.frames import Frame
+from streamseg.core.opencv import cv2
 from streamseg.sink.profile import with_profile
 from streamseg.source.icc import profile_of
 from tests import clips

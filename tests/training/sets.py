@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from streamseg.opencv import cv2
+from streamseg.core.opencv import cv2
 from training.augment import Pair
 from training.data import Row, write_index
 

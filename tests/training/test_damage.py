@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamseg.opencv import cv2
+from streamseg.core.opencv import cv2
 from tests.training.sets import pair, texture
 from training import damage
 

@@ -14,7 +14,7 @@ pytest.importorskip("tensorflow", reason="training needs TensorFlow: pip install
 import keras
 
 from streamseg.errors import OptionError
-from streamseg.segment.unet import built_in
+from streamseg.segment.person import built_in
 from training import architectures, encoders, formats
 from training.architectures import deeplab, person
 from training.encoder_files import DeepLabFile, LiteFile, open_file

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamseg import metrics
+from streamseg.core.opencv import cv2
 from streamseg.errors import OptionError, SourceError
-from streamseg.opencv import cv2
+from streamseg.tools.evaluation import metrics
 from tests.training.sets import people_set, save, texture
 from training import classes, curves, evaluate, robust, scores, sheets
 from training.commands import command

@@ -16,10 +16,10 @@ pytest.importorskip("tensorflow", reason="training needs TensorFlow: pip install
 import keras
 import tensorflow
 
-from streamseg import geometry
+from streamseg.core import geometry
+from streamseg.core.opencv import cv2
 from streamseg.errors import MissingDependencyError, OptionError
-from streamseg.opencv import cv2
-from streamseg.segment.unet import Person
+from streamseg.segment.person import Person
 from streamseg.source.arrays import frame_of
 from training import architectures, export, formats
 from training.data import Class, Row, write_classes, write_index

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamseg.core.opencv import cv2
 from streamseg.errors import SourceError
-from streamseg.opencv import cv2
 from tests.training.sets import people_set, save, texture
 from training.data import (
     CLASSES_FILE,

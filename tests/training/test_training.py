@@ -16,8 +16,8 @@ WHY = "training is tested where TensorFlow and Keras are installed: pip install 
 pytest.importorskip("tensorflow", reason=WHY)
 keras = pytest.importorskip("keras", reason=WHY)
 
+from streamseg.core.opencv import cv2  # noqa: E402
 from streamseg.errors import OptionError, SourceError  # noqa: E402
-from streamseg.opencv import cv2  # noqa: E402
 from tests.training.sets import people_set, save, texture  # noqa: E402
 from training import compare, evaluate, losses, runs, scores, train  # noqa: E402
 from training.data import Class, PictureSet, Row, read_index, write_classes, write_index  # noqa: E402

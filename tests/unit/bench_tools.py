@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamseg.bench import LIMIT
-from streamseg.bench.measure import summary
+from streamseg.tools.bench import LIMIT
+from streamseg.tools.bench.measure import summary
 
 Result = dict[str, Any]
 MACHINE = {"processor": "a", "cores": 2, "gpu": "none", "system": "Linux", "python": "3", "streamseg": "1",

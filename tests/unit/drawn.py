@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from streamseg.frames import Frame, Matte, VideoInfo
-from streamseg.pixelformats import FORMATS, Colour
+from streamseg.core.frames import Frame, Matte, VideoInfo
+from streamseg.core.pixel_formats import FORMATS, Colour
 from streamseg.refine.tiles import ROWS, columns_for
 
 COLOUR_FORMATS = [name for name in FORMATS if not name.startswith("gray")]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from streamseg.frames import Frame, Matte, VideoInfo
+from streamseg.core.frames import Frame, Matte, VideoInfo
 from streamseg.report import Output, Queue, Report, Stage
 
 FRAMES = 9

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from streamseg.frames import Frame, Matte, VideoInfo
+from streamseg.core.frames import Frame, Matte, VideoInfo
+from streamseg.core.pixel_formats import Colour
+from streamseg.live.adaptive_quality import LADDER
 from streamseg.live.capture import Capture
-from streamseg.live.desk import Desk
-from streamseg.live.engine import Engine
-from streamseg.live.figures import Output
-from streamseg.live.finishing import Finisher
-from streamseg.live.governor import LADDER
-from streamseg.live.matting import Matting
-from streamseg.live.types import Control, Finished, Look
+from streamseg.live.composite_stage import CompositeStage
+from streamseg.live.controls import Controls
+from streamseg.live.segment_stage import SegmentStage
+from streamseg.live.session import LiveSession
+from streamseg.live.stats import LiveOutput
+from streamseg.live.types import Control, Finished, Scene
 from streamseg.options import Options
-from streamseg.pixelformats import Colour
 
 SIZE = (64, 48)
 INFO = VideoInfo(*SIZE, "yuv420p", Fraction(1, 30), Fraction(30), colour=Colour(6, 1), live=True,
@@ -141,25 +141,25 @@ class Keeper:
 
 
 def control(**look: Any) -> Control:
-    return Control(LADDER[0], Look(**{"background": "#ff0000", **look}))
+    return Control(LADDER[0], Scene(**{"background": "#ff0000", **look}))
 
 
 def desk(keys: str = "", state: Control | None = None, clock: FakeClock | None = None, **extra: Any
-         ) -> tuple[Desk, Control, list[str]]:
+         ) -> tuple[Controls, Control, list[str]]:
     """A desk at which ``keys`` are pressed in turn. -> (it, what it controls, what it tells)"""
     waiting, told, state = iter(keys), [], state or control(background="a.jpg")
-    made = Desk(state, clock or FakeClock(), told.append, keys=[lambda: next(waiting, "")], choices=CHOICES,
+    made = Controls(state, clock or FakeClock(), told.append, keys=[lambda: next(waiting, "")], choices=CHOICES,
                 **extra)
     return made, state, told
 
 
-def engine_of(camera: ScriptedCamera, outputs: list[Output], *, model: PersonModel | None = None,
-              clock: FakeClock | None = None, told: list[str] | None = None, **extra: Any) -> Engine:
+def engine_of(camera: ScriptedCamera, outputs: list[LiveOutput], *, model: PersonModel | None = None,
+              clock: FakeClock | None = None, told: list[str] | None = None, **extra: Any) -> LiveSession:
     """An engine from ``camera`` to ``outputs`` that sends every frame through the model."""
     told, clock, state = [] if told is None else told, clock or FakeClock(), control()
-    return Engine(Capture(camera, clock, state, told.append),
-                  Matting(model or PersonModel(), state, told.append, skip_still=False),
-                  Finisher(INFO, Options(), state, told.append), outputs, clock=clock, control=state,
+    return LiveSession(Capture(camera, clock, state, told.append),
+                  SegmentStage(model or PersonModel(), state, told.append, skip_still=False),
+                  CompositeStage(INFO, Options(), state, told.append), outputs, clock=clock, control=state,
                   tell=told.append, **extra)
 
 

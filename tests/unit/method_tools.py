@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamseg.frames import Matte
-from streamseg.opencv import cv2
+from streamseg.core.frames import Matte
+from streamseg.core.opencv import cv2
 from streamseg.segment import create
 
 from .scenes import frame

@@ -9,8 +9,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from streamseg.frames import Frame, Matte
-from streamseg.opencv import cv2
+from streamseg.core.frames import Frame, Matte
+from streamseg.core.opencv import cv2
 
 Array = npt.NDArray[Any]
 WIDTH, HEIGHT = 256, 144

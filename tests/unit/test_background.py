@@ -12,11 +12,11 @@ from av.video.reformatter import ColorRange, Colorspace
 from streamseg.background import Blur, Solid, create, fill, sample_values
 from streamseg.background.colours import NAMES, parse
 from streamseg.composite import Compositor
+from streamseg.core.frames import Frame
+from streamseg.core.pixel_formats import Colour
 from streamseg.errors import OptionError
-from streamseg.frames import Frame
 from streamseg.options import Options
-from streamseg.pixelformats import Colour
-from streamseg.refine import Cover
+from streamseg.refine import AlphaTiles
 
 from . import drawn
 
@@ -26,7 +26,7 @@ RANGES = {1: ColorRange.MPEG, 2: ColorRange.JPEG}
 
 def painted(background, frame, matte=None):
     made = Frame.empty(frame)
-    background.paint(made, frame, Cover.of(frame, matte or drawn.uniform(0.0)))
+    background.paint(made, frame, AlphaTiles.of(frame, matte or drawn.uniform(0.0)))
     return made
 
 

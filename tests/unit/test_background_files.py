@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
-from streamseg.background import Film, Picture, create, media, sample_values
+from streamseg.background import Picture, VideoBackground, create, media, sample_values
 from streamseg.background.media import converted
 from streamseg.composite import Compositor
+from streamseg.core.frames import Frame
+from streamseg.core.opencv import cv2
+from streamseg.core.pixel_formats import Colour
 from streamseg.errors import SourceError
-from streamseg.frames import Frame
-from streamseg.opencv import cv2
 from streamseg.options import Options
-from streamseg.pixelformats import Colour
 from streamseg.source import open_source
 from tests import clips, stills
 
@@ -240,7 +240,7 @@ def reel(monkeypatch):
 
     def use(times, rate=None, **given):
         monkeypatch.setattr(media, "open_source", lambda spec, options: Reel(times, **given))
-        return Film("clip", Options(fit="stretch"), drawn.info(drawn.frame(), rate=rate))
+        return VideoBackground("clip", Options(fit="stretch"), drawn.info(drawn.frame(), rate=rate))
     return use
 
 
@@ -366,7 +366,7 @@ def test_a_video_file_loops_behind_the_subject(tmp_path, name):
         times = [float(picture.pts * picture.time_base) for picture in container.decode(video=0)]
     step = Fraction(times[1] - times[0]).limit_denominator(1000)
     background = create(Options(background=str(path), fit="stretch"), drawn.info(drawn.frame()))
-    assert isinstance(background, Film)
+    assert isinstance(background, VideoBackground)
     seen = []
     for number in range(12):
         frame = drawn.frame("yuv444p", clips.SIZE, pts=number, time_base=step, index=number)

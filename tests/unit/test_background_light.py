@@ -11,11 +11,11 @@ import pytest
 import streamseg
 from streamseg.background.media import converted
 from streamseg.composite import Compositor
-from streamseg.live.finishing import Finisher
-from streamseg.live.governor import LADDER
-from streamseg.live.types import Control, Look
+from streamseg.core.pixel_formats import Colour
+from streamseg.live.adaptive_quality import LADDER
+from streamseg.live.composite_stage import CompositeStage
+from streamseg.live.types import Control, Scene
 from streamseg.options import Options
-from streamseg.pixelformats import Colour
 from tests import clips
 
 from . import drawn
@@ -89,8 +89,8 @@ def test_a_run_says_so_once(tmp_path):
 
 def test_live_says_so_once(tmp_path):
     path, told = film(tmp_path / "room.mkv", HLG), []
-    state = Control(LADDER[0], Look("blur"))
-    finisher = Finisher(drawn.info(drawn.frame(), colour=Colour(1, 1, 1, 1)), Options(), state, told.append)
+    state = Control(LADDER[0], Scene("blur"))
+    finisher = CompositeStage(drawn.info(drawn.frame(), colour=Colour(1, 1, 1, 1)), Options(), state, told.append)
     for fit in ("cover", "stretch"):
         state.look = replace(state.look, background=path, fit=fit)
         finisher._take_look()

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-import streamseg.bench
-from streamseg.bench.plots import draw
+import streamseg.tools.bench
 from streamseg.cli import cli
 from streamseg.cli.bench import Percent
 from streamseg.errors import MissingDependencyError, StreamsegError
+from streamseg.tools.bench.plots import draw
 from tests.unit.bench_tools import Result, a_result, a_row
 
 
@@ -29,7 +29,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Result:
         result["calls"].append({"clip": clip, **arguments})
         return {key: value for key, value in result.items() if key != "calls"}
 
-    monkeypatch.setattr(streamseg.bench, "bench", fake)
+    monkeypatch.setattr(streamseg.tools.bench, "bench", fake)
     return result
 
 
@@ -135,7 +135,7 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("something was run")
 
     for name in ("run_once", "make_clip", "_alone"):
-        monkeypatch.setattr(streamseg.bench, name, never)
+        monkeypatch.setattr(streamseg.tools.bench, name, never)
 
 
 @pytest.mark.usefixtures("unmeasured")
@@ -166,7 +166,7 @@ def test_a_measurement_that_fails_leaves_no_folder(tmp_path: Path, monkeypatch: 
     def failing(*_: Any, **__: Any) -> None:
         raise StreamsegError("nothing could be measured")
 
-    monkeypatch.setattr(streamseg.bench, "bench", failing)
+    monkeypatch.setattr(streamseg.tools.bench, "bench", failing)
     assert cli(["bench", "-q", "-o", str(tmp_path / "new" / "deep")]) == 1
     assert list(tmp_path.iterdir()) == []
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-import streamseg.bench
-from streamseg.bench import LIMIT, changes
-from streamseg.bench.compare import doubts, lost
-from streamseg.bench.measure import summary
+import streamseg.tools.bench
 from streamseg.errors import OptionError
+from streamseg.tools.bench import LIMIT, changes
+from streamseg.tools.bench.baseline import doubts, lost
+from streamseg.tools.bench.measure import summary
 from tests.unit.bench_tools import MACHINE, Result, a_result, a_row
 
 
@@ -76,10 +76,10 @@ def test_what_was_not_measured_alike_is_refused(change: Result, said: str) -> No
 ], ids=["options", "clip", "rows"])
 def test_what_could_not_be_compared_is_refused_before_anything_is_measured(
         change: Result, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streamseg.bench, "make_clip", lambda *_, **__: pytest.fail("it began"))
+    monkeypatch.setattr(streamseg.tools.bench, "make_clip", lambda *_, **__: pytest.fail("it began"))
     before = {**a_result(a_row("threshold"), clip={"name": "other.mp4"}), **change}
     with pytest.raises(OptionError, match=said):
-        streamseg.bench.bench(methods=["threshold"], before=before)
+        streamseg.tools.bench.bench(methods=["threshold"], before=before)
 
 
 def test_a_row_that_failed_is_not_compared() -> None:

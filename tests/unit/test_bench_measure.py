@@ -14,18 +14,18 @@ import click
 import numpy as np
 import pytest
 
-import streamseg.bench
-from streamseg.bench import LIMIT, Variant, alone, bench, hardware, hardware_line
-from streamseg.bench.alone import Watched
-from streamseg.bench.machine import GpuUse, watch_gpu
-from streamseg.bench.measure import NoWork, Run, flags, python, summarised, summary
+import streamseg.tools.bench
 from streamseg.cli.flags import chosen
 from streamseg.cli.run import run
 from streamseg.composite import Compositor
+from streamseg.core.frames import Frame, Matte, VideoInfo
 from streamseg.errors import StreamsegError
-from streamseg.frames import Frame, Matte, VideoInfo
 from streamseg.options import Options
-from streamseg.refine import Cover
+from streamseg.refine import AlphaTiles
+from streamseg.tools.bench import LIMIT, Variant, alone, bench, hardware, hardware_line
+from streamseg.tools.bench.alone import ObservedFrame
+from streamseg.tools.bench.machine import GpuUse, watch_gpu
+from streamseg.tools.bench.measure import NoWork, Run, flags, python, summarised, summary
 from tests.unit.bench_tools import Result
 
 
@@ -70,7 +70,7 @@ def test_no_work_is_no_work_whatever_the_methods_are_given(monkeypatch: pytest.M
     assert options == Options(method=f"{NoWork.__module__}:NoWork", background="original", smooth="none",
                               every="1", codec="libx264", threads=2)
     frame = a_frame()
-    monkeypatch.setattr(Cover, "reshaped", lambda *_: pytest.fail("the edge was reshaped"))
+    monkeypatch.setattr(AlphaTiles, "reshaped", lambda *_: pytest.fail("the edge was reshaped"))
     compositor = Compositor(VideoInfo(4, 4, "yuv420p", Fraction(1, 25)), ["composite"], options)
     made = compositor.finish(frame, NoWork().segment([frame])[0])["composite"]
     assert all(plane is own for plane, own in zip(made.planes, frame.planes, strict=True))
@@ -83,9 +83,9 @@ def test_a_method_that_fails_alone_keeps_its_row_and_the_others(monkeypatch: pyt
         return {"decode": 1.5}
 
     ran = Run("the CPU", 50.0, 9, 0.5, None, 100.0, None, None, {"decode": {"p50_ms": 1.0, "p95_ms": 2.0}})
-    monkeypatch.setattr(streamseg.bench, "run_once", lambda *_: ran)
-    monkeypatch.setattr(streamseg.bench, "make_clip", lambda path, **_: path)
-    monkeypatch.setattr(streamseg.bench, "_alone", stages)
+    monkeypatch.setattr(streamseg.tools.bench, "run_once", lambda *_: ran)
+    monkeypatch.setattr(streamseg.tools.bench, "make_clip", lambda path, **_: path)
+    monkeypatch.setattr(streamseg.tools.bench, "_alone", stages)
     limit, threshold, region = bench(methods=["threshold", "region"], repeats=1)["rows"]
     assert (threshold["fps"]["median"], threshold["alone_error"]) == (50.0, "it broke")
     assert "alone_ms" not in threshold
@@ -95,9 +95,9 @@ def test_a_method_that_fails_alone_keeps_its_row_and_the_others(monkeypatch: pyt
 
 def test_what_is_no_network_is_measured_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     ran = Run("the CPU", 50.0, 9, 0.5, None, 100.0, None, None, {"decode": {"p50_ms": 1.0, "p95_ms": 2.0}})
-    monkeypatch.setattr(streamseg.bench, "run_once", lambda *_: ran)
-    monkeypatch.setattr(streamseg.bench, "make_clip", lambda path, **_: path)
-    monkeypatch.setattr(streamseg.bench, "_alone", lambda *_: {})
+    monkeypatch.setattr(streamseg.tools.bench, "run_once", lambda *_: ran)
+    monkeypatch.setattr(streamseg.tools.bench, "make_clip", lambda path, **_: path)
+    monkeypatch.setattr(streamseg.tools.bench, "_alone", lambda *_: {})
     for devices, wanted in ((("gpu",), ["person on gpu", "threshold"]),
                             (("cpu", "gpu"), ["person on cpu", "person on gpu", "threshold on cpu"])):
         rows = bench(methods=["person", "threshold"], devices=devices, repeats=1)["rows"]
@@ -115,7 +115,7 @@ class Batches:
         self.now = 0.0
         self.sizes: list[int] = []
 
-    def segment(self, frames: list[Watched]) -> list[Matte]:
+    def segment(self, frames: list[ObservedFrame]) -> list[Matte]:
         for frame in frames:
             frame.spent.append(0.1)
         self.now += 1 if self.sizes else 10
@@ -138,7 +138,7 @@ def test_a_method_alone_is_given_its_batches_and_the_first_is_left_out(
 @pytest.mark.parametrize("format", ["yuv420p", "gbrp"])
 def test_a_watched_frame_notes_its_small_pictures_once_each(format: str) -> None:
     frame = a_frame(3, format)
-    watched = Watched.of(frame)
+    watched = ObservedFrame.of(frame)
     np.testing.assert_array_equal(watched.rgb((2, 2)), frame.rgb((2, 2)))
     assert len(watched.spent) == 1
     np.testing.assert_array_equal(watched.luma(), frame.luma())

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import common, live, scaling, table
-from streamseg.bench.measure import summary
 from streamseg.errors import DeviceError
+from streamseg.tools.bench.measure import summary
 
 
 def test_a_table_is_markdown_and_bars_in_cells_are_kept() -> None:

@@ -1,4 +1,4 @@
-"""What the command line prints where, and what it ends with. ``streamseg.pipeline.run`` is a fake here."""
+"""What the command line prints where, and what it ends with. ``streamseg.api.run`` is a fake here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from streamseg import pipeline
+from streamseg import api as pipeline
 from streamseg.cli import cli, show
 from streamseg.errors import DeviceError, MissingDependencyError, OptionError, SourceError
 from streamseg.options import Options

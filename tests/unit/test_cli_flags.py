@@ -13,7 +13,8 @@ from streamseg.cli import group
 from streamseg.cli.flags import chosen
 from streamseg.cli.run import run
 from streamseg.errors import OptionError
-from streamseg.options import Options, default_of
+from streamseg.options import Options
+from streamseg.validation import default_of
 
 FIELDS = {item.name: item for item in fields(Options)}
 

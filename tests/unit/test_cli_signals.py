@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from streamseg import pipeline
+from streamseg import api as pipeline
 from streamseg.cli import cli, reader_went_away
 from streamseg.errors import SinkError
 from streamseg.report import Report
@@ -63,7 +63,7 @@ def a_broken_pipe(message: str = "the reader has gone") -> SinkError:
 
 
 def test_a_reader_that_goes_away_ends_it_quietly() -> None:
-    code = ("import sys\nfrom streamseg import pipeline\nfrom streamseg.cli import cli\n"
+    code = ("import sys\nfrom streamseg import api as pipeline\nfrom streamseg.cli import cli\n"
             "from streamseg.errors import SinkError\n"
             "def run(*a, **k):\n"
             "    try:\n"

@@ -10,10 +10,10 @@ import pytest
 
 from streamseg.background import blend, sample_values
 from streamseg.composite import Compositor
+from streamseg.core.pixel_formats import FORMATS
 from streamseg.errors import OptionError
 from streamseg.options import Options
-from streamseg.pixelformats import FORMATS
-from streamseg.refine import Cover, full_size
+from streamseg.refine import AlphaTiles, full_size
 
 from . import drawn
 
@@ -34,7 +34,7 @@ def composite(frame, matte, **options):
 def test_the_rim_is_blended_from_the_subjects_own_colours_between_exact_ends(format, size, edges):
     frame, matte = drawn.frame(format, size), drawn.matte()
     made = composite(frame, matte, background="#143cdc", edges=edges)
-    cover = Cover.of(frame, matte, guided=edges == "guided")
+    cover = AlphaTiles.of(frame, matte, guided=edges == "guided")
     alpha, peak = cover.plane(), frame.pixel.peak
     assert set(np.unique(alpha)) >= {0, peak}
     for number, (plane, source, value) in enumerate(zip(made.planes, frame.planes, sample_values(BLUE, frame),

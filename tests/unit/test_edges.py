@@ -9,11 +9,11 @@ import pytest
 from skimage.transform import resize
 
 from streamseg.background import from_rgb
-from streamseg.frames import Frame, Matte
-from streamseg.metrics import boundary_f, iou, mad
-from streamseg.pixelformats import Colour
-from streamseg.refine import Cover, Rim, Tiles, full_size
+from streamseg.core.frames import Frame, Matte
+from streamseg.core.pixel_formats import Colour
+from streamseg.refine import AlphaTiles, Tiles, UnknownTiles, full_size
 from streamseg.refine.windows import enlarged
+from streamseg.tools.evaluation.metrics import boundary_f, iou, mad
 
 from . import drawn
 
@@ -72,8 +72,8 @@ def test_tile_by_tile_is_the_formula_on_whole_planes(format, size):
         frame = Frame(frame.planes[:1], "gray", frame.time_base, 0)
     matte = small(disc(size, 0.3 * min(size), (3, -2)))
     peak, pixel = frame.pixel.peak, frame.pixel
-    cover, mixture = Cover.of(frame, matte, guided=True), Cover.of(frame, matte).mixture
-    guess = Cover.of(frame, matte).plane() / peak
+    cover, mixture = AlphaTiles.of(frame, matte, guided=True), AlphaTiles.of(frame, matte).mixture
+    guess = AlphaTiles.of(frame, matte).plane() / peak
     estimate = np.zeros(guess.shape)
     for number, plane in enumerate(frame.planes):
         sx, sy = (pixel.sx, pixel.sy) if number else (1, 1)
@@ -155,7 +155,7 @@ def test_camera_noise_does_not_make_the_edge_flicker():
 def test_windows_are_tiles_of_the_enlarged_map(dtype, tile, zoom):
     shape = (6 * tile[0] // zoom[0], 5 * tile[1] // zoom[1])
     maps = [np.random.default_rng(seed).integers(0, 200, shape).astype(dtype) for seed in (1, 2)]
-    where = Rim(np.array([0, 5, 2, 3]), np.array([0, 4, 3, 0]))
+    where = UnknownTiles(np.array([0, 5, 2, 3]), np.array([0, 4, 3, 0]))
     made = enlarged(maps, where, tile, zoom)
     for item, strip in zip(maps, made, strict=True):
         whole = resize(item.astype(np.float32), (6 * tile[0], 5 * tile[1]), order=1, mode="edge",

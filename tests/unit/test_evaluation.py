@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from streamseg.core.frames import Frame
+from streamseg.core.opencv import cv2
+from streamseg.core.pixel_formats import Colour
 from streamseg.errors import OptionError, SourceError
-from streamseg.evaluation import evaluate
-from streamseg.evaluation.mattes import alpha_of, paired
-from streamseg.evaluation.scores import METRICS, Clip, Evaluation, Scorer
-from streamseg.frames import Frame
-from streamseg.opencv import cv2
-from streamseg.pixelformats import Colour
+from streamseg.tools.evaluation import evaluate
+from streamseg.tools.evaluation.mattes import alpha_of, paired
+from streamseg.tools.evaluation.scores import METRICS, Clip, Evaluation, Scorer
 
 Array = npt.NDArray[Any]
 SIZE = (20, 40)

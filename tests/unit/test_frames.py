@@ -8,10 +8,10 @@ import av
 import numpy as np
 import pytest
 
-from streamseg.frames import Frame, Matte, VideoInfo, plane_view
-from streamseg.geometry import Box
-from streamseg.pixelformats import FORMATS, Colour, yuv_from_rgb
-from streamseg.scaling import halve, shrink
+from streamseg.core.frames import Frame, Matte, VideoInfo, plane_view
+from streamseg.core.geometry import Box
+from streamseg.core.pixel_formats import FORMATS, Colour, yuv_from_rgb
+from streamseg.core.resampling import halve, shrink
 from tests import clips
 from tests.unit import drawn
 
@@ -218,7 +218,8 @@ def test_small_pictures_do_not_depend_on_those_made_before(name: str, sizes: lis
 
 def test_a_picture_is_halved_once_for_all_who_look_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
     halved = []
-    monkeypatch.setattr("streamseg.scaling.halve", lambda plane: halved.append(plane.shape) or halve(plane))
+    monkeypatch.setattr("streamseg.core.resampling.halve",
+                        lambda plane: halved.append(plane.shape) or halve(plane))
     given = drawn.frame("gray", (640, 480))
     given.luma((160, 120))
     given.luma((80, 60))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamseg.geometry import (
+from streamseg.core.geometry import (
     BUDGETS,
     Box,
     letterbox,

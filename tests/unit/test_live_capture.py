@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamseg.core.frames import Frame
+from streamseg.core.pixel_formats import Colour, yuv_from_rgb
 from streamseg.errors import SourceError
-from streamseg.frames import Frame
+from streamseg.live.adaptive_quality import LADDER, QualityStep
 from streamseg.live.capture import DARK_SECONDS, LONGEST_WAIT, Capture, Fitter
-from streamseg.live.demand import Demand
-from streamseg.live.governor import LADDER, Step
+from streamseg.live.consumers import Consumers
+from streamseg.live.endpoints import Reader
 from streamseg.live.options import LiveOptions
-from streamseg.live.places import Reader
 from streamseg.live.types import Shot
 from streamseg.options import Options
-from streamseg.pixelformats import Colour, yuv_from_rgb
 from streamseg.source.realtime import JUMP, Realtime
 from tests.unit.live_fakes import INFO, FakeClock, ScriptedCamera, control, room_frame
 
@@ -118,7 +118,7 @@ def test_the_end_of_what_never_ends_is_a_loss_and_of_a_file_it_is_the_end() -> N
 
 def test_a_lower_rate_takes_every_nth_frame_evenly() -> None:
     state = control()
-    state.step = Step("third", divisor=3)
+    state.step = QualityStep("third", divisor=3)
     made = capture([room_frame(index, seed=index) for index in range(12)], state=state)
     shots = list(made)[1:]
     assert len(shots) == 4
@@ -155,7 +155,7 @@ def test_black_pictures_are_told_of_once_and_dark_ones_are_not() -> None:
 
 def test_black_pictures_are_told_of_at_half_the_rate_too() -> None:
     clock, told, state = FakeClock(), [], control()
-    state.step = Step("half the rate", divisor=2)
+    state.step = QualityStep("half the rate", divisor=2)
 
     def before(number: int) -> None:
         clock.time += 1 / 30
@@ -342,7 +342,7 @@ def test_another_process_with_the_camera_open_is_demand(tmp_path: Path) -> None:
     device, other = tmp_path / "video9", tmp_path / "video1"
     for path in (device, other):
         path.touch()
-    demand = Demand([str(device)], tmp_path / "proc")
+    demand = Consumers([str(device)], tmp_path / "proc")
     for process, target in (("17", other), (str(os.getpid()), device), ("self", device)):
         entry = tmp_path / "proc" / process / "fd" / "4"
         entry.parent.mkdir(parents=True)

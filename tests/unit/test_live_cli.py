@@ -16,11 +16,12 @@ from streamseg.cli.live import _given, live
 from streamseg.errors import SourceError
 from streamseg.live import config
 from streamseg.live import run as live_run
-from streamseg.live.desk import Desk
-from streamseg.live.figures import LiveReport
+from streamseg.live.controls import Controls
 from streamseg.live.options import SHARED, LiveOptions, cpu_share
-from streamseg.live.types import Look
-from streamseg.options import Options, default_of
+from streamseg.live.stats import LiveReport
+from streamseg.live.types import Scene
+from streamseg.options import Options
+from streamseg.validation import default_of
 from tests import clips
 from tests.unit.live_fakes import FakeClock, control
 
@@ -135,7 +136,7 @@ def test_what_the_start_refuses_is_refused_when_the_settings_are_read_again(
     words = ["live", "-q", "--config", str(path), "clip.mp4", "--realtime"]
     assert cli([*words, "--background", "green"]) == 0
     state = control(background="green", mirror=True)
-    desk = Desk(state, clock, told.append, settings=str(path), accept=asked["accept"])
+    desk = Controls(state, clock, told.append, settings=str(path), accept=asked["accept"])
     path.write_text(config.text({**begun, "mirror": False, name: value}))
     clock.time += 1.5
     desk()
@@ -144,7 +145,7 @@ def test_what_the_start_refuses_is_refused_when_the_settings_are_read_again(
     assert message in refused
     if message:
         assert told == [refused.removeprefix("streamseg: error: ").rstrip() + "; the settings before it stay"]
-        assert state.look == Look("green", mirror=True)
+        assert state.look == Scene("green", mirror=True)
     else:
         assert told[0].startswith("live.toml is read again")
         assert not state.look.mirror

@@ -13,11 +13,11 @@ import pytest
 from click.testing import CliRunner
 
 from streamseg.cli import group
+from streamseg.core.clock import SystemClock
+from streamseg.core.frames import VideoInfo
 from streamseg.errors import OptionError
-from streamseg.frames import VideoInfo
 from streamseg.live import run as live_run
-from streamseg.live.clock import SystemClock
-from streamseg.live.places import Opener
+from streamseg.live.endpoints import Opener
 from streamseg.options import Options
 from tests import clips
 

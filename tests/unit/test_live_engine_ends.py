@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from streamseg import channel
+from streamseg.engine import channels as channel
 from streamseg.errors import SourceError, SourceTimeoutError
 from streamseg.live.capture import Capture
-from streamseg.live.engine import Engine
-from streamseg.live.figures import Output
-from streamseg.live.finishing import Finisher
-from streamseg.live.matting import Matting
+from streamseg.live.composite_stage import CompositeStage
+from streamseg.live.segment_stage import SegmentStage
+from streamseg.live.session import LiveSession
+from streamseg.live.stats import LiveOutput
 from streamseg.options import Options
 from tests.unit import live_fakes as fakes
 from tests.unit.live_fakes import (
@@ -43,7 +43,7 @@ def test_when_no_output_is_left_the_run_ends_with_its_error() -> None:
 
     # the camera would go on for ever: the engine must end by itself
     camera = ScriptedCamera(FRAMES * 10 ** 4, before=lambda number: wait_for(gone) if number == 1 else None)
-    output = Output("bad", Keeper(at=fail))
+    output = LiveOutput("bad", Keeper(at=fail))
     with pytest.raises(OSError, match="Broken pipe"):
         engine_of(camera, [output], commands=commands).run()
     assert fakes.alive() == []
@@ -62,7 +62,7 @@ def test_every_way_to_end_closes_outputs_camera_model_and_threads(way: str) -> N
         clock.time += 0.1 * (way == "duration")
         return way == "key"
 
-    engine_of(camera, [Output("kept", keeper)], model=model, clock=clock, commands=commands,
+    engine_of(camera, [LiveOutput("kept", keeper)], model=model, clock=clock, commands=commands,
               duration=0.5 if way == "duration" else None).run()
     assert keeper.state == "closed"
     assert keeper.pictures
@@ -74,7 +74,7 @@ def test_a_lost_camera_is_an_error_after_which_the_recording_is_whole() -> None:
     keeper = Keeper()
     camera = ScriptedCamera([*FRAMES, SourceError("the camera was unplugged")])
     with pytest.raises(SourceError, match="unplugged"):
-        engine_of(camera, [Output("kept", keeper)]).run()
+        engine_of(camera, [LiveOutput("kept", keeper)]).run()
     assert keeper.state == "closed"
     assert camera.closed == 1
     assert fakes.alive() == []
@@ -84,7 +84,7 @@ def test_a_camera_that_hangs_is_an_error_and_does_not_hang_the_run(monkeypatch: 
     monkeypatch.setattr(channel, "JOIN_SECONDS", 0.2)  # its thread cannot be taken back: it is left behind
     release = threading.Event()
     camera = ScriptedCamera(FRAMES, before=lambda number: release.wait(60) if number == 3 else None)
-    engine = engine_of(camera, [Output("kept", Keeper())], clock=FakeClock(step=0.05), timeout=5.0)
+    engine = engine_of(camera, [LiveOutput("kept", Keeper())], clock=FakeClock(step=0.05), timeout=5.0)
     try:
         with pytest.raises(SourceTimeoutError, match="no picture came from fake camera for 5 s"):
             engine.run()
@@ -119,8 +119,9 @@ def test_a_camera_that_takes_long_to_open_again_does_not_hang() -> None:
     keeper, failed, told, state = Keeper(), list[SourceError](), list[str](), fakes.control()
     capture = Capture(ScriptedCamera([FRAMES[0], SourceError("lost")]), clock, state, told.append,
                       reopen=reopen)
-    Engine(capture, Matting(PersonModel(), state, told.append), Finisher(INFO, Options(), state, told.append),
-           [Output("kept", keeper)], clock=clock, control=state, tell=told.append, commands=commands,
+    LiveSession(capture, SegmentStage(PersonModel(), state, told.append),
+                CompositeStage(INFO, Options(), state, told.append),
+           [LiveOutput("kept", keeper)], clock=clock, control=state, tell=told.append, commands=commands,
            timeout=5.0).run()
     assert keeper.state == "closed"
     assert told[-1] == "fake camera is back"
@@ -146,7 +147,7 @@ def test_a_source_that_says_itself_that_it_hangs_is_heard() -> None:
                     assert time.monotonic() < until
         return False
 
-    engine = engine_of(ScriptedCamera(FRAMES, before=before), [Output("kept", Keeper())], clock=clock,
+    engine = engine_of(ScriptedCamera(FRAMES, before=before), [LiveOutput("kept", Keeper())], clock=clock,
                        commands=commands, timeout=5.0)
     with pytest.raises(SourceTimeoutError, match="nothing came from the camera for 5 s; plug it in anew"):
         engine.run()
@@ -169,7 +170,7 @@ def test_a_machine_that_slept_for_an_hour_goes_on() -> None:
         return False
 
     keeper = Keeper()
-    engine_of(ScriptedCamera(FRAMES, before=before), [Output("kept", keeper)], clock=clock, commands=commands,
+    engine_of(ScriptedCamera(FRAMES, before=before), [LiveOutput("kept", keeper)], clock=clock, commands=commands,
               timeout=5.0).run()
     assert keeper.state == "closed"
     assert indices(keeper)[-1] == 8

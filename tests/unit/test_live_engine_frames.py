@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from streamseg.live.figures import Output
+from streamseg.live.stats import LiveOutput
 from tests.unit import live_fakes as fakes
 from tests.unit.live_fakes import (
     FRAMES,
@@ -83,7 +83,7 @@ def test_latency_is_from_capture_to_write() -> None:
 
     written, keeper = threading.Event(), Written()
     camera = ScriptedCamera(FRAMES[:1], before=lambda number: wait_for(written))
-    report = engine_of(camera, [Output("kept", keeper)], model=Slow(), clock=clock).run()
+    report = engine_of(camera, [LiveOutput("kept", keeper)], model=Slow(), clock=clock).run()
     assert report.latency_ms["max"] == pytest.approx(25.0, abs=0.11)
     assert sum(count for _, count in report.histogram) == report.frames == len(keeper.pictures)
 
@@ -104,7 +104,7 @@ def test_a_line_of_figures_comes_each_second() -> None:
         clock.time += 1 / 30
 
     frames = [fakes.room_frame(index, seed=index) for index in range(90)]
-    engine_of(ScriptedCamera(frames, before=before), [Output("kept", Counted())], clock=clock,
+    engine_of(ScriptedCamera(frames, before=before), [LiveOutput("kept", Counted())], clock=clock,
               on_stats=lines.append).run()
     assert 2 <= len(lines) <= 3
     first = lines[0]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from streamseg.errors import SinkError
-from streamseg.live.figures import LiveReport, Output
+from streamseg.live.stats import LiveOutput, LiveReport
 from tests.unit import live_fakes as fakes
 from tests.unit.live_fakes import (
     FRAMES,
@@ -37,7 +37,7 @@ def test_a_slow_output_holds_up_neither_the_others_nor_the_camera() -> None:
         if number == len(FRAMES) - 1:
             done.set()
 
-    outputs = [Output("fast", fast), Output("slow", slow)]
+    outputs = [LiveOutput("fast", fast), LiveOutput("slow", slow)]
     engine_of(ScriptedCamera(FRAMES, before=before), outputs).run()
     assert indices(fast) == list(range(9))
     assert indices(slow)[-1] == 8
@@ -51,7 +51,7 @@ def test_an_output_that_fails_is_told_of_and_the_others_go_on() -> None:
         raise OSError(28, "No space left on device")
 
     good, bad, told = Keeper(), Keeper(at=fail), []
-    report = engine_of(ScriptedCamera(FRAMES), [Output("good", good), Output("bad", bad)], told=told).run()
+    report = engine_of(ScriptedCamera(FRAMES), [LiveOutput("good", good), LiveOutput("bad", bad)], told=told).run()
     assert good.state == "closed"
     assert bad.state == "aborted"
     assert [row["failed"] for row in report.outputs] == [False, True]
@@ -66,15 +66,15 @@ def test_of_two_outputs_with_one_name_both_failures_are_told() -> None:
         return failing
 
     told: list[str] = []
-    outputs = [Output("rtmp://host", Keeper(at=fail(words))) for words in ("refused", "unknown key")]
-    engine_of(ScriptedCamera(FRAMES), [Output("good", Keeper()), *outputs], told=told).run()
+    outputs = [LiveOutput("rtmp://host", Keeper(at=fail(words))) for words in ("refused", "unknown key")]
+    engine_of(ScriptedCamera(FRAMES), [LiveOutput("good", Keeper()), *outputs], told=told).run()
     gone = [line.partition(";")[0] for line in told]
     assert gone == ["rtmp://host is gone: refused", "rtmp://host is gone: unknown key"]
 
 
 def test_an_output_can_come_and_go_while_it_runs() -> None:
     shown = [threading.Event() for _ in range(len(FRAMES) + 1)]
-    first, second = Keeper(), Output("later", Keeper())
+    first, second = Keeper(), LiveOutput("later", Keeper())
     steps: list[str] = []
 
     class Shown(Keeper):
@@ -94,7 +94,7 @@ def test_an_output_can_come_and_go_while_it_runs() -> None:
         return False
 
     camera = ScriptedCamera(FRAMES, before=lambda number: wait_for(shown[number]))
-    engine = engine_of(camera, [Output("first", first)], screen=screen, commands=commands)
+    engine = engine_of(camera, [LiveOutput("first", first)], screen=screen, commands=commands)
     engine.run()
     assert steps == ["added", "removed"]
     assert second.sink.state == "closed"  # type: ignore[attr-defined]
@@ -123,7 +123,7 @@ def recorded(recording: Keeper, *, pictures: int = 10, begin: int = 2, end: int 
     shown. -> (what was done, and how many pictures had been shown when the recording was whole; the report;
     what was told)"""
     window, done, told = Window(pictures, at), list[Any](), list[str]()
-    output = Output("talk.mkv", recording)
+    output = LiveOutput("talk.mkv", recording)
 
     def commands() -> bool:
         if len(window.pictures) >= begin and not done:

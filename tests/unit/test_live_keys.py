@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from streamseg.live.desk import TerminalKeys
-from streamseg.live.looks import KEYS, backgrounds, changed, pressed
-from streamseg.live.types import Look
+from streamseg.live.controls import TerminalKeys
+from streamseg.live.keymap import KEYS, backgrounds, changed, pressed
+from streamseg.live.types import Scene
 from tests.unit.live_fakes import CHOICES, desk
 
 
@@ -23,19 +23,19 @@ from tests.unit.live_fakes import CHOICES, desk
     ("m", {"mirror": True}), ("mm", {"mirror": False}), ("v", {"matte_view": True}), ("f", {"freeze": True}),
 ])
 def test_a_key_changes_the_look(keys: str, what: dict[str, Any]) -> None:
-    look = Look("a.jpg")
+    look = Scene("a.jpg")
     for key in keys:
         look = pressed(look, key, CHOICES)
-    assert look == Look(**{"background": "a.jpg", **what})
+    assert look == Scene(**{"background": "a.jpg", **what})
 
 
 def test_a_key_without_meaning_leaves_the_very_look() -> None:
-    look = Look("blur")
+    look = Scene("blur")
     assert pressed(look, "z", CHOICES) is look
 
 
 def test_changed_gives_the_very_look_when_nothing_changes() -> None:
-    look = Look("blur")
+    look = Scene("blur")
     assert changed(look, {"background": "blur", "threads": 3}) is look
 
 

@@ -18,15 +18,15 @@ import pytest
 
 from streamseg import composite
 from streamseg.background import Solid
+from streamseg.core.frames import Frame, Matte
+from streamseg.core.opencv import cv2
 from streamseg.errors import DamagedInputError, SourceError
-from streamseg.frames import Frame, Matte
+from streamseg.live.adaptive_quality import LADDER
 from streamseg.live.capture import Capture
-from streamseg.live.engine import Engine
-from streamseg.live.finishing import Finisher
-from streamseg.live.governor import LADDER
-from streamseg.live.matting import Matting
+from streamseg.live.composite_stage import CompositeStage
+from streamseg.live.segment_stage import SegmentStage
+from streamseg.live.session import LiveSession
 from streamseg.live.types import Control
-from streamseg.opencv import cv2
 from streamseg.options import Options
 from tests.unit import live_fakes as fakes
 from tests.unit.live_fakes import INFO, FakeClock, Keeper, PersonModel, ScriptedCamera, wait_for
@@ -66,8 +66,8 @@ def run(script: list[Frame | Exception], state: Control, model: Any = None, *, s
     rest = [ScriptedCamera(items, before=before) for items in again or []]
     capture = Capture(ScriptedCamera(script, before=before), clock, state, told.append,
                       reopen=(lambda: rest.pop(0)) if rest else None)
-    finisher = Finisher(INFO, Options(), state, told.append)
-    Engine(capture, Matting(model or PersonModel(), state, told.append, skip_still=skip_still), finisher, [],
+    finisher = CompositeStage(INFO, Options(), state, told.append)
+    LiveSession(capture, SegmentStage(model or PersonModel(), state, told.append, skip_still=skip_still), finisher, [],
            clock=clock, control=state, tell=told.append, screen=screen).run()
     return screen.pictures
 
@@ -174,8 +174,8 @@ def test_the_old_matte_is_forgotten_though_newer_frames_overtook_the_new_cameras
                ScriptedCamera(other, before=new)]
     screen, clock, model = Shown(), FakeClock(), Busy()
     capture = Capture(cameras.pop(0), clock, state, print, reopen=lambda: cameras.pop(0))
-    report = Engine(capture, Matting(model, state, print, skip_still=False),
-                    Finisher(INFO, Options(), state, print), [], clock=clock, control=state, tell=print,
+    report = LiveSession(capture, SegmentStage(model, state, print, skip_still=False),
+                    CompositeStage(INFO, Options(), state, print), [], clock=clock, control=state, tell=print,
                     screen=screen).run()
     assert report.dropped >= 2
     assert len(screen.pictures) == 4
@@ -334,9 +334,9 @@ def test_the_matte_view_shows_the_matte_and_never_the_room() -> None:
         def show(self, finished: Any) -> None:
             views.append(finished.view)
 
-    finisher = Finisher(INFO, Options(), state, lambda text: None)
+    finisher = CompositeStage(INFO, Options(), state, lambda text: None)
     capture = Capture(ScriptedCamera(FRAMES), FakeClock(), state, lambda text: None)
-    Engine(capture, Matting(PersonModel(), state, lambda text: None), finisher, [], clock=FakeClock(),
+    LiveSession(capture, SegmentStage(PersonModel(), state, lambda text: None), finisher, [], clock=FakeClock(),
            control=state, tell=lambda text: None, screen=Views()).run()
     assert all(view.format == "gray" for view in views)
     assert set(np.unique(views[-1].planes[0])) <= {0, 255}

@@ -11,9 +11,9 @@ import pytest
 
 from streamseg.errors import OptionError, SinkError
 from streamseg.live import config
-from streamseg.live.desk import Desk
+from streamseg.live.controls import Controls
 from streamseg.live.options import LiveOptions, cpu_share, picture_size
-from streamseg.live.types import Look
+from streamseg.live.types import Scene
 from tests.unit.live_fakes import FakeClock, control, desk
 
 
@@ -24,7 +24,7 @@ def touched(path: Path, text: str) -> None:
     os.utime(path, ns=(before + 10 ** 9, before + 10 ** 9))
 
 
-def ticking(made: Desk, clock: FakeClock) -> None:
+def ticking(made: Controls, clock: FakeClock) -> None:
     clock.time += 1.5
     made()
 
@@ -69,11 +69,11 @@ def test_a_setting_that_is_taken_out_of_the_file_goes_back_to_what_holds_without
                              settings=str(path))
     touched(path, "follow = true\n")
     ticking(made, clock)
-    assert state.look == Look("blur", blur=0.3, follow=True)
+    assert state.look == Scene("blur", blur=0.3, follow=True)
     assert told == ["live.toml is read again; from the next start: model"]
     touched(path, "\n")
     ticking(made, clock)
-    assert state.look == Look("blur", blur=0.3)
+    assert state.look == Scene("blur", blur=0.3)
 
 
 def test_a_settings_file_that_is_away_for_a_moment_is_no_change(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from streamseg.core.frames import Frame
+from streamseg.core.pixel_formats import Colour
 from streamseg.errors import MissingDependencyError, SinkError
-from streamseg.frames import Frame
-from streamseg.pixelformats import Colour
-from streamseg.sink.virtual import FIXES, VirtualSink
+from streamseg.sink.live.virtual_camera import FIXES, VirtualSink
 from tests.unit.live_fakes import INFO, room_frame
 
 
@@ -85,7 +85,7 @@ def test_full_range_pictures_are_brought_to_limited_range(camera: type[FakeCamer
 
 @pytest.mark.parametrize("format", ["yuv422p", "yuv444p10le", "gbrp"])
 def test_other_formats_are_converted(camera: type[FakeCamera], format: str) -> None:
-    from streamseg.pixelformats import FORMATS
+    from streamseg.core.pixel_formats import FORMATS
     pixel = FORMATS[format]
     value = round(0.5 * pixel.peak)
     planes = tuple(np.full(pixel.shape(number, 64, 48), value, pixel.dtype) for number in range(3))

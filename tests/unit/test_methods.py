@@ -12,10 +12,10 @@ import pytest
 from sklearn.cluster import get_bin_seeds
 
 import streamseg
-from streamseg.frames import Frame, Matte
-from streamseg.opencv import cv2
+from streamseg.core.frames import Frame, Matte
+from streamseg.core.opencv import cv2
 from streamseg.segment import create
-from streamseg.segment.clustering import _bins
+from streamseg.segment.classical.clustering import _bins
 
 from . import scenes
 from .fakes import FakeSink

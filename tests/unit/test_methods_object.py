@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import streamseg
+from streamseg.core.frames import Frame, Matte
 from streamseg.errors import OptionError, SegmentError
-from streamseg.frames import Frame, Matte
 from streamseg.live import run as live_run
+from streamseg.live.endpoints import Reader
 from streamseg.live.options import LiveOptions
-from streamseg.live.places import Reader
 from streamseg.options import Options
 from tests.unit.fakes import FakeSegmenter, FakeSink, Fault
 from tests.unit.live_fakes import ScriptedCamera, room_frame

@@ -10,13 +10,13 @@ import pytest
 from skimage.filters import threshold_otsu
 from sklearn.cluster import KMeans as Oracle
 
-from streamseg.opencv import cv2
+from streamseg.core.opencv import cv2
 from streamseg.segment import create
-from streamseg.segment.clustering import best_centres, squared_distances, starting_centres
-from streamseg.segment.plate import exposure_gain
-from streamseg.segment.polarity import Vote, inside_excess
-from streamseg.segment.threshold import fill_outlines, side_means
-from streamseg.segment.working import working_size
+from streamseg.segment.classical.base import working_size
+from streamseg.segment.classical.clustering import best_centres, squared_distances, starting_centres
+from streamseg.segment.classical.plate import exposure_gain
+from streamseg.segment.classical.polarity import Vote, inside_excess
+from streamseg.segment.classical.threshold import fill_outlines, side_means
 
 from . import scenes
 from .scenes import assert_subject, frame, iou

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
+from streamseg.core.frames import Matte
 from streamseg.errors import OptionError, SegmentError
-from streamseg.frames import Matte
 from streamseg.segment import Segmenter, create, method_class, parameters
 from streamseg.segment.catalogue import describe
 

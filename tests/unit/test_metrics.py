@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pytest
 from skimage import measure, morphology
 
-from streamseg import metrics
-from streamseg.opencv import cv2
+from streamseg.core.opencv import cv2
+from streamseg.tools.evaluation import metrics
 
 Array = npt.NDArray[Any]
 ERRORS = ("mad", "mse", "sad", "grad", "conn")

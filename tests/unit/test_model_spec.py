@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from streamseg.errors import OptionError, SegmentError
-from streamseg.segment.runtimes.classes import CAMVID11, LISTS, VOC21
-from streamseg.segment.runtimes.spec import ModelSpec
+from streamseg.segment.class_lists import CAMVID11, LISTS, VOC21
+from streamseg.segment.model_spec import ModelSpec
 
 
 def spec(**values: Any) -> ModelSpec:

@@ -11,7 +11,7 @@ from streamseg.errors import OptionError
 from streamseg.live.options import LiveOptions
 from streamseg.options import Options
 from streamseg.segment import create
-from streamseg.smooth import interval
+from streamseg.segment.keyframes import interval
 
 
 @pytest.mark.parametrize(("options", "message"), [

@@ -11,7 +11,7 @@ import pytest
 
 import streamseg
 from streamseg.errors import OptionError
-from streamseg.segment.runtimes.spec import ModelSpec
+from streamseg.segment.model_spec import ModelSpec
 
 SPECS = Path(__file__).parents[2] / "benchmarks" / "specs"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamseg.segment.unet import Person, built_in
+from streamseg.segment.person import Person, built_in
 from streamseg.source.arrays import frame_of
 from tests.unit.model_tools import frames
 

@@ -1,4 +1,4 @@
-"""pipeline.py with fakes: order, batches, kinds, the report; every stage times every fault."""
+"""run() with fakes: order, batches, kinds, the report; every stage times every fault."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 import streamseg
-from streamseg import channel, pipeline
+from streamseg import api as pipeline
+from streamseg.core.frames import Frame, Matte
+from streamseg.engine import channels as channel
 from streamseg.errors import OptionError, SegmentError, SinkError, SourceError, StallError, StreamsegError
-from streamseg.frames import Frame, Matte
 from streamseg.report import Progress
 from tests.unit.fakes import (
     FRAMES,

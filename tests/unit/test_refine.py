@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamseg.pixelformats import FORMATS
-from streamseg.refine import ROWS, Cover, Rim, Tiles, fill, full_size, padded
+from streamseg.core.pixel_formats import FORMATS
+from streamseg.refine import ROWS, AlphaTiles, Tiles, UnknownTiles, fill, full_size, padded
 
 from . import drawn
 
@@ -22,8 +22,8 @@ def test_full_size_is_bilinear(size, format, small):
     if small[0] >= size[0] or small[1] >= size[1]:
         return  # shrunk by areas: only form and range are the same in all ways to do it
     grid = drawn.bilinear(matte.alpha, size)
-    if Cover.of(frame, matte).zoom > 1:  # by way of a grid of 4 x 4 or 2 x 2 pixels
-        zoom = Cover.of(frame, matte).zoom
+    if AlphaTiles.of(frame, matte).zoom > 1:  # by way of a grid of 4 x 4 or 2 x 2 pixels
+        zoom = AlphaTiles.of(frame, matte).zoom
         grid = drawn.bilinear(drawn.bilinear(matte.alpha, (size[0] // zoom, size[1] // zoom)), size)
     assert np.abs(alpha / frame.pixel.peak - grid).max() <= 2.1 / frame.pixel.peak + 1e-4
     assert 0.15 < alpha.mean() / frame.pixel.peak < 0.5 or min(size) < 10
@@ -43,7 +43,7 @@ def test_by_way_of_the_grid_alpha_stays_near_the_direct_way(format):
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_ends_are_exact(size, format, value):
     frame = drawn.frame(format, size)
-    cover = Cover.of(frame, drawn.uniform(value))
+    cover = AlphaTiles.of(frame, drawn.uniform(value))
     assert (cover.plane() == round(value * frame.pixel.peak)).all()
     assert not len(cover.rim)
     assert cover.inside.all() == bool(value)
@@ -54,7 +54,7 @@ def test_ends_are_exact(size, format, value):
 @pytest.mark.parametrize("small", [(40, 30), (80, 60), (90, 70)])
 def test_tiles_are_classified_as_their_pixels_are(size, format, small):
     frame, matte = drawn.frame(format, size), drawn.matte(small)
-    cover = Cover.of(frame, matte)
+    cover = AlphaTiles.of(frame, matte)
     alpha = padded(cover.plane(), ROWS, cover.columns)
     tiles = alpha.reshape(alpha.shape[0] // ROWS, ROWS, -1, cover.columns)
     rim = np.zeros_like(cover.inside)
@@ -79,7 +79,7 @@ def test_the_inputs_own_alpha_multiplies_the_matte(size, format):
 
 @pytest.mark.parametrize(("sx", "sy"), [(1, 1), (2, 1), (2, 2)])
 def test_chroma_gets_the_mean_of_its_pixels(sx, sy):
-    cover = Cover.of(drawn.frame(), drawn.matte())
+    cover = AlphaTiles.of(drawn.frame(), drawn.matte())
     strip = cover.strip(sx, sy)
     plane = drawn.block_means(cover.plane(), sx, sy)
     rows, columns = ROWS // sy, cover.columns // sx
@@ -94,7 +94,7 @@ def test_chroma_gets_the_mean_of_its_pixels(sx, sy):
 def test_tiles_are_taken_put_copied_and_filled(dtype, stride, wide):
     memory = np.random.default_rng(1).integers(0, 200, (32, stride)).astype(dtype)
     plane = memory[:, :64]
-    where = Rim(np.array([0, 3, 2]), np.array([3, 0, 1]))
+    where = UnknownTiles(np.array([0, 3, 2]), np.array([3, 0, 1]))
     tiles = Tiles(plane, 8, wide, where)
     expected = np.hstack([plane[d * 8:d * 8 + 8, a * wide:a * wide + wide]
                           for d, a in zip(where.down, where.across, strict=True)])
@@ -122,7 +122,7 @@ def test_tiles_are_taken_put_copied_and_filled(dtype, stride, wide):
 
 def test_a_plane_whose_rows_do_not_hold_whole_items_is_refused():
     with pytest.raises(ValueError, match="padded"):
-        Tiles(np.zeros((8, 70), np.uint8)[:, :64], 8, 16, Rim(np.array([0]), np.array([0])))
+        Tiles(np.zeros((8, 70), np.uint8)[:, :64], 8, 16, UnknownTiles(np.array([0]), np.array([0])))
 
 
 @pytest.mark.parametrize("step", [1, 2])

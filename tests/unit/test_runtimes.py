@@ -16,11 +16,11 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from streamseg.errors import DeviceError, OptionError
+from streamseg.segment.model_spec import ModelSpec
+from streamseg.segment.person import Person, built_in
 from streamseg.segment.runtimes import open_net
 from streamseg.segment.runtimes.keras import share_threads
 from streamseg.segment.runtimes.signatures import alone, signatures
-from streamseg.segment.runtimes.spec import ModelSpec
-from streamseg.segment.unet import Person, built_in
 from streamseg.source.arrays import frame_of
 from tests.unit.model_tools import frames, mattes
 from tests.unit.onnx_files import mean_of_channels

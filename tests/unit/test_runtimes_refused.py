@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from streamseg.errors import DeviceError, MissingDependencyError, OptionError
+from streamseg.segment.model_spec import ModelSpec
 from streamseg.segment.runtimes import open_net
-from streamseg.segment.runtimes.spec import ModelSpec
 from tests.unit.model_tools import frames, mattes
 
 

@@ -10,8 +10,8 @@ from skimage.filters import gaussian
 from skimage.morphology import dilation, disk, erosion
 
 from streamseg.composite import KINDS, Compositor
+from streamseg.core.frames import Matte
 from streamseg.errors import OptionError
-from streamseg.frames import Matte
 from streamseg.options import Options
 from streamseg.refine import Edge, Selection, full_size
 

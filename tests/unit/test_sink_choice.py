@@ -8,13 +8,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from streamseg.core.frames import Frame, VideoInfo
+from streamseg.core.pixel_formats import Colour
 from streamseg.errors import OptionError, SinkError
-from streamseg.frames import Frame, VideoInfo
 from streamseg.options import Options
-from streamseg.pixelformats import Colour
 from streamseg.sink import NullSink, Sink, alpha_by_default, holds_alpha, open_sink
-from streamseg.sink.cfr import ConstantRate, Grid, on_grid
-from streamseg.sink.containers import Layout, closest
+from streamseg.sink.constant_rate import ConstantRate, Grid, on_grid
+from streamseg.sink.containers import EncoderInput, closest
 from streamseg.sink.quality import parse_bitrate
 from streamseg.sink.text import payload_of, text_of
 
@@ -35,7 +35,7 @@ def _frame(pts: int, base: Fraction = Fraction(1, 1000), duration: int | None = 
     ("yuv420p10le", ["yuv420p"], "yuv420p"), ("yuv420p", ["pal8", "cuda", "grayf32le"], None)])
 def test_the_closest_format_loses_least_and_then_carries_least(source: str, supported: list[str],
                                                                wanted: str | None) -> None:
-    assert closest(Layout.of(source), supported) == wanted
+    assert closest(EncoderInput.of(source), supported) == wanted
 
 
 @pytest.mark.parametrize(("text", "bits"), [("4M", 4_000_000), ("800k", 800_000), ("2500000", 2_500_000),

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from streamseg import metrics, smooth
+from streamseg import smooth
+from streamseg.core.frames import Frame, Matte
+from streamseg.core.opencv import cv2
 from streamseg.errors import OptionError
-from streamseg.frames import Frame, Matte
-from streamseg.opencv import cv2
+from streamseg.tools.evaluation import metrics
 
 Array = npt.NDArray[Any]
 SIZE = (160, 288)
@@ -263,7 +264,7 @@ def test_a_cut_is_found_and_motion_and_exposure_are_none() -> None:
 
 def test_motion_finds_a_known_shift_and_distrusts_what_was_covered() -> None:
     old, new = picture(120).astype(np.uint8), picture(132).astype(np.uint8)
-    way, back = smooth.Motion().between(old, new)
+    way, back = smooth.OpticalFlow().between(old, new)
     carried = way.carry(disc(120))
     assert back is not None
     missed = 1 - metrics.iou(disc(120), disc(132))
@@ -276,10 +277,10 @@ def test_motion_finds_a_known_shift_and_distrusts_what_was_covered() -> None:
 @pytest.mark.parametrize("shape", [(16, 201), (31, 240), (240, 31), (16, 2000), (32, 240)])
 def test_motion_is_found_in_narrow_pictures_too(shape: tuple[int, int]) -> None:
     """OpenCV read beyond a picture whose quarter its patches did not fit: the process was gone."""
-    code = (f"import numpy as np, cv2; from streamseg.smooth import Motion\n"
+    code = (f"import numpy as np, cv2; from streamseg.smooth import OpticalFlow\n"
             f"seen = np.random.default_rng(0).integers(0, 256, {shape}).astype(np.uint8)\n"
             f"wide = cv2.GaussianBlur(seen, (0, 0), 2)\n"
-            f"back, _ = Motion().between(wide, np.roll(wide, 1, 1))\n"
+            f"back, _ = OpticalFlow().between(wide, np.roll(wide, 1, 1))\n"
             f"print(np.median(back.place[..., 0] - np.arange({shape[1]})))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamseg import geometry
+from streamseg.core import geometry
+from streamseg.core.opencv import cv2
 from streamseg.errors import OptionError, SinkError, SourceError
-from streamseg.opencv import cv2
 from training.data import IGNORE, INDEX, Row, write_index
 
 # Long side of the pictures kept, in pixels: half as much again as the net's input has.

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import DeviceError, OptionError, choice
-from ...geometry import Size
-from .spec import ModelSpec
+from ...core.geometry import Size
+from ...errors import DeviceError, OptionError
+from ...validation import choice
+from ..model_spec import ModelSpec
 
 # name -> (module:Class, file names' endings)
 RUNTIMES: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...core.geometry import Size, nearest_size
 from ...errors import MissingDependencyError, OptionError, SegmentError
-from ...geometry import Size, nearest_size
+from ..model_spec import ModelSpec
 from .signatures import alone, signatures
-from .spec import ModelSpec
 
 _SIZED = re.compile(r"(\d+)x(\d+)")
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...core.geometry import Size
 from ...errors import DeviceError, MissingDependencyError, OptionError
-from ...geometry import Size
-from .spec import ModelSpec
+from ..model_spec import ModelSpec
 
 
 class Onnx:

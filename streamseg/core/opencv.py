@@ -1,0 +1,21 @@
+"""The one place that imports OpenCV, so that a missing system library is explained once.
+
+opencv-python's wheel links against libGL and glib, which slim machines and containers lack;
+``import cv2`` then fails with an ImportError that names a file nobody has heard of.
+"""
+
+from __future__ import annotations
+
+from ..errors import MissingDependencyError
+
+try:
+    import cv2
+except ImportError as error:
+    raise MissingDependencyError(
+        f"OpenCV does not load ({error}): install the system libraries it needs "
+        "(Debian, Ubuntu: apt-get install libgl1 libglib2.0-0; Fedora: dnf install mesa-libGL glib2), "
+        "or put the wheel that needs none in its place: "
+        "pip uninstall -y opencv-python && pip install opencv-python-headless"
+    ) from error
+
+__all__ = ["cv2"]

@@ -1,0 +1,82 @@
+"""Quality in steps: down when the machine cannot keep up, up again when it can, without to and fro."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .types import QualityStep
+
+# The model costs most, about 9 ms of a core a frame; to carry its matte on with the picture costs 0.7. So
+# that comes first, then a smaller picture for it, and a lower rate last.
+LADDER = (QualityStep("full"), QualityStep("matte every 2nd", 2), QualityStep("matte every 2nd, smaller", 2, True),
+          QualityStep("matte every 3rd, smaller", 3, True), QualityStep("matte every 4th, smaller", 4, True),
+          QualityStep("half the rate", 2, True, 2), QualityStep("a third of the rate", 2, True, 3))
+LOST = 0.05    # share of frames dropped that counts as too much
+LATE = 2.0     # frame intervals of latency (95th percentile) that count as too much
+EASE = 0.8     # of the CPU limit: above it there is no way up
+SECONDS_DOWN = 2
+SECONDS_UP = 5
+LONGEST_UP = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One second of work. ``arrived`` and ``dropped`` frames; ``delay`` capture to write in frame
+    intervals, 95th percentile; ``cpu``: share of all cores, 0..1."""
+
+    arrived: int
+    dropped: int
+    delay: float
+    cpu: float
+
+
+class AdaptiveQuality:
+    """Chooses the step from one Load a second.
+
+    Down after SECONDS_DOWN seconds of overload, up after SECONDS_UP good ones. A step up that has to be
+    taken back doubles the wait for the next try; one that holds as long as that wait makes it short again.
+    """
+
+    def __init__(self, max_cpu: float | None = None, ladder: Sequence[QualityStep] = LADDER) -> None:
+        self._max_cpu, self._ladder = max_cpu, ladder
+        self._place = 0
+        self._bad = self._good = 0
+        self._wait = SECONDS_UP
+        self._since_up: int | None = None
+
+    @property
+    def step(self) -> QualityStep:
+        """The step now."""
+        return self._ladder[self._place]
+
+    def observe(self, load: Load) -> QualityStep:
+        """Take in a second's Load. -> the step from now on"""
+        over, easy = self._judged(load)
+        self._bad = self._bad + 1 if over else 0
+        self._good = self._good + 1 if easy else 0
+        if self._since_up is not None:
+            self._since_up += 1
+            if self._since_up > self._wait:
+                self._wait, self._since_up = SECONDS_UP, None
+        if self._bad >= SECONDS_DOWN and self._place < len(self._ladder) - 1:
+            if self._since_up is not None:
+                self._wait = min(LONGEST_UP, 2 * self._wait)
+            self._move(1)
+            self._since_up = None
+        elif self._good >= self._wait and self._place > 0:
+            self._move(-1)
+            self._since_up = 0
+        return self.step
+
+    def _move(self, by: int) -> None:
+        self._place += by
+        self._bad = self._good = 0
+
+    def _judged(self, load: Load) -> tuple[bool, bool]:
+        """(too much, with room to spare)"""
+        lost = load.dropped > LOST * max(1, load.arrived)
+        hot = self._max_cpu is not None and load.cpu > self._max_cpu
+        over = lost or hot or load.delay > LATE
+        cool = self._max_cpu is None or load.cpu < EASE * self._max_cpu
+        return over, not over and cool and load.dropped == 0 and load.delay < LATE / 2

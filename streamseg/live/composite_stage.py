@@ -1,0 +1,135 @@
+"""From a shot and its matte to the picture that goes out, and the rule of privacy.
+
+Every picture is made by ``CompositeStage._composed``. Where there is no matte, the matte is empty, so that the
+background alone goes out: a colour, a picture or a film as it is; the blurred or original room, of which
+nothing says what is the person's and what is not, as blurred as it gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..composite import Compositor
+from ..core.frames import Frame, Matte, VideoInfo
+from ..core.opencv import cv2
+from ..errors import StreamsegError
+from ..options import Options
+from .auto_framing import Follower, cropped, cropped_matte
+from .types import Control, Finished, Log, Matted, Scene
+
+ROOM = ("blur", "original")  # backgrounds that are made of the camera's own picture
+PLAIN = "#202830"            # what is left when a background fails: it shows nothing of the room
+_NOTHING = Matte(np.zeros((9, 16), np.float32))
+
+
+class CompositeStage:
+    """Makes pictures as ``control.look`` says at that moment.
+
+    A look that cannot be made (a broken background file) is told of, and the last good one stays; a film
+    that breaks off while it is shown gives way to a plain colour. Raises StreamsegError only when it is made
+    with a look that cannot be.
+    """
+
+    def __init__(self, info: VideoInfo, options: Options, control: Control, tell: Log) -> None:
+        self._info, self._options, self._control, self._tell = info, options, control, tell
+        self._told: set[str] = set()
+        self._asked = self._shown = control.look
+        self._compositor, self._shield = self._made(control.look)
+        self._follower = Follower()
+        self._last: Finished | None = None
+
+    def __call__(self, items: Iterator[Matted]) -> Iterator[Finished]:
+        """One Finished for each item, in order."""
+        for item in items:
+            yield self._finished(item)
+
+    def close(self) -> None:
+        """Close the backgrounds' files; may be called twice."""
+        self._compositor.close()
+        self._shield.close()
+
+    def _made(self, look: Scene) -> tuple[Compositor, Compositor]:
+        """(for shots with a matte, for those without)"""
+        options = replace(self._options, background=look.background, fit=look.fit, blur=look.blur)
+        kinds = ("composite", "matte") if look.matte_view else ("composite",)
+        compositor = Compositor(self._info, kinds, options)
+        for note in compositor.notes:
+            if note not in self._told:
+                self._tell(note)
+                self._told.add(note)
+        if (look.background or "").strip().lower() not in ROOM:
+            return compositor, compositor
+        return compositor, Compositor(self._info, kinds, replace(options, background="blur", blur=1.0))
+
+    def _take_look(self) -> bool:
+        """Make ready for the look that is asked for now. -> whether anything changed"""
+        look = self._control.look
+        if look is self._asked:
+            return False
+        self._asked = look
+        same = replace(self._shown, mirror=look.mirror, follow=look.follow, freeze=look.freeze)
+        if same != look:
+            try:
+                made = self._made(look)
+            except (StreamsegError, OSError) as error:
+                self._tell(f"{error}; what was there stays")
+                look = replace(same, matte_view=self._shown.matte_view)
+            else:
+                self.close()
+                self._compositor, self._shield = made
+        self._shown = look
+        return True
+
+    def _finished(self, item: Matted) -> Finished:
+        changed, last, shot = self._take_look(), self._last, item.shot
+        same = self._shown.freeze or (item.still and not changed and self._steady())
+        if last is not None and shot.seen and same:
+            # Planes shared with the picture before, but no owner: its time may still be in use by an encoder
+            again = replace(last.picture, pts=shot.frame.pts, index=shot.frame.index, owner=None)
+            return Finished(again, shot.at, last.view)
+        made = self._composed(item)
+        if shot.seen:
+            self._last = made
+        elif not self._shown.freeze:  # what was frozen comes back after a pause or a loss
+            self._last = None
+        return made
+
+    def _steady(self) -> bool:
+        """Whether the same shot and matte make the same picture."""
+        return not (self._compositor.background_moves or self._shown.follow)
+
+    def _composed(self, item: Matted) -> Finished:
+        frame, matte = item.shot.frame, item.matte
+        if self._shown.follow:
+            view = self._follower(matte, item.shot.at)
+            frame = cropped(frame, view)
+            matte = None if matte is None else cropped_matte(matte, view)
+        if self._shown.mirror:
+            frame = mirrored(frame)
+            matte = matte and replace(matte, alpha=np.ascontiguousarray(matte.alpha[:, ::-1]))
+        try:
+            made = self._laid(frame, matte)
+        except (StreamsegError, OSError) as error:  # a film that is damaged further on
+            what = str(error).partition(";")[0]  # what follows is a flag, and comes too late
+            self._tell(f"{what}; a plain colour takes the background's place")
+            self.close()
+            self._compositor, self._shield = self._made(replace(self._shown, background=PLAIN))
+            made = self._laid(frame, matte)
+        return Finished(made["composite"], item.shot.at, made.get("matte"))
+
+    def _laid(self, frame: Frame, matte: Matte | None) -> dict[str, Frame]:
+        compositor = self._shield if matte is None else self._compositor
+        return compositor.finish(frame, matte or _NOTHING)
+
+
+def mirrored(frame: Frame) -> Frame:
+    """The frame with left and right exchanged."""
+    def flipped(plane: Any) -> Any:  # Any: OpenCV's stubs know no dtypes
+        return cv2.flip(plane, 1)
+
+    return replace(frame, planes=tuple(flipped(plane) for plane in frame.planes), owner=None,
+                   alpha=None if frame.alpha is None else flipped(frame.alpha))

@@ -1,0 +1,215 @@
+"""Where the user's hand meets the run: keys, the settings file, the window, the figures on it."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import sys
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ..core.clock import Clock
+from ..errors import OptionError
+from ..sink.live.preview import PreviewWindow
+from . import config
+from .keymap import ALIKE, CHANGEABLE, changed, pressed
+from .types import Control, Finished, Log, Scene
+
+Accept = Callable[[Mapping[str, Any], Collection[str]], None]
+LOOK_SECONDS = 1.0  # between two looks at the files
+UNSET = Scene("blur")  # what holds where nothing says otherwise
+ESCAPE_SECONDS = 0.025  # in which the rest of an arrow key's bytes comes, if it was not the Escape key
+# What arrows, function keys and Alt send: ESC [ ... letter, ESC O letter, ESC and the key
+SEQUENCE = re.compile(r"\x1b(?:\[\[?[0-?]*[ -/]*[@-~]?|O.?|[^\x1b])", re.DOTALL)
+
+
+def accept_all(values: Mapping[str, Any], edited: Collection[str]) -> None:
+    """Refuse no settings."""
+
+
+class Controls:
+    """Call it again and again: it reads the keys, watches the files, and changes ``control``. -> quit?
+
+    keys      callables that give the key pressed since the last call, '' for none
+    choices   the backgrounds that keys go through
+    settings  the file that is watched, None for none
+    accept    is given what the file says when it has changed, and what of it has; raises OptionError for what
+              is not to be
+    demand    tells whether anybody looks at an output; None: somebody always does
+    """
+
+    def __init__(self, control: Control, clock: Clock, tell: Log, *, keys: Sequence[Callable[[], str]] = (),
+                 choices: Sequence[str] = (), settings: str | None = None, accept: Accept = accept_all,
+                 demand: Callable[[], bool] | None = None) -> None:
+        self._control, self._clock, self._tell = control, clock, tell
+        self._keys, self._choices, self._accept, self._demand = keys, choices, accept, demand
+        self._settings = None if settings is None else config.Watch(settings)
+        self._known: Mapping[str, Any] = {} if settings is None else config.read(settings)
+        self._without = {name: self._unless_named(name) for name in CHANGEABLE}
+        self._background = _watched(control.look.background)
+        self._actions: dict[str, Callable[[], None]] = {"p": self._pause}
+        self._looked = clock.now()
+
+    def on_key(self, key: str, action: Callable[[], None]) -> None:
+        """Have ``key`` do something that is not the look's."""
+        self._actions[key] = action
+
+    def __call__(self) -> bool:
+        """Once around. True when the user wants to end."""
+        for key in filter(None, [ask() for ask in self._keys]):
+            key = ALIKE.get(key, key)
+            if key == "q":
+                return True
+            if key in self._actions:
+                self._actions[key]()
+            else:
+                self._control.look = pressed(self._control.look, key, self._choices)
+        if self._clock.now() - self._looked >= LOOK_SECONDS:
+            self._looked = self._clock.now()
+            self._look_at_files()
+            if self._demand is not None:
+                self._control.wanted = self._demand()
+        return False
+
+    def _pause(self) -> None:
+        paused = not self._control.paused
+        self._control.paused = paused
+        self._tell("paused: the background alone goes out" if paused else "goes on")
+
+    def _unless_named(self, name: str) -> Any:
+        """What a setting is when the file no longer names it: what the command line gave, which goes before
+        the file's, else the default."""
+        now = getattr(self._control.look, name)
+        return getattr(UNSET, name) if self._known.get(name) == now else now
+
+    def _look_at_files(self) -> None:
+        if self._settings is not None and self._settings.changed():
+            self._read_settings(self._settings.path)
+        look = self._control.look
+        watched = self._background
+        if watched is None or str(watched.path) != look.background:
+            self._background = _watched(look.background)
+        elif watched.changed():
+            self._control.look = replace(look, version=look.version + 1)
+            self._tell(f"background {look.background} has changed and is read again")
+
+    def _read_settings(self, path: Path) -> None:
+        """Take over what has changed or is gone; what is broken leaves everything as it was."""
+        try:
+            values = config.read(path)
+            gone = {name: self._without.get(name) for name in self._known if name not in values}
+            edited = {name: value for name, value in values.items() if self._known.get(name) != value}
+            self._accept(values, edited)
+            new = gone | edited
+            self._control.look = changed(self._control.look, new)
+        except OptionError as error:
+            self._tell(f"{error}; the settings before it stay")
+            return
+        later = sorted(set(new) - set(CHANGEABLE))
+        self._known = values
+        self._tell(f"{path.name} is read again"
+                   + (f"; from the next start: {', '.join(later)}" if later else ""))
+
+
+def _watched(background: str | None) -> config.Watch | None:
+    return config.Watch(background) if background and Path(background).is_file() else None
+
+
+class PreviewScreen:
+    """The window as the engine's Screen: the picture, or the matte where that was asked for."""
+
+    def __init__(self, window: PreviewWindow, figures: bool) -> None:
+        self._window, self._figures = window, figures
+        self._lines: list[str] = []
+
+    def show(self, finished: Finished) -> None:
+        """Show it, with the figures."""
+        self._window.show(finished.view or finished.picture, self._lines if self._figures else [])
+
+    def figures(self, line: Mapping[str, Any]) -> None:
+        """Take the figures of a second."""
+        self._lines = figure_lines(line)
+
+    def toggle_figures(self) -> None:
+        """Show the figures, or no longer."""
+        self._figures = not self._figures
+
+    def key(self) -> str:
+        """The key pressed in it; 'q' once it was closed."""
+        return "q" if self._window.closed else self._window.key()
+
+    def close(self) -> None:
+        self._window.close()
+
+
+class TerminalKeys:
+    """Keys pressed in the terminal, one by one and without Enter; those that send several bytes (arrows,
+    say) are none. As a context manager: the terminal is as before at its end. Gives '' always where standard
+    input is no terminal, or is another program's while this one runs in a shell's background."""
+
+    def __init__(self) -> None:
+        self._before: list[Any] | None = None
+        self._waiting: deque[str] = deque()
+
+    def __enter__(self) -> TerminalKeys:
+        if sys.stdin is not None and sys.stdin.isatty() and os.name == "posix" and _ours():
+            import termios
+            import tty
+            self._before = termios.tcgetattr(sys.stdin.fileno())
+            tty.setcbreak(sys.stdin.fileno())  # Ctrl-C stays Ctrl-C
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        if self._before is not None and _ours():
+            import termios
+            with suppress(termios.error, OSError):  # the terminal was closed
+                termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, self._before)
+
+    @property
+    def there(self) -> bool:
+        """Whether there is a terminal to press keys in."""
+        return self._before is not None
+
+    def __call__(self) -> str:
+        """The next key, '' if none waits."""
+        if self._before is not None and not self._waiting and _there_is_more(0) and _ours():
+            with suppress(OSError):  # the terminal was closed
+                self._waiting.extend(SEQUENCE.sub("", _bytes_waiting().decode(errors="ignore")))
+        return self._waiting.popleft() if self._waiting else ""
+
+
+def _ours() -> bool:
+    """Whether this process may use the terminal: one in a shell's background is stopped when it does."""
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except OSError:  # closed, or not the one that this process was started from: nothing stops it
+        return True
+
+
+def _there_is_more(seconds: float) -> bool:
+    return bool(select.select([sys.stdin], [], [], seconds)[0])
+
+
+def _bytes_waiting() -> bytes:
+    found = os.read(sys.stdin.fileno(), 64)
+    if found.endswith(b"\x1b") and _there_is_more(ESCAPE_SECONDS):
+        found += os.read(sys.stdin.fileno(), 64)
+    return found
+
+
+def figure_lines(line: Mapping[str, Any]) -> list[str]:
+    """The figures of a second in words, for the window and the terminal."""
+    latency = line["latency_ms"]
+    delay = "-" if latency["p50"] is None else f"{latency['p50']:.0f} ms (95 %: {latency['p95']:.0f})"
+    memory = "" if line["rss_mib"] is None else f"  {line['rss_mib']:.0f} MiB"
+    state = "paused" if line["paused"] else line["step"]
+    return [f"{line['fps']:.1f} fps  {delay}  {line['dropped']} dropped",
+            f"CPU {line['cpu_percent']:.0f} %{memory}  {state}"]
+

@@ -1,0 +1,229 @@
+"""Where live pictures come from and where they go: the names on the command line, opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..core.clock import Clock
+from ..core.frames import VideoInfo
+from ..errors import OptionError, SourceError
+from ..options import Options
+from ..sink import NullSink, Sink
+from ..sink.live.network import BOXES, NetworkSink, shown
+from ..sink.live.recording import RecordingSink, SoundFeed
+from ..sink.live.virtual_camera import VirtualSink
+from ..source import Source, open_source
+from ..source.camera import DeviceSource, OpenCvSource, camera_device, screen_device
+from ..source.open import LIVE, scheme
+from ..source.realtime import Realtime
+from ..validation import default_of
+from .capture import FIRST_WAIT, LONGEST_WAIT
+from .config import FIELDS
+from .devices import chosen_camera
+from .microphone import Microphone
+from .options import LiveOptions, picture_size
+from .reconnecting import Reconnecting
+from .stats import LiveOutput
+from .types import Log
+
+SIZE, RATE = (1280, 720), Fraction(30)  # what a camera is asked for
+WINDOW, VIRTUAL, NULL, SCREEN = "window", "virtual", "null", "screen"
+ASKED_OF_CAMERAS = ("camera", "size", "rate", "format", "backend")
+# Settings that do nothing beside a source that was named, by its kind (see kind_of)
+IDLE = {
+    "a camera": ("camera", "realtime", "start", "stream"),
+    "the screen": ("camera", "format", "backend", "realtime", "start", "stream"),
+    "an address": ASKED_OF_CAMERAS,
+    "a file": (*ASKED_OF_CAMERAS, "on_demand", "reconnect"),
+}
+
+
+def kind_of(source: str | Source | None) -> str:
+    """What a source is, in words: a camera, the screen, an address, a file, or an object."""
+    if source is not None and not isinstance(source, str):
+        return "an object"
+    if source is None or source.startswith("/dev/"):
+        return "a camera"
+    if source == SCREEN:
+        return "the screen"
+    return "a file" if scheme(source) is None else "an address"
+
+
+def idle(values: Mapping[str, Any], source: str | Source | None, to: Sequence[str | Sink]) -> list[str]:
+    """Which of the settings ``values`` do nothing, beside a source that was named or beside each other."""
+    names = [] if source is None else list(IDLE.get(kind_of(source), ()))
+    if any(isinstance(target, str) and "://" in target for target in to):
+        names = [name for name in names if name != "reconnect"]  # it holds for streams that go out, too
+    if not values.get("adapt", True):
+        names.append("max_cpu")
+    defaults = {name: default_of(FIELDS[name]) for name in names}
+    return [name for name in names if values.get(name, defaults[name]) != defaults[name]]
+
+
+def refuse_idle(values: Mapping[str, Any], source: str | Source | None, to: Sequence[str | Sink]) -> None:
+    """Raise OptionError where one of ``values`` does nothing."""
+    names = idle(values, source, to)
+    flags = [f"--{name.replace('_', '-')}" + (f" {values[name]}" if values[name] is not True else "")
+             for name in names]
+    beside = [flag for name, flag in zip(names, flags, strict=True) if name != "max_cpu"]
+    if beside:
+        raise OptionError(f"{', '.join(beside)}: of no use beside the source {source}, which is "
+                          f"{kind_of(source)}; leave that out, or the source")
+    if flags:
+        raise OptionError(f"{flags[0]} lowers the quality where it must, which --no-adapt forbids: leave one "
+                          "of them out")
+
+
+def refuse_same_files(read: Iterable[tuple[str, str | None]], written: Iterable[tuple[str, str | None]]
+                      ) -> None:
+    """Raise OptionError where a file is to be written that is read as well, or that is written twice.
+
+    Both hold flags, each with its value (None and what is no file's name are passed over).
+    """
+    taken = {_file(text): f"{flag} {text}" for flag, text in read if text and os.path.isfile(_expanded(text))}
+    for flag, text in written:
+        if text is None or not _is_file_name(text):
+            continue
+        if _file(text) in taken:
+            raise OptionError(f"{flag} {text} and {taken[_file(text)]} are the same file, "
+                              f"{os.path.realpath(_expanded(text))}: give {flag} another name")
+        taken[_file(text)] = f"{flag} {text}"
+
+
+def _is_file_name(target: str) -> bool:
+    """Whether an output is a file: neither window, virtual camera, nothing, standard output nor address."""
+    return target not in (WINDOW, NULL, "-") and target.partition(":")[0] != VIRTUAL and "://" not in target
+
+
+def _expanded(text: str) -> str:
+    return os.path.expanduser(text.removeprefix("file://"))
+
+
+def _file(text: str) -> object:
+    """What two names of the same file share, by whatever spelling or link."""
+    try:
+        found = os.stat(_expanded(text))
+    except (OSError, ValueError):  # none is there yet
+        return os.path.realpath(_expanded(text))
+    return found.st_dev, found.st_ino
+
+
+class Reader:
+    """Opens the source that was named, and again when it is lost.
+
+    again    opens it anew; None where it makes no sense, or was not asked for
+    lasting  it never ends by itself: its end is a loss
+    """
+
+    def __init__(self, source: str | Source | None, options: Options, live: LiveOptions,
+                 clock: Clock) -> None:
+        self._source, self._live, self._clock = source, live, clock
+        self._options = replace(options, audio=False)
+        kind = kind_of(source)
+        if kind == "a file" and not live.realtime:
+            raise OptionError(f"{source} is a file: --realtime plays it as if it were a camera; "
+                              "`streamseg run` works through it as fast as it can")
+        endless = kind in ("a camera", "the screen", "an address")
+        # what other addresses (http) give may be a film, with an end that is none of the network's
+        self.lasting = endless and (kind != "an address" or scheme(str(source)) in LIVE or live.reconnect)
+        again = endless and (live.reconnect or live.on_demand)
+        self.again: Callable[[], Source] | None = self.open if again else None
+
+    def first(self, tell: Log) -> Source:
+        """The source, opened for the first time; with ``live.reconnect`` it is waited for."""
+        wait = FIRST_WAIT
+        while True:
+            try:
+                return self.open()
+            except SourceError as error:
+                if not self._live.reconnect or self.again is None:
+                    raise
+                tell(f"{error}; next try in {wait:g} s")
+            self._clock.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT)
+
+    def open(self) -> Source:
+        """The source, open. Raises SourceError."""
+        source, live = self._source, self._live
+        if source is not None and not isinstance(source, str):
+            return Realtime(source, self._clock) if live.realtime else source
+        size = picture_size(live.size) if live.size else None
+        if source == SCREEN:
+            return DeviceSource(screen_device(size, live.rate or RATE), self._options.timeout)
+        if source is None or source.startswith("/dev/"):
+            return self._camera(source or live.camera, size or SIZE, live.rate or RATE)
+        opened = open_source(source, self._options)
+        return Realtime(opened, self._clock) if live.realtime else opened
+
+    def _camera(self, wanted: str | None, size: tuple[int, int], rate: Fraction) -> Source:
+        live = self._live
+        if live.backend == "opencv":
+            return OpenCvSource(wanted or "0", size, rate, live.format)
+        camera = chosen_camera(wanted)
+        return DeviceSource(camera_device(camera.device, size, rate, live.format), self._options.timeout)
+
+
+class Opener:
+    """Opens outputs by name: what --to may be, but for the window."""
+
+    def __init__(self, info: VideoInfo, options: Options, sound: Microphone | None, clock: Clock, tell: Log,
+                 reconnect: bool) -> None:
+        self._info, self._options, self._sound = info, options, sound
+        self._clock, self._tell, self._reconnect = clock, tell, reconnect
+
+    def __call__(self, target: str) -> Sink:
+        """The sink of a --to. Raises OptionError, SinkError or MissingDependencyError."""
+        name, _, device = target.partition(":")
+        if target == NULL:
+            return NullSink()
+        if name == VIRTUAL:
+            return VirtualSink(device or None, self._info)
+        if "://" in target:
+            _refuse_no_address(target)
+            if self._reconnect:
+                return Reconnecting(shown(target), lambda: self._stream(target), self._clock, self._tell)
+            return self._stream(target)
+        if not Path(target).suffix:
+            raise OptionError(f"--to is {target!r}; it must be virtual, window, null, an address "
+                              f"({', '.join(BOXES)}) or a file .mkv or .mp4")
+        return RecordingSink(target, self._info, self._options, sound=self._subscribed())
+
+    def _stream(self, url: str) -> NetworkSink:
+        return NetworkSink(url, self._info, self._options, sound=self._subscribed())
+
+    def _subscribed(self) -> SoundFeed | None:
+        return None if self._sound is None else self._sound.subscribe()
+
+
+def open_outputs(to: Sequence[str | Sink], open_one: Callable[[str], Sink], stack: ExitStack
+                 ) -> list[LiveOutput]:
+    """The outputs but for the window, open; ``stack`` takes back those there are if one fails."""
+    if not to:
+        raise OptionError("no output: give --to virtual, window, null, an address or a FILE")
+    names = [target for target in to if isinstance(target, str)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise OptionError(f"--to {twice[0]} is given twice")
+    made = []
+    for target in to:
+        if target != WINDOW:
+            sink = open_one(target) if isinstance(target, str) else target
+            stack.callback(sink.abort)
+            made.append(LiveOutput(shown(target) if isinstance(target, str) else type(sink).__name__, sink))
+    return made
+
+
+def _refuse_no_address(target: str) -> None:
+    """Raise OptionError for an address that cannot be taken apart."""
+    try:
+        urlsplit(target).port  # noqa: B018 - it is checked only when it is asked for
+    except ValueError as error:
+        raise OptionError(f"--to is {shown(target)}, which is no address ({error}): write it as "
+                          "rtmp://host/app/key or udp://[::1]:5000") from error

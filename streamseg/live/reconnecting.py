@@ -1,0 +1,66 @@
+"""An output that is opened again, with growing waits, when it breaks off: for streams over a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..core.clock import Clock
+from ..core.frames import Frame
+from ..errors import SinkError
+from ..sink import Sink
+from .capture import FIRST_WAIT, LONGEST_WAIT
+from .types import Log
+
+
+class Reconnecting:
+    """A Sink around the one that ``reopen`` gives. ``lost``: frames that came while there was none.
+
+    Opening and waiting happen in ``write``, and so in the output's own thread: it holds nobody else up.
+    """
+
+    def __init__(self, name: str, reopen: Callable[[], Sink], clock: Clock, tell: Log) -> None:
+        self._name, self._reopen, self._clock, self._tell = name, reopen, clock, tell
+        self._sink: Sink | None = reopen()  # what cannot work at all is refused at once
+        self.notes = list(self._sink.notes)
+        self.lost = 0
+        self._wait, self._next = FIRST_WAIT, 0.0
+
+    def write(self, frame: Frame) -> None:
+        """Write the frame, or count it as lost."""
+        if self._sink is None and self._clock.now() >= self._next:
+            self._try_again()
+        if self._sink is None:
+            self.lost += 1
+            return
+        try:
+            self._sink.write(frame)
+        except SinkError as error:
+            self.lost += 1
+            self._drop(error)
+
+    def close(self) -> None:
+        """Finish what is open."""
+        if self._sink is not None:
+            self._sink.close()
+
+    def abort(self) -> None:
+        """Give up what is open; may be called twice."""
+        if self._sink is not None:
+            self._sink.abort()
+
+    def _drop(self, error: SinkError) -> None:
+        if self._sink is not None:
+            self._sink.abort()
+        self._sink = None
+        self._next = self._clock.now() + self._wait
+        self._tell(f"{error}; {self._name} is tried again in {self._wait:g} s")
+        self._wait = min(2 * self._wait, LONGEST_WAIT)
+
+    def _try_again(self) -> None:
+        try:
+            self._sink = self._reopen()
+        except SinkError as error:
+            self._drop(error)
+        else:
+            self._wait = FIRST_WAIT
+            self._tell(f"{self._name} is back")

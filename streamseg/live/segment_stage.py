@@ -1,0 +1,133 @@
+"""The model's place in a live run: what it costs, and what happens when it fails."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.frames import Frame, Matte
+from ..core.opencv import cv2
+from ..segment import Segmenter
+from ..smooth import Smoother
+from ..temporal.propagate import Propagator
+from .types import Control, Log, Matted, Shot
+
+# A still picture is told by means over cells of so many pixels squared: noise averages out, a blink does not.
+CELL = 10
+STILL = 3        # levels of 255 that a cell may differ from the picture that was last worked on
+REFRESH = 30     # still frames after which all is computed anew
+
+
+class SegmentStage:
+    """Shots to mattes. Never raises for what the model does: without a matte the shot's is None.
+
+    At a lower ``control.step`` only every Nth frame goes through the model; in between its last matte is
+    moved along with the picture. While the picture stands still nothing is computed.
+    """
+
+    def __init__(self, segmenter: Segmenter, control: Control, tell: Log, *,
+                 smoother: Smoother | None = None, skip_still: bool = True) -> None:
+        self._segmenter, self._control, self._tell = segmenter, control, tell
+        self._smoother, self._skip_still = smoother, skip_still
+        self.inferred = self.carried = self.still = self.failures = 0
+        self._failing = self._reset_due = False
+        self._carry = Propagator()
+        self._forget()
+
+    def __call__(self, shots: Iterator[Shot]) -> Iterator[Matted]:
+        """One Matted for each shot, in order."""
+        for shot in shots:
+            yield self._matted(shot)
+
+    def warm_up(self, frame: Frame) -> None:
+        """Have the model work once on a frame like those to come, before any thread runs: the first time
+        takes a runtime ten times as long, and is when it writes to stderr. A failure is told of."""
+        try:
+            self._segmenter.segment([frame])
+            self._segmenter.reset()
+        except Exception as error:
+            self._failed(error)
+
+    def close(self) -> None:
+        """Close the model."""
+        self._segmenter.close()
+
+    def _forget(self) -> None:
+        """Nothing of what was before may be used for what comes."""
+        self._matte: Matte | None = None
+        self._cells: npt.NDArray[np.uint8] | None = None
+        self._age = self._since = 0
+        self._carry.forget()
+        self._steady = None if self._smoother is None else _Steady(self._smoother)
+
+    def _matted(self, shot: Shot) -> Matted:
+        if not shot.seen:
+            self._forget()
+            return Matted(shot, None)
+        if shot.cut:
+            self._forget()
+            self._reset_due = True
+        if self._stands_still(shot.frame):
+            self.still += 1
+            return Matted(shot, self._matte, still=True)
+        try:
+            if self._reset_due:  # until it works: what it knows is of another camera
+                self._segmenter.reset()
+                self._reset_due = False
+            self._matte = self._found(shot.frame)
+        except Exception as error:  # whatever a model does: a call goes on
+            self._failed(error)
+        return Matted(shot, self._matte)
+
+    def _stands_still(self, frame: Frame) -> bool:
+        if not self._skip_still:
+            return False
+        cells = frame.luma((max(16, frame.width // CELL), max(9, frame.height // CELL)))
+        self._age += 1
+        if self._matte is not None and self._cells is not None and self._age < REFRESH \
+                and float(cv2.norm(cells, self._cells, cv2.NORM_INF)) <= STILL:
+            return True
+        self._cells, self._age = cells, 0
+        return False
+
+    def _found(self, frame: Frame) -> Matte:
+        """The model's matte, steadied; or its last one carried on, if it is not this frame's turn."""
+        self._since += 1
+        if self._carry.matte is not None and self._since < self._control.step.every:
+            self.carried += 1
+            return self._carry.to(frame, careful=True)
+        self._since = 0
+        if hasattr(self._segmenter, "reduced"):
+            self._segmenter.reduced = self._control.step.reduced
+        found = self._segmenter.segment([frame])
+        if len(found) != 1 or not isinstance(found[0], Matte):
+            raise TypeError("segment() did not return one Matte")
+        matte = found[0] if self._steady is None else self._steady(frame, found[0])
+        self.inferred += 1
+        if self._failing:
+            self._failing = False
+            self._tell("the model works again")
+        self._carry.hold(frame, matte)
+        return matte
+
+    def _failed(self, error: Exception) -> None:
+        self.failures += 1
+        self._forget()
+        if not self._failing:  # once, not thirty times a second
+            self._failing = True
+            self._tell(f"the model failed ({type(error).__name__}: {error}); the background alone goes out")
+
+
+class _Steady:
+    """A smoother, which is a generator, one matte at a time."""
+
+    def __init__(self, smoother: Smoother) -> None:
+        self._waiting: deque[tuple[Frame, Matte]] = deque()
+        self._pairs = smoother(iter(self._waiting.popleft, None))
+
+    def __call__(self, frame: Frame, matte: Matte) -> Matte:
+        self._waiting.append((frame, matte))
+        return next(self._pairs)[1]

@@ -1,0 +1,237 @@
+"""The live run: capture, model, finish, outputs, each in a thread of its own, the newest frame first.
+
+    capture --newest--> matting --handed--> finishing --handed--> main --newest--> output 1
+                                                                      --newest--> output 2 ...
+
+One slot lies between camera and model: when the model is busy the newest frame takes the older one's place,
+so that no delay builds up. Behind the model a frame is handed on: its stage takes a newer one only when the
+next stage has taken this one, so that at most one frame a stage is under way.
+Each output has a slot of its own: a slow one holds up neither the others nor the camera. The main thread
+hands out pictures, shows the window (which must be the main thread's), and once a second looks at what was
+measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any, Protocol
+
+from ..core.clock import Clock
+from ..engine.channels import Channel, EndOfChannel, StageRunner, WaitedTooLong
+from ..errors import SourceTimeoutError
+from .adaptive_quality import AdaptiveQuality
+from .capture import Capture
+from .composite_stage import CompositeStage
+from .microphone import Microphone
+from .segment_stage import SegmentStage
+from .stats import LiveOutput, LiveReport, Stats
+from .types import Control, Finished, Log, Shot
+
+POLL = 0.02           # seconds that the main thread waits for a picture before it looks at the keys
+JUMP = 2.0            # seconds between two rounds of the main thread, which take POLL
+GRACE = 1.0           # seconds more than the source's own timeout, which knows better what went wrong
+FINISH_SECONDS = 5.0  # what an output gets to finish in
+
+
+class Screen(Protocol):
+    """What shows pictures in the main thread."""
+
+    def show(self, finished: Finished) -> None:
+        """Show a picture."""
+
+    def figures(self, line: Mapping[str, Any]) -> None:
+        """Take the figures of a second."""
+
+    def close(self) -> None:
+        """Take the window away; may be called twice."""
+
+
+class LiveSession:
+    """One live run. ``run`` returns when it has ended, and everything given to it is closed then.
+
+    governor  chooses the step of quality; None: it stays as it is
+    commands  called in the main thread again and again: reads keys and files, changes ``control``;
+              True ends the run
+    on_stats  takes the line of figures of each second
+    sound     the microphone that outputs have subscribed to
+    cores     of the machine: the AdaptiveQuality's CPU shares are of all of them
+    timeout   seconds without any picture after which the camera counts as hanging
+    """
+
+    def __init__(self, capture: Capture, matting: SegmentStage, finisher: CompositeStage, outputs: Sequence[LiveOutput],
+                 *, clock: Clock, control: Control, tell: Log, governor: AdaptiveQuality | None = None,
+                 screen: Screen | None = None, sound: Microphone | None = None,
+                 commands: Callable[[], bool] = lambda: False,
+                 on_stats: Callable[[dict[str, Any]], None] = lambda line: None,
+                 cores: int = 1, duration: float | None = None, timeout: float = 15.0) -> None:
+        self._capture, self._matting, self._finisher = capture, matting, finisher
+        self._outputs, self._screen = list(outputs), screen
+        self._clock, self._control, self._governor, self._tell = clock, control, governor, tell
+        self._commands, self._on_stats, self._sound = commands, on_stats, sound
+        self._duration, self._timeout = duration, timeout
+        self._figures = Stats(clock, control, self._outputs, cores)
+        self._crew = StageRunner(stall_timeout=None)
+        self._told: set[LiveOutput | Microphone] = set()
+        self._leaving: dict[LiveOutput, Callable[[], None]] = {}  # what is to be called when it has finished
+        self._heard: Channel[None] | None = None
+
+    def run(self) -> LiveReport:
+        """Run until the source, the time, the user (KeyboardInterrupt too) or the last output ends it.
+
+        Raises the source's error, or the first output's if no output is left.
+        """
+        crew = self._crew
+        with ExitStack() as stack:
+            stack.callback(crew.unless_running, "capture", self._capture.close)
+            stack.callback(crew.unless_running, "matting", self._matting.close)
+            stack.callback(crew.unless_running, "finishing", self._finisher.close)
+            if self._sound is not None:
+                stack.callback(crew.unless_running, "sound", self._sound.close)
+            stack.enter_context(crew)
+            try:
+                self._main(self._stages())
+            except KeyboardInterrupt:
+                pass  # how a live run is usually ended
+            finally:
+                self._end()
+        if self._outputs and all(output.failure for output in self._outputs) and self._screen is None:
+            raise self._outputs[0].failure  # type: ignore[misc]
+        matting = self._matting
+        return self._figures.report(self._overtaken(), matting.inferred, matting.carried, matting.still,
+                                    self._capture.damaged)
+
+    def add(self, output: LiveOutput) -> None:
+        """Begin to write to one more output, while the engine runs; for its main thread."""
+        output.branch = self._crew.branch(f"output {output.name}", self._writer(output))
+        self._outputs.append(output)
+
+    def remove(self, output: LiveOutput, finished: Callable[[], None] = lambda: None) -> None:
+        """Let an output that was added finish, while the others go on. ``finished`` is called in the main
+        thread when it has; where it fails that is told of instead, and stays in the report."""
+        self._outputs.remove(output)
+        self._leaving[output] = finished
+        if output.branch is not None:
+            output.branch.inlet.end()
+
+    # --- the row of stages ---
+
+    def _stages(self) -> Channel[Finished]:
+        crew = self._crew
+        for output in self._outputs:
+            output.branch = crew.branch(f"output {output.name}", self._writer(output))
+        if self._sound is not None:  # what it yields is of no interest: it hands out the sound itself
+            self._heard = crew.channel("sound", self._sound.listen(), capacity=1, newest=True)
+        shots = crew.thread("capture", iter(self._capture), capacity=1, newest=True, merge=inherit)
+        mattes = crew.thread("matting", self._matting(shots), capacity=1, handed=True)
+        return crew.channel("finishing", self._finisher(mattes), capacity=1, handed=True)
+
+    def _writer(self, output: LiveOutput) -> Callable[[Iterator[Finished]], Iterator[None]]:
+        def written(items: Iterator[Finished]) -> Iterator[None]:
+            """Write what comes and finish in order; where that fails leave what is whole."""
+            try:
+                for item in items:
+                    lost = output.lost
+                    output.sink.write(item.picture)
+                    if output.lost == lost:
+                        output.latencies.add(self._clock.now() - item.at)
+                    yield
+                output.sink.close()
+            finally:
+                output.sink.abort()
+        return written
+
+    def _end(self) -> None:
+        """Let each output finish in order; tell of those that do not."""
+        for output in [*self._outputs, *self._leaving]:
+            if output.branch is None:  # it ended before the output's thread began
+                output.sink.abort()
+            elif not output.branch.end(FINISH_SECONDS):
+                self._tell(f"{output.name} does not end and is left behind")
+        self._see_off()
+        self._tell_failures()
+        if self._screen is not None:
+            self._screen.close()
+
+    # --- the main thread's round ---
+
+    def _main(self, finished: Channel[Finished]) -> None:
+        moved = looked = self._clock.now()
+        while not self._over():
+            before, looked = looked, self._clock.now()
+            # the machine slept, or nothing is expected of the camera: it does not hang
+            if looked - before > JUMP or self._capture.waiting:
+                moved = looked
+            try:
+                item = finished.get(POLL)
+            except WaitedTooLong:
+                if self._clock.now() - moved > self._timeout + GRACE:
+                    raise SourceTimeoutError(
+                        f"no picture came from {self._capture.info.name} for {self._timeout:g} s: it hangs, "
+                        "or it is unplugged; --timeout waits longer") from None
+                continue
+            except EndOfChannel:
+                return
+            moved = self._clock.now()
+            for output in self._outputs:
+                if output.branch is not None:
+                    output.branch.put(item)
+            if self._screen is not None:
+                self._screen.show(item)
+                self._figures.window.add(self._clock.now() - item.at)
+
+    def _over(self) -> bool:
+        """The main thread's other work. -> whether the run is to end"""
+        self._see_off()
+        if self._figures.due:
+            self._every_second()
+        if self._duration is not None and self._figures.elapsed >= self._duration:
+            return True
+        nowhere = bool(self._outputs) and all(output.ended for output in self._outputs)
+        return self._commands() or (nowhere and self._screen is None)
+
+    def _every_second(self) -> None:
+        line, load = self._figures.second(self._capture.arrived, self._overtaken())
+        if self._governor is not None:
+            step = self._governor.observe(load)
+            if step is not self._control.step:
+                self._control.step = step
+                self._figures.steps.append(step.name)
+                self._tell(f"quality: {step.name}")
+        self._tell_failures()
+        if self._screen is not None:
+            self._screen.figures(line)
+        self._on_stats(line)
+
+    def _overtaken(self) -> int:
+        """Frames that a newer one took the place of, between camera and model."""
+        stats = self._crew.stats.get("capture")
+        return 0 if stats is None else stats.dropped
+
+    def _see_off(self) -> None:
+        """Look which of the outputs that were removed have finished."""
+        for output in [output for output in self._leaving if output.ended]:
+            finished = self._leaving.pop(output)
+            if output.failure is None:
+                finished()
+            else:
+                self._outputs.append(output)
+
+    def _tell_failures(self) -> None:
+        for output in self._outputs:
+            if output.failure is not None and output not in self._told:
+                self._told.add(output)
+                rest = [other.name for other in self._outputs if not other.ended]
+                self._tell(f"{output.name} is gone: {output.failure}"
+                           + (f"; {', '.join(rest)} goes on" if rest else ""))
+        if self._sound is not None and self._heard is not None and self._heard.ended \
+                and self._sound not in self._told:
+            self._told.add(self._sound)
+            self._tell(f"{self._heard.failure or 'the microphone ended'}; it goes on without sound")
+
+
+def inherit(given_way: Shot, shot: Shot) -> Shot:
+    """``shot``, which is the first of a camera to the stages behind if the one that gave way to it was: the
+    old camera's matte must not be laid over what the new one shows."""
+    return replace(shot, cut=True) if given_way.cut and not shot.cut else shot

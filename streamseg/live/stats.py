@@ -1,0 +1,138 @@
+"""The figures of a live run: a line each second, and the report at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core.clock import Clock
+from ..engine.channels import FanOut
+from ..sink import Sink
+from .adaptive_quality import Load
+from .meters import Latencies, Usage, rss_mib
+from .types import Control, Finished
+
+
+@dataclass(slots=True, eq=False)
+class LiveOutput:
+    """One place that pictures go to. ``branch``: its thread, once it runs."""
+
+    name: str
+    sink: Sink
+    latencies: Latencies = field(default_factory=Latencies)
+    branch: FanOut[Finished] | None = None
+
+    @property
+    def lost(self) -> int:
+        """Pictures that the sink took and could not write (see Reconnecting)."""
+        return int(getattr(self.sink, "lost", 0))
+
+    @property
+    def dropped(self) -> int:
+        """Pictures that gave way to newer ones before they were written, or were lost."""
+        return self.lost + (0 if self.branch is None else self.branch.dropped)
+
+    @property
+    def ended(self) -> bool:
+        return self.branch is not None and self.branch.ended
+
+    @property
+    def failure(self) -> BaseException | None:
+        return None if self.branch is None else self.branch.failure
+
+    def row(self) -> dict[str, Any]:
+        """What the figures say of this output."""
+        return {"name": self.name, "frames": self.latencies.count, "dropped": self.dropped,
+                "latency_ms": self.latencies.recent(), "failed": self.failure is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Running counts at a moment: frames the camera gave, those replaced by newer ones before the model,
+    pictures written to the main output."""
+
+    arrived: int = 0
+    overtaken: int = 0
+    written: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveReport:
+    """What a live run did. Latencies are from capture to write in ms, ``cpu_percent`` is of one core,
+    ``dropped`` are frames that did not reach the first output though they were meant to (at a lower rate many
+    are not), ``histogram`` is (ms, pictures), ``damaged`` are parts of the input that were skipped."""
+
+    seconds: float
+    frames: int
+    fps: float
+    latency_ms: dict[str, float | None]
+    dropped: int
+    inferred: int
+    carried: int
+    still: int
+    cpu_percent: float
+    rss_mib: float | None
+    steps: list[str]
+    outputs: list[dict[str, Any]]
+    histogram: list[tuple[float, int]]
+    notes: list[str]
+    damaged: int = 0
+
+
+class Stats:
+    """Rate, latency and drops are those of the first output, or of the window if there is no other at the
+    start: what a recording does that begins later is said in its row alone."""
+
+    def __init__(self, clock: Clock, control: Control, outputs: Sequence[LiveOutput], cores: int) -> None:
+        self._clock, self._control, self._outputs, self._cores = clock, control, outputs, cores
+        self._first = outputs[0] if outputs else None
+        self.window = Latencies()
+        self._usage = Usage(clock)
+        self._began = self._mark = clock.now()
+        self._before = Counts()
+        self.steps = [control.step.name]
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self._clock.now() - self._began
+
+    @property
+    def due(self) -> bool:
+        """Whether a second has passed since the last line."""
+        return self._clock.now() - self._mark >= 1.0
+
+    def second(self, arrived: int, overtaken: int) -> tuple[dict[str, Any], Load]:
+        """The line for the second that has passed, and what it says to the AdaptiveQuality."""
+        now = self._clock.now()
+        passed, self._mark = max(1e-9, now - self._mark), now
+        main = self._main()
+        counts, before = Counts(arrived, overtaken, main.count), self._before
+        self._before = counts
+        latency, cpu = main.recent(), self._usage.percent()
+        new = counts.arrived - before.arrived
+        # of this second alone: the AdaptiveQuality would go on lowering the quality for what is mended already
+        slowest = main.recent(counts.written - before.written)["p95"]
+        delay = 0.0 if slowest is None else slowest / 1e3 * new / passed
+        line = {"time": round(now - self._began, 3), "fps": round((main.count - before.written) / passed, 2),
+                "latency_ms": latency, "dropped": self._dropped(overtaken), "cpu_percent": cpu,
+                "rss_mib": rss_mib(), "step": self._control.step.name, "paused": self._control.paused,
+                "sinks": [output.row() for output in self._outputs]}
+        return line, Load(new, overtaken - before.overtaken, delay, cpu / 100 / self._cores)
+
+    def report(self, overtaken: int, inferred: int, carried: int, still: int, damaged: int) -> LiveReport:
+        """All of the run."""
+        seconds, main = self.elapsed, self._main()
+        return LiveReport(
+            seconds=round(seconds, 3), frames=main.count, fps=round(main.count / max(seconds, 1e-9), 2),
+            latency_ms=main.overall(), dropped=self._dropped(overtaken), inferred=inferred, carried=carried,
+            still=still, cpu_percent=self._usage.overall(), rss_mib=rss_mib(), steps=self.steps,
+            outputs=[output.row() for output in self._outputs], histogram=main.histogram(),
+            notes=[note for output in self._outputs for note in output.sink.notes], damaged=damaged)
+
+    def _main(self) -> Latencies:
+        return self.window if self._first is None else self._first.latencies
+
+    def _dropped(self, overtaken: int) -> int:
+        return overtaken + (0 if self._first is None else self._first.dropped)

@@ -1,0 +1,177 @@
+"""The colours on both sides of the rim, and what the picture says about alpha there.
+
+A pixel I of the rim is a mixture of the subject's colour F and the background's B: I = alpha F + (1 -
+alpha) B. Both are known on a small grid: means of the sure pixels around, from all scales (``fill``), with
+the variance v of each plane. The small matte's alpha, bilinear, is a guess with a variance of its own; the
+best estimate from guess and pixel is that of a Kalman filter,
+
+    alpha + sum of g (I - alpha F - (1 - alpha) B)      g = s d / v / (1 + e),   e = s sum of d^2 / v,
+
+with d = F - B. As d is itself known only as well as v lets it be, g is taken times e / (1 + e): texture
+three times as strong as the difference then moves alpha by 0.01 where it moved it by 0.1.
+
+It is closed-form Bayesian matting (Chuang et al. 2001) with one Gaussian a side and a prior from the net.
+Where the sides look alike, or their texture is as strong as their difference, g is nearly 0 and the guess
+stays. A guided filter (He et al. 2010) with the same three planes as guide is nearly as sharp but must
+learn from the blurred matte itself, and so makes a veil: benchmarks/edges.py compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..core.frames import Frame
+from ..core.opencv import cv2
+from ..core.resampling import shrink
+from .fill import Floats, fill
+from .tiles import ROWS, Array, Tiles, UnknownTiles, padded, tile_of
+from .windows import enlarged
+
+# Samples on the long side of the grid from which sure pixels are taken, at most; the net has some 350.
+_LONG_SIDE = 320
+# From here on a pixel counts as one colour. Weights that only fall off (alpha ** 6) left half of the old
+# background in the means: ``fill`` lets faint pixels count where there are no better ones near.
+_SURE = 0.8
+# Variance of the guess, and the least of a plane (levels of 1): a camera's noise of 2.5 levels of 255.
+_PRIOR, _NOISE = np.float32(0.25), np.float32(1e-4)
+# Samples of the halved grid, about a fifth of the picture's width, of which a share _PRESENT must be sure for
+# a side: else its colours say nothing here. A veil far from the subject, where the net is not sure, became
+# whole wherever it had his shirt's colour; strands of hair are nearer.
+_AROUND, _PRESENT = (27, 27), 0.01
+# Guesses within 1/8 of 0 or 1 are believed more and more: tiles beyond the rim are not looked at, and no
+# step may show where they begin.
+_GATE = 8
+# The estimate stays between guess and pixel, and so a little grey where alpha is 0 or 1.
+_CONTRAST = 1.25
+
+
+@dataclass(frozen=True, eq=False)
+class ColorModel:
+    """F, B and g of one frame, on a grid that covers it in whole tiles: float32 (h, w) a plane.
+
+    columns         of a tile
+    step            luma pixels a sample of the grid, a way: 2, 4, 8 or 16
+    ahead, behind   F and B, 0..1 of the peak
+    gains           g, for planes of 0..1
+    """
+
+    frame: Frame
+    columns: int
+    step: int
+    ahead: list[Floats]
+    behind: list[Floats]
+    gains: list[Floats]
+    _pictures: dict[tuple[UnknownTiles, int], Floats] = field(default_factory=dict, init=False, repr=False)
+
+    @classmethod
+    def of(cls, frame: Frame, alpha: Array, columns: int) -> ColorModel:
+        """The colours of ``frame`` by ``alpha`` (h, w), 0..peak, of any size, which covers the frame padded
+        to whole tiles of ROWS x ``columns``."""
+        peak = frame.pixel.peak
+        high, wide = -(-frame.height // ROWS) * ROWS, -(-frame.width // columns) * columns
+        step = next((step for step in (1, 2, 4) if max(high, wide) <= step * _LONG_SIDE), 8)
+        grid = wide // step, high // step
+        share = shrink(alpha, grid).astype(np.float32) / np.float32(peak)
+        # pixels picked out, not areas averaged: the variance is that of the pixels, and it takes a quarter
+        # of the time
+        planes = [cv2.resize(padded(plane, *tile_of(frame, number, columns)), grid).astype(np.float32)
+                  * np.float32(1 / peak) for number, plane in enumerate(frame.planes)]
+        sure = _sure(share), _sure(1 - share)
+        ahead, behind = (fill(planes, part, halved=True) for part in sure)
+        gains = _gains(_halved(planes), _halved(sure), ahead, behind)
+        return cls(frame, columns, 2 * step, ahead, behind, gains)
+
+    def alpha(self, guess: Array, rim: UnknownTiles) -> Array:
+        """The estimate at the pixels of the rim's tiles, from the strip ``guess``: (ROWS, n * columns),
+        0..peak, of its dtype."""
+        pixel = self.frame.pixel
+        peak, share = pixel.peak, guess * np.float32(1 / pixel.peak)
+        span: Floats = np.add.reduce([gain * (front - back) for gain, front, back in zip(
+            self.gains, self.ahead, self.behind, strict=True)])
+        excess = share * self.strips([span], 0, rim)[0]
+        excess += self._below(range(1), rim)
+        if pixel.planes > 1:
+            low = self._below(range(1, pixel.planes), rim)
+            # a chroma sample counts for all the pixels that it spans
+            wide = np.stack([low] * pixel.sx, -1)
+            spans = excess.reshape(wide.shape[0], -1, excess.shape[1])
+            spans += wide.reshape(wide.shape[0], 1, -1)
+        trust = 1 - share
+        np.minimum(trust, share, out=trust)
+        trust *= np.float32(_GATE)
+        excess *= np.minimum(trust, 1, out=trust)
+        made = cv2.addWeighted(share, _CONTRAST * peak, excess, -_CONTRAST * peak, (1 - _CONTRAST) / 2 * peak,
+                               dtype=cv2.CV_8U if peak == 255 else cv2.CV_16U)
+        return made if peak in (255, 65535) else np.minimum(made, guess.dtype.type(peak))
+
+    def strips(self, maps: list[Floats], number: int, rim: UnknownTiles) -> Array:
+        """Maps on the grid at the pixels of plane ``number`` in the rim's tiles: float32 (maps,
+        rows, n * columns)."""
+        step = self.step
+        if step > ROWS:  # a tile holds at least one sample a way
+            maps = [cv2.resize(item, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR) for item in maps]
+            step //= 2
+        rows, wide = tile_of(self.frame, number, self.columns)
+        return enlarged(maps, rim, (rows, wide), (step * rows // ROWS, step * wide // self.columns))
+
+    def everywhere(self, item: Array, number: int) -> Array:
+        """A map on the grid at all pixels of plane ``number``: (h, w), of the map's dtype."""
+        high, wide = self.frame.planes[number].shape
+        rows, columns = tile_of(self.frame, number, self.columns)
+        size = item.shape[1] * self.step * columns // self.columns, item.shape[0] * self.step * rows // ROWS
+        return cv2.resize(item, size, interpolation=cv2.INTER_LINEAR)[:high, :wide]
+
+    def picture(self, number: int, rim: UnknownTiles) -> Floats:
+        """Plane ``number`` of the frame in the rim's tiles: float32 (rows, n * columns), sample values. Kept:
+        alpha and the colours both want it; not to be written to."""
+        if (rim, number) not in self._pictures:
+            tile = tile_of(self.frame, number, self.columns)
+            strip = Tiles(padded(self.frame.planes[number], *tile), *tile, rim).take()
+            self._pictures[rim, number] = strip.astype(np.float32)
+        return self._pictures[rim, number]
+
+    def _below(self, numbers: range, rim: UnknownTiles) -> Array:
+        """Sum of g (B - I) over the planes ``numbers``, which are of one size, in the rim's tiles."""
+        scale = np.float32(1 / self.frame.pixel.peak)
+        behind: Floats = np.add.reduce([self.gains[number] * self.behind[number] for number in numbers])
+        made = self.strips([behind, *(self.gains[number] * scale for number in numbers)], numbers[0], rim)
+        for number, gain in zip(numbers, made[1:], strict=True):
+            gain *= self.picture(number, rim)
+            made[0] -= gain
+        return made[0]
+
+
+def _sure(share: Floats) -> Floats:
+    """How much a sample counts for the side of which it has ``share``; all do a little where none is sure."""
+    sure = np.clip((share - np.float32(_SURE)) / np.float32(1 - _SURE), 0, 1)
+    return sure if sure.any() else np.clip(share, np.float32(1e-3), 1)
+
+
+def _gains(planes: list[Floats], sure: list[Floats], ahead: list[Floats], behind: list[Floats]
+           ) -> list[Floats]:
+    apart = [front - back for front, back in zip(ahead, behind, strict=True)]
+    weighted = [_PRIOR * gap / noise
+                for gap, noise in zip(apart, _variance(planes, sure, (ahead, behind)), strict=True)]
+    evidence: Floats = np.add.reduce([gap * weight for gap, weight in zip(apart, weighted, strict=True)])
+    trust = evidence / np.square(1 + evidence)
+    rarer = np.minimum(*(cv2.blur(part, _AROUND) for part in sure))
+    trust *= np.minimum(rarer * np.float32(1 / _PRESENT), 1)
+    return [weight * trust for weight in weighted]
+
+
+def _variance(planes: list[Floats], sure: list[Floats], means: tuple[list[Floats], list[Floats]]
+              ) -> list[Floats]:
+    """Of the sure samples of both sides around their own side's colours, over about a tenth of the picture's
+    width."""
+    apart: list[Floats] = [np.add.reduce([weight * np.square(plane - cv2.blur(mean[number], (5, 5)))
+                                          for weight, mean in zip(sure, means, strict=True)])
+                           for number, plane in enumerate(planes)]
+    sums: list[Floats] = list(cv2.split(cv2.blur(cv2.merge([*apart, sure[0] + sure[1]]), (13, 13))))
+    return [_NOISE + part / (sums[-1] + _NOISE) for part in sums[:-1]]
+
+
+def _halved(maps: Sequence[Floats]) -> list[Floats]:
+    return [np.ascontiguousarray(item[::2, ::2]) for item in maps]

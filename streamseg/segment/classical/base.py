@@ -1,0 +1,103 @@
+"""The working picture of the classical methods, and what they all do with it.
+
+A matte is found on a small picture: its cost then hardly depends on the video's size, and the refiner
+sharpens the matte at full size anyway. ``size`` is the working picture's long side in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ...core.frames import Frame, Matte
+from ...core.opencv import cv2
+from ..api import param
+
+# OpenCV's stubs know no dtypes, so these say them to the reader only.
+Alpha = npt.NDArray[Any]  # float32 (h, w) in [0, 1]
+Grey = npt.NDArray[Any]  # uint8 (h, w); masks hold 0 and 255
+Picture = npt.NDArray[Any]  # uint8 (h, w, 3)
+
+POLARITY_HELP = "Which side is the subject: auto (the one the border does not show), light or dark."
+SIZE_HELP = "Long side of the working picture in pixels."
+BLUR_HELP = "Kernel of the box blur before all else, in pixels of the working picture, as 13; 1: none."
+
+
+@dataclass(kw_only=True)
+class Classical:
+    """Base of the classical methods: one matte a frame from ``_alpha``, in the order of the frames.
+
+    The class variables say what `streamseg methods` prints of a method.
+    """
+
+    size: int = param(320, SIZE_HELP, low=16, high=4096)
+    blur: int = param(1, BLUR_HELP, low=1, high=99, odd=True)
+
+    summary: ClassVar[str]
+    source: ClassVar[str]
+    good_for: ClassVar[str]
+    bad_for: ClassVar[str]
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        """One matte a frame, each of the working picture's size."""
+        return [Matte(self._alpha(frame)) for frame in frames]
+
+    def _alpha(self, frame: Frame) -> Alpha:
+        """The frame's matte: float32 (h, w) in [0, 1] at the working size."""
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """Forget all earlier frames."""
+
+    def close(self) -> None:
+        """Free what is held."""
+        self.reset()
+
+
+def working_size(frame: Frame, long_side: int) -> tuple[int, int]:
+    """(width, height) with the frame's shape and ``long_side``; never larger than the frame."""
+    scale = min(1.0, long_side / max(frame.width, frame.height))
+    return max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
+
+
+def grey_picture(frame: Frame, size: int, blur: int) -> Grey:
+    """uint8 (h, w): brightness at the working size, blurred."""
+    return blurred(frame.luma(working_size(frame, size)), blur)
+
+
+def rgb_picture(frame: Frame, size: int, blur: int) -> Picture:
+    """uint8 (h, w, 3): RGB at the working size, blurred."""
+    return blurred(frame.rgb(working_size(frame, size)), blur)
+
+
+def lab_picture(frame: Frame, size: int, blur: int) -> Picture:
+    """uint8 (h, w, 3): CIE L*a*b* (L stretched to 0..255), where distances are about as eyes see them."""
+    return cv2.cvtColor(rgb_picture(frame, size, blur), cv2.COLOR_RGB2LAB)
+
+
+def blurred(picture: npt.NDArray[Any], kernel: int) -> npt.NDArray[Any]:
+    """The preprocessor of the seeds: a box blur of ``kernel`` x ``kernel``; 1 gives the picture itself."""
+    return picture if kernel <= 1 else cv2.blur(picture, (kernel, kernel))
+
+
+def softened(mask: Grey) -> Alpha:
+    """A mask of 0 and 255 as a matte whose rim is a step of about two pixels: at full size a hard
+    step would show the working picture's pixels as stairs."""
+    return np.multiply(cv2.GaussianBlur(mask, (3, 3), 0), np.float32(1 / 255), dtype=np.float32)
+
+
+def without_specks(mask: Grey, share: float = 0.002) -> Grey:
+    """The mask (0 and 255) without islands, and with holes filled, smaller than ``share`` of the picture."""
+    least = share * mask.size
+    return 255 - _keep_large(255 - _keep_large(mask, least), least)
+
+
+def _keep_large(mask: Grey, least: float) -> Grey:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    keep = stats[:count, cv2.CC_STAT_AREA] >= least
+    keep[0] = False  # label 0 is what the mask leaves out
+    return np.where(keep, np.uint8(255), np.uint8(0))[labels]

@@ -1,0 +1,128 @@
+"""Mattes for less work: none while the picture stands still, and only every Nth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.frames import Frame, Matte
+from ..core.opencv import cv2
+from ..errors import OptionError, SegmentError
+from ..smooth.shots import Array
+from ..temporal.cuts import Cuts
+from ..temporal.propagate import Propagator
+from . import Segmenter
+
+AUTO_LONGEST = 3  # frames from one matte to the next at most, under auto: flow over more is a guess
+AUTO_PSNR = 26.0  # dB: what has changed more than this is not carried under auto
+_SIZE, _TILES = (128, 72), (8, 6)  # pictures are compared at this size, in so many tiles
+
+
+class KeyframeSegmenter:
+    """A Segmenter that asks another only where it must.
+
+    skip_still  dB: while no part of the picture differs by more than this PSNR from the one whose matte was
+                computed last, that matte stays; None: never
+    every       a matte is computed for each Nth frame, and moved along with the picture (optical flow) for
+                the others; None: as seldom as the picture allows. A cut always calls for a new one.
+
+    All else (``runs_on``, ``despill``, ...) is the other's.
+    """
+
+    def __init__(self, segmenter: Segmenter, *, skip_still: float | None = None,
+                 every: int | None = 1) -> None:
+        self._segmenter, self._skip_still, self._every = segmenter, skip_still, every
+        self._carry = Propagator()
+        self.computed = self.carried = self.kept = 0
+        self.reset()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_segmenter"], name)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many mattes were computed, carried along with the picture, and kept while it stood still."""
+        return {"computed": self.computed, "carried": self.carried, "kept": self.kept}
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        """One matte a frame; those that must be computed are asked for in one call for each shot."""
+        plans: list[str] = []
+        found: list[Matte] = []
+        wanted: list[Frame] = []
+        for frame in frames:
+            plans.append(self._plan(frame))
+            if plans[-1] == "cut":
+                found += self._asked(wanted)
+                wanted = []
+                self._segmenter.reset()
+            if plans[-1] in ("cut", "compute"):
+                wanted.append(frame)
+        mattes = iter(found + self._asked(wanted))
+        return [self._matte(frame, plan, mattes) for frame, plan in zip(frames, plans, strict=True)]
+
+    def _asked(self, frames: list[Frame]) -> list[Matte]:
+        found = self._segmenter.segment(frames) if frames else []
+        if len(found) != len(frames) or not all(isinstance(matte, Matte) for matte in found):
+            raise SegmentError(f"the method gave {len(found)} mattes for {len(frames)} frames at frame "
+                               f"{frames[0].index}: segment() must return one Matte a frame")
+        return list(found)
+
+    def reset(self) -> None:
+        """Forget all earlier frames."""
+        self._segmenter.reset()
+        self._cuts = Cuts()
+        self._carry.forget()
+        self._seen: Array | None = None  # the picture of the frame that is computed last
+        self._since = 0
+
+    def close(self) -> None:
+        """Close the other."""
+        self._segmenter.close()
+
+    def _plan(self, frame: Frame) -> str:
+        """'cut' (forget, and compute), 'compute', 'carry' or 'keep', from the pictures alone."""
+        small = frame.luma(_SIZE)
+        self._since += 1
+        cut = self._cuts.is_cut(small) and self._seen is not None
+        if self._seen is not None and not cut and (self._skip_still is not None or self._every != 1):
+            alike = worst_psnr(small, self._seen)
+            if self._skip_still is not None and alike >= self._skip_still:
+                return "keep"
+            if self._since < (self._every or AUTO_LONGEST) and (self._every or alike >= AUTO_PSNR):
+                return "carry"
+        self._seen, self._since = small, 0
+        return "cut" if cut else "compute"
+
+    def _matte(self, frame: Frame, plan: str, computed: Iterator[Matte]) -> Matte:
+        if plan in ("cut", "compute"):
+            self._carry.hold(frame, next(computed))
+            self.computed += 1
+        elif plan == "carry":
+            self.carried += 1
+            return self._carry.to(frame)
+        else:
+            self.kept += 1
+        assert self._carry.matte is not None  # a frame that keeps one follows on one that computed it
+        return self._carry.matte
+
+
+def worst_psnr(luma: Array, other: Array) -> float:
+    """dB, of the part of two uint8 (h, w) pictures that differs most: a waving hand is a small part."""
+    squares = np.square(cv2.absdiff(luma, other), dtype=np.float32)
+    worst = float(cv2.resize(squares, _TILES, interpolation=cv2.INTER_AREA).max())
+    return float("inf") if worst == 0 else float(10 * np.log10(255 ** 2 / worst))
+
+
+def interval(every: str) -> int | None:
+    """``--every``: N, or None for auto. Raises OptionError."""
+    if every == "auto":
+        return None
+    try:
+        number = int(every)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= 100:
+        raise OptionError(f"every is {every!r}; allowed is 1 to 100, or auto")
+    return number

@@ -1,0 +1,247 @@
+"""The person model, and anybody's model file in its place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.frames import Frame, Matte
+from ..core.geometry import (
+    BUDGETS,
+    STILL_BUDGETS,
+    Box,
+    Size,
+    letterbox,
+    letterbox_box,
+    nearest_size,
+    net_size,
+    resize,
+    unletterbox,
+)
+from ..core.thread_budget import Threads
+from ..errors import OptionError
+from .api import param
+from .model_spec import ModelSpec
+from .postprocess import decided, without_doubtful
+from .roi import RegionOfInterest
+from .runtimes import Net, open_net
+
+# Ours scales its input inside and gives alpha. A tail of 0.12 against 0.04 halves the soft pixels (5.5 % of
+# the val pictures instead of 10.5) and brings every val set's mean absolute error down, soft truths' too.
+_OWN = ModelSpec(range=(0.0, 255.0), tail=0.12)
+BUILT_IN = ("medium", "large")
+# What both see of a single picture, in pixels; more looks of either gave no more.
+_MEDIUM_SEES, _LARGE_SEES = (50_176, 165_888), (46_080, 93_184)
+
+
+@dataclass(kw_only=True)
+class Person:
+    """Finds people with a neural network, frame by frame, or runs the network that ``model`` names.
+
+    Our own, which are those built in and the files ``person-*`` of training.export, take pictures at true
+    aspect, 16:9 as 16:9 and portrait as portrait, and look closer at people who are small in them (see
+    roi.py). A foreign model takes what its file or its model spec says (see model_spec.py).
+    """
+
+    model: str | None = param(None, "Built-in model, medium or large (slower, better on pictures), or a "
+                              "model file: .tflite, .onnx or .keras; default: medium, for pictures both.")
+    model_spec: str | None = param(None, "JSON file that says what the model wants: size, range, channel, "
+                                   "fit, activation, layout, classes.")
+    classes: str | None = param(None, "Classes of a many-class model that are the subject, as "
+                                "person,bicyclist; their probabilities are added up.")
+    device: str = param("auto", "Where the model runs; auto is the CPU, or what a .keras model's library "
+                        "finds.", choices=("auto", "cpu", "gpu"))
+    runtime: str = param("auto", "What the model runs in; auto goes by the file.",
+                         choices=("auto", "litert", "keras", "onnx"))
+    threads: int | None = param(None, "Budget of threads, of which the model takes its share; default: the "
+                                "cores.", low=1, high=256)
+    detail: str = param("high", "How many pixels a built-in model sees, of 16:9 about 67,584, 46,080 or "
+                        "28,672; its time goes with them.", choices=tuple(BUDGETS))
+    closer: bool = param(True, "Look closer where people are small in the picture (built-in models only).")
+    stills: bool = param(False, "Single pictures: a built-in model looks at each at three sizes, both at two "
+                         "(with another detail than high, medium at one), and mirrored too; what most of "
+                         "them see counts. Default: what the input is.")
+    reduced: bool = field(init=False, default=False)  # the lowest detail for the time being: see live/
+    _spec: ModelSpec = field(init=False, repr=False)
+    _net: Net = field(init=False, repr=False)
+    _large: Net | None = field(default=None, init=False, repr=False)  # beside medium, for single pictures
+    _closer: RegionOfInterest | None = field(init=False, repr=False)
+
+    dear: ClassVar[bool] = True  # a matte costs more than moving the one before along with the picture
+    summary: ClassVar[str] = "People, found by a neural network trained for it; the default."
+    source: ClassVar[str] = ("U-Net on a MobileNetV2 encoder (Ronneberger et al. 2015, Sandler et al. 2018), "
+                             "trained in training/; see weights/MODEL_CARD.md. Seed write-ups 2 to 4.")
+    good_for: ClassVar[str] = "People before any background, sitting, standing or moving; any light."
+    bad_for: ClassVar[str] = "Other subjects; things held; animals beside people."
+
+    def __post_init__(self) -> None:
+        if self.model is None or self.model in BUILT_IN:
+            if self.model_spec is not None:
+                raise OptionError("model_spec describes a model file: give --model FILE with it, or leave "
+                                  "it out")
+            if self.classes is not None:
+                raise OptionError(f"classes is {self.classes!r}, but the built-in models know persons only: "
+                                  "give --model FILE of a many-class model, or leave --classes out")
+            path = built_in(self.runtime, self.device, self.model or "medium")
+        else:
+            path = Path(self.model)
+            if not path.suffix and not os.path.isfile(path):  # unlike Path's it raises nothing
+                raise OptionError(f"model is {self.model!r}; allowed are: {', '.join(BUILT_IN)}, or the path "
+                                  "of a .tflite, .onnx or .keras file")
+        self._spec = ModelSpec.read(Path(self.model_spec)) if self.model_spec else default_spec(path)
+        if self.classes is not None:
+            self._spec = self._spec.of_classes(self.classes)
+        self._net = open_net(path, self._spec, self.runtime, self.device,
+                             Threads.of(self.threads).net)
+        if self.model is None and self.stills and self.detail == "high" and path.suffix == ".tflite":
+            self._large = open_net(built_in(name="large"), _OWN, self.runtime, self.device,
+                                   Threads.of(self.threads).net)
+        self._closer = RegionOfInterest(self._look) if self.closer and self._own else None
+
+    @property
+    def _own(self) -> bool:
+        return self._spec is _OWN
+
+    @property
+    def runs_on(self) -> str:
+        """Runtime and device in words."""
+        return self._net.runs_on
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        """One matte a frame, at the network's size for the frame's aspect."""
+        mattes: list[Matte] = []
+        for group in _same_shape(frames):
+            mattes += self._closer(group) if self._closer else map(Matte, self._look(group))
+        return mattes
+
+    def reset(self) -> None:
+        """Forget where people were; every frame is judged by itself."""
+        if self._closer:
+            self._closer.reset()
+
+    def close(self) -> None:
+        """Free the models."""
+        self._net.close()
+        if self._large:
+            self._large.close()
+
+    def _look(self, frames: Sequence[Frame], part: Box | None = None) -> list[npt.NDArray[np.float32]]:
+        """The nets' alphas of frames of one size, or of a part of each."""
+        if not self._own:
+            return self._foreign(frames)
+        looks: list[npt.NDArray[np.float32]] = []
+        for net, size in self._looks(part or frames[0]):
+            pictures = np.stack([self._prepare(frame, size, part)[0] for frame in frames])
+            seen = self._spec.probability(net.run(pictures))
+            if self.stills:
+                mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
+                seen = (seen + self._spec.probability(net.run(mirrored))[:, :, ::-1]) / np.float32(2)
+            looks.append(seen)
+        # agreed first: where one look is sure and another is not, the ends that are cut off still tell
+        agreed = [_agreed(seen) for seen in zip(*looks, strict=True)]
+        mattes = [without_doubtful(self._spec.stretched(alpha)) for alpha in agreed]
+        return [decided(alpha) for alpha in mattes] if self.stills else mattes
+
+    def _foreign(self, frames: Sequence[Frame]) -> list[npt.NDArray[np.float32]]:
+        """Anybody's model's alphas."""
+        size = self._size(frames[0], self._net, BUDGETS[self.detail])
+        prepared = [self._prepare(frame, size, None) for frame in frames]
+        alphas = self._spec.alpha(self._net.run(np.stack([picture for picture, _ in prepared])))
+        return [_inside(alpha, box, size) for alpha, (_, box) in zip(alphas, prepared, strict=True)]
+
+    def _looks(self, shown: Frame | Box) -> list[tuple[Net, Size]]:
+        """Which of our own nets look at a picture and at which size, the largest last."""
+        if self._large:
+            looks = [*((self._large, budget) for budget in _LARGE_SEES),
+                     *((self._net, budget) for budget in _MEDIUM_SEES)]
+        elif self.stills and self.detail == "high":
+            looks = [(self._net, budget) for budget in STILL_BUDGETS]
+        else:
+            looks = [(self._net, BUDGETS["low" if self.reduced else self.detail])]
+        return list(dict.fromkeys((net, self._size(shown, net, budget)) for net, budget in looks))
+
+    def _size(self, shown: Frame | Box, net: Net, budget: int) -> Size:
+        if net.sizes:
+            return nearest_size(shown.height, shown.width, net.sizes, budget)
+        return self._spec.size or net_size(shown.height, shown.width, budget)
+
+    def _prepare(self, frame: Frame, size: Size,
+                 part: Box | None) -> tuple[npt.NDArray[np.float32], Box | None]:
+        """float32 (h, w, 3) in the model's range, and where the picture lies in it if not everywhere."""
+        low, high = self._spec.range
+        box = None
+        if self._spec.fit == "letterbox":
+            box = letterbox_box(frame.height, frame.width, size)
+            picture, _ = letterbox(frame.rgb((box.width, box.height)), size)
+        else:
+            picture = frame.rgb((size[1], size[0]), part)
+        values = picture.astype(np.float32)
+        if (low, high) != (0.0, 255.0):
+            values = values * np.float32((high - low) / 255.0) + np.float32(low)
+        return values, box
+
+
+def built_in(runtime: str = "auto", device: str = "auto", name: str = "medium") -> Path:
+    """The file of a shipped model, one of BUILT_IN, for a runtime: LiteRT's, or Keras's for ``keras`` and a
+    GPU, which large has none of."""
+    if runtime == "onnx":
+        raise OptionError("the built-in models have no ONNX file: give --model FILE.onnx, or another "
+                          "--runtime")
+    ending = "keras" if runtime == "keras" or (runtime == "auto" and device == "gpu") else "tflite"
+    if (name, ending) == ("large", "keras"):
+        raise OptionError("the built-in model large runs in LiteRT, on the CPU, only: leave --runtime and "
+                          "--device out, or take --model medium")
+    return Path(str(resources.files("streamseg") / "weights" / f"person-{name}.{ending}"))
+
+
+def default_spec(path: Path) -> ModelSpec:
+    """NAME.json beside the model if there is one; else our own export's, or 0..1 squeezed."""
+    beside = path.with_suffix(".json")
+    if os.path.isfile(beside):
+        return ModelSpec.read(beside)
+    return _OWN if path.stem.startswith("person-") else ModelSpec()
+
+
+def _agreed(looks: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """One matte of several of a picture, at the size of the last: their mean, of three or more without the
+    highest and the lowest of each pixel. One look that misses somebody would leave him too faint to be sure
+    of, and the doubtful is taken away."""
+    if len(looks) == 1:
+        return np.ascontiguousarray(looks[0])  # every frame of a video: nothing to add up
+    size = looks[-1].shape[0], looks[-1].shape[1]
+    alphas = [resize(np.ascontiguousarray(alpha), size) for alpha in looks]
+    total, count = sum(alphas), len(alphas)
+    if count > 2:
+        count -= 2
+        total = total - np.minimum.reduce(alphas) - np.maximum.reduce(alphas)
+    return np.asarray(total / np.float32(count))
+
+
+def _same_shape(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Consecutive frames of one size together: stills in a batch may differ."""
+    groups: list[list[Frame]] = []
+    for frame in frames:
+        if groups and (groups[-1][0].width, groups[-1][0].height) == (frame.width, frame.height):
+            groups[-1].append(frame)
+        else:
+            groups.append([frame])
+    return groups
+
+
+def _inside(alpha: npt.NDArray[np.float32], box: Box | None, size: Size) -> npt.NDArray[np.float32]:
+    """The part of the matte that the picture covers, in memory of its own."""
+    if box is not None:
+        rows, columns = alpha.shape[0] / size[0], alpha.shape[1] / size[1]
+        # A model may answer at another size than it was asked at.
+        top, left = round(box.top * rows), round(box.left * columns)
+        scaled = Box(top, left, max(1, min(round(box.height * rows), alpha.shape[0] - top)),
+                     max(1, min(round(box.width * columns), alpha.shape[1] - left)))
+        alpha = unletterbox(alpha, scaled)
+    return np.ascontiguousarray(alpha, dtype=np.float32)

@@ -1,0 +1,114 @@
+"""Outputs appear whole or not at all: temporary names beside the target, and what can go wrong there."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+
+from ..errors import SinkError, StreamsegError
+from ..validation import named
+
+_numbers = itertools.count()
+
+
+@contextlib.contextmanager
+def writing(target: object, folder: Path | None = None) -> Iterator[None]:
+    """Turn what the file system or FFmpeg raises into a SinkError that names target and remedy."""
+    try:
+        yield
+    except StreamsegError:  # the input's damage too
+        raise
+    except BrokenPipeError as error:
+        raise SinkError(f"{target}: the reader of the pipe has closed it before the end") from error
+    except (OSError, av.error.FFmpegError) as error:
+        number = getattr(error, "errno", None)
+        if number in (errno.ENOSPC, errno.EDQUOT):
+            free = f"{shutil.disk_usage(folder).free / 1e6:.0f} MB are free in {folder}" if folder else ""
+            raise SinkError(f"{target}: no space left on the disk; {free or 'free some'}: make room or "
+                            "write to another disk") from error
+        raise SinkError(f"{target} cannot be written: {reason(error)}") from error
+
+
+def reason(error: BaseException) -> str:
+    """What happened, without PyAV's numbers."""
+    return str(getattr(error, "strerror", None) or error)
+
+
+def checked_target(target: str, overwrite: bool) -> Path:
+    """The file that ``target`` means, links followed, once it is sure that it may be made.
+
+    Raises OptionError for an empty name; SinkError if the folder is missing, if something lies there and
+    ``overwrite`` is not set, or if what lies there is no ordinary file.
+    """
+    named("output", target, "a file")
+    with writing(target):  # a name may be too long
+        path = Path(target).expanduser().resolve()
+        if not path.parent.is_dir():
+            raise SinkError(f"{target}: the folder {path.parent} does not exist; make it first: "
+                            f"mkdir -p '{path.parent}'")
+        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+            raise SinkError(f"{target} is no ordinary file and is left alone; - writes to standard output, "
+                            "null: writes nothing")
+        refuse_existing(path, target, overwrite)
+    return path
+
+
+def refuse_existing(path: Path, shown: object, overwrite: bool) -> None:
+    """Raise SinkError if ``path`` is there and may not be replaced."""
+    if path.exists() and not overwrite:
+        raise SinkError(f"{shown} exists; give another name, or --overwrite to replace it")
+
+
+def temporary_name(path: Path) -> Path:
+    """A hidden name beside ``path``, of this process alone, that ends with the same extension."""
+    return path.with_name(f".{path.stem[:40]}.{os.getpid()}-{next(_numbers)}.part{path.suffix}")
+
+
+def temporary_file(path: Path) -> Path:
+    """An empty file under ``temporary_name``: proof, before anything is computed, that one can write."""
+    made = temporary_name(path)
+    with writing(path, path.parent):
+        made.touch(exist_ok=False)
+    return made
+
+
+def temporary_folder(path: Path) -> Path:
+    """As ``temporary_file``, a folder."""
+    made = temporary_name(path)
+    with writing(path, path.parent):
+        made.mkdir()
+    return made
+
+
+@contextlib.contextmanager
+def appearing(target: str | Path, overwrite: bool) -> Iterator[Path]:
+    """A temporary file for the block to fill: at its end it becomes ``target``, if it fails it is gone."""
+    path = checked_target(str(target), overwrite)
+    made = temporary_file(path)
+    try:
+        yield made
+        into_place(made, path, target, overwrite)
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def partial_name(path: Path) -> Path:
+    """NAME.partial.EXT, where a failed run's output goes with --keep-partial."""
+    return path.with_name(f"{path.stem}.partial{path.suffix}")
+
+
+def into_place(made: Path, path: Path, shown: object, overwrite: bool) -> None:
+    """Flush ``made`` to the disk and give it its name in one step. Raises SinkError."""
+    refuse_existing(path, shown, overwrite)  # somebody may have put one there in the meantime
+    with writing(shown, path.parent):
+        with made.open("rb") as stream:
+            os.fsync(stream.fileno())
+        made.replace(path)

@@ -1,0 +1,46 @@
+"""A stream to an address: RTMP, RTSP, SRT, UDP."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from ...core.frames import VideoInfo
+from ...errors import OptionError
+from ...options import Options
+from ..containers import Container
+from .recording import LiveEncoder, LiveSink, SoundFeed
+
+BOXES = {
+    "rtmp": Container("flv", "libx264", audio="aac"),
+    "rtmps": Container("flv", "libx264", audio="aac"),
+    "rtsp": Container("rtsp", "libx264", audio="aac"),
+    "rtsps": Container("rtsp", "libx264", audio="aac"),
+    "srt": Container("mpegts", "libx264", audio="aac"),
+    "udp": Container("mpegts", "libx264", audio="aac"),
+}
+MUXER = {
+    "flv": {"flvflags": "no_duration_filesize"},  # a stream cannot be gone back in to write them
+    "rtsp": {"rtsp_transport": "tcp"},
+    "mpegts": {"flush_packets": "1"},
+}
+
+
+class NetworkSink(LiveSink):
+    """Streams to ``url``. Raises OptionError for another kind of address, SinkError when it cannot be
+    reached or breaks off."""
+
+    def __init__(self, url: str, info: VideoInfo, options: Options, *, sound: SoundFeed | None = None) -> None:
+        kind = urlsplit(url).scheme.lower()
+        if kind not in BOXES:
+            raise OptionError(f"output {url!r}: streams go to {', '.join(f'{name}://' for name in BOXES)}")
+        self.shown = shown(url)
+        box = BOXES[kind]
+        self._encoder = LiveEncoder(url, self.shown, box, info, options, muxer=MUXER[box.format], sound=sound)
+        self.notes = self._encoder.notes
+
+
+def shown(target: str) -> str:
+    """An output for messages and figures: of an address kind, host and port; user and path may be secret."""
+    kind, address, rest = target.partition("://")
+    return f"{kind}://{re.split('[/?#]', rest)[0].rpartition('@')[2]}" if address else target

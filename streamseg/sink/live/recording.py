@@ -1,0 +1,212 @@
+"""Live pictures (and sound) encoded into a file as they come, playable at whatever moment it breaks off."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import av
+
+from ...core.frames import Frame, VideoInfo
+from ...errors import OptionError, SinkError
+from ...options import Options
+from ..commit import checked_target, temporary_file, writing
+from ..containers import Container, container_of, extension
+from ..encoder import Settings, settings_for
+from ..pixels import picture_for
+
+# What Matroska and FLV count in: of finer ticks two could fall together there.
+TICKS = Fraction(1, 1000)
+KEY_SECONDS = 1       # a key frame a second: so much is lost at most
+# No frame is held back, and nothing that a call beside it needs is spent on looking ahead.
+LIVE_CODEC = {"libx264": {"preset": "superfast", "tune": "zerolatency"}}
+MUXER = {
+    # a cluster a second at most, each packet to the disk at once
+    "matroska": {"cluster_time_limit": "1000", "flush_packets": "1"},
+    "mp4": {"movflags": "+frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"},
+}
+SUFFIXES = (".mkv", ".mp4")
+SoundSupply = Callable[[], list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class SoundFeed:
+    """A microphone as an encoder needs it: ``rate`` in Hz, ``layout`` as 'mono', and ``take``, which gives
+    the av.AudioFrames since its last call, with times in ``time_base`` from the same start as the frames'."""
+
+    rate: int
+    layout: str
+    take: SoundSupply
+
+
+class LiveEncoder:
+    """Encodes frames and muxes them into ``place`` (a path or a URL) at once.
+
+    Frames keep their own times; one that is not later than the one before is left out, because no
+    container could hold it. ``frames``: pictures written. ``folder``: where a file lies, for what is said of
+    a full disk.
+    """
+
+    def __init__(self, place: str, shown: str, box: Container, info: VideoInfo, options: Options, *,
+                 muxer: dict[str, str], sound: SoundFeed | None = None, folder: Path | None = None) -> None:
+        self.frames = 0
+        self.notes: list[str] = []
+        self._writing = partial(writing, shown, folder)
+        self._settings = self._chosen(shown, box, info, options)
+        self._settings.try_out(shown)
+        self._last: int | None = None
+        self._sound = sound
+        with self._writing():
+            # Any: 'timeout' for addresses only
+            self._container: Any = av.open(place, "w", format=box.format, container_options=muxer)
+        try:
+            with self._writing():
+                self._streams(box)
+        except BaseException:
+            self.close()
+            raise
+
+    def _chosen(self, shown: str, box: Container, info: VideoInfo, options: Options) -> Settings:
+        settings, notes = settings_for(shown, box, info, "composite", options, pixels=info.format,
+                                       colour=info.colour, size=(info.width, info.height), time_base=TICKS)
+        self.notes += notes
+        keys = str(max(1, round((info.rate or 30) * KEY_SECONDS)))
+        live = LIVE_CODEC.get(settings.codec, {}) | {"g": keys}
+        return replace(settings, options=settings.options | live | dict(options.codec_set))
+
+    def _streams(self, box: Container) -> None:
+        settings = self._settings
+        stream = self._container.add_stream(settings.codec, rate=settings.rate)
+        self._video = cast(av.VideoStream, stream)
+        settings.apply(self._video.codec_context)
+        self._video.time_base = settings.time_base
+        self._audio: Any = None
+        if self._sound is not None:
+            self._audio = self._container.add_stream(box.audio or "aac", rate=self._sound.rate,
+                                                     layout=self._sound.layout)
+        self._container.start_encoding()
+        if self._sound is not None:
+            context = self._audio.codec_context
+            self._resampler = av.AudioResampler(context.format, context.layout, context.sample_rate)
+
+    def write(self, frame: Frame) -> None:
+        """Encode and mux one frame, and the sound since the one before. Raises SinkError."""
+        assert frame.time is not None
+        with self._writing():
+            self._hear()
+            pts = round(frame.time / TICKS)
+            if self._last is not None:  # frames that come in a bunch are a tick apart at least
+                pts = max(pts, self._last + 1)
+            self._last = pts
+            # without an owner: other outputs may be encoding the same picture
+            own = replace(frame, pts=pts, time_base=TICKS, duration=None, owner=None)
+            for packet in self._video.encode(picture_for(own, self._settings, False)):
+                self._container.mux_one(packet)
+            self.frames += 1
+
+    def _hear(self) -> None:
+        if self._sound is None or self._audio is None:
+            return
+        for block in self._sound.take():
+            for part in self._resampler.resample(block):
+                self._container.mux(self._audio.encode(part))
+
+    def close(self) -> None:
+        """Write what is held back and the end. May be called twice. Raises SinkError."""
+        container, self._container = self._container, None
+        if container is None:
+            return
+        with self._writing(), contextlib.closing(container):
+            if self.frames:
+                for packet in self._video.encode(None):
+                    container.mux_one(packet)
+                if self._audio is not None:
+                    container.mux(self._audio.encode(None))
+
+
+class LiveSink:
+    """A Sink over a LiveEncoder, which it has from the first frame on at the latest."""
+
+    _encoder: LiveEncoder | None = None
+
+    def write(self, frame: Frame) -> None:
+        """Encode and send one frame."""
+        assert self._encoder is not None
+        self._encoder.write(frame)
+
+    def close(self) -> None:
+        """Finish what was written."""
+        if self._encoder is not None:
+            self._encoder.close()
+
+    def abort(self) -> None:
+        """Finish as well as can be; may be called twice."""
+        with contextlib.suppress(SinkError, av.error.FFmpegError):
+            self.close()
+
+
+class RecordingSink(LiveSink):
+    """Records into ``target``, Matroska or fragmented MP4, under its own name from the first frame on: until
+    then nothing is made there, and what lies there stays.
+
+    After kill -9 it plays up to the last second. Raises OptionError for another extension, SinkError for a
+    file that exists (without ``options.overwrite``) and for what goes wrong on the disk.
+    """
+
+    def __init__(self, target: str, info: VideoInfo, options: Options, *, sound: SoundFeed | None = None) -> None:
+        if extension(target) not in SUFFIXES:
+            raise OptionError(f"output {target!r}: live recordings are {' or '.join(SUFFIXES)}, which play "
+                              "even if the machine stops in the middle; `streamseg run` makes others of them")
+        with writing(target):
+            self.path = checked_target(target, options.overwrite)
+            _prove_writable(self.path)
+        box = container_of(target)
+
+        def encoder(place: str) -> LiveEncoder:
+            return LiveEncoder(place, target, box, info, options, muxer=MUXER[box.format], sound=sound,
+                               folder=self.path.parent)
+
+        trial = encoder(os.devnull)  # what encoder or container refuse is known before a frame has come
+        trial.close()
+        self.notes = trial.notes
+        self._target, self._mode, self._encoder_into = target, "wb" if options.overwrite else "xb", encoder
+        self._made = False
+
+    def write(self, frame: Frame) -> None:
+        """Encode and write one frame; the first makes the file. Raises SinkError."""
+        if self._encoder is None:
+            self._encoder = self._begun()
+        super().write(frame)
+
+    def abort(self) -> None:
+        """Finish the file as well as can be: what was recorded is kept, a file without a picture is not."""
+        super().abort()
+        if self._made and not _has_picture(self.path):
+            self.path.unlink(missing_ok=True)
+
+    def _begun(self) -> LiveEncoder:
+        with writing(self._target, self.path.parent):
+            self.path.open(self._mode).close()  # FFmpeg would replace a file that was put there meanwhile
+        self._made = True
+        return self._encoder_into(str(self.path))
+
+
+def _has_picture(path: Path) -> bool:
+    """Whether a picture got as far as the disk: a full one may have none, or no more than a header."""
+    with contextlib.suppress(OSError, av.error.FFmpegError), av.open(str(path)) as container:
+        return any(packet.size for packet in container.demux(video=0))
+    return False
+
+
+def _prove_writable(path: Path) -> None:
+    """Raise an OSError or a SinkError where ``path`` cannot be written; nothing there changes."""
+    if path.exists():
+        path.open("ab").close()
+    else:
+        temporary_file(path).unlink()

@@ -1,0 +1,107 @@
+"""A virtual camera that calls can choose: v4l2loopback, OBS or UnityCapture, through pyvirtualcam."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from av.video.reformatter import VideoReformatter
+
+from ...core.frames import Frame, VideoInfo
+from ...errors import MissingDependencyError, SinkError
+
+FULL, LIMITED = 2, 1
+DEFAULT_RATE = 30.0
+FIXES = {
+    "linux": "load v4l2loopback: sudo modprobe v4l2loopback exclusive_caps=1 card_label=streamseg "
+             "(Debian, Ubuntu: apt install v4l2loopback-dkms)",
+    "darwin": "install OBS (obsproject.com), start it, press 'Start Virtual Camera' once, stop it, and try "
+              "again",
+    "win32": "install OBS (obsproject.com), or UnityCapture",
+}
+
+
+class VirtualSink:
+    """Gives each frame to the virtual camera ``device`` (None: the first there is), in I420, limited range.
+
+    Raises MissingDependencyError without pyvirtualcam, SinkError with the remedy for this system where there
+    is no device.
+    """
+
+    def __init__(self, device: str | None, info: VideoInfo, *, backend: str | None = None) -> None:
+        self.notes: list[str] = []
+        self._size = width, height = info.width // 2 * 2, info.height // 2 * 2
+        virtual = _pyvirtualcam()
+        try:
+            self._camera: Any = virtual.Camera(
+                width, height, float(info.rate or DEFAULT_RATE), fmt=virtual.PixelFormat.I420, device=device,
+                backend=backend)
+        except (RuntimeError, OSError, ValueError) as error:
+            named = f"virtual camera {device!r}" if device else "a virtual camera"
+            fix = FIXES.get(sys.platform, FIXES["linux"])
+            raise SinkError(f"{named} cannot be opened ({' '.join(str(error).split())}): {fix}. "
+                            f"{_devices(device)}--to window shows the picture meanwhile") from error
+        self.device = str(self._camera.device)
+        self.notes.append(f"virtual camera: choose {self.device!r} in the call")
+        self._buffer = np.empty(width * height * 3 // 2, np.uint8)
+        self._reformatter = VideoReformatter()
+
+    def write(self, frame: Frame) -> None:
+        """Show one frame. Raises SinkError when the device is gone."""
+        self._fill(self._limited(frame))
+        try:
+            self._camera.send(self._buffer)
+        except (RuntimeError, OSError, ValueError) as error:
+            raise SinkError(f"virtual camera {self.device} takes no more pictures: {error}") from error
+
+    def close(self) -> None:
+        """Let the device go."""
+        self.abort()
+
+    def abort(self) -> None:
+        """Let the device go; may be called twice."""
+        camera, self._camera = self._camera, None
+        if camera is not None:
+            camera.close()
+
+    def _limited(self, frame: Frame) -> Frame:
+        """8-bit 4:2:0 of limited range: I420 has no tags, and that is what everybody takes it for."""
+        if frame.format == "yuv420p" and not frame.colour.full_range:
+            return frame
+        full = frame.colour.full_range or frame.pixel.rgb
+        made = self._reformatter.reformat(
+            replace(frame, owner=None).to_av(), format="yuv420p", threads=1, dst_color_range=LIMITED,
+            src_color_range=FULL if full else LIMITED)
+        return Frame.from_av(made, frame.index)
+
+    def _fill(self, frame: Frame) -> None:
+        """The frame's planes one behind the other; an odd last row or column is left out."""
+        width, height = self._size
+        start = 0
+        for number, plane in enumerate(frame.planes):
+            rows, columns = (height, width) if number == 0 else (height // 2, width // 2)
+            part = self._buffer[start:start + rows * columns].reshape(rows, columns)
+            np.copyto(part, plane[:rows, :columns])
+            start += rows * columns
+
+
+def _pyvirtualcam() -> Any:
+    try:
+        import pyvirtualcam
+    except ImportError as error:
+        raise MissingDependencyError(
+            "the virtual camera needs pyvirtualcam: pip install 'streamseg[camera]'; --to window shows the "
+            "picture meanwhile") from error
+    return pyvirtualcam
+
+
+def _devices(wanted: str | None) -> str:
+    """On Linux, the loopback devices that are there, where another was asked for."""
+    places = sorted(Path("/sys/devices/virtual/video4linux").glob("video*/name"))
+    if wanted is None or not places:
+        return ""
+    names = (f"/dev/{place.parent.name} ({place.read_text().strip()})" for place in places)
+    return f"There are: {', '.join(names)}. "

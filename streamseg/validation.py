@@ -1,0 +1,133 @@
+"""Checks of values that users give: types, ranges, choices, names.
+
+Each failure names the value, what is allowed and the remedy.
+
+This module imports nothing heavy, so that ``streamseg --help`` starts fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING
+from fractions import Fraction
+from numbers import Integral, Real
+from os import PathLike
+from typing import Any
+
+from .errors import OptionError
+
+MOST = 1e9  # what any number may be: more overflows in the libraries below, whose integers end at 2.1e9
+SEGMENTER = ("segment", "reset", "close")  # the methods of what finds the subject
+NUMBERS = ("every", "bitrate", "max_cpu", "camera")  # texts that may be a number: quotes are not wanted then
+
+
+def choice(name: str, value: object, allowed: Iterable[object]) -> None:
+    """Raise OptionError unless ``value`` is one of ``allowed``; the message lists them."""
+    options = list(allowed)
+    if is_array(value) or value not in options:  # an array compares element by element
+        listed = ", ".join(str(option) for option in options)
+        raise OptionError(f"{name} is {format_value(value)}; allowed are: {listed}")
+
+
+def format_value(value: object) -> str:
+    """A value for a message: as Python writes it, but an array by its shape and type, for its numbers would
+    fill the screen."""
+    if not is_array(value):
+        return repr(value)
+    shape, dtype = (getattr(value, name) for name in ("shape", "dtype"))
+    return f"an array of shape {tuple(shape)} and type {dtype}"
+
+
+def is_array(value: object) -> bool:
+    """Whether ``value`` holds many numbers, as NumPy's, TensorFlow's and others' arrays do."""
+    return hasattr(value, "dtype") and getattr(value, "shape", ()) != ()
+
+
+def named(name: str, value: object, allowed: str = "a file, a folder/, - or null:") -> None:
+    """Raise OptionError if ``value`` is an empty text: as a path that would be the current folder."""
+    if value == "":
+        raise OptionError(f"{name} is ''; it must be {allowed}; leave it out, or see whether a variable "
+                          'that gives it, as in "$OUT", is set')
+
+
+def worded(name: str, value: Any) -> Any:
+    """A setting's value; a number as text where the field is a text that may be one."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return str(value) if name in NUMBERS and number else value
+
+
+def default_of(item: Any) -> Any:
+    """The default of a dataclass field, whether given as value or as factory."""
+    return item.default if item.default is not MISSING else item.default_factory()
+
+
+# What a field's annotation takes, and that in words. Annotations are texts here, not evaluated.
+KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "bool": ((bool,), "true or false"), "int": ((Integral,), "a whole number"),
+    "float": ((Real,), "a number"), "str": ((str, PathLike), "text in quotes"),
+    "Fraction": ((Real, str), 'a number, or text as "30000/1001"'),
+    "Mapping": ((Mapping,), "a table, as {name = 3}"),
+}
+
+
+def check(name: str, value: Any, rules: Mapping[str, Any], kind: str = "") -> None:
+    """Raise OptionError unless ``value`` is among rules['choices'], within rules['low'..'high'] and of a type
+    that the annotation ``kind`` takes; None passes where ``kind`` says so, or is not given."""
+    if value is None and (not kind or kind.endswith("| None")):
+        return
+    if rules.get("choices"):
+        choice(name, value, rules["choices"])
+    types, words = KINDS.get(kind.partition(" | ")[0].partition("[")[0], ((object,), ""))
+    fits = isinstance(value, types) and (bool in types or kind == "" or not isinstance(value, bool))
+    low, high = rules.get("low"), rules.get("high")
+    if low is None and high is None:
+        if not fits:
+            raise OptionError(f"{name} is {format_value(value)}; it must be {words}")
+        return
+    allowed = f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
+    if not fits or isinstance(value, bool) or not isinstance(value, Real):
+        raise OptionError(f"{name} is {format_value(value)}; it must be {words or 'a number'}, {allowed}")
+    if not (low is None or value >= low) or not value <= (MOST if high is None else high):
+        limit = f", at most {MOST:g}" if high is None and not value <= MOST else ""
+        raise OptionError(f"{name} is {_shown(value)}; allowed is {allowed}{limit}")
+
+
+def check_segmenter(name: str, found: object) -> None:
+    """Raise OptionError unless a class, or an object, has the methods of a Segmenter."""
+    missing = [part for part in SEGMENTER if not callable(getattr(found, part, None))]
+    if missing:
+        raise OptionError(f"method {name} has no {', '.join(missing)}(): a Segmenter has segment(frames), "
+                          "reset() and close()")
+
+
+def check_method(found: object) -> None:
+    """Raise OptionError unless what is given as a method, and is no name, is a Segmenter."""
+    if isinstance(found, type):
+        raise OptionError(f"method is the class {found.__name__}; it must be an object of it, or its name as "
+                          "package.module:Class")
+    if not any(hasattr(found, part) for part in SEGMENTER):
+        raise OptionError(f"method is {format_value(found)}; it must be a name, or an object with segment(frames), "
+                          "reset() and close()")
+    check_segmenter(repr(found), found)
+
+
+def _shown(number: Real) -> str:
+    try:
+        return f"{float(number):g}"
+    except OverflowError:
+        return "a number of more than 300 digits"
+
+
+def frames_per_second(name: str, value: object) -> Fraction:
+    """A frame rate from 30, 29.97, '30000/1001' or a Fraction; 23.976, 29.97 and 59.94 mean n/1001."""
+    try:
+        # FFmpeg's fractions hold 31 bits; of a quotient as 1000 / 33 this gives the exact one back
+        rate = Fraction(str(value)).limit_denominator(1_000_000)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not Fraction(1, 86400) <= rate <= 1000:  # from one a day
+        raise OptionError(f"{name} is {value!r}; it must be frames a second, as 25, 29.97 or 30000/1001, "
+                          "from 1/86400 to 1000")
+    ntsc = Fraction(round(rate * 1001 / 1000) * 1000, 1001)
+    meant = ntsc > 0 and rate.denominator not in (1, 1001) and abs(ntsc - rate) < Fraction(1, 100)
+    return ntsc if meant else rate
