@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from os import PathLike
-from typing import Any
+from typing import Any, Self
 
 from .validation import check, check_method, choice, frames_per_second, named, worded
 
@@ -32,15 +32,59 @@ def option(default: Any, group: str, help: str, *, choices: tuple[str, ...] | No
     return field(default=default, metadata=metadata)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What a run may be told. Values are checked when the object is made: OptionError names the value
-    and what is allowed. Times are in seconds. ``method`` is a name or, in Python, a Segmenter object, which
-    remains the caller's to close."""
+GROUPS = ("Input", "Method", "Matte", "Background", "Output")  # headings, in the order of --help
+# Texts that may not be empty: an output's path, and what else is to be said of the value.
+_TARGETS: dict[str, tuple[str, ...]] = {"matte": (), "cutout": (), "foreground": (),
+                                        "codec": ("an encoder's name, as libx265",)}
 
-    # input
+
+@dataclass(frozen=True, kw_only=True)
+class CommonOptions:
+    """What several stages read."""
+
     start: float = option(0.0, "Input", "Skip this many seconds.", low=0, metavar="S")
     duration: float | None = option(None, "Input", "Stop after this many seconds.", low=0, metavar="S")
+    preview: float | None = option(None, "Output", "Write only the first N seconds.", low=0, metavar="N")
+    audio: bool = option(True, "Output", "Keep sound and subtitles.", flag="--audio/--no-audio")
+    timeout: float = option(15.0, "Input", "Give up when nothing comes from the input for this long.",
+                            low=0.1, metavar="S")
+    retry: int = option(0, "Input", "Open a network input again so many times, with growing waits.",
+                        low=0, metavar="N")
+    on_error: str = option("stop", "Input", "What a damaged part of the input does: stop the run, or be "
+                           "skipped and counted.", choices=("stop", "skip"))
+    threads: int | None = option(None, "Method", "Budget of threads for all libraries together; default: "
+                                 "the cores.", low=1, metavar="N",
+                                 live="Budget of threads for all libraries together, of which the model "
+                                 "takes half; default: 4 (2 on a single core).")
+    hwaccel: str | None = option(None, "Output", "Decode and encode on hardware: cuda, vaapi, ...",
+                                 metavar="NAME")
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = _as_kept(item.name, getattr(self, item.name))
+            if item.name == "method" and not isinstance(value, str):
+                check_method(value)
+            else:
+                check(item.name, value, item.metadata, str(item.type))
+            if item.name in _TARGETS:
+                named(item.name, value, *_TARGETS[item.name])
+            if str(item.type).startswith("Fraction") and value is not None:
+                value = frames_per_second(item.name, value)
+            object.__setattr__(self, item.name, value)
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """Options from keyword arguments; an unknown name is an OptionError that lists the known ones."""
+        known = [item.name for item in fields(cls)]
+        for name in options:
+            choice("option", name, known)
+        return cls(**options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputOptions(CommonOptions):
+    """What a source reads."""
+
     stream: int | None = option(None, "Input", "Which video stream, counted from 0; default: the best.",
                                 low=0, metavar="N")
     rate: Fraction | None = option(
@@ -48,17 +92,13 @@ class Options:
     only: str | None = option(None, "Input", "Of a folder take only the files that match, as '*.webp'.",
                               metavar="GLOB")
     deinterlace: bool = option(False, "Input", "Deinterlace (bwdif), one frame a frame.")
-    timeout: float = option(15.0, "Input", "Give up when nothing comes from the input for this long.",
-                            low=0.1, metavar="S")
-    retry: int = option(0, "Input", "Open a network input again so many times, with growing waits.",
-                        low=0, metavar="N")
-    on_error: str = option("stop", "Input", "What a damaged part of the input does: stop the run, or be "
-                           "skipped and counted.", choices=("stop", "skip"))
 
-    stall_timeout: float = option(120.0, "Input", "Give up when a stage does not move for this long.",
-                                  low=0.1, metavar="S")
 
-    # method
+@dataclass(frozen=True, kw_only=True)
+class MethodOptions(CommonOptions):
+    """How the subject is found. ``method`` is a name or, in Python, a Segmenter object, which remains the
+    caller's to close."""
+
     method: str | Any = option("default", "Method", "How the subject is found: see `streamseg "
                                      "methods`, or package.module:Class.", metavar="NAME")
     set: Mapping[str, Any] = option({}, "Method", "A parameter of the method, as block=15.",
@@ -73,12 +113,12 @@ class Options:
     runtime: str = option("auto", "Method", "What the model runs in.",
                           choices=("auto", "litert", "keras", "onnx"))
     batch: int = option(1, "Method", "Frames the method is given at once.", low=1, high=256, metavar="N")
-    threads: int | None = option(None, "Method", "Budget of threads for all libraries together; default: "
-                                 "the cores.", low=1, metavar="N",
-                                 live="Budget of threads for all libraries together, of which the model "
-                                 "takes half; default: 4 (2 on a single core).")
 
-    # matte: over time
+
+@dataclass(frozen=True, kw_only=True)
+class TemporalOptions(CommonOptions):
+    """What steadies the mattes over time, and spares the method work."""
+
     smooth: str = option("auto", "Matte", "How mattes are steadied over time; auto: lookahead, or flow where "
                          "frames cannot wait.",
                          choices=("auto", "none", "ema", "adaptive", "flow", "lookahead"))
@@ -95,7 +135,11 @@ class Options:
                         "the picture for the others; auto: for a network as seldom as the picture allows, "
                         "else 1.", metavar="N|auto")
 
-    # matte: its edge
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeOptions(CommonOptions):
+    """How the small matte becomes an edge at full size."""
+
     edges: str = option("guided", "Matte", "How the small matte becomes as large as the picture: guided by "
                         "the picture's colours, or bilinear.", choices=("guided", "bilinear"))
     subject: str = option("all", "Matte", "Of several subjects keep all, the largest, or the one nearest "
@@ -111,7 +155,11 @@ class Options:
     light_wrap: float = option(0.0, "Matte", "How much of the new background's light falls round the "
                                "subject's edge.", low=0.0, high=1.0, metavar="0..1")
 
-    # background
+
+@dataclass(frozen=True, kw_only=True)
+class BackgroundOptions(CommonOptions):
+    """What goes behind the subject."""
+
     background: str | None = option(
         None, "Background", "blur, none (transparent), original, a colour name or #rrggbb, a picture or a "
         "video; default: none where the output can hold alpha, else green.", metavar="WHAT",
@@ -122,7 +170,16 @@ class Options:
                          metavar="0..1")
     show_matte: bool = option(False, "Background", "Lay the matte over the original, to look at it.")
 
-    # output
+
+@dataclass(frozen=True, kw_only=True)
+class CompositeOptions(EdgeOptions, BackgroundOptions):
+    """What the compositor reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions(CommonOptions):
+    """What a sink reads."""
+
     matte: str | None = option(None, "Output", "Also write the matte: .mkv (lossless FFV1), a folder or "
                                "pictures.", metavar="PATH")
     cutout: str | None = option(None, "Output", "Also write the subject with transparency around him.",
@@ -137,37 +194,19 @@ class Options:
                                  low=0, high=100, metavar="0..100")
     bitrate: str | None = option(None, "Output", "Video bit rate instead of quality, as 4M.",
                                  metavar="RATE")
-    hwaccel: str | None = option(None, "Output", "Decode and encode on hardware: cuda, vaapi, ...",
-                                 metavar="NAME")
-    audio: bool = option(True, "Output", "Keep sound and subtitles.", flag="--audio/--no-audio")
     cfr: Fraction | None = option(None, "Output", "Constant frame rate instead of the input's own times: "
                                   "frames are repeated or left out.", metavar="FPS")
-    preview: float | None = option(None, "Output", "Write only the first N seconds.", low=0, metavar="N")
     overwrite: bool = option(False, "Output", "Replace outputs that exist.")
     keep_partial: bool = option(False, "Output", "Keep what was written when a run fails.")
 
-    def __post_init__(self) -> None:
-        for item in fields(self):
-            object.__setattr__(self, item.name, _as_kept(item.name, getattr(self, item.name)))
-            if item.name == "method" and not isinstance(self.method, str):
-                check_method(self.method)
-            else:
-                check(item.name, getattr(self, item.name), item.metadata, str(item.type))
-        for name in ("matte", "cutout", "foreground"):
-            named(name, getattr(self, name))
-        named("codec", self.codec, "an encoder's name, as libx265")
-        for name in ("rate", "cfr"):
-            value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, frames_per_second(name, value))
 
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Options:
-        """Options from keyword arguments; an unknown name is an OptionError that lists the known ones."""
-        known = [item.name for item in fields(cls)]
-        for name in options:
-            choice("option", name, known)
-        return cls(**options)
+@dataclass(frozen=True, kw_only=True)
+class Options(InputOptions, MethodOptions, TemporalOptions, CompositeOptions, OutputOptions):
+    """What a run may be told: all groups together. Values are checked when the object is made: OptionError names
+    the value and what is allowed. Times are in seconds. A function takes the group that it reads."""
+
+    stall_timeout: float = option(120.0, "Input", "Give up when a stage does not move for this long.",
+                                  low=0.1, metavar="S")
 
 
 def _as_kept(name: str, value: Any) -> Any:

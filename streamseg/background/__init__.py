@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ..core.frames import Frame, VideoInfo
 from ..errors import OptionError, SourceError
-from ..options import Options
+from ..options import BackgroundOptions
 from ..refine import AlphaTiles, fill
 from ..source import open_source
 from . import colours, light
@@ -66,7 +66,7 @@ class Solid:
         """Nothing is held."""
 
 
-def create(options: Options, info: VideoInfo) -> Background | None:
+def create(options: BackgroundOptions, info: VideoInfo) -> Background | None:
     """The background that ``options`` asks for; the green of green screens if it asks for none, None for the
     original.
 

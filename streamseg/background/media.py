@@ -11,7 +11,7 @@ from ..core.frames import Frame, VideoInfo
 from ..core.opencv import cv2
 from ..core.resampling import shrink
 from ..errors import SourceError
-from ..options import Options
+from ..options import BackgroundOptions, InputOptions
 from ..refine import AlphaTiles
 from ..source import open_source
 from . import light
@@ -22,9 +22,9 @@ _WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 HELD = 64 << 20  # bytes of pictures: a film that fits is read once; 20 of 1080p, a loop of a second or less
 
 
-def reading(options: Options) -> Options:
+def reading(options: BackgroundOptions) -> InputOptions:
     """How a background's file is read in a run of ``options``."""
-    return Options(timeout=options.timeout, retry=options.retry, audio=False, on_error=options.on_error)
+    return InputOptions(timeout=options.timeout, retry=options.retry, audio=False, on_error=options.on_error)
 
 
 class Picture:
@@ -62,7 +62,7 @@ class VideoBackground:
     Raises SourceError when it cannot be read or holds no picture.
     """
 
-    def __init__(self, spec: str, options: Options, info: VideoInfo, notes: Sequence[str] = ()) -> None:
+    def __init__(self, spec: str, options: BackgroundOptions, info: VideoInfo, notes: Sequence[str] = ()) -> None:
         self.notes = notes
         self._spec, self._fit = spec, options.fit
         self._options = reading(options)

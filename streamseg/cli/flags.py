@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from ..options import Options
+from ..options import GROUPS, Options
 from ..validation import default_of
 from .session import Session
 
@@ -33,9 +33,8 @@ class Command(click.Command):
         self.examples = examples
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write a list a group, in the order of Options' fields; --help, --json and their like last."""
-        headings = [item.metadata["group"] for item in fields(Options)]
-        groups: dict[str, list[tuple[str, str]]] = {heading: [] for heading in headings}
+        """Write a list a group, in the order of GROUPS; --help, --json and their like last."""
+        groups: dict[str, list[tuple[str, str]]] = {heading: [] for heading in GROUPS}
         for item in self.get_params(ctx):
             record = item.get_help_record(ctx)
             if record is not None and isinstance(item, click.Option):

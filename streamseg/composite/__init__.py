@@ -17,7 +17,7 @@ from ..core.frames import Frame, Matte, VideoInfo
 from ..core.opencv import cv2
 from ..core.pixel_formats import Colour
 from ..errors import OptionError
-from ..options import Options
+from ..options import CompositeOptions
 from ..refine import AlphaTiles, ColorModel, Edge, Selection, Tiles, padded, tile_of
 from ..validation import choice
 from .despill import Despill
@@ -42,7 +42,7 @@ class Compositor:
     cannot be read.
     """
 
-    def __init__(self, info: VideoInfo, kinds: Sequence[str], options: Options) -> None:
+    def __init__(self, info: VideoInfo, kinds: Sequence[str], options: CompositeOptions) -> None:
         for kind in kinds:
             choice("kind", kind, KINDS)
         self.kinds = tuple(kinds)

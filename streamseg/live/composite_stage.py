@@ -17,7 +17,7 @@ from ..composite import Compositor
 from ..core.frames import Frame, Matte, VideoInfo
 from ..core.opencv import cv2
 from ..errors import StreamsegError
-from ..options import Options
+from ..options import CompositeOptions
 from .auto_framing import Follower, cropped, cropped_matte
 from .types import Control, Finished, Log, Matted, Scene
 
@@ -34,7 +34,7 @@ class CompositeStage:
     with a look that cannot be.
     """
 
-    def __init__(self, info: VideoInfo, options: Options, control: Control, tell: Log) -> None:
+    def __init__(self, info: VideoInfo, options: CompositeOptions, control: Control, tell: Log) -> None:
         self._info, self._options, self._control, self._tell = info, options, control, tell
         self._told: set[str] = set()
         self._asked = self._shown = control.look

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..core.frames import Frame, Matte
 from ..core.opencv import cv2
 from ..core.resampling import shrink
-from ..options import Options
+from ..options import EdgeOptions
 from ..temporal.cuts import Cuts
 from .tiles import Array
 
@@ -81,7 +81,7 @@ class Edge:
     cuts, feathers    whether there is anything to do
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: EdgeOptions) -> None:
         self._threshold, self._erode, self._feather = options.threshold, options.erode, options.feather
         self.cuts, self.feathers = self._threshold is not None or bool(self._erode), bool(self._feather)
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from ..core.frames import Frame, VideoInfo
-from ..options import Options
+from ..options import OutputOptions
 from ..validation import choice, named
 from .containers import ALPHA_PICTURES, CONTAINERS, PICTURES, extension, numbered
 from .stills import PictureSink, is_folder, one_still
@@ -71,7 +71,7 @@ class NullSink:
 
 
 def open_sink(target: str | Path | Sink, info: VideoInfo, *, kind: str = "composite",
-              options: Options | None = None) -> Sink:
+              options: OutputOptions | None = None) -> Sink:
     """The sink for ``target``, for frames of a source with ``info``. ``kind``: one of KINDS.
 
     An object that is a Sink already comes back as it is.
@@ -85,7 +85,7 @@ def open_sink(target: str | Path | Sink, info: VideoInfo, *, kind: str = "compos
     if not isinstance(target, (str, Path)):
         return target
     named("output", target)
-    target, options = str(target), options or Options()
+    target, options = str(target), options or OutputOptions()
     if target == NULL:
         return NullSink()
     if _is_pictures(target, info):

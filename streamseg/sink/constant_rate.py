@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from ..core.frames import Frame, VideoInfo
 from ..errors import OptionError, SinkError
-from ..options import Options
+from ..options import OutputOptions
 from .containers import Container
 
 TOGETHER = Fraction(6, 100)  # seconds that sound may be late unnoticed (EBU R37); its priming is 20 to 50 ms
@@ -24,7 +24,7 @@ class Grid:
     remedy: str
 
 
-def grid_for(target: str, called: str, box: Container, info: VideoInfo, kind: str, options: Options
+def grid_for(target: str, called: str, box: Container, info: VideoInfo, kind: str, options: OutputOptions
              ) -> Grid | None:
     """The grid that ``options.cfr``, the container or the encoder asks for; None: each frame keeps its time.
 

@@ -15,7 +15,7 @@ from ..core.frames import VideoInfo
 from ..core.pixel_formats import Colour
 from ..core.thread_budget import Threads
 from ..errors import DeviceError, OptionError
-from ..options import Options
+from ..options import OutputOptions
 from .commit import reason
 from .containers import DELIVERY, ODD_SIZES, SQUARE, Container, EncoderInput, closest, extension
 from .hdr import with_mastering
@@ -107,7 +107,7 @@ class Settings:
                               f"{_near(unknown[0], _option_names(context))}; {_listed(self.codec)}")
 
 
-def settings_for(target: str, box: Container, info: VideoInfo, kind: str, options: Options, *,
+def settings_for(target: str, box: Container, info: VideoInfo, kind: str, options: OutputOptions, *,
                  pixels: str, colour: Colour, size: tuple[int, int], time_base: Fraction
                  ) -> tuple[Settings, list[str]]:
     """The encoder's settings for frames of format ``pixels``, and remarks on what is not kept.
@@ -144,7 +144,7 @@ def settings_for(target: str, box: Container, info: VideoInfo, kind: str, option
                     hardware), notes
 
 
-def _encoder_name(target: str, box: Container, kind: str, options: Options, notes: list[str]
+def _encoder_name(target: str, box: Container, kind: str, options: OutputOptions, notes: list[str]
                   ) -> tuple[str, str | None]:
     default = {"cutout": box.alpha, "matte": box.matte}.get(kind, box.codec) or box.codec
     if options.codec:

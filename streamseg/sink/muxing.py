@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from ..options import Options
+from ..options import OutputOptions
 from .containers import Container
 
 
@@ -19,7 +19,7 @@ class OutputPipe:
         return int(self._stream.write(data))
 
 
-def muxer_options(box: Container, options: Options, start: Fraction) -> dict[str, str]:
+def muxer_options(box: Container, options: OutputOptions, start: Fraction) -> dict[str, str]:
     """The muxer's options for a film whose first frame is at ``start`` seconds."""
     if box.format in ("mp4", "mov"):
         # A partial file plays only if its index is written along the way; hybrid makes an ordinary file of

@@ -11,13 +11,13 @@ import re
 from collections.abc import Mapping
 
 from ..errors import OptionError
-from ..options import Options
+from ..options import OutputOptions
 from .containers import Container
 
 LOSSLESS = ("ffv1", "png", "apng", "gif", "rawvideo", "wrapped_avframe", "qtrle", "huffyuv", "ffvhuff")
 
 
-def rate_control(name: str, usual: Mapping[str, str], box: Container, options: Options, notes: list[str]
+def rate_control(name: str, usual: Mapping[str, str], box: Container, options: OutputOptions, notes: list[str]
                  ) -> tuple[dict[str, str], int, int]:
     """(options, bit rate, quantiser) of the encoder ``name``: its ``usual`` options, with ``quality``,
     ``bitrate`` and ``codec_set`` put into them; the last has the last word."""

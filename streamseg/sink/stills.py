@@ -16,7 +16,7 @@ from ..core.frames import Frame, VideoInfo
 from ..core.opencv import cv2
 from ..core.pixel_formats import FORMATS
 from ..errors import OptionError, SinkError
-from ..options import Options
+from ..options import OutputOptions
 from .commit import checked_target, into_place, refuse_existing, temporary_folder, writing
 from .containers import ALPHA_PICTURES, PATTERN, PICTURES, extension, no_alpha, numbered
 from .pixels import rgb_of, rgba_of, scaled
@@ -34,7 +34,7 @@ class PictureSink:
     fails leaves everything as it was. notes, path, frames, size: as VideoSink's.
     """
 
-    def __init__(self, target: str, info: VideoInfo, kind: str, options: Options) -> None:
+    def __init__(self, target: str, info: VideoInfo, kind: str, options: OutputOptions) -> None:
         self.target, self.kind = target, kind
         self.notes: list[str] = []
         self.frames, self.size = 0, 0

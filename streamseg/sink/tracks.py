@@ -16,7 +16,7 @@ import av
 
 from ..core.frames import Track, VideoInfo
 from ..errors import SinkError
-from ..options import Options
+from ..options import OutputOptions
 from .containers import AVI, MPEGTS, Container
 from .packets import copied
 from .sound import Sound, channels, layout_for
@@ -55,7 +55,7 @@ class Tracks:
     """
 
     def __init__(self, container: av.container.OutputContainer, box: Container, info: VideoInfo,
-                 options: Options, notes: list[str]) -> None:
+                 options: OutputOptions, notes: list[str]) -> None:
         self.zero = Fraction(0)
         self._notes = notes
         self._source = info.name or "the input"
@@ -70,7 +70,7 @@ class Tracks:
             if _is_closed(track.stream.container):
                 raise SinkError(f"the source was closed before its {track.kind} track {track.index} could be "
                                 "copied: close it after the first frame is written, or open the sink with "
-                                "Options(audio=False)")
+                                "OutputOptions(audio=False)")
             lane = self._lane(track)
             if lane is not None:
                 self._lanes[track.stream.index] = lane

@@ -14,7 +14,7 @@ import av
 from ..core.frames import Frame, VideoInfo
 from ..core.pixel_formats import FORMATS
 from ..errors import SinkError
-from ..options import Options
+from ..options import OutputOptions
 from .animation import GIF_DELAY, last_until
 from .commit import checked_target, into_place, partial_name, temporary_file, writing
 from .constant_rate import ConstantRate, grid_for, lead, on_grid
@@ -40,7 +40,7 @@ class VideoSink:
     size      bytes, after ``close``
     """
 
-    def __init__(self, target: str, info: VideoInfo, kind: str, options: Options) -> None:
+    def __init__(self, target: str, info: VideoInfo, kind: str, options: OutputOptions) -> None:
         self.target, self.kind = target, kind
         self.notes: list[str] = []
         self.frames, self.size = 0, 0
@@ -291,7 +291,7 @@ def _pixels(info: VideoInfo, kind: str) -> str:
     return "gray" if depth == 8 else f"gray{depth}le"
 
 
-def _pipe_box(info: VideoInfo, kind: str, options: Options) -> Container:
+def _pipe_box(info: VideoInfo, kind: str, options: OutputOptions) -> Container:
     """Y4M where it can say it all: 8-bit opaque YUV or grey at a constant rate, not encoded; else NUT."""
     if options.codec is not None and kind != "matte":
         return NUT_RAW

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from ..errors import OptionError
-from ..options import Options
+from ..options import TemporalOptions
 from ..segment.keyframes import KeyframeSegmenter, interval
 from ..temporal.cuts import Cuts
 from ..temporal.flow import FlowField, OpticalFlow
@@ -37,7 +37,7 @@ __all__ = ["NAMES", "Cuts", "FlowField", "KeyframeSegmenter", "OpticalFlow", "Pa
 
 Smoother = Callable[[Iterator[Pair]], Iterator[Pair]]
 NAMES = ("auto", "none", "ema", "adaptive", "flow", "lookahead")
-_DEFAULT = Options()
+_DEFAULT = TemporalOptions()
 
 
 def create(name: str, *, strength: float = _DEFAULT.smooth_strength,

@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from ..core.frames import Frame, VideoInfo
 from ..errors import OptionError, SourceError
-from ..options import Options
+from ..options import InputOptions
 from .open import mode_of, opened, scheme
 
 
@@ -42,7 +42,7 @@ class Source(Protocol):
 
 
 def open_source(spec: str | os.PathLike[str] | Iterable[Any] | Source,
-                options: Options | None = None) -> Source:
+                options: InputOptions | None = None) -> Source:
     """Open an input, as far as its first picture, so that what is wrong with it shows at once.
 
     ``spec`` is a path, an address, '-', a folder of pictures, a printf pattern, an iterable of arrays
@@ -51,7 +51,7 @@ def open_source(spec: str | os.PathLike[str] | Iterable[Any] | Source,
 
     Raises SourceError, DamagedInputError, SourceTimeoutError, DeviceError or OptionError.
     """
-    chosen = options or Options()
+    chosen = options or InputOptions()
     if isinstance(spec, (str, os.PathLike)):
         return _from_text(os.fspath(spec), chosen)
     if isinstance(spec, Source):
@@ -64,7 +64,7 @@ def open_source(spec: str | os.PathLike[str] | Iterable[Any] | Source,
                       "arrays or Frames, or a Source")
 
 
-def refuse_idle(spec: Any, source: Source, options: Options) -> None:
+def refuse_idle(spec: Any, source: Source, options: InputOptions) -> None:
     """Raise OptionError for an option that says nothing of ``source``, which was opened of ``spec``."""
     from .video import VideoSource
     from .webp import AnimatedWebp
@@ -78,7 +78,7 @@ def refuse_idle(spec: Any, source: Source, options: Options) -> None:
                           "leave --only out, or give the folder")
 
 
-def _from_text(spec: str, options: Options) -> Source:
+def _from_text(spec: str, options: InputOptions) -> Source:
     from .probe import is_picture
     from .stills import PictureSource, folder, pattern
     from .video import VideoSource

@@ -12,7 +12,7 @@ from ..core.frames import Frame, VideoInfo
 from ..core.opencv import cv2
 from ..core.pixel_formats import Colour
 from ..errors import SourceError
-from ..options import Options
+from ..options import InputOptions
 from .timeline import TimeRange
 from .video import DEFAULT_RATE
 
@@ -27,7 +27,7 @@ class ArraySource:
     The arrays are copied into planes, so a producer may use its buffer again.
     """
 
-    def __init__(self, items: Iterable[Any], options: Options) -> None:
+    def __init__(self, items: Iterable[Any], options: InputOptions) -> None:
         self.notes: list[str] = []
         self.damaged = 0
         if isinstance(items, np.ndarray) and (items.ndim < 3 or items.shape[2:] in ((3,), (4,))):

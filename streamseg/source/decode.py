@@ -16,7 +16,7 @@ from av.stream import Discard, Disposition
 
 from ..core.thread_budget import Threads
 from ..errors import DamagedInputError, DeviceError, SourceError, SourceTimeoutError, StreamsegError
-from ..options import Options
+from ..options import InputOptions
 from .open import FAILURES, INDEX_LAST, MAX_PIXELS, explained, reason
 
 TRIES = 8  # demuxing errors in a row, after which nothing more is to be expected
@@ -57,7 +57,7 @@ def is_cover(stream: Any) -> bool:
     return bool(stream.type == "video" and Disposition(stream.disposition) & Disposition.attached_pic)
 
 
-def decoder_for(stream: Any, options: Options) -> Any:
+def decoder_for(stream: Any, options: InputOptions) -> Any:
     """The stream's codec context with its share of the threads; libvpx where the stream has alpha, which
     FFmpeg's own VP8 and VP9 decoders leave out."""
     context = stream.codec_context
@@ -88,7 +88,7 @@ class Decoder:
 
     remedy = "; --on-error skip leaves such parts out and goes on"
 
-    def __init__(self, container: Any, stream: Any, name: str, options: Options, *,
+    def __init__(self, container: Any, stream: Any, name: str, options: InputOptions, *,
                  piped: bool = False) -> None:
         self.container = container
         self.stream = stream

@@ -21,7 +21,7 @@ import av.error
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
 from ..errors import DamagedInputError, DeviceError, OptionError, SourceError, SourceTimeoutError
-from ..options import Options
+from ..options import InputOptions
 from .integrity import cut_off
 from .pipe_integrity import Flow
 
@@ -96,7 +96,7 @@ def scheme(spec: str) -> str | None:
     return found[1].lower() if found and found[1].lower() != "file" else None
 
 
-def opened(spec: str, options: Options) -> Any:
+def opened(spec: str, options: InputOptions) -> Any:
     """An av InputContainer of a path, an address or '-'. The caller closes it.
 
     Raises SourceError, DamagedInputError, SourceTimeoutError, DeviceError or OptionError, with the remedy.
@@ -148,7 +148,7 @@ def mode_of(path: Path) -> int:
     return mode
 
 
-def _from_standard_input(options: Options) -> Any:
+def _from_standard_input(options: InputOptions) -> Any:
     if sys.stdin is None or sys.stdin.closed:
         raise SourceError("- means standard input, which is closed: pipe a video into streamseg")
     if sys.stdin.isatty():
@@ -164,7 +164,7 @@ def _from_standard_input(options: Options) -> Any:
     return _piped(descriptor, "standard input", options)
 
 
-def _piped(descriptor: int, name: str, options: Options, *, owned: bool = False) -> Any:
+def _piped(descriptor: int, name: str, options: InputOptions, *, owned: bool = False) -> Any:
     pipe = InputPipe(descriptor, name, options.timeout, owned=owned)
     try:
         return _open(pipe, name, options)
@@ -180,7 +180,7 @@ def _piped(descriptor: int, name: str, options: Options, *, owned: bool = False)
             raise KeyboardInterrupt
 
 
-def _from_network(spec: str, address: str, options: Options) -> Any:
+def _from_network(spec: str, address: str, options: InputOptions) -> Any:
     """Open an address, ``options.retry`` times again with waits of 1, 2, 4, ... seconds."""
     for attempt in range(options.retry + 1):
         try:
@@ -194,7 +194,7 @@ def _from_network(spec: str, address: str, options: Options) -> Any:
     raise AssertionError(address)
 
 
-def _open(file: Any, name: str, options: Options, timeout: float | None = None) -> Any:
+def _open(file: Any, name: str, options: InputOptions, timeout: float | None = None) -> Any:
     """av.open with its errors in words. Local files get no timeout: slow probing is no silence."""
     arguments: dict[str, Any] = {"metadata_errors": "replace", "options": {"max_pixels": str(MAX_PIXELS)}}
     if timeout is not None:
@@ -204,7 +204,7 @@ def _open(file: Any, name: str, options: Options, timeout: float | None = None) 
     return _plain(file, name, options, arguments)
 
 
-def _plain(file: Any, name: str, options: Options, arguments: dict[str, Any]) -> Any:
+def _plain(file: Any, name: str, options: InputOptions, arguments: dict[str, Any]) -> Any:
     try:
         return av.open(file, "r", **arguments)
     except SourceError:
@@ -213,7 +213,7 @@ def _plain(file: Any, name: str, options: Options, arguments: dict[str, Any]) ->
         raise explained(error, name, options) from error
 
 
-def _accelerated(file: Any, name: str, options: Options, arguments: dict[str, Any]) -> Any:
+def _accelerated(file: Any, name: str, options: InputOptions, arguments: dict[str, Any]) -> Any:
     """Open with the device's decoder; without it where only the device fails, to blame the right one."""
     there = hwdevices_available()
     if options.hwaccel not in there:
@@ -234,7 +234,7 @@ def reason(error: BaseException) -> str:
     return str(getattr(error, "strerror", None) or error or type(error).__name__)
 
 
-def explained(error: Exception, name: str, options: Options) -> SourceError:
+def explained(error: Exception, name: str, options: InputOptions) -> SourceError:
     """The SourceError that says what an error of av.open or of reading means."""
     if isinstance(error, (av.error.ExitError, TimeoutError)):
         return SourceTimeoutError(f"nothing came from {name} for {options.timeout:g} s: check the address "

@@ -14,7 +14,7 @@ import av
 
 from ..core.frames import Frame, VideoInfo
 from ..errors import DamagedInputError, SourceError
-from ..options import Options
+from ..options import InputOptions
 from .decode import Decoder, chosen
 from .formats import Normaliser, Turn
 from .icc import is_rgb, profile_of
@@ -107,7 +107,7 @@ class PictureSource:
               frames of a film and all get the first one's
     """
 
-    def __init__(self, paths: Sequence[Path], name: str, options: Options, *, stills: bool) -> None:
+    def __init__(self, paths: Sequence[Path], name: str, options: InputOptions, *, stills: bool) -> None:
         self.notes: list[str] = []
         self.damaged = 0
         self._unread: list[str] = []
@@ -198,7 +198,7 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
 
 
-def _part(count: int, rate: Fraction, options: Options) -> tuple[int, int]:
+def _part(count: int, rate: Fraction, options: InputOptions) -> tuple[int, int]:
     """First and last place (exclusive) of a sequence's part that ``options`` ask for."""
     window = TimeRange.of(options)
     first = 0 if window.begin is None else -int(-window.begin * rate // 1)
@@ -219,7 +219,7 @@ class Still:
     unkept: Sequence[str] = ()
 
 
-def read_picture(path: Path, options: Options) -> Still:
+def read_picture(path: Path, options: InputOptions) -> Still:
     """A file's first picture, and what is known of the file. Raises SourceError."""
     strict = dataclasses.replace(options, on_error="stop", audio=False, stream=None, hwaccel=None,
                                  start=0.0, duration=None, preview=None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from ..options import Options
+from ..options import InputOptions
 
 JUMP = 1  # seconds; a step back of more is a new clock (a splice), a smaller one a single wrong time
 BEYOND = 10  # seconds; a time so much later than the stated end is wrong
@@ -73,7 +73,7 @@ class TimeRange:
     origin: Fraction | None = None
 
     @classmethod
-    def of(cls, options: Options, zero: Fraction = Fraction(0)) -> TimeRange:
+    def of(cls, options: InputOptions, zero: Fraction = Fraction(0)) -> TimeRange:
         """``zero``: the input's own first time, from which ``start`` counts."""
         lengths = [length for length in (options.duration, options.preview) if length is not None]
         return cls(zero + Fraction(str(options.start)) if options.start else None,

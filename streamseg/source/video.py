@@ -12,7 +12,7 @@ import av
 
 from ..core.frames import Frame
 from ..errors import DamagedInputError, SourceError
-from ..options import Options
+from ..options import InputOptions
 from .decode import Decoder, chosen, pictures_of
 from .deinterlace import Timed, deinterlaced
 from .formats import Normaliser, Turn
@@ -34,7 +34,7 @@ class VideoSource:
     because the last one carries what follows it.
     """
 
-    def __init__(self, container: Any, name: str, options: Options) -> None:
+    def __init__(self, container: Any, name: str, options: InputOptions) -> None:
         self.notes: list[str] = []
         self.name = name
         self._options = options

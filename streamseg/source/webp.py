@@ -20,7 +20,7 @@ from ..core.frames import Frame, VideoInfo
 from ..core.opencv import cv2
 from ..core.pixel_formats import Colour
 from ..errors import DamagedInputError, SourceError
-from ..options import Options
+from ..options import InputOptions
 from .formats import Turn
 from .icc import profile_of
 from .integrity import cut_off
@@ -44,7 +44,7 @@ class AnimatedWebp:
         return len(head) == 21 and head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(
             head[20] & ANIMATED)
 
-    def __init__(self, path: Path, options: Options) -> None:
+    def __init__(self, path: Path, options: InputOptions) -> None:
         self.notes: list[str] = []
         self.damaged = 0
         self._path = path
@@ -147,7 +147,7 @@ class AnimatedWebp:
             raise DamagedInputError(f"{self._path} is damaged: {what}; --on-error skip leaves such parts out")
 
 
-def first_of_animation(path: Path, options: Options) -> tuple[av.VideoFrame, Turn, bytes | None, bool]:
+def first_of_animation(path: Path, options: InputOptions) -> tuple[av.VideoFrame, Turn, bytes | None, bool]:
     """The first parts of a ``stills.Still``, of a file that is an animation: FFmpeg's decoder takes none."""
     source = AnimatedWebp(path, options)
     try:

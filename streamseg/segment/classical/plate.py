@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ...core.frames import Frame
 from ...core.opencv import cv2
 from ...errors import OptionError, SegmentError
-from ...options import Options
+from ...options import InputOptions
 from ..api import param
 from .base import BLUR_HELP, SIZE_HELP, Alpha, Classical, Picture, blurred, rgb_picture, without_specks
 from .polarity import ring
@@ -67,7 +67,7 @@ class Plate(Classical):
         if self.plate:
             self._plate = _read_plate(self.plate, self.size)
         elif self.clip is not None:
-            self._plate = clip_median(self.clip, self.size, Options(
+            self._plate = clip_median(self.clip, self.size, InputOptions(
                 audio=False, stream=self.stream, deinterlace=self.deinterlace, on_error=self.on_error))
         else:
             raise OptionError("method plate has no background: give plate=FILE, a picture of the scene "
@@ -130,12 +130,12 @@ def exposure_gain(picture: npt.NDArray[np.float32], plate: npt.NDArray[np.float3
 
 def _read_plate(path: str, size: int) -> Picture:
     """The first frame of a picture or video file at the working size."""
-    for frame in _frames(path, Options(audio=False)):
+    for frame in _frames(path, InputOptions()):
         return rgb_picture(frame, size, 1)
     raise SegmentError(f"plate {path!r} holds no picture")
 
 
-def clip_median(clip: Any, size: int, reading: Options) -> Picture:
+def clip_median(clip: Any, size: int, reading: InputOptions) -> Picture:
     """uint8 (h, w, 3): the median of about 25 pictures spread over the clip, at the working size.
 
     reading   how the clip is opened: all of it
@@ -163,7 +163,7 @@ def clip_median(clip: Any, size: int, reading: Options) -> Picture:
     return np.median(np.stack(alike), axis=0).astype(np.uint8)
 
 
-def _sought(clip: Any, size: int, duration: float, reading: Options) -> list[Picture]:
+def _sought(clip: Any, size: int, duration: float, reading: InputOptions) -> list[Picture]:
     pictures = []
     for number in range(SAMPLES):
         start = duration * (number + 0.5) / SAMPLES
@@ -173,7 +173,7 @@ def _sought(clip: Any, size: int, duration: float, reading: Options) -> list[Pic
     return pictures
 
 
-def _read_through(clip: Any, size: int, reading: Options) -> list[Picture]:
+def _read_through(clip: Any, size: int, reading: InputOptions) -> list[Picture]:
     """Between 25 and 50 evenly spaced pictures of a clip of any length, in one pass."""
     kept: list[Picture] = []
     step = 1
@@ -185,7 +185,7 @@ def _read_through(clip: Any, size: int, reading: Options) -> list[Picture]:
     return kept
 
 
-def _frames(spec: Any, options: Options) -> Iterator[Frame]:
+def _frames(spec: Any, options: InputOptions) -> Iterator[Frame]:
     from ...source import open_source
     source = open_source(spec, options)
     try:

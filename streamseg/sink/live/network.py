@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from ...core.frames import VideoInfo
 from ...errors import OptionError
-from ...options import Options
+from ...options import OutputOptions
 from ..containers import Container
 from .recording import LiveEncoder, LiveSink, SoundFeed
 
@@ -30,7 +30,7 @@ class NetworkSink(LiveSink):
     """Streams to ``url``. Raises OptionError for another kind of address, SinkError when it cannot be
     reached or breaks off."""
 
-    def __init__(self, url: str, info: VideoInfo, options: Options, *, sound: SoundFeed | None = None) -> None:
+    def __init__(self, url: str, info: VideoInfo, options: OutputOptions, *, sound: SoundFeed | None = None) -> None:
         kind = urlsplit(url).scheme.lower()
         if kind not in BOXES:
             raise OptionError(f"output {url!r}: streams go to {', '.join(f'{name}://' for name in BOXES)}")

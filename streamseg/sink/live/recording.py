@@ -15,7 +15,7 @@ import av
 
 from ...core.frames import Frame, VideoInfo
 from ...errors import OptionError, SinkError
-from ...options import Options
+from ...options import OutputOptions
 from ..commit import checked_target, temporary_file, writing
 from ..containers import Container, container_of, extension
 from ..encoder import Settings, settings_for
@@ -53,7 +53,7 @@ class LiveEncoder:
     a full disk.
     """
 
-    def __init__(self, place: str, shown: str, box: Container, info: VideoInfo, options: Options, *,
+    def __init__(self, place: str, shown: str, box: Container, info: VideoInfo, options: OutputOptions, *,
                  muxer: dict[str, str], sound: SoundFeed | None = None, folder: Path | None = None) -> None:
         self.frames = 0
         self.notes: list[str] = []
@@ -72,7 +72,7 @@ class LiveEncoder:
             self.close()
             raise
 
-    def _chosen(self, shown: str, box: Container, info: VideoInfo, options: Options) -> Settings:
+    def _chosen(self, shown: str, box: Container, info: VideoInfo, options: OutputOptions) -> Settings:
         settings, notes = settings_for(shown, box, info, "composite", options, pixels=info.format,
                                        colour=info.colour, size=(info.width, info.height), time_base=TICKS)
         self.notes += notes
@@ -159,7 +159,7 @@ class RecordingSink(LiveSink):
     file that exists (without ``options.overwrite``) and for what goes wrong on the disk.
     """
 
-    def __init__(self, target: str, info: VideoInfo, options: Options, *, sound: SoundFeed | None = None) -> None:
+    def __init__(self, target: str, info: VideoInfo, options: OutputOptions, *, sound: SoundFeed | None = None) -> None:
         if extension(target) not in SUFFIXES:
             raise OptionError(f"output {target!r}: live recordings are {' or '.join(SUFFIXES)}, which play "
                               "even if the machine stops in the middle; `streamseg run` makes others of them")
