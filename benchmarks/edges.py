@@ -187,7 +187,7 @@ def costs(material: Material, repeats: int) -> tuple[dict[str, float], float]:
 
 
 def tables(result: Mapping[str, Any]) -> dict[str, Table]:
-    """README's tables: ``edges``, ``edges.colours`` and ``edges.ms``."""
+    """RESULTS.md's tables: ``edges``, ``edges.colours`` and ``edges.ms``."""
     lines = [(name, method, f"{row['boundary_f']:.1f}", f"{row['boundary_f_tight']:.1f}", f"{row['iou']:.1f}",
               f"{row['mad']:.1f}", f"{row['grad']:.1f}")
              for name, methods in result["edges"].items() for method, row in methods.items()]

@@ -189,7 +189,7 @@ def _product(tf: Any, precision: str, seconds: float, side: int) -> float:
 # --- all together -----------------------------------------------------------------------------
 
 def tables(result: Mapping[str, Any]) -> dict[str, Table]:
-    """README's tables: ``limits`` and ``limits.batches``."""
+    """RESULTS.md's tables: ``limits`` and ``limits.batches``."""
     lines = [(name, f"{row['fps']['median']:.0f}", f"{1e3 / row['fps']['median']:.2f}",
               row.get("limit", ""), shown(row["ratio"]) if "ratio" in row else "")
              for name, row in result["rows"].items()]

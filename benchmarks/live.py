@@ -195,7 +195,7 @@ def newest(frames: Source, clock: SystemClock, over: Callable[[], bool]
 
 
 def tables(result: Mapping[str, Any]) -> dict[str, Table]:
-    """README's table: ``live``."""
+    """RESULTS.md's table: ``live``."""
     head = ("loop", "frames a second", "latency p50", "p95", "dropped", "CPU, of one core", "RSS")
     rows = []
     for name, row in rows_of(result).items():

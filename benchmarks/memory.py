@@ -58,7 +58,7 @@ def peak(clip: Path, target: Path, method: str) -> float:
 
 
 def tables(result: Mapping[str, Any]) -> dict[str, Table]:
-    """README's tables: ``memory``."""
+    """RESULTS.md's tables: ``memory``."""
     peaks = result["peak_rss_mib"]
     return {"memory": Table(("1 minute", "10 minutes", "ratio"), [
         (f"{peaks['short']:.1f} MiB", f"{peaks['long']:.1f} MiB", f"{result['ratio']:.3f}")])}

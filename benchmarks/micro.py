@@ -175,7 +175,7 @@ def measure(timed: Mapping[str, Kernel], repeats: int) -> dict[str, dict[str, An
 
 
 def tables(result: Mapping[str, Any]) -> dict[str, Table]:
-    """README's table: ``micro``."""
+    """RESULTS.md's table: ``micro``."""
     lines = [(name, f"{row['wall']:.2f}", f"{row['cpu']:.2f}", f"{row['best']:.2f}", row.get("floor", ""),
               f"{row['times_floor']:.1f}" if "floor" in row else "") for name, row in result["ms"].items()]
     return {"micro": Table(("", "ms", "of processor time", "best", "floor", "times the floor"), lines)}

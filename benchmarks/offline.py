@@ -180,19 +180,18 @@ def measure(stand: Stand, rows: Sequence[Row], repeats: int) -> dict[str, Any]:
 
 
 def tables(result: Mapping[str, Any]) -> dict[str, Table]:
-    """README's tables: ``offline`` and ``offline.start``."""
+    """The tables of RESULTS.md: ``offline`` and ``offline.start``."""
     lines = []
     for name, row in result["rows"].items():
         if "ratio" in row:
-            must = "" if row["must"] is None else f"{row['must']:.2f}"
-            lines.append((name, f"{row['fps']['median']:.1f}", row["limit"], shown(row["ratio"]), must))
+            lines.append((name, f"{row['fps']['median']:.1f}", row["limit"], shown(row["ratio"])))
         else:
-            lines.append((f"*limit: {name}*", f"{row['fps']['median']:.1f}", "", "", ""))
-    lines += [(name, "not measured", "", "", "") for name in result.get("not_here", ())]
+            lines.append((f"*limit: {name}*", f"{row['fps']['median']:.1f}", "", ""))
+    lines += [(name, "not measured", "", "") for name in result.get("not_here", ())]
     first = result["start_s"]
-    begun = (f"{first['median']:.2f} s", f"{first['min']:.2f}", f"{first['max']:.2f}", f"{START_MUST:g} s")
-    return {"offline": Table(("", "fps", "of which limit", "ratio (min to max)", "wanted"), lines),
-            "offline.start": Table(("first frame written after", "min", "max", "wanted"), [begun])}
+    begun = (f"{first['median']:.2f} s", f"{first['min']:.2f}", f"{first['max']:.2f}")
+    return {"offline": Table(("", "fps", "of which limit", "ratio (min to max)"), lines),
+            "offline.start": Table(("first frame written after", "min", "max"), [begun])}
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -97,13 +97,12 @@ def measure(clip: Path, work: Path, models: Path | None, device: str, repeats: i
 
 
 def tables(result: Mapping[str, Any]) -> dict[str, Table]:
-    """README's tables: ``peers`` and ``peers.missing``."""
+    """The tables of RESULTS.md: ``peers`` and ``peers.missing``."""
     lines = []
     for name, row in result["rows"].items():
         times = shown(row["ours_is_times"], 1) if "ours_is_times" in row else ""
-        must = f"{row['must']:g}" if row.get("must") else ""
-        lines.append((name, row.get("net", ""), f"{row['fps']['median']:.1f}", times, must))
-    return {"peers": Table(("", "net", "fps", "streamseg is times as fast", "wanted"), lines),
+        lines.append((name, row.get("net", ""), f"{row['fps']['median']:.1f}", times))
+    return {"peers": Table(("", "net", "fps", "streamseg is times as fast"), lines),
             "peers.missing": Table(("not measured", "why"), list(result["not_here"].items()))}
 
 

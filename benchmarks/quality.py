@@ -131,7 +131,7 @@ def draw(rows: Mapping[str, Mapping[str, Any]]) -> bytes:
 
 
 def tables(result: Mapping[str, Any]) -> dict[str, Table]:
-    """README's tables: ``quality``, ``quality.sets`` (of val) and ``quality.closer`` (scene by scene)."""
+    """RESULTS.md's tables: ``quality``, ``quality.sets`` (of val) and ``quality.closer`` (scene by scene)."""
     lines = []
     for name, row in result["rows"].items():
         still, moving = row["people"] or {}, row["scenes"] or {}

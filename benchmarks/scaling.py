@@ -168,7 +168,7 @@ def draw(found: Mapping[str, Any]) -> bytes:
 
 
 def tables(result: Mapping[str, Any]) -> dict[str, Table]:
-    """README's tables: ``scaling``."""
+    """RESULTS.md's tables: ``scaling``."""
     lines = []
     for curve in result["curves"].values():
         shown = curve["shown"]

@@ -154,7 +154,7 @@ class Tables:
 
 
 def tables(result: Mapping[str, Any]) -> dict[str, Table]:
-    """README's tables: ``smoothing``, and ``smoothing.fewer`` mattes."""
+    """RESULTS.md's tables: ``smoothing``, and ``smoothing.fewer`` mattes."""
     heads = ("scenes: flicker", "dtSSD", "IoU", "worst lag", "clips: flicker", "dtSSD", "IoU")
 
     def cells(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,11 +1,11 @@
-"""Writes README's tables from the results: python -m benchmarks.table [--check] [--readme FILE]
+"""Writes the tables of RESULTS.md from the results: python -m benchmarks.table [--check] [--page FILE]
 
 What stands between ``<!-- bench:NAME -->`` and ``<!-- /bench -->`` is replaced by a table of
 benchmarks/results/NAME.json. benchmarks/NAME.py has ``tables(result)``, which gives {"NAME": Table,
 "NAME.PART": Table, ...}; where it has none, NAME.PART is the result's ``PART``, a dict of rows of figures.
 NAME_FORM and NAME_FORM.PART are the same of another form of the benchmark (common.FORMS), as on a GPU.
 Under each stand the command, the commit and the machine it was measured with. --check writes nothing and
-ends with code 1 if README says something else than the results.
+ends with code 1 if the page says something else than the results.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.common import FORMS, RESULTS, Table
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parent / "RESULTS.md"
 PLACE = re.compile(r"(<!-- bench:(?P<name>[\w.-]+) -->\n)(?P<body>.*?)(<!-- /bench -->)", re.DOTALL)
 
 
@@ -71,7 +71,7 @@ def origin(result: dict[str, Any], stem: str) -> str:
     machine = result["hardware"]
     return (f"`{result['command']}`, commit {result['commit'] or 'unknown'}, {machine['processor']}, "
             f"{machine['cores']} cores, GPU {machine.get('gpu', 'none')}; "
-            f"[results](benchmarks/results/{stem}.json)")
+            f"[results](results/{stem}.json)")
 
 
 def filled(text: str, results: Path = RESULTS) -> str:
@@ -85,18 +85,18 @@ def filled(text: str, results: Path = RESULTS) -> str:
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.table", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; is README up to date?")
-    parser.add_argument("--readme", type=Path, default=README)
+    parser.add_argument("--check", action="store_true", help="write nothing; is the page up to date?")
+    parser.add_argument("--page", type=Path, default=PAGE)
     parser.add_argument("--results", type=Path, default=RESULTS)
     chosen = parser.parse_args(words)
-    text = chosen.readme.read_text(encoding="utf-8")
+    text = chosen.page.read_text(encoding="utf-8")
     made = filled(text, chosen.results)
     if chosen.check:
         if made != text:
-            print(f"{chosen.readme.name} does not say what the results say: python -m benchmarks.table",
+            print(f"{chosen.page.name} does not say what the results say: python -m benchmarks.table",
                   file=sys.stderr)
         return int(made != text)
-    chosen.readme.write_text(made, encoding="utf-8")
+    chosen.page.write_text(made, encoding="utf-8")
     return 0
 
 

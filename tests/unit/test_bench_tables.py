@@ -106,10 +106,10 @@ def project(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def words(project: tuple[Path, Path], *more: str) -> list[str]:
-    return ["--readme", str(project[0]), "--results", str(project[1]), *more]
+    return ["--page", str(project[0]), "--results", str(project[1]), *more]
 
 
-def test_readme_gets_the_table_with_its_command_and_the_check_knows(project: tuple[Path, Path]) -> None:
+def test_the_page_gets_the_table_with_its_command_and_the_check_knows(project: tuple[Path, Path]) -> None:
     assert table.main(words(project, "--check")) == 1
     assert project[0].read_text().splitlines()[2] == "old"
     assert table.main(words(project)) == 0
@@ -117,7 +117,7 @@ def test_readme_gets_the_table_with_its_command_and_the_check_knows(project: tup
     assert text.startswith("before\n<!-- bench:memory -->\n| 1 minute |")
     assert text.endswith("<!-- /bench -->\nafter\n")
     for part in ("| 100.0 MiB | 103.0 MiB | 1.030 |", "`python -m benchmarks.memory`, commit abc, a, 2 cores",
-                 "(benchmarks/results/memory.json)"):
+                 "(results/memory.json)"):
         assert part in text
     assert table.main(words(project, "--check")) == 0
     (project[1] / "memory.json").write_text(json.dumps({**MEMORY, "ratio": 1.04}))
@@ -136,7 +136,7 @@ def test_another_form_has_a_table_of_its_own(project: tuple[Path, Path]) -> None
     (project[1] / "memory_gpu.json").write_text(json.dumps({**MEMORY, "ratio": 2.0}))
     text = table.filled(places, project[1])
     assert "| 100.0 MiB | 103.0 MiB | 2.000 |" in text
-    assert "(benchmarks/results/memory_gpu.json)" in text
+    assert "(results/memory_gpu.json)" in text
     assert "Not measured: `python -m benchmarks.limits --device gpu`\n" in text
 
 
@@ -156,5 +156,5 @@ def test_a_place_that_cannot_be_filled_is_an_error(project: tuple[Path, Path], p
         table.filled(place, project[1])
 
 
-def test_readme_says_what_the_results_say() -> None:
-    assert table.main(["--check"]) == 0, "python -m benchmarks.table writes README's tables anew"
+def test_the_page_says_what_the_results_say() -> None:
+    assert table.main(["--check"]) == 0, "python -m benchmarks.table writes the tables anew"
