@@ -79,7 +79,7 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *,
             input=opened.info.name, frames=count, elapsed=round(elapsed, 3),
             method=methods.shown(chosen.method), runs_on=runs_on,
             fps=round(count / elapsed, 2), first_frame_s=first, stages=stopwatch.stages(), queues=queues,
-            outputs=[_output(kind, item) for kind, item in sinks], damaged=getattr(opened, "damaged", 0),
+            outputs=[_output(kind, item) for kind, item in sinks], damaged=opened.damaged,
             dropped=sum(queue.dropped for queue in queues.values()), peak_rss_mib=peak_rss_mib(),
             mattes=getattr(segmenter, "counts", {}),
             notes=[note for part in (opened, segmenter, compositor, *(item for _, item in sinks))

@@ -8,3 +8,6 @@
 ``places`` opens what the command line names; ``desk`` and ``looks`` are keys and settings. Importing this
 loads nothing.
 """
+
+# Modules that other packages import, beside the names here
+PUBLIC = ("config", "controls", "devices", "endpoints", "options", "run", "stats")

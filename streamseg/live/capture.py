@@ -12,7 +12,7 @@ from ..core.clock import Clock
 from ..core.frames import Frame, VideoInfo
 from ..core.pixel_formats import FORMATS, Colour
 from ..errors import SourceError
-from ..source import Source
+from ..source import BaseSource, Source, adapt_source
 from ..source.formats import FULL, LIMITED
 from .types import TICKS, Control, Log, Shot, stand_in
 
@@ -43,7 +43,7 @@ class Capture:
                  reopen: Callable[[], Source] | None = None, lasting: bool = False,
                  reconnect: bool = True, release: bool = False) -> None:
         self.info: VideoInfo = source.info
-        self._source: Source | None = source
+        self._source: BaseSource | None = adapt_source(source)
         self._clock, self._control, self._tell = clock, control, tell
         self._reopen, self._lasting = reopen, lasting
         self._reconnect, self._release = reconnect, release
@@ -126,7 +126,7 @@ class Capture:
                 yield self._stand_in()
                 self._clock.sleep(min(IDLE, until - self._clock.now()))
             try:
-                self._source = self._reopen()
+                self._source = adapt_source(self._reopen())
             except SourceError as error:
                 wait = min(2 * wait, LONGEST_WAIT)
                 self._tell(f"{error}; next try in {wait:g} s")
@@ -144,7 +144,7 @@ class Capture:
             yield self._stand_in()
             self._clock.sleep(IDLE)
         try:
-            self._source = self._reopen()
+            self._source = adapt_source(self._reopen())
         except SourceError as error:
             self._tell(f"{error}; trying again")
             yield from self._find_again()

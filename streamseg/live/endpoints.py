@@ -19,7 +19,7 @@ from ..sink import NullSink, Sink
 from ..sink.live.network import BOXES, NetworkSink, shown
 from ..sink.live.recording import RecordingSink, SoundFeed
 from ..sink.live.virtual_camera import VirtualSink
-from ..source import Source, open_source
+from ..source import BaseSource, Source, adapt_source, open_source
 from ..source.camera import DeviceSource, OpenCvSource, camera_device, screen_device
 from ..source.open import LIVE, scheme
 from ..source.realtime import Realtime
@@ -134,9 +134,9 @@ class Reader:
         # what other addresses (http) give may be a film, with an end that is none of the network's
         self.lasting = endless and (kind != "an address" or scheme(str(source)) in LIVE or live.reconnect)
         again = endless and (live.reconnect or live.on_demand)
-        self.again: Callable[[], Source] | None = self.open if again else None
+        self.again: Callable[[], BaseSource] | None = self.open if again else None
 
-    def first(self, tell: Log) -> Source:
+    def first(self, tell: Log) -> BaseSource:
         """The source, opened for the first time; with ``live.reconnect`` it is waited for."""
         wait = FIRST_WAIT
         while True:
@@ -149,11 +149,11 @@ class Reader:
             self._clock.sleep(wait)
             wait = min(2 * wait, LONGEST_WAIT)
 
-    def open(self) -> Source:
+    def open(self) -> BaseSource:
         """The source, open. Raises SourceError."""
         source, live = self._source, self._live
         if source is not None and not isinstance(source, str):
-            return Realtime(source, self._clock) if live.realtime else source
+            return Realtime(source, self._clock) if live.realtime else adapt_source(source)
         size = picture_size(live.size) if live.size else None
         if source == SCREEN:
             return DeviceSource(screen_device(size, live.rate or RATE), self._options.timeout)
@@ -162,7 +162,7 @@ class Reader:
         opened = open_source(source, self._options)
         return Realtime(opened, self._clock) if live.realtime else opened
 
-    def _camera(self, wanted: str | None, size: tuple[int, int], rate: Fraction) -> Source:
+    def _camera(self, wanted: str | None, size: tuple[int, int], rate: Fraction) -> BaseSource:
         live = self._live
         if live.backend == "opencv":
             return OpenCvSource(wanted or "0", size, rate, live.format)

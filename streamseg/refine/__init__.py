@@ -16,6 +16,9 @@ from .fill import fill
 from .shape import Edge, Selection
 from .tiles import ROWS, Array, Tiles, UnknownTiles, padded, tile_of
 
+# Modules that other packages import, beside the names here
+PUBLIC = ("fill",)
+
 __all__ = [
     "ROWS",
     "AlphaTiles",

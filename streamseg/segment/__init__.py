@@ -15,5 +15,8 @@ from .registry import (
     shown,
 )
 
+# Modules that other packages import, beside the names here
+PUBLIC = ("catalogue", "keyframes")
+
 __all__ = ["DEFAULT", "METHODS", "NETWORK", "READING", "REQUIRED", "Borrowed", "Segmenter", "create", "is_network",
            "method_class", "param", "parameters", "shown"]

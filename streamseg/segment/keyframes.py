@@ -10,8 +10,7 @@ import numpy as np
 from ..core.frames import Frame, Matte
 from ..core.opencv import cv2
 from ..errors import OptionError, SegmentError
-from ..smooth.shots import Array
-from ..temporal.cuts import Cuts
+from ..temporal.cuts import Array, Cuts
 from ..temporal.propagate import Propagator
 from . import Segmenter
 

@@ -31,6 +31,9 @@ from .containers import ALPHA_PICTURES, CONTAINERS, PICTURES, extension, numbere
 from .stills import PictureSink, is_folder, one_still
 from .video import VideoSink
 
+# Modules that other packages import, beside the names here
+PUBLIC = ("commit", "containers", "live")
+
 KINDS = ("composite", "cutout", "matte", "foreground")
 NULL = "null:"
 

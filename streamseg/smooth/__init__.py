@@ -32,6 +32,9 @@ from .average import average
 from .motion_compensated import follow
 from .shots import Pair
 
+# Modules that other packages import, beside the names here
+PUBLIC: tuple[str, ...] = ()
+
 __all__ = ["NAMES", "Cuts", "FlowField", "KeyframeSegmenter", "OpticalFlow", "Pair", "Propagator",
            "Smoother", "create", "interval"]
 

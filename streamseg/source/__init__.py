@@ -8,46 +8,27 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-from ..core.frames import Frame, VideoInfo
 from ..errors import OptionError, SourceError
 from ..options import InputOptions
+from .api import BaseSource, Source, adapt_source
 from .open import mode_of, opened, scheme
 
-
-@runtime_checkable
-class Source(Protocol):
-    """Where frames come from. Iterate it once, from one thread, then close it.
-
-    info      what is known before the first frame
-    notes     remarks for the user; complete when the iteration has ended
-    damaged   damaged parts so far, if they are skipped
-    """
-
-    info: VideoInfo
-    notes: list[str]
-
-    @property
-    def damaged(self) -> int:
-        """Damaged parts so far."""
-
-    def __iter__(self) -> Iterator[Frame]:
-        """The frames, in order of presentation."""
-
-    def close(self) -> None:
-        """Free what is held; may be called twice."""
+# What other packages import beside the names here
+PUBLIC = ("camera", "formats", "open", "realtime", "stills", "webp")
+__all__ = ["PUBLIC", "BaseSource", "Source", "adapt_source", "open_source", "refuse_idle"]
 
 
 def open_source(spec: str | os.PathLike[str] | Iterable[Any] | Source,
-                options: InputOptions | None = None) -> Source:
+                options: InputOptions | None = None) -> BaseSource:
     """Open an input, as far as its first picture, so that what is wrong with it shows at once.
 
     ``spec`` is a path, an address, '-', a folder of pictures, a printf pattern, an iterable of arrays
     (uint8 or uint16; (h, w, 3) RGB, (h, w, 4) RGBA with straight alpha, (h, w) grey) or of Frames, or a
-    Source, which is given back as it is.
+    Source, which is given back as it is, or adapted if it is no BaseSource.
 
     Raises SourceError, DamagedInputError, SourceTimeoutError, DeviceError or OptionError.
     """
@@ -55,7 +36,7 @@ def open_source(spec: str | os.PathLike[str] | Iterable[Any] | Source,
     if isinstance(spec, (str, os.PathLike)):
         return _from_text(os.fspath(spec), chosen)
     if isinstance(spec, Source):
-        return spec
+        return adapt_source(spec)
     if isinstance(spec, Iterable):
         from .arrays import ArraySource
 
@@ -78,7 +59,7 @@ def refuse_idle(spec: Any, source: Source, options: InputOptions) -> None:
                           "leave --only out, or give the folder")
 
 
-def _from_text(spec: str, options: InputOptions) -> Source:
+def _from_text(spec: str, options: InputOptions) -> BaseSource:
     from .probe import is_picture
     from .stills import PictureSource, folder, pattern
     from .video import VideoSource

@@ -13,6 +13,7 @@ from ..core.opencv import cv2
 from ..core.pixel_formats import Colour
 from ..errors import SourceError
 from ..options import InputOptions
+from .api import BaseSource
 from .timeline import TimeRange
 from .video import DEFAULT_RATE
 
@@ -21,15 +22,14 @@ WANTED = ("uint8 or uint16 of shape (h, w, 3) in RGB order, (h, w, 4) in RGBA or
           "(h, w) in grey")
 
 
-class ArraySource:
+class ArraySource(BaseSource):
     """Arrays get times by ``options.rate`` (default 25); Frames keep their own. All must have one size.
 
     The arrays are copied into planes, so a producer may use its buffer again.
     """
 
     def __init__(self, items: Iterable[Any], options: InputOptions) -> None:
-        self.notes: list[str] = []
-        self.damaged = 0
+        super().__init__()
         if isinstance(items, np.ndarray) and (items.ndim < 3 or items.shape[2:] in ((3,), (4,))):
             raise SourceError(f"the input is an array of shape {items.shape}, one picture: put it into a "
                               "list, or stack pictures along the first axis")

@@ -20,6 +20,7 @@ from ..core.frames import Frame, VideoInfo
 from ..core.opencv import cv2
 from ..core.pixel_formats import Colour
 from ..errors import OptionError, SourceError, SourceTimeoutError
+from .api import BaseSource
 from .formats import FULL, LIMITED, Normaliser, Turn, layout
 from .open import FAILURES, reason
 
@@ -65,15 +66,14 @@ def screen_device(size: tuple[int, int] | None, rate: Fraction) -> Device:
     return Device("x11grab", display, options)
 
 
-class DeviceSource:
+class DeviceSource(BaseSource):
     """Frames of a Device as they come, in 4:2:0, with their number as time: who captures knows the time.
 
     Raises SourceError when it cannot be opened or is lost, SourceTimeoutError when nothing comes.
     """
 
     def __init__(self, device: Device, timeout: float) -> None:
-        self.notes: list[str] = []
-        self.damaged = 0
+        super().__init__()
         self._device, self._timeout = device, timeout
         try:
             self._container: Any = av.open(device.file, "r", format=device.format, options=device.options)
@@ -144,7 +144,7 @@ class DeviceSource:
         except av.error.EOFError:
             return []
         except FAILURES:  # a torn MJPEG picture, as cameras give when they start
-            self.damaged += 1
+            self._damaged += 1
             return []
         return pictures
 
@@ -169,12 +169,11 @@ def subsampled(picture: av.VideoFrame, reformatter: VideoReformatter) -> av.Vide
     return made
 
 
-class OpenCvSource:
+class OpenCvSource(BaseSource):
     """A camera through OpenCV, by number or device."""
 
     def __init__(self, device: str, size: tuple[int, int], rate: Fraction, format: str | None) -> None:
-        self.notes: list[str] = []
-        self.damaged = 0
+        super().__init__()
         self._name = device
         number = device.removeprefix("/dev/video")
         with _silent_opencv():

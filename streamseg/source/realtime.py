@@ -8,20 +8,21 @@ from fractions import Fraction
 
 from ..core.clock import Clock, SystemClock
 from ..core.frames import Frame
-from . import Source
+from .api import BaseSource, Source, adapt_source
 
 # Later than this by so many seconds, the machine slept or the reader did: go on from here, not in a rush.
 JUMP = 1.0
 
 
-class Realtime:
+class Realtime(BaseSource):
     """``source`` at its own pace. A frame that is late comes at once, unless it is late by JUMP."""
 
     def __init__(self, source: Source, clock: Clock | None = None) -> None:
-        self._source = source
+        super().__init__()
+        self._source = adapt_source(source)
         self._clock: Clock = clock or SystemClock()
         self.info = replace(source.info, live=True)
-        self.notes = source.notes
+        self._notes = self._source.notes
 
     @property
     def damaged(self) -> int:

@@ -15,6 +15,7 @@ import av
 from ..core.frames import Frame, VideoInfo
 from ..errors import DamagedInputError, SourceError
 from ..options import InputOptions
+from .api import BaseSource
 from .decode import Decoder, chosen
 from .formats import Normaliser, Turn
 from .icc import is_rgb, profile_of
@@ -100,7 +101,7 @@ def pattern(path: Path) -> list[Path]:
     return [found[number] for number in numbers]
 
 
-class PictureSource:
+class PictureSource(BaseSource):
     """Pictures as frames, one decoded at a time; ``pts`` is the place in the list, in 1/rate seconds.
 
     stills    each picture keeps its own size and format, and ``info.stills`` is set; else they are the
@@ -108,8 +109,7 @@ class PictureSource:
     """
 
     def __init__(self, paths: Sequence[Path], name: str, options: InputOptions, *, stills: bool) -> None:
-        self.notes: list[str] = []
-        self.damaged = 0
+        super().__init__()
         self._unread: list[str] = []
         self._unkept: dict[str, list[str]] = {}  # what is in files and in no output, and in which
         self._other_profiles: list[str] = []
@@ -161,7 +161,7 @@ class PictureSource:
             except SourceError as error:
                 if len(self._paths) == 1:  # nothing is left to skip to
                     raise
-                self.damaged += 1
+                self._damaged += 1
                 if self._options.on_error == "stop":
                     raise DamagedInputError(f"{error}; --on-error skip leaves such pictures "
                                             "out") from error

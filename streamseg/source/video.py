@@ -13,6 +13,7 @@ import av
 from ..core.frames import Frame
 from ..errors import DamagedInputError, SourceError
 from ..options import InputOptions
+from .api import BaseSource
 from .decode import Decoder, chosen, pictures_of
 from .deinterlace import Timed, deinterlaced
 from .formats import Normaliser, Turn
@@ -27,7 +28,7 @@ DEFAULT_RATE = Fraction(25)
 EARLIER = Fraction(1, 2)  # seconds before ``start`` to seek to: an index is by decoding time, not by display
 
 
-class VideoSource:
+class VideoSource(BaseSource):
     """Frames of one video stream, with the packets of the tracks beside it. See ``open_source``.
 
     One pass: iterating again goes on where it was. One frame is held back where there are other tracks,
@@ -35,7 +36,7 @@ class VideoSource:
     """
 
     def __init__(self, container: Any, name: str, options: InputOptions) -> None:
-        self.notes: list[str] = []
+        super().__init__()
         self.name = name
         self._options = options
         self._container: Any = container

@@ -21,6 +21,7 @@ from ..core.opencv import cv2
 from ..core.pixel_formats import Colour
 from ..errors import DamagedInputError, SourceError
 from ..options import InputOptions
+from .api import BaseSource
 from .formats import Turn
 from .icc import profile_of
 from .integrity import cut_off
@@ -33,7 +34,7 @@ RGB = Colour(matrix=0, range=2)
 Picture = npt.NDArray[np.uint8]
 
 
-class AnimatedWebp:
+class AnimatedWebp(BaseSource):
     """The frames of an animated WebP with their own durations; ``pts`` in milliseconds."""
 
     @staticmethod
@@ -45,8 +46,7 @@ class AnimatedWebp:
             head[20] & ANIMATED)
 
     def __init__(self, path: Path, options: InputOptions) -> None:
-        self.notes: list[str] = []
-        self.damaged = 0
+        super().__init__()
         self._path = path
         self._options = options
         self._window = TimeRange.of(options)
@@ -142,7 +142,7 @@ class AnimatedWebp:
                      alpha if self._alpha else None)
 
     def _damage(self, what: str) -> None:
-        self.damaged += 1
+        self._damaged += 1
         if self._options.on_error == "stop":
             raise DamagedInputError(f"{self._path} is damaged: {what}; --on-error skip leaves such parts out")
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.opencv import cv2
-from ..smooth.shots import Array
+from .cuts import Array
 
 _LEVELS = np.arange(256, dtype=np.float32)
 _NO_MAP: Any = None  # remap: x and y are both in the first map (the stubs do not know None)

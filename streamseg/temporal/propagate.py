@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.frames import Frame, Matte
 from ..core.opencv import cv2
-from ..smooth.shots import Array
+from .cuts import Array
 from .flow import OpticalFlow
 
 
