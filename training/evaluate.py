@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
     if args.json:
         content = {"model": str(args.model or SHIPPED), "split": args.split,
                    "sources": {name: row._asdict() for name, row in table.items()}, "robust": found,
-                   "pictures": [{name: getattr(score, name) for name in Score.__slots__}
+                   "pictures": [{name: getattr(score, name) for name in Score.__slots__ if name != "alone"}
                                 for score in scores]}  # fmt: skip
         args.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     if args.sheet:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path, PurePosixPath
 from statistics import fmean
 from typing import NamedTuple
 
@@ -11,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamseg.core import geometry
+from streamseg.core.opencv import cv2
 from streamseg.tools.evaluation import metrics
 from training.data import PictureSet
 from training.predict import Alpha, Predictor
@@ -19,6 +23,12 @@ from training.predict import Alpha, Predictor
 BY_PEOPLE = ("eg1800", "ccp", "voc", "hsd")
 # Speakers and webcams, what the model is for mostly; their truth is a teacher's.
 SPEAKERS = ("wtd", "gsa", "fos18", "fos16", "muk", "mask")
+# Of these the subject is scored alone, too: passers-by are not labelled in every picture.
+SUBJECT_ALONE = ("ccp",)
+ALONE = "{}, the subject alone"
+WITHOUT = "{}, without doubtful truths"
+# Val pictures whose truth is wrong, with the reason for each.
+DOUBTFUL = Path(__file__).with_name("doubtful_truths.csv")
 # Pictures and mattes held in memory at once.
 _TOGETHER = 256
 
@@ -28,6 +38,7 @@ class Score:
     """One picture's figures, by the definitions in streamseg/tools/evaluation/metrics.py; all over the known pixels.
 
     ``accuracy``: share of pixels with the right label. ``loss``: mean binary cross entropy in nats.
+    ``alone``: the figures of the subject alone, for the sources of SUBJECT_ALONE.
     """
 
     image: str
@@ -37,6 +48,7 @@ class Score:
     mad: float
     accuracy: float
     loss: float
+    alone: Score | None = None
 
 
 class Means(NamedTuple):
@@ -57,9 +69,36 @@ def score_all(predict: Predictor, pictures: PictureSet) -> list[Score]:
         rows = pictures.rows[start : start + _TOGETHER]
         pairs = [pictures[start + i] for i in range(len(rows))]
         mattes = predict([picture for picture, _ in pairs])
-        scores += [judge(matte, truth, row.image, row.source)
-                   for row, (_, truth), matte in zip(rows, pairs, mattes, strict=True)]
+        for row, (_, truth), matte in zip(rows, pairs, mattes, strict=True):
+            alone = None
+            if row.source in SUBJECT_ALONE:
+                alone = judge(subject_alone(matte, truth), truth, row.image, ALONE.format(row.source))
+            scores.append(replace(judge(matte, truth, row.image, row.source), alone=alone))
     return scores
+
+
+def subject_alone(matte: Alpha, mask: NDArray[np.uint8]) -> Alpha:
+    """The matte without the blobs (alpha above a half) that do not touch the labelled person; float32
+    ``(h, w)`` at the truth's size. ``mask``: uint8 ``(h, w, 2)``, alpha and known."""
+    alpha = geometry.resize(matte, (mask.shape[0], mask.shape[1]))
+    found = (alpha > 0.5).astype(np.uint8)
+    count, blobs, _, _ = cv2.connectedComponentsWithStats(found)
+    touched = np.zeros(count, np.bool_)
+    touched[np.unique(blobs[mask[..., 0] > 127])] = True
+    touched[0] = True  # blob 0 is what lies around the others: soft rims stay
+    return np.where(touched[blobs], alpha, np.float32(0))
+
+
+@cache
+def doubtful_truths() -> dict[str, str]:
+    """SOURCE/NAME of each val picture whose truth is wrong -> the reason (doubtful_truths.csv)."""
+    with DOUBTFUL.open(newline="", encoding="utf-8") as file:
+        return {line["image"]: line["reason"] for line in csv.DictReader(file)}
+
+
+def is_doubtful(image: str) -> bool:
+    """Whether ``image``, a path of an index, is listed in doubtful_truths.csv."""
+    return str(PurePosixPath(image).with_suffix("")) in doubtful_truths()
 
 
 def judge(matte: Alpha, mask: NDArray[np.uint8], image: str, source: str) -> Score:
@@ -86,9 +125,13 @@ def means(scores: Iterable[Score]) -> Means:
 
 
 def by_source(scores: list[Score]) -> dict[str, Means]:
-    """source -> means, in order of appearance."""
-    sources = dict.fromkeys(score.source for score in scores)
-    return {source: means(score for score in scores if score.source == source) for source in sources}
+    """source -> means, in order of appearance; a source with doubtful truths once more without them."""
+    doubted = {score.source for score in scores if is_doubtful(score.image)}
+    extra = [replace(score, source=WITHOUT.format(score.source)) for score in scores
+             if score.source in doubted and not is_doubtful(score.image)]
+    all_scores = [*scores, *extra, *(score.alone for score in scores if score.alone)]
+    sources = dict.fromkeys(score.source for score in all_scores)
+    return {source: means(score for score in all_scores if score.source == source) for source in sources}
 
 
 def choice_score(table: dict[str, Means]) -> float:

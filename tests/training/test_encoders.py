@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import keras
 
 from streamseg.errors import OptionError
 from streamseg.segment.person import built_in
+from tests.shared import shared_folder
 from training import architectures, encoders, formats
 from training.architectures import deeplab, person
 from training.encoder_files import DeepLabFile, LiteFile, open_file
@@ -170,10 +170,7 @@ def test_efficientnet_lite0_has_the_published_parameters() -> None:
 
 
 def published() -> Path:
-    folder = os.environ.get("STREAMSEG_SHARED")
-    if not folder:
-        pytest.skip("STREAMSEG_SHARED names no folder with models/deeplabv3_mnv2_257.tflite")
-    return Path(folder) / "models" / "deeplabv3_mnv2_257.tflite"
+    return shared_folder("models", "deeplabv3_mnv2_257.tflite")
 
 
 def test_the_published_encoder_is_read() -> None:

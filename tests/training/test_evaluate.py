@@ -126,6 +126,32 @@ def test_the_worst_come_first(val: PictureSet, tmp_path: Path) -> None:
     assert np.array_equal(shown, wanted)
 
 
+def test_the_subject_alone_loses_the_blobs_that_do_not_touch_the_truth() -> None:
+    truth = np.zeros((40, 60, 2), np.uint8)
+    truth[..., 1] = 255
+    truth[10:30, 10:20, 0] = 255
+    matte = np.zeros((40, 60), np.float32)
+    matte[10:30, 12:24] = 1  # touches
+    matte[5:15, 40:50] = 1  # a passer-by
+    matte[36, 50] = 0.3  # a soft place is left alone
+    alone = scores.subject_alone(matte, truth)
+    expected = matte.copy()
+    expected[5:15, 40:50] = 0
+    assert np.array_equal(alone, expected)
+    assert scores.judge(alone, truth, "a", "ccp").iou > scores.judge(matte, truth, "a", "ccp").iou
+
+
+def test_doubtful_truths_are_listed_with_a_reason_and_scored_apart() -> None:
+    listed = scores.doubtful_truths()
+    assert {"hsd/110", "hsd/108", "hsd/21"} <= set(listed)
+    assert all(listed.values())
+    made = [scores.Score(f"hsd/{name}.webp", "hsd", iou, 1, 0, 1, 0) for name, iou in (("110", 0.4), ("3", 0.9))]
+    table = scores.by_source(made)
+    assert table["hsd"].iou == pytest.approx(0.65)
+    assert table["hsd, without doubtful truths"].iou == pytest.approx(0.9)
+    assert list(scores.by_source(made[1:])) == ["hsd"]
+
+
 # --- robustness -------------------------------------------------------------------------------
 
 def bright(given: list[Any]) -> list[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 import streamseg
 from streamseg.errors import OptionError
 from streamseg.segment.model_spec import ModelSpec
+from tests.shared import shared_folder
 
 SPECS = Path(__file__).parents[2] / "benchmarks" / "specs"
 
@@ -19,13 +19,6 @@ SPECS = Path(__file__).parents[2] / "benchmarks" / "specs"
 def matte(picture: np.ndarray, **options: Any) -> np.ndarray:
     [(_, found)] = streamseg.mattes([picture], smooth="none", **options)
     return found.alpha
-
-
-def shared() -> Path:
-    folder = os.environ.get("STREAMSEG_SHARED")
-    if not folder:
-        pytest.skip("STREAMSEG_SHARED names no folder with the peers' models and the person corpus")
-    return Path(folder)
 
 
 @pytest.mark.parametrize("path", sorted(SPECS.glob("*.json")), ids=lambda path: path.stem)
@@ -41,7 +34,7 @@ def test_every_spec_in_the_project_can_be_read(path: Path) -> None:
     ("deeplabv3_mnv2_257.tflite", {"eg1800": 0.930, "ccp": 0.806}, 0.012),
 ])
 def test_a_peer_reaches_its_score(name: str, scores: dict[str, float], near: float) -> None:
-    folder = shared()
+    folder = shared_folder()
     if name.endswith(".onnx"):
         pytest.importorskip("onnxruntime", reason="pip install -e '.[onnx]'")
     from training.data import PictureSet, read_index
@@ -56,7 +49,7 @@ def test_a_peer_reaches_its_score(name: str, scores: dict[str, float], near: flo
 
 
 def test_deeplab_by_its_class_is_deeplab_by_its_channel() -> None:
-    path = shared() / "models" / "deeplabv3_mnv2_257.tflite"
+    path = shared_folder() / "models" / "deeplabv3_mnv2_257.tflite"
     options = {"model": str(path), "model_spec": str(SPECS / "deeplabv3_mnv2_257.json")}
     picture = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
     by_channel, by_class = matte(picture, **options), matte(picture, **options, classes="person")
