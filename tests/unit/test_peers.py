@@ -45,7 +45,7 @@ def test_a_peer_reaches_its_score(name: str, scores: dict[str, float], near: flo
     model = folder / "models" / name
     predict = MethodPredictor(model, SPECS / f"{model.stem}.json", 1)
     found = by_source(score_all(predict, PictureSet(folder / "data", rows)))
-    assert {source: means.iou for source, means in found.items()} == pytest.approx(scores, abs=near)
+    assert {source: found[source].iou for source in scores} == pytest.approx(scores, abs=near)
 
 
 def test_deeplab_by_its_class_is_deeplab_by_its_channel() -> None:
