@@ -26,7 +26,7 @@ from .engine.channels import StageRunner
 from .errors import OptionError, SegmentError, SinkError, SourceError, StreamsegError
 from .options import Options
 from .report import Forecast, Output, Progress, Queue, Report, Stopwatch, peak_rss_mib
-from .segment import Segmenter
+from .segment import BaseSegmenter, Segmenter
 from .segment.keyframes import KeyframeSegmenter
 from .sink import PictureSink, Sink, alpha_by_default, open_sink
 from .smooth import Smoother
@@ -67,7 +67,7 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *,
         compositor = Compositor(opened.info, sorted({kind for kind, _ in sinks}), chosen)
         stack.callback(crew.unless_running, "finish", compositor.close)
         stack.enter_context(crew)
-        runs_on = getattr(segmenter, "runs_on", "the CPU")
+        runs_on = segmenter.capabilities.runs_on
         if progress is not None:
             progress(Progress(0, opened.info.expected_frames, 0.0, runs_on))
         finished = _stages(crew, opened, segmenter, compositor, chosen, stopwatch)
@@ -81,7 +81,7 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *,
             fps=round(count / elapsed, 2), first_frame_s=first, stages=stopwatch.stages(), queues=queues,
             outputs=[_output(kind, item) for kind, item in sinks], damaged=opened.damaged,
             dropped=sum(queue.dropped for queue in queues.values()), peak_rss_mib=peak_rss_mib(),
-            mattes=getattr(segmenter, "counts", {}),
+            mattes=dict(segmenter.statistics),
             notes=[note for part in (opened, segmenter, compositor, *(item for _, item in sinks))
                    for note in getattr(part, "notes", ())])
 
@@ -211,7 +211,7 @@ def _write_all(finished: Iterator[dict[str, Frame]], sinks: Sequence[tuple[str, 
     return count, first
 
 
-def _segmenter(source: Any, options: Options, stills: bool) -> Segmenter:
+def _segmenter(source: Any, options: Options, stills: bool) -> BaseSegmenter:
     named = isinstance(source, (str, Path)) and str(source) != "-"
     clip = str(source) if named else source if isinstance(source, (list, tuple)) else None
     reading = {name: getattr(options, name) for name in methods.READING}
@@ -219,7 +219,7 @@ def _segmenter(source: Any, options: Options, stills: bool) -> Segmenter:
                                device=options.device, runtime=options.runtime, model=options.model,
                                model_spec=options.model_spec, classes=options.classes, stills=stills)
     every = smooth.interval(options.every)
-    if every is None and not getattr(segmenter, "dear", False):
+    if every is None and not segmenter.capabilities.expensive:
         every = 1  # what is cheaper than optical flow, or learns from every frame, sees every frame
     if stills:
         return segmenter

@@ -14,7 +14,7 @@ from fractions import Fraction
 from os import PathLike
 from typing import Any, Self
 
-from .validation import check, check_method, choice, frames_per_second, named, worded
+from .validation import check, check_method, choice, frames_per_second, interval, named, worded
 
 
 def option(default: Any, group: str, help: str, *, choices: tuple[str, ...] | None = None,
@@ -66,6 +66,8 @@ class CommonOptions:
                 check_method(value)
             else:
                 check(item.name, value, item.metadata, str(item.type))
+            if item.name == "every":
+                interval(value)
             if item.name in _TARGETS:
                 named(item.name, value, *_TARGETS[item.name])
             if str(item.type).startswith("Fraction") and value is not None:

@@ -92,6 +92,19 @@ def check(name: str, value: Any, rules: Mapping[str, Any], kind: str = "") -> No
         raise OptionError(f"{name} is {_shown(value)}; allowed is {allowed}{limit}")
 
 
+def interval(every: str) -> int | None:
+    """``every``: a number, or None for auto. Raises OptionError."""
+    if every == "auto":
+        return None
+    try:
+        number = int(every)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= 100:
+        raise OptionError(f"every is {every!r}; allowed is 1 to 100, or auto")
+    return number
+
+
 def check_segmenter(name: str, found: object) -> None:
     """Raise OptionError unless a class, or an object, has the methods of a Segmenter."""
     missing = [part for part in SEGMENTER if not callable(getattr(found, part, None))]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..core.frames import Frame, Matte
 from ..core.opencv import cv2
-from ..segment import Segmenter
+from ..segment import Segmenter, adapt
 from ..smooth import Smoother
 from ..temporal.propagate import Propagator
 from .types import Control, Log, Matted, Shot
@@ -25,13 +25,15 @@ class SegmentStage:
     """Shots to mattes. Never raises for what the model does: without a matte the shot's is None.
 
     At a lower ``control.step`` only every Nth frame goes through the model; in between its last matte is
-    moved along with the picture. While the picture stands still nothing is computed.
+    moved along with the picture. While the picture stands still nothing is computed. A method that is
+    ``stateful`` is given every frame that comes.
     """
 
     def __init__(self, segmenter: Segmenter, control: Control, tell: Log, *,
                  smoother: Smoother | None = None, skip_still: bool = True) -> None:
-        self._segmenter, self._control, self._tell = segmenter, control, tell
-        self._smoother, self._skip_still = smoother, skip_still
+        self._segmenter, self._control, self._tell = adapt(segmenter, owned=True), control, tell
+        self._every_frame = self._segmenter.capabilities.stateful  # what it knows of the past must not have gaps
+        self._smoother, self._skip_still = smoother, skip_still and not self._every_frame
         self.inferred = self.carried = self.still = self.failures = 0
         self._failing = self._reset_due = False
         self._carry = Propagator()
@@ -96,12 +98,12 @@ class SegmentStage:
     def _found(self, frame: Frame) -> Matte:
         """The model's matte, steadied; or its last one carried on, if it is not this frame's turn."""
         self._since += 1
-        if self._carry.matte is not None and self._since < self._control.step.every:
+        every = 1 if self._every_frame else self._control.step.every
+        if self._carry.matte is not None and self._since < every:
             self.carried += 1
             return self._carry.to(frame, careful=True)
         self._since = 0
-        if hasattr(self._segmenter, "reduced"):
-            self._segmenter.reduced = self._control.step.reduced
+        self._segmenter.reduce(self._control.step.reduced)
         found = self._segmenter.segment([frame])
         if len(found) != 1 or not isinstance(found[0], Matte):
             raise TypeError("segment() did not return one Matte")

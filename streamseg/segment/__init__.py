@@ -1,13 +1,12 @@
 """The methods: how the subject is found. ``api`` is the contract, ``registry`` names and makes them."""
 
-from .api import Segmenter, param
+from .api import Adapted, BaseSegmenter, Borrowed, Capabilities, ParameterSegmenter, Segmenter, adapt, param
 from .registry import (
     DEFAULT,
     METHODS,
     NETWORK,
     READING,
     REQUIRED,
-    Borrowed,
     create,
     is_network,
     method_class,
@@ -18,5 +17,6 @@ from .registry import (
 # Modules that other packages import, beside the names here
 PUBLIC = ("catalogue", "keyframes")
 
-__all__ = ["DEFAULT", "METHODS", "NETWORK", "READING", "REQUIRED", "Borrowed", "Segmenter", "create", "is_network",
-           "method_class", "param", "parameters", "shown"]
+__all__ = ["DEFAULT", "METHODS", "NETWORK", "PUBLIC", "READING", "REQUIRED", "Adapted", "BaseSegmenter", "Borrowed",
+           "Capabilities", "ParameterSegmenter", "Segmenter", "adapt", "create", "is_network", "method_class", "param",
+           "parameters", "shown"]

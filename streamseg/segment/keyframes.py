@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -12,14 +11,14 @@ from ..core.opencv import cv2
 from ..errors import OptionError, SegmentError
 from ..temporal.cuts import Array, Cuts
 from ..temporal.propagate import Propagator
-from . import Segmenter
+from .api import BaseSegmenter, Capabilities, Segmenter, adapt
 
 AUTO_LONGEST = 3  # frames from one matte to the next at most, under auto: flow over more is a guess
 AUTO_PSNR = 26.0  # dB: what has changed more than this is not carried under auto
 _SIZE, _TILES = (128, 72), (8, 6)  # pictures are compared at this size, in so many tiles
 
 
-class KeyframeSegmenter:
+class KeyframeSegmenter(BaseSegmenter):
     """A Segmenter that asks another only where it must.
 
     skip_still  dB: while no part of the picture differs by more than this PSNR from the one whose matte was
@@ -27,23 +26,36 @@ class KeyframeSegmenter:
     every       a matte is computed for each Nth frame, and moved along with the picture (optical flow) for
                 the others; None: as seldom as the picture allows. A cut always calls for a new one.
 
-    All else (``runs_on``, ``despill``, ...) is the other's.
+    Raises OptionError where it is to leave frames out of a method that must see each (``stateful``).
     """
 
     def __init__(self, segmenter: Segmenter, *, skip_still: float | None = None,
                  every: int | None = 1) -> None:
-        self._segmenter, self._skip_still, self._every = segmenter, skip_still, every
+        self._segmenter = adapt(segmenter, owned=True)
+        if self._segmenter.capabilities.stateful:
+            if every not in (None, 1) or skip_still is not None:
+                name, value = ("every", every) if every not in (None, 1) else ("skip_still", skip_still)
+                raise OptionError(f"{name} is {value}, but the method keeps a state from frame to frame and must be "
+                                  f"given each: leave --{name.replace('_', '-')} out, or take another method")
+            every = 1
+        self._skip_still, self._every = skip_still, every
         self._carry = Propagator()
         self.computed = self.carried = self.kept = 0
         self.reset()
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["_segmenter"], name)
+    @property
+    def capabilities(self) -> Capabilities:
+        """The other's."""
+        return self._segmenter.capabilities
+
+    def reduce(self, on: bool) -> None:
+        """As the other."""
+        self._segmenter.reduce(on)
 
     @property
-    def counts(self) -> dict[str, int]:
+    def statistics(self) -> Mapping[str, int]:
         """How many mattes were computed, carried along with the picture, and kept while it stood still."""
-        return {"computed": self.computed, "carried": self.carried, "kept": self.kept}
+        return {**self._segmenter.statistics, "computed": self.computed, "carried": self.carried, "kept": self.kept}
 
     def segment(self, frames: Sequence[Frame]) -> list[Matte]:
         """One matte a frame; those that must be computed are asked for in one call for each shot."""
@@ -112,16 +124,3 @@ def worst_psnr(luma: Array, other: Array) -> float:
     squares = np.square(cv2.absdiff(luma, other), dtype=np.float32)
     worst = float(cv2.resize(squares, _TILES, interpolation=cv2.INTER_AREA).max())
     return float("inf") if worst == 0 else float(10 * np.log10(255 ** 2 / worst))
-
-
-def interval(every: str) -> int | None:
-    """``--every``: N, or None for auto. Raises OptionError."""
-    if every == "auto":
-        return None
-    try:
-        number = int(every)
-    except ValueError:
-        number = 0
-    if not 1 <= number <= 100:
-        raise OptionError(f"every is {every!r}; allowed is 1 to 100, or auto")
-    return number

@@ -27,7 +27,7 @@ from ..core.geometry import (
 )
 from ..core.thread_budget import Threads
 from ..errors import OptionError
-from .api import param
+from .api import Capabilities, ParameterSegmenter, param
 from .model_spec import ModelSpec
 from .postprocess import decided, without_doubtful
 from .roi import RegionOfInterest
@@ -42,7 +42,7 @@ _MEDIUM_SEES, _LARGE_SEES = (50_176, 165_888), (46_080, 93_184)
 
 
 @dataclass(kw_only=True)
-class Person:
+class Person(ParameterSegmenter):
     """Finds people with a neural network, frame by frame, or runs the network that ``model`` names.
 
     Our own, which are those built in and the files ``person-*`` of training.export, take pictures at true
@@ -68,13 +68,12 @@ class Person:
     stills: bool = param(False, "Single pictures: a built-in model looks at each at three sizes, both at two "
                          "(with another detail than high, medium at one), and mirrored too; what most of "
                          "them see counts. Default: what the input is.")
-    reduced: bool = field(init=False, default=False)  # the lowest detail for the time being: see live/
+    _reduced: bool = field(default=False, init=False, repr=False)
     _spec: ModelSpec = field(init=False, repr=False)
     _net: Net = field(init=False, repr=False)
     _large: Net | None = field(default=None, init=False, repr=False)  # beside medium, for single pictures
     _closer: RegionOfInterest | None = field(init=False, repr=False)
 
-    dear: ClassVar[bool] = True  # a matte costs more than moving the one before along with the picture
     summary: ClassVar[str] = "People, found by a neural network trained for it; the default."
     source: ClassVar[str] = ("U-Net on a MobileNetV2 encoder (Ronneberger et al. 2015, Sandler et al. 2018), "
                              "trained in training/; see weights/MODEL_CARD.md. Seed write-ups 2 to 4.")
@@ -110,9 +109,13 @@ class Person:
         return self._spec is _OWN
 
     @property
-    def runs_on(self) -> str:
-        """Runtime and device in words."""
-        return self._net.runs_on
+    def capabilities(self) -> Capabilities:
+        """A built-in model's size can be reduced; a foreign one's is its own."""
+        return Capabilities(expensive=True, reducible=self._own, runs_on=self._net.runs_on)
+
+    def reduce(self, on: bool) -> None:
+        """Let a built-in model see as few pixels as ``detail`` low does (True), or as ``detail`` says (False)."""
+        self._reduced = on
 
     def segment(self, frames: Sequence[Frame]) -> list[Matte]:
         """One matte a frame, at the network's size for the frame's aspect."""
@@ -164,7 +167,7 @@ class Person:
         elif self.stills and self.detail == "high":
             looks = [(self._net, budget) for budget in STILL_BUDGETS]
         else:
-            looks = [(self._net, BUDGETS["low" if self.reduced else self.detail])]
+            looks = [(self._net, BUDGETS["low" if self._reduced else self.detail])]
         return list(dict.fromkeys((net, self._size(shown, net, budget)) for net, budget in looks))
 
     def _size(self, shown: Frame | Box, net: Net, budget: int) -> Size:

@@ -12,15 +12,14 @@ import dataclasses
 import importlib
 import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from ..core.frames import Frame, Matte
 from ..errors import OptionError, SegmentError, StreamsegError
 from ..validation import check, check_segmenter, choice, default_of, format_value
-from .api import Segmenter
+from .api import BaseSegmenter, Segmenter, adapt
 
 METHODS: dict[str, str] = {
     "person": "person:Person",
@@ -73,31 +72,7 @@ def _imported(name: str) -> Any:
                           "from `streamseg methods`") from error
 
 
-class Borrowed:
-    """Somebody's own object as a method: all is its own, but that it stays open."""
-
-    def __init__(self, segmenter: Segmenter) -> None:
-        self.__dict__["_segmenter"] = segmenter
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["_segmenter"], name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self.__dict__["_segmenter"], name, value)
-
-    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
-        """As the object."""
-        return self.__dict__["_segmenter"].segment(frames)
-
-    def reset(self) -> None:
-        """As the object."""
-        self.__dict__["_segmenter"].reset()
-
-    def close(self) -> None:
-        """Nothing: who lent it closes it."""
-
-
-def create(name: str | Segmenter, params: Mapping[str, Any] | None = None, **context: Any) -> Segmenter:
+def create(name: str | Segmenter, params: Mapping[str, Any] | None = None, **context: Any) -> BaseSegmenter:
     """Make the method ``name`` with ``params`` (values may be strings, as from the command line).
 
     ``context`` (clip and, how it is read, READING; threads, stills; model, model_spec, classes, device,
@@ -109,7 +84,7 @@ def create(name: str | Segmenter, params: Mapping[str, Any] | None = None, **con
     as Borrowed, whose ``close`` leaves it open.
     """
     if not isinstance(name, str):
-        return _lent(name, params or {}, context)
+        return _borrowed(name, params or {}, context)
     name = shown(name)
     cls = method_class(name)
     given = dict(params or {})
@@ -129,7 +104,7 @@ def create(name: str | Segmenter, params: Mapping[str, Any] | None = None, **con
     lacking = [key for key, rules in accepted.items() if rules["default"] is REQUIRED and key not in values]
     if lacking:
         raise OptionError(f"method {name} needs {', '.join(lacking)}: give --set {lacking[0]}=VALUE")
-    return cls(**values) if ":" not in name else _made(name, cls, values)
+    return adapt(cls(**values) if ":" not in name else _made(name, cls, values), owned=True)
 
 
 def _for_networks(key: str, value: Any) -> bool:
@@ -137,13 +112,13 @@ def _for_networks(key: str, value: Any) -> bool:
     return key in NETWORK and value is not None and value not in NETWORK[key]
 
 
-def _lent(method: Segmenter, params: Mapping[str, Any], context: Mapping[str, Any]) -> Borrowed:
+def _borrowed(method: Segmenter, params: Mapping[str, Any], context: Mapping[str, Any]) -> BaseSegmenter:
     told = [*(f"parameter {key}" for key in params),
             *(f"{key} {value!r}" for key, value in context.items() if _for_networks(key, value))]
     if told:
         raise OptionError(f"{told[0]} is not for method {shown(method)}, which is an object: leave it out, "
                           "and make the object with what it needs")
-    return Borrowed(method)
+    return adapt(method)
 
 
 def shown(method: str | Segmenter) -> str:

@@ -23,11 +23,11 @@ from functools import partial
 
 from ..errors import OptionError
 from ..options import TemporalOptions
-from ..segment.keyframes import KeyframeSegmenter, interval
+from ..segment.keyframes import KeyframeSegmenter
 from ..temporal.cuts import Cuts
 from ..temporal.flow import FlowField, OpticalFlow
 from ..temporal.propagate import Propagator
-from ..validation import choice
+from ..validation import choice, interval
 from .average import average
 from .motion_compensated import follow
 from .shots import Pair

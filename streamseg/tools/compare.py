@@ -25,7 +25,6 @@ from ..core.pixel_formats import Colour
 from ..errors import OptionError, SegmentError, StreamsegError
 from ..options import Options
 from ..segment import is_network, method_class
-from ..segment.keyframes import interval
 from ..sink import open_sink
 from ..sink.commit import checked_target, temporary_file
 from ..sink.containers import PICTURES, extension, numbered
@@ -110,7 +109,6 @@ def _none_left(columns: Sequence[Column], failures: Sequence[StreamsegError]) ->
 def check_values(info: VideoInfo, options: Options) -> None:
     """Raise OptionError, or SourceError for a background, for what every method's run would fail with."""
     Compositor(info, ["composite"], options).close()
-    interval(options.every)
 
 
 def _originals(source: str | Path, options: Options, rows: int,

@@ -14,6 +14,7 @@ from streamseg.cli import cli
 from streamseg.core.frames import Frame, Matte
 from streamseg.core.opencv import cv2
 from streamseg.errors import OptionError, SegmentError, SinkError, SourceError
+from streamseg.segment import Capabilities
 from streamseg.tools.compare import BAND, FOOT, GAP, Column, compare, draw
 from tests import clips
 
@@ -34,7 +35,7 @@ class Broken:
 class Dear:
     """A method so slow that a run asks it for few frames, where the picture stands still; it notes them."""
 
-    dear = True
+    capabilities = Capabilities(expensive=True)
     asked: ClassVar[list[int]] = []
 
     def segment(self, frames: Sequence[Frame]) -> list[Matte]:

@@ -9,15 +9,17 @@ import pytest
 
 from streamseg.core.frames import Frame, Matte
 from streamseg.errors import OptionError, SegmentError
-from streamseg.segment.keyframes import KeyframeSegmenter, interval
+from streamseg.segment import Capabilities
+from streamseg.segment.keyframes import KeyframeSegmenter
 from streamseg.tools.evaluation import metrics
+from streamseg.validation import interval
 from tests.unit.test_smooth import disc, frame, picture
 
 
 class Truth:
     """Answers with the disc where it is in that frame, and keeps which frames it was asked for."""
 
-    runs_on = "a fake"
+    capabilities = Capabilities(runs_on="a fake")
 
     def __init__(self, places: Sequence[float]) -> None:
         self.places, self.asked, self.calls, self.resets, self.closed = places, [], 0, 0, 0
@@ -50,7 +52,7 @@ def test_every_third_matte_is_computed_and_the_others_move_with_the_picture() ->
         stays = metrics.iou(mattes[index - 2], disc(places[index]))
         assert 1 - metrics.iou(mattes[index], disc(places[index])) < 0.5 * (1 - stays)
     assert (sparse.computed, sparse.carried, sparse.kept) == (3, 6, 0)
-    assert sparse.counts == {"computed": 3, "carried": 6, "kept": 0}
+    assert sparse.statistics == {"computed": 3, "carried": 6, "kept": 0}
 
 
 def test_a_batch_is_asked_for_in_one_call_with_the_same_answers() -> None:
@@ -138,7 +140,7 @@ def test_reset_forgets_and_the_rest_is_the_methods_own() -> None:
     sparse.segment(frames[2:])
     assert truth.asked == [0, 2]
     assert truth.resets == before + 1
-    assert sparse.runs_on == "a fake"
+    assert sparse.capabilities.runs_on == "a fake"
     assert not hasattr(sparse, "despill")
     sparse.close()
     assert truth.closed == 1

@@ -17,6 +17,7 @@ from streamseg.core.pixel_formats import Colour
 from streamseg.live.adaptive_quality import LADDER
 from streamseg.live.segment_stage import REFRESH, SegmentStage
 from streamseg.live.types import Matted, Shot
+from streamseg.segment import BaseSegmenter
 from tests.unit.live_fakes import PersonModel, control
 
 SIZE = (320, 180)
@@ -184,10 +185,13 @@ def test_the_live_smoothers_give_each_frame_its_matte_at_once(name: str) -> None
 
 
 def test_a_model_that_can_sees_a_smaller_picture_at_the_steps_that_say_so() -> None:
-    class Sized(PersonModel):
+    class Sized(PersonModel, BaseSegmenter):
         def __init__(self) -> None:
             super().__init__()
             self.reduced, self.seen = False, list[bool]()
+
+        def reduce(self, on: bool) -> None:
+            self.reduced = on
 
         def segment(self, frames: Any) -> Any:
             self.seen.append(self.reduced)

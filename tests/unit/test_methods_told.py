@@ -96,7 +96,7 @@ def test_what_is_not_annotated_is_told_as_such() -> None:
     ("share", None, None), ("place", Path("a"), Path("a"))])
 def test_a_value_for_somebodys_class_becomes_what_its_constructor_shows(name: str, given: Any,
                                                                         taken: Any) -> None:
-    told = create(DEMANDING, {"place": "here", name: given}).told[name]  # type: ignore[attr-defined]
+    told = create(DEMANDING, {"place": "here", name: given}).original.told[name]  # type: ignore[attr-defined]
     assert (told, type(told)) == (taken, type(taken))
 
 

@@ -26,7 +26,7 @@ def test_the_built_in_model_sees_as_many_pixels_as_it_is_told() -> None:
     frame = frame_of(frames(1, 90, 160)[0], 0, 1)
     method = Person(threads=1, closer=False)
     areas = {"high": method.segment([frame])[0].alpha.size}
-    method.reduced = True
+    method.reduce(True)
     areas["reduced"] = method.segment([frame])[0].alpha.size
     method.close()
     for detail in ("medium", "low"):

@@ -18,6 +18,7 @@ from streamseg.core.frames import Frame, Matte
 from streamseg.engine import channels as channel
 from streamseg.errors import OptionError, SegmentError, SinkError, SourceError, StallError, StreamsegError
 from streamseg.report import Progress
+from streamseg.segment import Capabilities, adapt
 from tests.unit.fakes import (
     FRAMES,
     INFO,
@@ -45,7 +46,7 @@ class Stages:
         self.compositor = FakeCompositor(faults.get("composite"))
         self.sink = FakeSink(faults.get("sink"))
         monkeypatch.setattr(pipeline, "open_source", lambda source, options: source)
-        monkeypatch.setattr(pipeline.methods, "create", lambda *_, **__: self.segmenter)
+        monkeypatch.setattr(pipeline.methods, "create", lambda *_, **__: adapt(self.segmenter, owned=True))
         monkeypatch.setattr(pipeline.smooth, "create", lambda *_, **__: self.smoother)
         monkeypatch.setattr(pipeline, "Compositor", lambda *_, **__: self.compositor)
         monkeypatch.setattr(pipeline, "open_sink", lambda target, *_, **__: target)
@@ -175,12 +176,12 @@ def test_mattes_checks_its_options_before_the_first_is_asked_for():
         streamseg.mattes("nowhere.mp4", bogus=1)
 
 
-@pytest.mark.parametrize(("dear", "computed"), [(True, 3), (False, FRAMES)])
-def test_only_dear_mattes_are_carried_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, dear: bool,
-                                                              computed: int):
+@pytest.mark.parametrize(("expensive", "computed"), [(True, 3), (False, FRAMES)])
+def test_only_expensive_mattes_are_carried_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, expensive: bool,
+                                                                   computed: int):
     """Optical flow costs more than a threshold, and a background model must see every frame."""
     stages = Stages(monkeypatch)
-    stages.segmenter.dear = dear
+    stages.segmenter.capabilities = Capabilities(expensive=expensive)
     stages.run()
     assert sum(stages.segmenter.calls) == computed
 
@@ -189,7 +190,7 @@ def test_an_interval_that_is_none_leaves_no_output(monkeypatch: pytest.MonkeyPat
     stages = Stages(monkeypatch)
     with pytest.raises(OptionError, match="every is 'often'"):
         stages.run(every="often")
-    assert (stages.sink.state, stages.source.closed) == ("aborted", 1)
+    assert (stages.sink.written, stages.sink.state, stages.source.closed) == ([], "open", 0)  # refused at once
 
 
 def outrun(monkeypatch: pytest.MonkeyPatch, packets: Mapping[int, av.Packet]) -> Stages:

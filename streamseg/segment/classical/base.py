@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ...core.frames import Frame, Matte
 from ...core.opencv import cv2
-from ..api import param
+from ..api import ParameterSegmenter, param
 
 # OpenCV's stubs know no dtypes, so these say them to the reader only.
 Alpha = npt.NDArray[Any]  # float32 (h, w) in [0, 1]
@@ -28,7 +28,7 @@ BLUR_HELP = "Kernel of the box blur before all else, in pixels of the working pi
 
 
 @dataclass(kw_only=True)
-class Classical:
+class Classical(ParameterSegmenter):
     """Base of the classical methods: one matte a frame from ``_alpha``, in the order of the frames.
 
     The class variables say what `streamseg methods` prints of a method.

@@ -14,7 +14,7 @@ from ...core.frames import Frame
 from ...core.opencv import cv2
 from ...errors import OptionError, SegmentError
 from ...options import InputOptions
-from ..api import param
+from ..api import Capabilities, param
 from .base import BLUR_HELP, SIZE_HELP, Alpha, Classical, Picture, blurred, rgb_picture, without_specks
 from .polarity import ring
 
@@ -62,6 +62,11 @@ class Plate(Classical):
                                "about.")
     bad_for: ClassVar[str] = ("Moving cameras; without a plate, a subject that stays in one place; greys "
                               "before a lighter grey, which look like shadows.")
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Without a picture of the background the median is taken of the whole clip."""
+        return Capabilities(takes_clip=not self.plate)
 
     def __post_init__(self) -> None:
         if self.plate:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...core.frames import Frame
 from ...core.opencv import cv2
-from ..api import param
+from ..api import Capabilities, param
 from .base import Alpha, Classical, Grey, rgb_picture, softened, without_specks
 
 _RATE_HELP = ("How fast the background is learnt: 0 never after the first frame, 1 anew each frame; "
@@ -27,6 +27,11 @@ class Subtractor(Classical):
     shadows: bool = param(True, _SHADOW_HELP)
     close_gaps: int = param(7, _CLOSE_HELP, low=0, high=99)
     _model: Any = field(default=None, init=False, repr=False)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The background is learnt from every frame."""
+        return Capabilities(stateful=True)
 
     def _alpha(self, frame: Frame) -> Alpha:
         picture = rgb_picture(frame, self.size, self.blur)
