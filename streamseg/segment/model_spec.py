@@ -1,9 +1,11 @@
-"""ModelSpec: what a foreign model wants to be given, and what its output means."""
+"""ModelSpec: what a model wants to be given, and what its output means. README.md here explains each field."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,14 @@ from . import class_lists as names
 
 LARGEST_SIDE = 16384  # no net is larger: a slip of the pen shall not ask for terabytes
 LARGEST_NUMBER = float(np.finfo(np.float32).max)
+FOREIGN, PERSON = "foreign", "streamseg-person"
+KINDS = (FOREIGN, PERSON)
+Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """The fields of a --model-spec JSON file; each may be left out.
+    """The fields of a --model-spec JSON file and of the metadata in a model file; each may be left out.
 
     size         [height, width] of the input; default: what the file says, or near the picture's aspect
     range        [low, high] that the RGB values 0..255 are brought to; default [0, 1]
@@ -31,7 +36,19 @@ class ModelSpec:
     tail         0 to 0.45: alpha up to this is 0, from 1 less this it is 1, and stretched between; default
                  0.04. A sigmoid never reaches its ends: a veil over the background, holes in the subject,
                  and every pixel one that must be blended
+    mean, std    three numbers each, red, green, blue: what goes in is (value - mean) / std, the value being in
+                 ``range``; default [0, 0, 0] and [1, 1, 1]
+    pixels       how many pixels (height x width) a net sees that takes any size; default: by --detail
+    input        name of the input that takes the picture; default: the only one that could
+    output       name of the output that is the matte; default: the first
+    states       pairs [input, output] of a net that remembers: what comes out goes in with the next frame.
+                 The first frame gets zeros, whose sides are 1 where the file leaves them open
+    constants    {input: number} for the inputs that are neither picture nor state
     classes      names of the output's channels, in order, for --classes: a list, "voc21" or "camvid11"
+    kind         foreign (default), or streamseg-person: one of the person nets that training.export writes,
+                 which take pictures at true aspect and look closer where people are small
+    name         what the net is called, for people
+    licence      the licence of its weights, for people
     """
 
     size: tuple[int, int] | None = None
@@ -41,11 +58,22 @@ class ModelSpec:
     activation: str = "none"
     layout: str | None = None
     tail: float = 0.04
+    mean: Triple = (0.0, 0.0, 0.0)
+    std: Triple = (1.0, 1.0, 1.0)
+    pixels: int | None = None
+    input: str | None = None
+    output: str | None = None
+    states: tuple[tuple[str, str], ...] = ()
+    constants: tuple[tuple[str, float], ...] = ()
     classes: tuple[str, ...] | None = None
+    kind: str = FOREIGN
+    name: str | None = None
+    licence: str | None = None
 
     @classmethod
-    def read(cls, path: Path) -> ModelSpec:
-        """From a JSON file. Raises OptionError that names the field and what is allowed."""
+    def read(cls, path: Path, base: ModelSpec | None = None) -> ModelSpec:
+        """From a JSON file; what it leaves out is as in ``base``, by default as said above. Raises OptionError
+        that names the field and what is allowed."""
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -56,25 +84,54 @@ class ModelSpec:
         known = [item.name for item in fields(cls)]
         for key in values:
             choice(f"field of {path.name}", key, known)
-        return cls.of(values)
+        return cls.of(values, base)
 
     @classmethod
-    def of(cls, values: dict[str, Any]) -> ModelSpec:
-        """From plain values, checked."""
-        made = dict(values)
-        for key, checked in (("size", _size), ("channel", _channels)):
-            if made.get(key) is not None:  # null: what is said of them where they are left out
+    def of(cls, values: Mapping[str, Any], base: ModelSpec | None = None) -> ModelSpec:
+        """From plain values, checked; the other fields are those of ``base``."""
+        # null: what is said of them where they are left out
+        made = {key: value for key, value in values.items() if value is not None or key not in _NULLABLE}
+        for key, checked in _CHECKED.items():
+            if key in made:
                 made[key] = checked(made[key])
-        if "range" in made:
-            made["range"] = _range(made["range"])
-        if made.get("classes") is not None:
-            made["classes"] = names.class_list(made["classes"])
         choice("fit", made.get("fit", "squeeze"), ("squeeze", "letterbox"))
         choice("activation", made.get("activation", "none"), ("none", "sigmoid", "softmax"))
         choice("layout", made.get("layout"), (None, "nhwc", "nchw"))
+        choice("kind", made.get("kind", FOREIGN), KINDS)
         if "tail" in made:
             check("tail", made["tail"], {"low": 0.0, "high": 0.45}, "float")
-        return cls(**made)
+        if "pixels" in made:
+            check("pixels", made["pixels"], {"low": 1024, "high": LARGEST_SIDE ** 2}, "int")
+        return replace(base or cls(), **made)
+
+    def values(self) -> dict[str, Any]:
+        """What is not as said above, as JSON writes it: ``ModelSpec.of(spec.values()) == spec``."""
+        plain = {item.name: getattr(self, item.name) for item in fields(self)
+                 if getattr(self, item.name) != item.default}
+        if "constants" in plain:
+            plain["constants"] = dict(plain["constants"])
+        found: dict[str, Any] = json.loads(json.dumps(plain))  # tuples become lists
+        return found
+
+    @property
+    def own(self) -> bool:
+        """Whether the net is one of streamseg's own person nets."""
+        return self.kind == PERSON
+
+    def normalised(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """float32 (h, w, 3) as the net takes it, of uint8 RGB (h, w, 3).
+
+        The same arithmetic for every picture. rembg divides each by its own largest value first; on a video
+        that makes the matte flicker whenever something bright comes or goes, so it is not done here.
+        """
+        low, high = self.range
+        values = picture.astype(np.float32)
+        if (low, high) != (0.0, 255.0):
+            values = values * np.float32((high - low) / 255.0) + np.float32(low)
+        if any(self.mean) or self.std != (1.0, 1.0, 1.0):
+            mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
+            values = np.asarray((values - mean) / std, np.float32)
+        return values
 
     def of_classes(self, wanted: str) -> ModelSpec:
         """This spec with the classes that ``wanted`` names ('person,bicyclist') for the subject."""
@@ -137,7 +194,7 @@ def _range(value: Any) -> tuple[float, float]:
 
 
 def _channels(value: Any) -> tuple[int, ...]:
-    channels = value if isinstance(value, list) else [value]
+    channels = value if isinstance(value, (list, tuple)) else [value]
     if not channels or not all(isinstance(item, int) and not isinstance(item, bool) and item >= 0
                                for item in channels):
         raise OptionError(f"channel is {value!r}; it must be a number from 0, or a list of them")
@@ -145,9 +202,62 @@ def _channels(value: Any) -> tuple[int, ...]:
 
 
 def _pair(name: str, value: Any) -> tuple[float, float]:
-    """Two numbers, finite in float32: JSON as Python reads it may say NaN and 1e999."""
-    if (not isinstance(value, (list, tuple)) or len(value) != 2
-            or not all(isinstance(item, (int, float)) and not isinstance(item, bool)
-                       and abs(item) <= LARGEST_NUMBER for item in value)):
+    if not isinstance(value, (list, tuple)) or len(value) != 2 or not all(_finite(item) for item in value):
         raise OptionError(f"{name} is {value!r}; it must be a list of two numbers, both finite")
     return float(value[0]), float(value[1])
+
+
+def _triple(name: str, value: Any) -> Triple:
+    if (not isinstance(value, (list, tuple)) or len(value) != 3
+            or not all(_finite(item) for item in value)):
+        raise OptionError(f"{name} is {value!r}; it must be a list of three numbers, for red, green and blue, all "
+                          "finite")
+    red, green, blue = (float(item) for item in value)
+    return red, green, blue
+
+
+def _std(value: Any) -> Triple:
+    std = _triple("std", value)
+    if min(std) <= 0:
+        raise OptionError(f"std is {value!r}; its numbers must be more than 0: values are divided by them")
+    return std
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise OptionError(f"{name} is {value!r}; it must be text in quotes")
+    return value
+
+
+def _states(value: Any) -> tuple[tuple[str, str], ...]:
+    pairs = value if isinstance(value, (list, tuple)) else ()
+    if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 and all(isinstance(name, str) and name
+                                                                        for name in pair)
+               for pair in pairs) or pairs != value:
+        raise OptionError(f"states is {value!r}; it must be a list of pairs [name of the input, name of the output], "
+                          'as [["r1i", "r1o"]]')
+    for side, names_of in zip(("input", "output"), zip(*pairs, strict=True), strict=False):
+        if len(set(names_of)) != len(names_of):
+            raise OptionError(f"states is {value!r}; it names an {side} twice")
+    return tuple((str(given), str(taken)) for given, taken in pairs)
+
+
+def _constants(value: Any) -> tuple[tuple[str, float], ...]:
+    if not isinstance(value, dict) or not all(isinstance(key, str) and key and _finite(number)
+                                              for key, number in value.items()):
+        raise OptionError(f"constants is {value!r}; it must be an object of finite numbers by the input's name, "
+                          'as {"downsample_ratio": 1}')
+    return tuple((key, float(number)) for key, number in value.items())
+
+
+def _finite(value: Any) -> bool:
+    """Whether it is a number, finite in float32: JSON as Python reads it may say NaN and 1e999."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
+
+
+_CHECKED: dict[str, Callable[[Any], Any]] = {
+    "size": _size, "range": _range, "channel": _channels, "mean": partial(_triple, "mean"), "std": _std,
+    "input": partial(_text, "input"), "output": partial(_text, "output"), "states": _states,
+    "constants": _constants, "classes": names.class_list, "name": partial(_text, "name"),
+    "licence": partial(_text, "licence")}
+_NULLABLE = {"size", "channel", "layout", "classes", "pixels", "input", "output", "name", "licence"}

@@ -28,14 +28,14 @@ from ..core.geometry import (
 from ..core.thread_budget import Threads
 from ..errors import OptionError
 from .api import Capabilities, ParameterSegmenter, param
-from .model_spec import ModelSpec
+from .model_spec import PERSON, ModelSpec
 from .postprocess import decided, without_doubtful
 from .roi import RegionOfInterest
 from .runtimes import Net, open_net
 
 # Ours scales its input inside and gives alpha. A tail of 0.12 against 0.04 halves the soft pixels (5.5 % of
 # the val pictures instead of 10.5) and brings every val set's mean absolute error down, soft truths' too.
-_OWN = ModelSpec(range=(0.0, 255.0), tail=0.12)
+_OWN = ModelSpec(range=(0.0, 255.0), tail=0.12, kind=PERSON)
 BUILT_IN = ("medium", "large")
 # What both see of a single picture, in pixels; more looks of either gave no more.
 _MEDIUM_SEES, _LARGE_SEES = (50_176, 165_888), (46_080, 93_184)
@@ -106,7 +106,7 @@ class Person(ParameterSegmenter):
 
     @property
     def _own(self) -> bool:
-        return self._spec is _OWN
+        return self._spec.own
 
     @property
     def capabilities(self) -> Capabilities:
@@ -154,7 +154,7 @@ class Person(ParameterSegmenter):
 
     def _foreign(self, frames: Sequence[Frame]) -> list[npt.NDArray[np.float32]]:
         """Anybody's model's alphas."""
-        size = self._size(frames[0], self._net, BUDGETS[self.detail])
+        size = self._size(frames[0], self._net, self._spec.pixels or BUDGETS[self.detail])
         prepared = [self._prepare(frame, size, None) for frame in frames]
         alphas = self._spec.alpha(self._net.run(np.stack([picture for picture, _ in prepared])))
         return [_inside(alpha, box, size) for alpha, (_, box) in zip(alphas, prepared, strict=True)]
@@ -178,17 +178,13 @@ class Person(ParameterSegmenter):
     def _prepare(self, frame: Frame, size: Size,
                  part: Box | None) -> tuple[npt.NDArray[np.float32], Box | None]:
         """float32 (h, w, 3) in the model's range, and where the picture lies in it if not everywhere."""
-        low, high = self._spec.range
         box = None
         if self._spec.fit == "letterbox":
             box = letterbox_box(frame.height, frame.width, size)
             picture, _ = letterbox(frame.rgb((box.width, box.height)), size)
         else:
             picture = frame.rgb((size[1], size[0]), part)
-        values = picture.astype(np.float32)
-        if (low, high) != (0.0, 255.0):
-            values = values * np.float32((high - low) / 255.0) + np.float32(low)
-        return values, box
+        return self._spec.normalised(picture), box
 
 
 def built_in(runtime: str = "auto", device: str = "auto", name: str = "medium") -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,28 @@ def spec(**values: Any) -> ModelSpec:
     ('{"classes": "coco"}', "classes is 'coco'; it must be voc21 or camvid11, or a list of different names"),
     ('{"classes": ["a", "A"]}', "different names"),
     ('{"classes": []}', "different names"),
+    ('{"mean": 0.5}', "mean is 0.5; it must be a list of three numbers, for red, green and blue"),
+    ('{"mean": [0.5, 0.5]}', "mean is .* list of three numbers"),
+    ('{"mean": [0.5, 0.5, NaN]}', "mean is .* all finite"),
+    ('{"mean": null}', "mean is None"),
+    ('{"std": [1, 0, 1]}', r"std is \[1, 0, 1\]; its numbers must be more than 0"),
+    ('{"std": [1, 1, true]}', "std is .* list of three numbers"),
+    ('{"pixels": 1000}', "pixels is 1000; allowed is 1024 to"),
+    ('{"pixels": 2048.5}', "pixels is 2048.5; it must be a whole number"),
+    ('{"pixels": true}', "pixels is True; it must be a whole number"),
+    ('{"input": 3}', "input is 3; it must be text in quotes"),
+    ('{"output": ""}', "output is ''; it must be text in quotes"),
+    ('{"name": []}', r"name is \[\]; it must be text"),
+    ('{"licence": 1}', "licence is 1; it must be text"),
+    ('{"states": {"a": "b"}}', "states is .* it must be a list of pairs"),
+    ('{"states": [["a"]]}', "states is .* it must be a list of pairs"),
+    ('{"states": [["a", 1]]}', "states is .* it must be a list of pairs"),
+    ('{"states": [["a", "b"], ["a", "c"]]}', "states is .* it names an input twice"),
+    ('{"states": [["a", "b"], ["c", "b"]]}', "states is .* it names an output twice"),
+    ('{"constants": [1]}', "constants is .* an object of finite numbers"),
+    ('{"constants": {"a": "1"}}', "constants is .* an object of finite numbers"),
+    ('{"constants": {"a": Infinity}}', "constants is .* an object of finite numbers"),
+    ('{"kind": "person"}', "kind is 'person'; allowed are: foreign, streamseg-person"),
 ])
 def test_a_wrong_spec_names_the_value_and_what_is_allowed(content: str, message: str, tmp_path) -> None:
     path = tmp_path / "m.json"
@@ -71,6 +93,50 @@ def test_a_spec_is_read_as_it_is_written(tmp_path: Path) -> None:
     assert ModelSpec.read(path) == ModelSpec(
         size=(144, 256), range=(-1.0, 1.0), channel=(1,), fit="letterbox", activation="softmax",
         layout="nchw", classes=("wall", "person"))
+
+
+ALL = {"size": [8, 16], "range": [0, 255], "channel": [1, 2], "fit": "letterbox", "activation": "softmax",
+       "layout": "nchw", "tail": 0.1, "mean": [0.1, 0.2, 0.3], "std": [0.5, 0.6, 0.7], "pixels": 4096,
+       "input": "src", "output": "pha", "states": [["r1i", "r1o"], ["r2i", "r2o"]],
+       "constants": {"downsample_ratio": 0.5}, "classes": ["a", "b", "c"], "kind": "streamseg-person", "name": "it",
+       "licence": "MIT"}
+
+
+def test_what_is_written_is_what_was_read() -> None:
+    assert set(ALL) == {item.name for item in fields(ModelSpec)}
+    full = spec(**ALL)
+    assert full.values() == ALL
+    assert ModelSpec.of(json.loads(json.dumps(full.values()))) == full
+    assert ModelSpec().values() == {}
+    assert (full.states, full.constants) == ((("r1i", "r1o"), ("r2i", "r2o")), (("downsample_ratio", 0.5),))
+
+
+def test_what_a_spec_leaves_out_is_the_bases(tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    path.write_text('{"fit": "squeeze", "size": null, "mean": [0, 0, 0]}')
+    base = spec(**ALL)
+    assert ModelSpec.read(path, base) == replace(base, fit="squeeze", mean=(0.0, 0.0, 0.0))
+
+
+@pytest.mark.parametrize(("given", "goes_in"), [
+    ({}, (0.0, 0.4, 1.0)), ({"range": [0, 255]}, (0, 102, 255)), ({"range": [-1, 1]}, (-1.0, -0.2, 1.0)),
+    ({"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}, (-2.117904, -0.25, 2.64)),
+    ({"range": [0, 255], "mean": [10, 2, 5], "std": [2, 4, 10]}, (-5, 25, 25)),
+    ({"std": [1, 1, 2]}, (0.0, 0.4, 0.5)),
+])
+def test_a_picture_goes_in_as_the_spec_says(given: dict[str, Any], goes_in: tuple[float, ...]) -> None:
+    picture = np.zeros((2, 3, 3), np.uint8)
+    picture[...] = 0, 102, 255
+    values = spec(**given).normalised(picture)
+    assert (values.dtype, values.shape) == (np.float32, (2, 3, 3))
+    assert np.allclose(values, np.array(goes_in), atol=1e-4)
+    assert picture[0, 0].tolist() == [0, 102, 255]
+
+
+def test_a_dark_picture_goes_in_as_dark_as_it_is() -> None:
+    dim = np.full((2, 2, 3), 51, np.uint8)
+    dim[0, 0] = 102
+    assert spec().normalised(dim).max() == pytest.approx(0.4)  # not divided by its own largest value
 
 
 def test_null_stands_for_what_is_left_out() -> None:
