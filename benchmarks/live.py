@@ -13,6 +13,7 @@ float32 blend in RGB. It gets the same paced frames and the same background.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import sys
@@ -122,9 +123,9 @@ def ours(clip: Path, seconds: float, options: Options, load: int) -> dict[str, A
         if load and not beside and line["time"] > seconds / 3:
             beside.extend(busy_beside(load, seconds / 3))
 
+    logging.basicConfig(format="  %(message)s", level=logging.INFO)
     report = run(source, ["virtual", "null"], options=options,
-                 live=LiveOptions(realtime=True, duration=seconds), on_stats=on_stats,
-                 tell=lambda text: print(f"  {text}", file=sys.stderr, flush=True))
+                 live=LiveOptions(realtime=True, duration=seconds), on_stats=on_stats)
     for process in beside:
         process.join()
     decode = 100 * source.decoding / report.seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -18,6 +18,7 @@ from ..options import Options
 from ..validation import named
 from . import show
 from .flags import Command, Flag, chosen, general_flags, option_flags
+from .messages import messages_shown
 from .session import Session
 from .streams import refuse_closed_output
 from .text import one_line
@@ -135,23 +136,20 @@ def _run(session: Session, source: str | None, to: list[str], options: Options, 
     check(source, to, options, live_options)  # before the file of figures is looked at
     silent = session.quiet or session.json
     status = None if silent or session.streaming or not show.is_terminal(sys.stderr) else _status_line
-
-    def tell(text: str) -> None:
-        if not session.quiet:
-            click.echo(f"{_CLEAR if status else ''}streamseg: {one_line(text)}", err=True)
-
-    with _Stats(live_options.json_stats, options.overwrite) as stats:
+    clear = _CLEAR if status else ""
+    shown = nullcontext() if session.quiet else messages_shown(clear)
+    with _Stats(live_options.json_stats, options.overwrite) as stats, shown:
         def on_stats(line: dict[str, Any]) -> None:
             stats.write(line)
             if status is not None:
                 status(line)
 
-        report = run(source, to, options=options, live=live_options, tell=tell, on_begin=stats.begin,
+        report = run(source, to, options=options, live=live_options, on_begin=stats.begin,
                      on_stats=on_stats, accept=accept)
     if session.json:
         show.json_object(asdict(report))
     elif not session.quiet:
-        tell(_summary(report))
+        click.echo(f"{clear}streamseg: {one_line(_summary(report))}", err=True)
     return report
 
 

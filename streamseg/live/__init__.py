@@ -5,9 +5,13 @@
     finishing    the picture that goes out, and the rule of privacy
     engine       threads and slots between them; outputs; ``figures`` and ``governor`` each second
 
-``places`` opens what the command line names; ``desk`` and ``looks`` are keys and settings. Importing this
-loads nothing.
+``places`` opens what the command line names; ``desk`` and ``looks`` are keys and settings. Messages
+for the user are logged by ``streamseg.live...``. Importing this loads nothing.
 """
+
+import logging
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # who wants the messages adds a handler
 
 # Modules that other packages import, beside the names here
 PUBLIC = ("config", "controls", "devices", "endpoints", "options", "run", "stats")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -14,7 +15,9 @@ from ..core.pixel_formats import FORMATS, Colour
 from ..errors import SourceError
 from ..source import BaseSource, Source, adapt_source
 from ..source.formats import FULL, LIMITED
-from .types import TICKS, Control, Log, Shot, stand_in
+from .types import TICKS, Control, Shot, stand_in
+
+LOG = logging.getLogger(__name__)
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds before the first new try, and at most
 IDLE = 1.0                            # seconds between two stand-ins
@@ -39,12 +42,12 @@ class Capture:
     skipped, of the sources that are closed again.
     """
 
-    def __init__(self, source: Source, clock: Clock, control: Control, tell: Log, *,
+    def __init__(self, source: Source, clock: Clock, control: Control, *,
                  reopen: Callable[[], Source] | None = None, lasting: bool = False,
                  reconnect: bool = True, release: bool = False) -> None:
         self.info: VideoInfo = source.info
         self._source: BaseSource | None = adapt_source(source)
-        self._clock, self._control, self._tell = clock, control, tell
+        self._clock, self._control = clock, control
         self._reopen, self._lasting = reopen, lasting
         self._reconnect, self._release = reconnect, release
         self._black = stand_in(source.info)
@@ -74,7 +77,7 @@ class Capture:
                 if lost is not None:
                     raise lost
                 return
-            self._tell(f"{lost or self.info.name + ' ended'}; trying again, the background alone goes out")
+            LOG.warning(f"{lost or self.info.name + ' ended'}; trying again, the background alone goes out")
             yield from self._find_again()
 
     def close(self) -> None:
@@ -129,9 +132,9 @@ class Capture:
                 self._source = adapt_source(self._reopen())
             except SourceError as error:
                 wait = min(2 * wait, LONGEST_WAIT)
-                self._tell(f"{error}; next try in {wait:g} s")
+                LOG.warning(f"{error}; next try in {wait:g} s")
                 continue
-            self._tell(f"{self.info.name} is back")
+            LOG.info(f"{self.info.name} is back")
             return
 
     def _let_go(self) -> Iterator[Shot]:
@@ -139,14 +142,14 @@ class Capture:
         assert self._reopen is not None
         self.waiting = True
         self.close()
-        self._tell("nobody looks: the camera is let go")
+        LOG.info("nobody looks: the camera is let go")
         while not self._control.wanted:
             yield self._stand_in()
             self._clock.sleep(IDLE)
         try:
             self._source = adapt_source(self._reopen())
         except SourceError as error:
-            self._tell(f"{error}; trying again")
+            LOG.warning(f"{error}; trying again")
             yield from self._find_again()
 
     def _stand_in(self) -> Shot:
@@ -171,7 +174,7 @@ class Capture:
         rate = PACE_FRAMES / (at - before)
         if rate < PACE * self.info.rate:
             self._slow_told = True
-            self._tell(f"the camera gives {rate:.0f} pictures a second of {float(self.info.rate):g}: in "
+            LOG.warning(f"the camera gives {rate:.0f} pictures a second of {float(self.info.rate):g}: in "
                        "little light many do; more light, or a smaller --size, makes them faster")
 
     def _watch_light(self, frame: Frame, at: float) -> None:
@@ -186,7 +189,7 @@ class Capture:
             self._dark_since = at
         elif at - self._dark_since > DARK_SECONDS:
             self._dark_since = float("inf")  # told; light makes it None again
-            self._tell("the camera's pictures are black: is its shutter closed, or does another program "
+            LOG.warning("the camera's pictures are black: is its shutter closed, or does another program "
                        "hold it?")
 
 

@@ -7,6 +7,7 @@ nothing says what is the person's and what is not, as blurred as it gets.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,9 @@ from ..core.opencv import cv2
 from ..errors import StreamsegError
 from ..options import CompositeOptions
 from .auto_framing import Follower, cropped, cropped_matte
-from .types import Control, Finished, Log, Matted, Scene
+from .types import Control, Finished, Matted, Scene
+
+LOG = logging.getLogger(__name__)
 
 ROOM = ("blur", "original")  # backgrounds that are made of the camera's own picture
 PLAIN = "#202830"            # what is left when a background fails: it shows nothing of the room
@@ -34,8 +37,8 @@ class CompositeStage:
     with a look that cannot be.
     """
 
-    def __init__(self, info: VideoInfo, options: CompositeOptions, control: Control, tell: Log) -> None:
-        self._info, self._options, self._control, self._tell = info, options, control, tell
+    def __init__(self, info: VideoInfo, options: CompositeOptions, control: Control) -> None:
+        self._info, self._options, self._control = info, options, control
         self._told: set[str] = set()
         self._asked = self._shown = control.look
         self._compositor, self._shield = self._made(control.look)
@@ -59,7 +62,7 @@ class CompositeStage:
         compositor = Compositor(self._info, kinds, options)
         for note in compositor.notes:
             if note not in self._told:
-                self._tell(note)
+                LOG.info(note)
                 self._told.add(note)
         if (look.background or "").strip().lower() not in ROOM:
             return compositor, compositor
@@ -76,7 +79,7 @@ class CompositeStage:
             try:
                 made = self._made(look)
             except (StreamsegError, OSError) as error:
-                self._tell(f"{error}; what was there stays")
+                LOG.warning(f"{error}; what was there stays")
                 look = replace(same, matte_view=self._shown.matte_view)
             else:
                 self.close()
@@ -115,7 +118,7 @@ class CompositeStage:
             made = self._laid(frame, matte)
         except (StreamsegError, OSError) as error:  # a film that is damaged further on
             what = str(error).partition(";")[0]  # what follows is a flag, and comes too late
-            self._tell(f"{what}; a plain colour takes the background's place")
+            LOG.warning(f"{what}; a plain colour takes the background's place")
             self.close()
             self._compositor, self._shield = self._made(replace(self._shown, background=PLAIN))
             made = self._laid(frame, matte)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import select
@@ -19,7 +20,9 @@ from ..errors import OptionError
 from ..sink.live.preview import PreviewWindow
 from . import config
 from .keymap import ALIKE, CHANGEABLE, changed, pressed
-from .types import Control, Finished, Log, Scene
+from .types import Control, Finished, Scene
+
+LOG = logging.getLogger(__name__)
 
 Accept = Callable[[Mapping[str, Any], Collection[str]], None]
 LOOK_SECONDS = 1.0  # between two looks at the files
@@ -44,10 +47,10 @@ class Controls:
     demand    tells whether anybody looks at an output; None: somebody always does
     """
 
-    def __init__(self, control: Control, clock: Clock, tell: Log, *, keys: Sequence[Callable[[], str]] = (),
+    def __init__(self, control: Control, clock: Clock, *, keys: Sequence[Callable[[], str]] = (),
                  choices: Sequence[str] = (), settings: str | None = None, accept: Accept = accept_all,
                  demand: Callable[[], bool] | None = None) -> None:
-        self._control, self._clock, self._tell = control, clock, tell
+        self._control, self._clock = control, clock
         self._keys, self._choices, self._accept, self._demand = keys, choices, accept, demand
         self._settings = None if settings is None else config.Watch(settings)
         self._known: Mapping[str, Any] = {} if settings is None else config.read(settings)
@@ -80,7 +83,7 @@ class Controls:
     def _pause(self) -> None:
         paused = not self._control.paused
         self._control.paused = paused
-        self._tell("paused: the background alone goes out" if paused else "goes on")
+        LOG.info("paused: the background alone goes out" if paused else "goes on")
 
     def _unless_named(self, name: str) -> Any:
         """What a setting is when the file no longer names it: what the command line gave, which goes before
@@ -97,7 +100,7 @@ class Controls:
             self._background = _watched(look.background)
         elif watched.changed():
             self._control.look = replace(look, version=look.version + 1)
-            self._tell(f"background {look.background} has changed and is read again")
+            LOG.info(f"background {look.background} has changed and is read again")
 
     def _read_settings(self, path: Path) -> None:
         """Take over what has changed or is gone; what is broken leaves everything as it was."""
@@ -109,11 +112,11 @@ class Controls:
             new = gone | edited
             self._control.look = changed(self._control.look, new)
         except OptionError as error:
-            self._tell(f"{error}; the settings before it stay")
+            LOG.warning(f"{error}; the settings before it stay")
             return
         later = sorted(set(new) - set(CHANGEABLE))
         self._known = values
-        self._tell(f"{path.name} is read again"
+        LOG.info(f"{path.name} is read again"
                    + (f"; from the next start: {', '.join(later)}" if later else ""))
 
 

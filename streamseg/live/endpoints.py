@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -31,7 +32,8 @@ from .microphone import Microphone
 from .options import LiveOptions, picture_size
 from .reconnecting import Reconnecting
 from .stats import LiveOutput
-from .types import Log
+
+LOG = logging.getLogger(__name__)
 
 SIZE, RATE = (1280, 720), Fraction(30)  # what a camera is asked for
 WINDOW, VIRTUAL, NULL, SCREEN = "window", "virtual", "null", "screen"
@@ -136,7 +138,7 @@ class Reader:
         again = endless and (live.reconnect or live.on_demand)
         self.again: Callable[[], BaseSource] | None = self.open if again else None
 
-    def first(self, tell: Log) -> BaseSource:
+    def first(self) -> BaseSource:
         """The source, opened for the first time; with ``live.reconnect`` it is waited for."""
         wait = FIRST_WAIT
         while True:
@@ -145,7 +147,7 @@ class Reader:
             except SourceError as error:
                 if not self._live.reconnect or self.again is None:
                     raise
-                tell(f"{error}; next try in {wait:g} s")
+                LOG.warning(f"{error}; next try in {wait:g} s")
             self._clock.sleep(wait)
             wait = min(2 * wait, LONGEST_WAIT)
 
@@ -173,10 +175,10 @@ class Reader:
 class Opener:
     """Opens outputs by name: what --to may be, but for the window."""
 
-    def __init__(self, info: VideoInfo, options: Options, sound: Microphone | None, clock: Clock, tell: Log,
+    def __init__(self, info: VideoInfo, options: Options, sound: Microphone | None, clock: Clock,
                  reconnect: bool) -> None:
         self._info, self._options, self._sound = info, options, sound
-        self._clock, self._tell, self._reconnect = clock, tell, reconnect
+        self._clock, self._reconnect = clock, reconnect
 
     def __call__(self, target: str) -> Sink:
         """The sink of a --to. Raises OptionError, SinkError or MissingDependencyError."""
@@ -188,7 +190,7 @@ class Opener:
         if "://" in target:
             _refuse_no_address(target)
             if self._reconnect:
-                return Reconnecting(shown(target), lambda: self._stream(target), self._clock, self._tell)
+                return Reconnecting(shown(target), lambda: self._stream(target), self._clock)
             return self._stream(target)
         if not Path(target).suffix:
             raise OptionError(f"--to is {target!r}; it must be virtual, window, null, an address "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from ..core.clock import Clock
@@ -9,7 +10,8 @@ from ..core.frames import Frame
 from ..errors import SinkError
 from ..sink import Sink
 from .capture import FIRST_WAIT, LONGEST_WAIT
-from .types import Log
+
+LOG = logging.getLogger(__name__)
 
 
 class Reconnecting:
@@ -18,8 +20,8 @@ class Reconnecting:
     Opening and waiting happen in ``write``, and so in the output's own thread: it holds nobody else up.
     """
 
-    def __init__(self, name: str, reopen: Callable[[], Sink], clock: Clock, tell: Log) -> None:
-        self._name, self._reopen, self._clock, self._tell = name, reopen, clock, tell
+    def __init__(self, name: str, reopen: Callable[[], Sink], clock: Clock) -> None:
+        self._name, self._reopen, self._clock = name, reopen, clock
         self._sink: Sink | None = reopen()  # what cannot work at all is refused at once
         self.notes = list(self._sink.notes)
         self.lost = 0
@@ -53,7 +55,7 @@ class Reconnecting:
             self._sink.abort()
         self._sink = None
         self._next = self._clock.now() + self._wait
-        self._tell(f"{error}; {self._name} is tried again in {self._wait:g} s")
+        LOG.warning(f"{error}; {self._name} is tried again in {self._wait:g} s")
         self._wait = min(2 * self._wait, LONGEST_WAIT)
 
     def _try_again(self) -> None:
@@ -63,4 +65,4 @@ class Reconnecting:
             self._drop(error)
         else:
             self._wait = FIRST_WAIT
-            self._tell(f"{self._name} is back")
+            LOG.info(f"{self._name} is back")

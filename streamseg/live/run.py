@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -33,7 +34,9 @@ from .options import LiveOptions, cpu_share
 from .segment_stage import SegmentStage
 from .session import LiveSession
 from .stats import LiveOutput, LiveReport
-from .types import Control, Log, Scene, stand_in
+from .types import Control, Scene, stand_in
+
+LOG = logging.getLogger(__name__)
 
 # Of the model's parameters: heads before a camera are not small, and the second look at every eighth frame
 # would be what the delay is judged by.
@@ -44,7 +47,7 @@ NET_THREADS = 2
 
 
 def run(source: str | Source | None, to: Sequence[str | Sink], *, options: Options, live: LiveOptions,
-        tell: Log, on_begin: Callable[[], None] = lambda: None,
+        on_begin: Callable[[], None] = lambda: None,
         on_stats: Callable[[dict[str, Any]], None] = lambda line: None, accept: Accept = accept_all,
         clock: Clock | None = None) -> LiveReport:
     """Run live until the source ends, ``live.duration`` is over, or the user ends it.
@@ -52,7 +55,6 @@ def run(source: str | Source | None, to: Sequence[str | Sink], *, options: Optio
     source    None (a camera), 'screen', a device, an address, with ``live.realtime`` a file, or a Source
     to        'window', 'virtual' or 'virtual:DEVICE', 'null', addresses, files .mkv and .mp4, or Sinks; the
               figures are about the first
-    tell      takes what the user should know, a line at a time
     on_begin  is called once all is open and nothing runs yet; what it raises ends the run
     on_stats  takes the line of figures of each second
     accept    takes the settings of ``live.config`` when they have changed, and the names of those that have;
@@ -63,7 +65,7 @@ def run(source: str | Source | None, to: Sequence[str | Sink], *, options: Optio
     check(source, to, options, live)
     clock = clock or SystemClock()
     with _one_opencv_thread(), TerminalKeys() as keys, ExitStack() as opening:
-        engine = _assembled(source, to, options, live, tell, on_stats, accept, clock, keys, opening)
+        engine = _assembled(source, to, options, live, on_stats, accept, clock, keys, opening)
         on_begin()
         opening.pop_all()  # from here on the engine closes what it was given
         return engine.run()
@@ -90,21 +92,21 @@ def check(source: str | Source | None, to: Sequence[str | Sink], options: Option
 
 
 def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: Options, live: LiveOptions,
-               tell: Log, on_stats: Callable[[dict[str, Any]], None], accept: Accept, clock: Clock,
+               on_stats: Callable[[dict[str, Any]], None], accept: Accept, clock: Clock,
                keys: TerminalKeys, opening: ExitStack) -> LiveSession:
     """The engine with all that belongs to it, open; ``opening`` closes what there is if a part fails."""
     control = Control(LADDER[0], look_of(options, live))
     reader = Reader(source, options, live, clock)
     model = _model(options)
     opening.callback(model.close)
-    opened = reader.first(tell)
+    opened = reader.first()
     opening.callback(opened.close)
     info = replace(opened.info, live=True)
-    finisher = CompositeStage(info, options, control, tell)
+    finisher = CompositeStage(info, options, control)
     opening.callback(finisher.close)
-    matting = SegmentStage(model, control, tell, smoother=_smoother(options), skip_still=live.rest)
+    matting = SegmentStage(model, control, smoother=_smoother(options), skip_still=live.rest)
     matting.warm_up(stand_in(info))
-    capture = Capture(opened, clock, control, tell, reopen=reader.again, lasting=reader.lasting,
+    capture = Capture(opened, clock, control, reopen=reader.again, lasting=reader.lasting,
                       reconnect=live.reconnect, release=live.on_demand)
     sound = None if live.audio is None else open_microphone(live.audio, clock, capture.began)
     if sound is not None:
@@ -112,25 +114,25 @@ def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: O
     screen = PreviewScreen(PreviewWindow(), live.hud) if WINDOW in to else None
     if screen is not None:
         opening.callback(screen.close)
-    outputs = open_outputs(to, Opener(info, options, sound, clock, tell, live.reconnect), opening)
+    outputs = open_outputs(to, Opener(info, options, sound, clock, live.reconnect), opening)
     demand = consumers_of(outputs, screen is not None) if live.on_demand else None
     if demand is not None:  # else the camera would be on until the first look, though nobody wants it
         control.wanted = demand()
-    desk = Controls(control, clock, tell, keys=[keys] if screen is None else [keys, screen.key],
+    desk = Controls(control, clock, keys=[keys] if screen is None else [keys, screen.key],
                 choices=backgrounds(control.look.background, live.backgrounds), settings=live.config,
                 accept=accept, demand=demand)
     engine = LiveSession(
-        capture, matting, finisher, outputs, clock=clock, control=control, tell=tell,
+        capture, matting, finisher, outputs, clock=clock, control=control,
         governor=AdaptiveQuality(cpu_share(live.max_cpu)) if live.adapt else None, screen=screen, sound=sound,
         commands=desk, on_stats=on_stats, cores=cores(), duration=live.duration, timeout=options.timeout)
     own = replace(options, overwrite=False)  # who asked for that meant the outputs he named
-    desk.on_key("r", Recorder(engine, Opener(info, own, sound, clock, tell, live.reconnect), tell))
+    desk.on_key("r", Recorder(engine, Opener(info, own, sound, clock, live.reconnect)))
     if screen is not None:
         desk.on_key("s", screen.toggle_figures)
     for note in [*opened.notes, *(note for output in outputs for note in output.sink.notes)]:
-        tell(note)
+        LOG.info(note)
     if keys.there or screen is not None:
-        tell("keys: " + ", ".join(f"{key} {what}" for key, what in KEYS.items()))
+        LOG.info("keys: " + ", ".join(f"{key} {what}" for key, what in KEYS.items()))
     return engine
 
 
@@ -179,8 +181,8 @@ class Recorder:
     """Starts a recording in the current folder when called, and ends it at the next call; the engine tells
     of one that fails."""
 
-    def __init__(self, engine: LiveSession, open_one: Callable[[str], Sink], tell: Log) -> None:
-        self._engine, self._open_one, self._tell = engine, open_one, tell
+    def __init__(self, engine: LiveSession, open_one: Callable[[str], Sink]) -> None:
+        self._engine, self._open_one = engine, open_one
         self._output: LiveOutput | None = None
 
     def __call__(self) -> None:
@@ -192,14 +194,14 @@ class Recorder:
         try:
             self._output = LiveOutput(name, self._open_one(name))
         except StreamsegError as error:
-            self._tell(f"no recording: {error}")
+            LOG.warning(f"no recording: {error}")
             return
         self._engine.add(self._output)
-        self._tell(f"records into {name}")
+        LOG.info(f"records into {name}")
 
     def _tell_end(self, name: str) -> None:
         there = Path(name).exists()
-        self._tell(f"recorded: {name}" if there else f"no recording: no picture came for {name}")
+        LOG.info(f"recorded: {name}" if there else f"no recording: no picture came for {name}")
 
 
 def _free_name() -> str:

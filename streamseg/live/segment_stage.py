@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterator
 
@@ -13,7 +14,9 @@ from ..core.opencv import cv2
 from ..segment import Segmenter, adapt
 from ..smooth import Smoother
 from ..temporal.propagate import Propagator
-from .types import Control, Log, Matted, Shot
+from .types import Control, Matted, Shot
+
+LOG = logging.getLogger(__name__)
 
 # A still picture is told by means over cells of so many pixels squared: noise averages out, a blink does not.
 CELL = 10
@@ -29,9 +32,9 @@ class SegmentStage:
     ``stateful`` is given every frame that comes.
     """
 
-    def __init__(self, segmenter: Segmenter, control: Control, tell: Log, *,
+    def __init__(self, segmenter: Segmenter, control: Control, *,
                  smoother: Smoother | None = None, skip_still: bool = True) -> None:
-        self._segmenter, self._control, self._tell = adapt(segmenter, owned=True), control, tell
+        self._segmenter, self._control = adapt(segmenter, owned=True), control
         self._every_frame = self._segmenter.capabilities.stateful  # what it knows of the past must not have gaps
         self._smoother, self._skip_still = smoother, skip_still and not self._every_frame
         self.inferred = self.carried = self.still = self.failures = 0
@@ -111,7 +114,7 @@ class SegmentStage:
         self.inferred += 1
         if self._failing:
             self._failing = False
-            self._tell("the model works again")
+            LOG.info("the model works again")
         self._carry.hold(frame, matte)
         return matte
 
@@ -120,7 +123,7 @@ class SegmentStage:
         self._forget()
         if not self._failing:  # once, not thirty times a second
             self._failing = True
-            self._tell(f"the model failed ({type(error).__name__}: {error}); the background alone goes out")
+            LOG.warning(f"the model failed ({type(error).__name__}: {error}); the background alone goes out")
 
 
 class _Steady:

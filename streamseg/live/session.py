@@ -13,6 +13,7 @@ measured.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -27,7 +28,9 @@ from .composite_stage import CompositeStage
 from .microphone import Microphone
 from .segment_stage import SegmentStage
 from .stats import LiveOutput, LiveReport, Stats
-from .types import Control, Finished, Log, Shot
+from .types import Control, Finished, Shot
+
+LOG = logging.getLogger(__name__)
 
 POLL = 0.02           # seconds that the main thread waits for a picture before it looks at the keys
 JUMP = 2.0            # seconds between two rounds of the main thread, which take POLL
@@ -61,14 +64,14 @@ class LiveSession:
     """
 
     def __init__(self, capture: Capture, matting: SegmentStage, finisher: CompositeStage, outputs: Sequence[LiveOutput],
-                 *, clock: Clock, control: Control, tell: Log, governor: AdaptiveQuality | None = None,
+                 *, clock: Clock, control: Control, governor: AdaptiveQuality | None = None,
                  screen: Screen | None = None, sound: Microphone | None = None,
                  commands: Callable[[], bool] = lambda: False,
                  on_stats: Callable[[dict[str, Any]], None] = lambda line: None,
                  cores: int = 1, duration: float | None = None, timeout: float = 15.0) -> None:
         self._capture, self._matting, self._finisher = capture, matting, finisher
         self._outputs, self._screen = list(outputs), screen
-        self._clock, self._control, self._governor, self._tell = clock, control, governor, tell
+        self._clock, self._control, self._governor = clock, control, governor
         self._commands, self._on_stats, self._sound = commands, on_stats, sound
         self._duration, self._timeout = duration, timeout
         self._figures = Stats(clock, control, self._outputs, cores)
@@ -148,7 +151,7 @@ class LiveSession:
             if output.branch is None:  # it ended before the output's thread began
                 output.sink.abort()
             elif not output.branch.end(FINISH_SECONDS):
-                self._tell(f"{output.name} does not end and is left behind")
+                LOG.warning(f"{output.name} does not end and is left behind")
         self._see_off()
         self._tell_failures()
         if self._screen is not None:
@@ -198,7 +201,7 @@ class LiveSession:
             if step is not self._control.step:
                 self._control.step = step
                 self._figures.steps.append(step.name)
-                self._tell(f"quality: {step.name}")
+                LOG.info(f"quality: {step.name}")
         self._tell_failures()
         if self._screen is not None:
             self._screen.figures(line)
@@ -223,12 +226,12 @@ class LiveSession:
             if output.failure is not None and output not in self._told:
                 self._told.add(output)
                 rest = [other.name for other in self._outputs if not other.ended]
-                self._tell(f"{output.name} is gone: {output.failure}"
+                LOG.warning(f"{output.name} is gone: {output.failure}"
                            + (f"; {', '.join(rest)} goes on" if rest else ""))
         if self._sound is not None and self._heard is not None and self._heard.ended \
                 and self._sound not in self._told:
             self._told.add(self._sound)
-            self._tell(f"{self._heard.failure or 'the microphone ended'}; it goes on without sound")
+            LOG.warning(f"{self._heard.failure or 'the microphone ended'}; it goes on without sound")
 
 
 def inherit(given_way: Shot, shot: Shot) -> Shot:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -13,7 +12,6 @@ from ..core.frames import Frame, Matte, VideoInfo
 from ..core.pixel_formats import FORMATS
 
 TICKS = Fraction(1, 1_000_000)  # live times are microseconds since the start
-Log = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

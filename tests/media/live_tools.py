@@ -19,11 +19,11 @@ METHOD: dict[str, Any] = {"method": "threshold", "set": {"polarity": "dark"}, "b
 FLAGS = ("--json-stats", "-", "--method", "threshold", "--set", "polarity=dark", "--background", "#ff0000")
 
 
-def live(source: Any, *to: Any, told: list[str] | None = None, **options: Any) -> LiveReport:
+def live(source: Any, *to: Any, **options: Any) -> LiveReport:
     """Runs the file ``source`` in this process, at its own speed."""
     own = {name: options.pop(name) for name in ("smooth", "duration", "mirror") if name in options}
     return run(str(source), to, options=Options(**{**METHOD, **options}),
-               live=LiveOptions(realtime=True, **own), tell=([] if told is None else told).append)
+               live=LiveOptions(realtime=True, **own))
 
 
 def started(*words: str, **environment: str) -> subprocess.Popen[str]:

@@ -28,6 +28,7 @@ from streamseg.options import Options
 from streamseg.sink.live.recording import RecordingSink
 from tests import clips
 from tests.media.live_tools import FLAGS, METHOD, ROOT, lines_of, live, started
+from tests.messages import messages
 from tests.unit.live_fakes import INFO, alive, room_frame
 
 
@@ -115,7 +116,7 @@ def test_whatever_part_of_a_run_refuses_to_start_the_old_recording_stays(
     if part != "on_begin":
         monkeypatch.setattr(live_run, part, refuse)
     with pytest.raises(OptionError, match="it cannot be"):
-        run(str(clip), [str(old), "window"] if part == "PreviewWindow" else [str(old)], on_begin=refuse, tell=print,
+        run(str(clip), [str(old), "window"] if part == "PreviewWindow" else [str(old)], on_begin=refuse,
             options=Options(**METHOD, overwrite=True), live=LiveOptions(realtime=True))
     assert old.read_text() == "precious"
     assert [item.name for item in tmp_path.iterdir()] == ["old.mkv"]
@@ -135,7 +136,7 @@ def test_what_on_begin_raises_ends_the_run_and_nothing_is_left(clip: Path, tmp_p
 
     with pytest.raises(SinkError, match="no"):
         run(str(clip), [str(tmp_path / "talk.mkv")], options=Options(**METHOD),
-            live=LiveOptions(realtime=True), tell=print, on_begin=begin)
+            live=LiveOptions(realtime=True), on_begin=begin)
     assert list(tmp_path.iterdir()) == []
     assert alive() == []
 
@@ -167,9 +168,9 @@ class FakeEngine:
 def test_the_key_r_starts_a_recording_and_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                                   overwrite: bool) -> None:
     monkeypatch.chdir(tmp_path)
-    told: list[str] = []
-    opener = Opener(INFO, Options(overwrite=overwrite), None, SystemClock(), told.append, False)
-    record = Recorder(FakeEngine(), opener, told.append)  # type: ignore[arg-type]
+    told = messages()
+    opener = Opener(INFO, Options(overwrite=overwrite), None, SystemClock(), False)
+    record = Recorder(FakeEngine(), opener)  # type: ignore[arg-type]
     record()
     made, = tmp_path.iterdir()
     assert told == [f"records into {made.name}"]
@@ -219,8 +220,8 @@ def test_a_recording_by_key_never_overwrites_and_one_that_fails_is_told(
 
     monkeypatch.setattr(live_places, "RecordingSink", Full)
     monkeypatch.setattr(live_run, "TerminalKeys", Keys)
-    told: list[str] = []
-    report = live(long_clip, "null", told=told, duration=2.0, overwrite=overwrite)
+    told = messages()
+    report = live(long_clip, "null", duration=2.0, overwrite=overwrite)
     assert [options.overwrite for options in opened] == [False]
     assert not any(line.startswith("recorded") for line in told), told
     assert any("no space left" in line for line in told), told

@@ -25,6 +25,7 @@ from streamseg.options import Options
 from streamseg.sink.live.recording import RecordingSink
 from streamseg.source.camera import Device
 from tests import clips
+from tests.messages import messages
 from tests.unit.live_fakes import FakeClock, Keeper, PersonModel, ScriptedCamera, control, wait_for
 
 RATE, BLOCK = 48000, 960
@@ -99,7 +100,7 @@ def test_what_was_heard_before_the_first_picture_is_left_out() -> None:
 ], ids=["ends", "fails"])
 def test_a_microphone_that_ends_before_the_pictures_is_told_of_once(failure: Exception | None, words: str
                                                                     ) -> None:
-    clock, state, told, ended = FakeClock(), control(), list[str](), threading.Event()
+    clock, state, told, ended = FakeClock(), control(), messages(), threading.Event()
 
     def blocks() -> Iterator[av.AudioFrame]:
         yield block(0, False)
@@ -114,9 +115,9 @@ def test_a_microphone_that_ends_before_the_pictures_is_told_of_once(failure: Exc
 
     camera = ScriptedCamera([picture(index) for index in range(9)], info=INFO,
                             before=lambda number: wait_for(ended))
-    engine = LiveSession(Capture(camera, clock, state, told.append), SegmentStage(PersonModel(), state, told.append),
-                    CompositeStage(INFO, Options(), state, told.append), [LiveOutput("kept", Keeper())], clock=clock,
-                    control=state, tell=told.append, commands=commands,
+    engine = LiveSession(Capture(camera, clock, state), SegmentStage(PersonModel(), state),
+                    CompositeStage(INFO, Options(), state), [LiveOutput("kept", Keeper())], clock=clock,
+                    control=state, commands=commands,
                     sound=Microphone(blocks(), RATE, "mono", clock, clock.time))
     engine.run()
     assert told == [words]
@@ -182,9 +183,9 @@ def test_flash_and_beep_are_in_step_in_the_recording(tmp_path: Path, name: str) 
             sink.abort()
 
     camera = ScriptedCamera([picture(index) for index in range(90)], info=INFO, before=before)
-    LiveSession(Capture(camera, clock, state, print), SegmentStage(Everything(), state, print, skip_still=False),
-           CompositeStage(INFO, Options(), state, print), [LiveOutput("recording", Told())], clock=clock, control=state,
-           tell=print, sound=microphone).run()
+    LiveSession(Capture(camera, clock, state), SegmentStage(Everything(), state, skip_still=False),
+           CompositeStage(INFO, Options(), state), [LiveOutput("recording", Told())], clock=clock, control=state,
+           sound=microphone).run()
     streams = {item["codec_type"]: item["codec_name"] for item in clips.ffprobe(target)["streams"]}
     assert streams == {"video": "h264", "audio": "aac"}
     flashes, sounds = edges(target)

@@ -21,6 +21,7 @@ from streamseg.live.session import LiveSession
 from streamseg.live.stats import LiveOutput
 from streamseg.live.types import Control, Finished, Scene
 from streamseg.options import Options
+from tests.messages import messages
 
 SIZE = (64, 48)
 INFO = VideoInfo(*SIZE, "yuv420p", Fraction(1, 30), Fraction(30), colour=Colour(6, 1), live=True,
@@ -147,20 +148,20 @@ def control(**look: Any) -> Control:
 def desk(keys: str = "", state: Control | None = None, clock: FakeClock | None = None, **extra: Any
          ) -> tuple[Controls, Control, list[str]]:
     """A desk at which ``keys`` are pressed in turn. -> (it, what it controls, what it tells)"""
-    waiting, told, state = iter(keys), [], state or control(background="a.jpg")
-    made = Controls(state, clock or FakeClock(), told.append, keys=[lambda: next(waiting, "")], choices=CHOICES,
+    waiting, told, state = iter(keys), messages(), state or control(background="a.jpg")
+    made = Controls(state, clock or FakeClock(), keys=[lambda: next(waiting, "")], choices=CHOICES,
                 **extra)
     return made, state, told
 
 
 def engine_of(camera: ScriptedCamera, outputs: list[LiveOutput], *, model: PersonModel | None = None,
-              clock: FakeClock | None = None, told: list[str] | None = None, **extra: Any) -> LiveSession:
+              clock: FakeClock | None = None, **extra: Any) -> LiveSession:
     """An engine from ``camera`` to ``outputs`` that sends every frame through the model."""
-    told, clock, state = [] if told is None else told, clock or FakeClock(), control()
-    return LiveSession(Capture(camera, clock, state, told.append),
-                  SegmentStage(model or PersonModel(), state, told.append, skip_still=False),
-                  CompositeStage(INFO, Options(), state, told.append), outputs, clock=clock, control=state,
-                  tell=told.append, **extra)
+    clock, state = clock or FakeClock(), control()
+    return LiveSession(Capture(camera, clock, state),
+                  SegmentStage(model or PersonModel(), state, skip_still=False),
+                  CompositeStage(INFO, Options(), state), outputs, clock=clock, control=state,
+                  **extra)
 
 
 def indices(keeper: Keeper) -> list[int]:

@@ -23,6 +23,7 @@ from streamseg.live.options import LiveOptions
 from streamseg.live.types import Shot
 from streamseg.options import Options
 from streamseg.source.realtime import JUMP, Realtime
+from tests.messages import messages
 from tests.unit.live_fakes import INFO, FakeClock, ScriptedCamera, control, room_frame
 
 FRAMES: list[Any] = [room_frame(index, seed=index) for index in range(5)]
@@ -30,9 +31,7 @@ FRAMES: list[Any] = [room_frame(index, seed=index) for index in range(5)]
 
 def capture(script: list[Any], clock: FakeClock | None = None, *, told: list[str] | None = None,
             state: Any = None, before: Any = lambda number: None, **extra: Any) -> Capture:
-    told = [] if told is None else told
-    return Capture(ScriptedCamera(script, before=before), clock or FakeClock(), state or control(),
-                   told.append, **extra)
+    return Capture(ScriptedCamera(script, before=before), clock or FakeClock(), state or control(), **extra)
 
 
 def test_the_first_shot_is_a_stand_in_and_shows_nothing() -> None:
@@ -74,7 +73,7 @@ def test_without_reconnect_a_lost_camera_is_the_end() -> None:
 
 
 def test_with_reconnect_it_tries_again_with_growing_waits_and_shows_the_background_meanwhile() -> None:
-    clock, told, tries, waiting = FakeClock(), [], [], []
+    clock, told, tries, waiting = FakeClock(), messages(), [], []
 
     def reopen() -> Any:
         tries.append(clock.time)
@@ -83,7 +82,7 @@ def test_with_reconnect_it_tries_again_with_growing_waits_and_shows_the_backgrou
             raise SourceError("not there")
         return ScriptedCamera(FRAMES[:2])
 
-    made = capture([FRAMES[0], SourceError("unplugged")], clock, told=told, reopen=reopen)
+    made = capture([FRAMES[0], SourceError("unplugged")], clock, reopen=reopen)
     assert not made.waiting
     shots = list(made)
     gaps = np.diff([100.0, *tries])
@@ -138,36 +137,36 @@ def black(index: int) -> Frame:
 
 
 def test_black_pictures_are_told_of_once_and_dark_ones_are_not() -> None:
-    clock, told = FakeClock(), []
+    clock, told = FakeClock(), messages()
 
     def before(number: int) -> None:
         clock.time += 0.1
 
     count = round(DARK_SECONDS * 10) + 40
-    list(capture([black(index) for index in range(count)], clock, told=told, before=before))
+    list(capture([black(index) for index in range(count)], clock, before=before))
     assert len(told) == 1
     assert "pictures are black" in told[0]
     told.clear()
     dim = replace(black(0), planes=(np.full((48, 64), 24, np.uint8), *black(0).planes[1:]))
-    list(capture([replace(dim, index=index) for index in range(count)], clock, told=told, before=before))
+    list(capture([replace(dim, index=index) for index in range(count)], clock, before=before))
     assert told == []
 
 
 def test_black_pictures_are_told_of_at_half_the_rate_too() -> None:
-    clock, told, state = FakeClock(), [], control()
+    clock, told, state = FakeClock(), messages(), control()
     state.step = QualityStep("half the rate", divisor=2)
 
     def before(number: int) -> None:
         clock.time += 1 / 30
 
-    list(capture([black(index) for index in range(300)], clock, told=told, state=state, before=before))
+    list(capture([black(index) for index in range(300)], clock, state=state, before=before))
     assert len(told) == 1
     assert "pictures are black" in told[0]
 
 
 def lost_for_half_a_minute(first: list[Any], second: list[Any], clock: FakeClock) -> list[str]:
     """What is told of two cameras with 30 pictures a second, but for the loss itself."""
-    told: list[str] = []
+    told = messages()
 
     def before(number: int) -> None:
         clock.time += 1 / 30
@@ -183,7 +182,7 @@ def lost_for_half_a_minute(first: list[Any], second: list[Any], clock: FakeClock
         return item
 
     with pytest.raises(KeyboardInterrupt):
-        list(capture([*first, SourceError("unplugged")], clock, told=told, before=before, reopen=reopen,
+        list(capture([*first, SourceError("unplugged")], clock, before=before, reopen=reopen,
                      lasting=True))
     assert clock.time > 131
     return [line for line in told if line.startswith("the camera")]
@@ -199,13 +198,13 @@ def test_a_black_picture_before_a_loss_and_one_after_it_are_no_closed_shutter() 
 
 
 def test_a_black_picture_before_a_pause_and_one_after_it_are_no_closed_shutter() -> None:
-    clock, told, state = FakeClock(), [], control()
+    clock, told, state = FakeClock(), messages(), control()
 
     def before(number: int) -> None:
         state.paused = 1 <= number <= 10
         clock.time += 0.5 if state.paused else 1 / 30
 
-    list(capture([black(index) for index in range(30)], clock, told=told, state=state, before=before))
+    list(capture([black(index) for index in range(30)], clock, state=state, before=before))
     assert told == []
 
 
@@ -240,18 +239,18 @@ def test_a_camera_of_other_colours_is_brought_to_the_first_ones(colour: Colour, 
 
 @pytest.mark.parametrize(("gap", "slow"), [(1 / 30, False), (1 / 15, True)])
 def test_a_slow_camera_is_told_of_once(gap: float, slow: bool) -> None:
-    clock, told = FakeClock(), []
+    clock, told = FakeClock(), messages()
 
     def before(number: int) -> None:
         clock.time += gap
 
-    list(capture([room_frame(index) for index in range(450)], clock, told=told, before=before, lasting=True))
+    list(capture([room_frame(index) for index in range(450)], clock, before=before, lasting=True))
     assert len(told) == slow
     assert not slow or told[0].startswith("the camera gives 15 pictures a second of 30")
 
 
 def test_at_the_start_a_camera_is_waited_for_with_reconnect_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, told, tries = FakeClock(), [], []
+    clock, told, tries = FakeClock(), messages(), []
     camera = ScriptedCamera(FRAMES)
 
     def open_camera(self: Reader, *rest: Any) -> Any:
@@ -262,17 +261,17 @@ def test_at_the_start_a_camera_is_waited_for_with_reconnect_only(monkeypatch: py
 
     monkeypatch.setattr(Reader, "_camera", open_camera)
     reader = Reader(None, Options(), LiveOptions(reconnect=True), clock)
-    assert reader.first(told.append) is camera
+    assert reader.first() is camera
     assert np.diff(tries) == pytest.approx([1, 2, 4])
     assert told[0] == "/dev/video0 is in use; next try in 1 s"
     tries.clear()
     with pytest.raises(SourceError, match="in use"):
-        Reader(None, Options(), LiveOptions(), clock).first(told.append)
+        Reader(None, Options(), LiveOptions(), clock).first()
     assert len(tries) == 1
 
 
 def test_on_demand_the_camera_is_let_go_and_comes_back() -> None:
-    state, clock, told = control(), FakeClock(), []
+    state, clock, told = control(), FakeClock(), messages()
     first, second = ScriptedCamera(FRAMES), ScriptedCamera(FRAMES[:3])
 
     def sleep(seconds: float) -> None:
@@ -280,7 +279,7 @@ def test_on_demand_the_camera_is_let_go_and_comes_back() -> None:
         state.wanted = clock.time > 110
 
     clock.sleep = sleep  # type: ignore[method-assign]
-    made = Capture(first, clock, state, told.append, reopen=lambda: second, lasting=False, release=True)
+    made = Capture(first, clock, state, reopen=lambda: second, lasting=False, release=True)
     shots = iter(made)
     assert [shot.seen for shot in islice(shots, 3)] == [False, True, True]
     state.wanted = False
@@ -297,7 +296,7 @@ def test_on_demand_no_picture_is_taken_while_nobody_looks_from_the_start() -> No
     state, taken = control(), list[int]()
     state.wanted = False
     camera = ScriptedCamera(FRAMES, before=taken.append)
-    made = Capture(camera, FakeClock(), state, print, reopen=lambda: camera, release=True)
+    made = Capture(camera, FakeClock(), state, reopen=lambda: camera, release=True)
     assert not any(shot.seen for shot in islice(made, 5))
     assert taken == []
     assert camera.closed == 1

@@ -23,6 +23,7 @@ from streamseg.live.types import Scene
 from streamseg.options import Options
 from streamseg.validation import default_of
 from tests import clips
+from tests.messages import messages
 from tests.unit.live_fakes import FakeClock, control
 
 FIELDS = {item.name: item for item in fields(LiveOptions)}
@@ -66,7 +67,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What `live` asks the engine for, which does nothing but report."""
     seen: dict[str, Any] = {"failed": False}
 
-    def run(source: Any, to: Any, *, options: Options, live: LiveOptions, tell: Any, on_begin: Any,
+    def run(source: Any, to: Any, *, options: Options, live: LiveOptions, on_begin: Any,
             on_stats: Any, accept: Any) -> LiveReport:
         seen.update(source=source, to=list(to), options=options, live=live, accept=accept)
         if "error" in seen:
@@ -129,14 +130,14 @@ def test_what_the_start_refuses_is_refused_when_the_settings_are_read_again(
     """What is edited goes before the line: --background green is no reason to take another that cannot be."""
     monkeypatch.chdir(tmp_path)
     path, clock = Path("live.toml"), FakeClock()
-    told: list[str] = []
+    told = messages()
     Path("talk.mkv").write_bytes(b"")  # the recording
     begun = {"to": ["talk.mkv", "null"], "max_cpu": "50%", "mirror": True}
     path.write_text(config.text(begun))
     words = ["live", "-q", "--config", str(path), "clip.mp4", "--realtime"]
     assert cli([*words, "--background", "green"]) == 0
     state = control(background="green", mirror=True)
-    desk = Controls(state, clock, told.append, settings=str(path), accept=asked["accept"])
+    desk = Controls(state, clock, settings=str(path), accept=asked["accept"])
     path.write_text(config.text({**begun, "mirror": False, name: value}))
     clock.time += 1.5
     desk()

@@ -63,7 +63,7 @@ def test_save_config_saves_nothing_that_the_next_start_refuses(tmp_path: Path, w
 
 def test_an_output_that_is_none_is_refused(tmp_path: Path) -> None:
     info = VideoInfo(64, 48, "yuv420p", Fraction(1, 30))
-    opener = Opener(info, Options(), None, SystemClock(), print, False)
+    opener = Opener(info, Options(), None, SystemClock(), False)
     for target, words in (("nowhere", "must be virtual, window"), ("clip.avi", ".mkv or .mp4"),
                           ("http://host/x", "streams go to rtmp://")):
         with pytest.raises(OptionError, match=words):

@@ -144,7 +144,7 @@ def test_an_address_is_shown_by_kind_host_and_port(address: str, text: str) -> N
 @pytest.mark.parametrize("reconnect", [False, True])
 @pytest.mark.parametrize("address", ["udp://[::1:5000/key", "udp://host:99999/key", "rtmp://host:port/key"])
 def test_what_is_no_address_is_refused_without_its_key(address: str, reconnect: bool) -> None:
-    opener = Opener(INFO, Options(), None, FakeClock(), print, reconnect)
+    opener = Opener(INFO, Options(), None, FakeClock(), reconnect)
     with pytest.raises(OptionError, match="which is no address") as caught:
         opener(address)
     assert shown(address) in str(caught.value)
@@ -165,8 +165,7 @@ def test_on_demand_a_camera_that_nobody_looks_at_is_not_wanted_from_the_start(
     monkeypatch.setattr(live_run, "LiveSession", Engine)
     monkeypatch.setattr(live_run, "consumers_of", lambda outputs, window: lambda: looked_at)
     monkeypatch.setattr(Reader, "open", lambda reader: ScriptedCamera([room_frame(0)]))
-    live_run.run(None, [Keeper()], options=Options(method="threshold"), live=LiveOptions(on_demand=True),
-                 tell=print)
+    live_run.run(None, [Keeper()], options=Options(method="threshold"), live=LiveOptions(on_demand=True))
     assert wanted == [looked_at]
 
 
@@ -192,7 +191,7 @@ def test_a_window_is_closed_when_the_run_cannot_start(monkeypatch: pytest.Monkey
     monkeypatch.setattr(live_run, "PreviewWindow", lambda: window)
     monkeypatch.setattr(Reader, "open", lambda reader: ScriptedCamera([room_frame(0)]))
     with pytest.raises(OptionError, match="whether anybody looks"):
-        live_run.run(None, ["window", Keeper()], options=Options(method="threshold"), tell=print,
+        live_run.run(None, ["window", Keeper()], options=Options(method="threshold"),
                      live=LiveOptions(on_demand=True))
     assert window.state == "closed"
 
@@ -218,7 +217,7 @@ def test_the_blur_that_a_run_began_with_is_among_the_backgrounds(monkeypatch: py
     monkeypatch.setattr(live_run, "Controls", Controls)
     monkeypatch.setattr(Reader, "open", lambda reader: ScriptedCamera([room_frame(0)]))
     with pytest.raises(OptionError, match="enough"):
-        live_run.run(None, [Keeper()], options=Options(method="threshold"), tell=print,
+        live_run.run(None, [Keeper()], options=Options(method="threshold"),
                      live=LiveOptions(backgrounds="red,white"))
     assert given["choices"] == ("blur", "red", "white")
     assert keyed("blur", "nnn", given["choices"]) == ["red", "white", "blur"]

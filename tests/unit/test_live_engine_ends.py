@@ -16,6 +16,7 @@ from streamseg.live.segment_stage import SegmentStage
 from streamseg.live.session import LiveSession
 from streamseg.live.stats import LiveOutput
 from streamseg.options import Options
+from tests.messages import messages
 from tests.unit import live_fakes as fakes
 from tests.unit.live_fakes import (
     FRAMES,
@@ -116,12 +117,12 @@ def test_a_camera_that_takes_long_to_open_again_does_not_hang() -> None:
             raise failed[0]
         return ScriptedCamera(FRAMES[:2])
 
-    keeper, failed, told, state = Keeper(), list[SourceError](), list[str](), fakes.control()
-    capture = Capture(ScriptedCamera([FRAMES[0], SourceError("lost")]), clock, state, told.append,
+    keeper, failed, told, state = Keeper(), list[SourceError](), messages(), fakes.control()
+    capture = Capture(ScriptedCamera([FRAMES[0], SourceError("lost")]), clock, state,
                       reopen=reopen)
-    LiveSession(capture, SegmentStage(PersonModel(), state, told.append),
-                CompositeStage(INFO, Options(), state, told.append),
-           [LiveOutput("kept", keeper)], clock=clock, control=state, tell=told.append, commands=commands,
+    LiveSession(capture, SegmentStage(PersonModel(), state),
+                CompositeStage(INFO, Options(), state),
+           [LiveOutput("kept", keeper)], clock=clock, control=state, commands=commands,
            timeout=5.0).run()
     assert keeper.state == "closed"
     assert told[-1] == "fake camera is back"

@@ -8,6 +8,7 @@ from typing import Any
 
 from streamseg.errors import SinkError
 from streamseg.live.stats import LiveOutput, LiveReport
+from tests.messages import messages
 from tests.unit import live_fakes as fakes
 from tests.unit.live_fakes import (
     FRAMES,
@@ -50,8 +51,8 @@ def test_an_output_that_fails_is_told_of_and_the_others_go_on() -> None:
     def fail(number: int) -> None:
         raise OSError(28, "No space left on device")
 
-    good, bad, told = Keeper(), Keeper(at=fail), []
-    report = engine_of(ScriptedCamera(FRAMES), [LiveOutput("good", good), LiveOutput("bad", bad)], told=told).run()
+    good, bad, told = Keeper(), Keeper(at=fail), messages()
+    report = engine_of(ScriptedCamera(FRAMES), [LiveOutput("good", good), LiveOutput("bad", bad)]).run()
     assert good.state == "closed"
     assert bad.state == "aborted"
     assert [row["failed"] for row in report.outputs] == [False, True]
@@ -65,9 +66,9 @@ def test_of_two_outputs_with_one_name_both_failures_are_told() -> None:
             raise OSError(words)
         return failing
 
-    told: list[str] = []
+    told = messages()
     outputs = [LiveOutput("rtmp://host", Keeper(at=fail(words))) for words in ("refused", "unknown key")]
-    engine_of(ScriptedCamera(FRAMES), [LiveOutput("good", Keeper()), *outputs], told=told).run()
+    engine_of(ScriptedCamera(FRAMES), [LiveOutput("good", Keeper()), *outputs]).run()
     gone = [line.partition(";")[0] for line in told]
     assert gone == ["rtmp://host is gone: refused", "rtmp://host is gone: unknown key"]
 
@@ -122,7 +123,7 @@ def recorded(recording: Keeper, *, pictures: int = 10, begin: int = 2, end: int 
     """A run with a window, some of whose pictures are recorded. ``at(number)`` is called before each is
     shown. -> (what was done, and how many pictures had been shown when the recording was whole; the report;
     what was told)"""
-    window, done, told = Window(pictures, at), list[Any](), list[str]()
+    window, done, told = Window(pictures, at), list[Any](), messages()
     output = LiveOutput("talk.mkv", recording)
 
     def commands() -> bool:
@@ -136,7 +137,7 @@ def recorded(recording: Keeper, *, pictures: int = 10, begin: int = 2, end: int 
 
     camera = ScriptedCamera([fakes.room_frame(index, seed=index) for index in range(pictures - 1)],
                             before=lambda number: wait_for(window.shown[number]))
-    engine = engine_of(camera, [], screen=window, commands=commands, told=told, **extra)
+    engine = engine_of(camera, [], screen=window, commands=commands, **extra)
     return done, engine.run(), told
 
 

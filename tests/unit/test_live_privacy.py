@@ -28,6 +28,7 @@ from streamseg.live.segment_stage import SegmentStage
 from streamseg.live.session import LiveSession
 from streamseg.live.types import Control
 from streamseg.options import Options
+from tests.messages import messages
 from tests.unit import live_fakes as fakes
 from tests.unit.live_fakes import INFO, FakeClock, Keeper, PersonModel, ScriptedCamera, wait_for
 
@@ -44,8 +45,8 @@ def fail_at(*calls: int) -> Callable[[int], Any]:
 
 
 def run(script: list[Frame | Exception], state: Control, model: Any = None, *, skip_still: bool = False,
-        again: list[list[Frame | Exception]] | None = None, at: Callable[[int], Any] = lambda number: None,
-        told: list[str] | None = None) -> list[Frame]:
+        again: list[list[Frame | Exception]] | None = None, at: Callable[[int], Any] = lambda number: None
+        ) -> list[Frame]:
     """All pictures that go out, one for each shot: each frame waits until the one before is shown."""
     shown = [threading.Event() for _ in range(200)]
 
@@ -54,7 +55,7 @@ def run(script: list[Frame | Exception], state: Control, model: Any = None, *, s
             super().show(finished)
             shown[len(self.pictures) - 1].set()
 
-    screen, clock, told = Shown(), FakeClock(), [] if told is None else told
+    screen, clock = Shown(), FakeClock()
     given = 0
 
     def before(number: int) -> None:
@@ -64,11 +65,11 @@ def run(script: list[Frame | Exception], state: Control, model: Any = None, *, s
         at(number)
 
     rest = [ScriptedCamera(items, before=before) for items in again or []]
-    capture = Capture(ScriptedCamera(script, before=before), clock, state, told.append,
+    capture = Capture(ScriptedCamera(script, before=before), clock, state,
                       reopen=(lambda: rest.pop(0)) if rest else None)
-    finisher = CompositeStage(INFO, Options(), state, told.append)
-    LiveSession(capture, SegmentStage(model or PersonModel(), state, told.append, skip_still=skip_still), finisher, [],
-           clock=clock, control=state, tell=told.append, screen=screen).run()
+    finisher = CompositeStage(INFO, Options(), state)
+    LiveSession(capture, SegmentStage(model or PersonModel(), state, skip_still=skip_still), finisher, [],
+           clock=clock, control=state, screen=screen).run()
     return screen.pictures
 
 
@@ -102,10 +103,10 @@ def test_the_background_goes_out_before_the_camera_gives_anything_and_then_only_
 @pytest.mark.parametrize("broken", [(1,), (3,), (6,), (1, 2, 3, 4, 5, 6), (2, 4)], ids=str)
 @pytest.mark.parametrize("every", [0, 1, 3], ids=lambda step: LADDER[step].name)
 def test_when_the_model_fails_the_background_alone_goes_out(broken: tuple[int, ...], every: int) -> None:
-    state, told = fakes.control(), []
+    state, told = fakes.control(), messages()
     state.step = LADDER[every]
     model = PersonModel(fail_at(*broken))
-    pictures = run(FRAMES, state, model, told=told)
+    pictures = run(FRAMES, state, model)
     assert len(pictures) == 7
     assert not any(shows_the_room(picture) for picture in pictures)
     alone = [is_background_alone(picture) for picture in pictures]
@@ -132,8 +133,8 @@ def test_when_the_camera_changes_nothing_of_the_old_matte_is_used(every: int) ->
     state = fakes.control()
     state.step = LADDER[every]
     other: list[Any] = [fakes.room_frame(index, seed=50, shift=16) for index in range(4)]
-    model, told = PersonModel(), []
-    pictures = run([*FRAMES[:3], SourceError("unplugged")], state, model, again=[other], told=told)
+    model, told = PersonModel(), messages()
+    pictures = run([*FRAMES[:3], SourceError("unplugged")], state, model, again=[other])
     assert not any(shows_the_room(picture) for picture in pictures)
     assert model.resets == 2
     assert any("fake camera is back" in line for line in told)
@@ -173,9 +174,9 @@ def test_the_old_matte_is_forgotten_though_newer_frames_overtook_the_new_cameras
     cameras = [ScriptedCamera([FRAMES[0], SourceError("unplugged")], before=old),
                ScriptedCamera(other, before=new)]
     screen, clock, model = Shown(), FakeClock(), Busy()
-    capture = Capture(cameras.pop(0), clock, state, print, reopen=lambda: cameras.pop(0))
-    report = LiveSession(capture, SegmentStage(model, state, print, skip_still=False),
-                    CompositeStage(INFO, Options(), state, print), [], clock=clock, control=state, tell=print,
+    capture = Capture(cameras.pop(0), clock, state, reopen=lambda: cameras.pop(0))
+    report = LiveSession(capture, SegmentStage(model, state, skip_still=False),
+                    CompositeStage(INFO, Options(), state), [], clock=clock, control=state,
                     screen=screen).run()
     assert report.dropped >= 2
     assert len(screen.pictures) == 4
@@ -262,7 +263,7 @@ def test_mirror_follow_and_freeze_keep_the_matte_with_its_picture(look: dict[str
 
 
 def test_a_broken_background_leaves_the_last_good_one(tmp_path: Path) -> None:
-    state, told = fakes.control(), []
+    state, told = fakes.control(), messages()
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
 
@@ -270,7 +271,7 @@ def test_a_broken_background_leaves_the_last_good_one(tmp_path: Path) -> None:
         if number == 3:
             state.look = replace(state.look, background=str(broken))
 
-    pictures = run(FRAMES, state, at=at, told=told)
+    pictures = run(FRAMES, state, at=at)
     assert not any(shows_the_room(picture) for picture in pictures)
     assert all((picture.planes[0][fakes.person()] == GREY).mean() > 0.9 for picture in pictures[1:])
     assert [line for line in told if "broken.png" in line and "what was there stays" in line]
@@ -299,8 +300,8 @@ def test_a_film_that_breaks_off_gives_way_to_a_plain_colour(monkeypatch: pytest.
         return Film((255, 0, 0)) if options.background == "film.mp4" else Solid((0x20, 0x28, 0x30))
 
     monkeypatch.setattr(composite, "create", create)
-    told: list[str] = []
-    pictures = run(FRAMES, fakes.control(background="film.mp4"), PersonModel(fail_at(failing)), told=told)
+    told = messages()
+    pictures = run(FRAMES, fakes.control(background="film.mp4"), PersonModel(fail_at(failing)))
     assert len(pictures) == 7
     for number, picture in enumerate(pictures):
         assert set(np.unique(picture.planes[0][:, :8])) == {RED if number < 2 else PLAIN}
@@ -334,10 +335,10 @@ def test_the_matte_view_shows_the_matte_and_never_the_room() -> None:
         def show(self, finished: Any) -> None:
             views.append(finished.view)
 
-    finisher = CompositeStage(INFO, Options(), state, lambda text: None)
-    capture = Capture(ScriptedCamera(FRAMES), FakeClock(), state, lambda text: None)
-    LiveSession(capture, SegmentStage(PersonModel(), state, lambda text: None), finisher, [], clock=FakeClock(),
-           control=state, tell=lambda text: None, screen=Views()).run()
+    finisher = CompositeStage(INFO, Options(), state)
+    capture = Capture(ScriptedCamera(FRAMES), FakeClock(), state)
+    LiveSession(capture, SegmentStage(PersonModel(), state), finisher, [], clock=FakeClock(),
+           control=state, screen=Views()).run()
     assert all(view.format == "gray" for view in views)
     assert set(np.unique(views[-1].planes[0])) <= {0, 255}
     assert ((views[-1].planes[0] > 127) == fakes.person()).mean() > 0.95

@@ -17,6 +17,7 @@ from streamseg.live.session import LiveSession
 from streamseg.live.stats import LiveOutput
 from streamseg.options import Options
 from streamseg.sink.live.network import shown
+from tests.messages import messages
 from tests.unit.live_fakes import (
     INFO,
     FakeClock,
@@ -34,7 +35,7 @@ def broken(number: int) -> None:
 
 
 def test_it_is_opened_again_with_growing_waits_and_frames_go_on() -> None:
-    clock, told, tries = FakeClock(), [], []
+    clock, told, tries = FakeClock(), messages(), []
     first, last = Keeper(at=lambda number: broken(number) if number == 3 else None), Keeper()
 
     def reopen() -> Any:
@@ -45,7 +46,7 @@ def test_it_is_opened_again_with_growing_waits_and_frames_go_on() -> None:
             raise SinkError("host cannot be written: Connection refused")
         return last
 
-    sink = Reconnecting("rtmp://host", reopen, clock, told.append)
+    sink = Reconnecting("rtmp://host", reopen, clock)
     for index in range(30 * 170):
         sink.write(room_frame(index % 8))
         clock.time += 1 / 30
@@ -62,7 +63,7 @@ def test_it_is_opened_again_with_growing_waits_and_frames_go_on() -> None:
 
 
 def test_pictures_that_reach_nobody_are_dropped_and_not_written_in_the_figures() -> None:
-    sink = Reconnecting("rtmp://host", lambda: Keeper(at=broken), FakeClock(), lambda text: None)
+    sink = Reconnecting("rtmp://host", lambda: Keeper(at=broken), FakeClock())
     shown = [threading.Event() for _ in range(5)]
 
     class Shown(Keeper):
@@ -73,8 +74,8 @@ def test_pictures_that_reach_nobody_are_dropped_and_not_written_in_the_figures()
     frames = [room_frame(index) for index in range(4)]
     camera = ScriptedCamera(frames, before=lambda number: wait_for(shown[number]))
     clock, state, output = FakeClock(), control(), LiveOutput("rtmp://host", sink)
-    report = LiveSession(Capture(camera, clock, state, print), SegmentStage(PersonModel(), state, print),
-                    CompositeStage(INFO, Options(), state, print), [output], clock=clock, control=state, tell=print,
+    report = LiveSession(Capture(camera, clock, state), SegmentStage(PersonModel(), state),
+                    CompositeStage(INFO, Options(), state), [output], clock=clock, control=state,
                     screen=Shown()).run()
     assert sink.lost >= 1
     assert (report.frames, report.fps, report.dropped) == (0, 0.0, 5)
@@ -86,7 +87,7 @@ def test_what_cannot_be_opened_at_first_is_refused_at_once() -> None:
         raise SinkError("host cannot be written: Connection refused")
 
     with pytest.raises(SinkError, match="refused"):
-        Reconnecting("rtmp://host", refuse, FakeClock(), print)
+        Reconnecting("rtmp://host", refuse, FakeClock())
 
 
 def test_an_address_is_shown_without_what_may_be_a_key() -> None:

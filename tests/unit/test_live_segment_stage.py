@@ -18,6 +18,7 @@ from streamseg.live.adaptive_quality import LADDER
 from streamseg.live.segment_stage import REFRESH, SegmentStage
 from streamseg.live.types import Matted, Shot
 from streamseg.segment import BaseSegmenter
+from tests.messages import messages
 from tests.unit.live_fakes import PersonModel, control
 
 SIZE = (320, 180)
@@ -59,7 +60,7 @@ def matted(frames: Iterable[Frame], model: PersonModel, *, step: int = 0, **extr
     state = control()
     state.step = LADDER[step]
     where = {name: extra.pop(name) for name in ("cut_at", "unseen") if name in extra}
-    return list(SegmentStage(model, state, lambda text: None, **extra)(iter(shots(frames, **where))))
+    return list(SegmentStage(model, state, **extra)(iter(shots(frames, **where))))
 
 
 def test_a_still_picture_with_a_cameras_noise_costs_one_inference_a_second() -> None:
@@ -130,9 +131,9 @@ def test_after_a_stand_in_or_a_cut_nothing_is_carried_on() -> None:
 
 
 def test_warming_up_is_no_frame_and_its_failure_is_told() -> None:
-    told: list[str] = []
+    told = messages()
     model = PersonModel()
-    matting = SegmentStage(model, control(), told.append)
+    matting = SegmentStage(model, control())
     matting.warm_up(scene(0))
     assert (model.calls, model.resets, matting.inferred) == (1, 1, 0)
     assert told == []
@@ -140,7 +141,7 @@ def test_warming_up_is_no_frame_and_its_failure_is_told() -> None:
     def fail(call: int) -> None:
         raise RuntimeError("no memory")
 
-    SegmentStage(PersonModel(fail), control(), told.append).warm_up(scene(0))
+    SegmentStage(PersonModel(fail), control()).warm_up(scene(0))
     assert "the model failed (RuntimeError: no memory)" in told[0]
 
 
@@ -152,8 +153,8 @@ def test_a_model_that_cannot_be_reset_gives_no_mattes_until_it_can() -> None:
             if 1 < self.resets < 4:
                 raise RuntimeError("no reset")
 
-    model, told = Stuck(), list[str]()
-    matting = SegmentStage(model, control(), told.append, skip_still=False)
+    model, told = Stuck(), messages()
+    matting = SegmentStage(model, control(), skip_still=False)
     made = list(matting(iter([*shots([scene(0)] * 2), *shots([scene(0)] * 4)])))
     assert [item.matte is None for item in made] == [False, False, True, True, False, False]
     assert (model.calls, model.resets) == (4, 4)
@@ -198,7 +199,7 @@ def test_a_model_that_can_sees_a_smaller_picture_at_the_steps_that_say_so() -> N
             return super().segment(frames)
 
     state, model = control(), Sized()
-    matting = SegmentStage(model, state, lambda text: None, skip_still=False)
+    matting = SegmentStage(model, state, skip_still=False)
     for step in (0, 2, 0):
         state.step = LADDER[step]
         for _ in range(state.step.every):

@@ -67,7 +67,7 @@ def test_an_object_that_fails_stays_open() -> None:
 def test_live_takes_an_object_and_leaves_it_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Reader, "open", lambda reader: ScriptedCamera([room_frame(0), room_frame(1)]))
     method = Diary()
-    report = live_run.run(None, ["null"], options=Options(method=method), live=LiveOptions(), tell=print)
+    report = live_run.run(None, ["null"], options=Options(method=method), live=LiveOptions())
     assert report.frames >= 1
     assert method.diary[1] == "reset"  # after the warm-up
     assert method.closed == 0
