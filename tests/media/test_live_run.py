@@ -30,8 +30,7 @@ def test_the_person_model_runs_live(clip: Path) -> None:
 
 def test_a_source_of_ones_own_is_taken_as_it_is(clip: Path) -> None:
     source = open_source(clip, Options(audio=False))
-    report = run(source, ["null"], options=Options(**METHOD), live=LiveOptions(realtime=True),  # type: ignore
-                 tell=lambda text: None)
+    report = run(source, ["null"], options=Options(**METHOD), live=LiveOptions(realtime=True))  # type: ignore
     assert report.frames + report.dropped == 13
 
 

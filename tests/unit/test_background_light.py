@@ -17,6 +17,7 @@ from streamseg.live.composite_stage import CompositeStage
 from streamseg.live.types import Control, Scene
 from streamseg.options import Options
 from tests import clips
+from tests.messages import messages
 
 from . import drawn
 
@@ -88,9 +89,9 @@ def test_a_run_says_so_once(tmp_path):
 
 
 def test_live_says_so_once(tmp_path):
-    path, told = film(tmp_path / "room.mkv", HLG), []
+    path, told = film(tmp_path / "room.mkv", HLG), messages()
     state = Control(LADDER[0], Scene("blur"))
-    finisher = CompositeStage(drawn.info(drawn.frame(), colour=Colour(1, 1, 1, 1)), Options(), state, told.append)
+    finisher = CompositeStage(drawn.info(drawn.frame(), colour=Colour(1, 1, 1, 1)), Options(), state)
     for fit in ("cover", "stretch"):
         state.look = replace(state.look, background=path, fit=fit)
         finisher._take_look()
