@@ -46,14 +46,14 @@ class CommonOptions:
     duration: float | None = option(None, "Input", "Stop after this many seconds.", low=0, metavar="S")
     preview: float | None = option(None, "Output", "Write only the first N seconds.", low=0, metavar="N")
     audio: bool = option(True, "Output", "Keep sound and subtitles.", flag="--audio/--no-audio")
-    timeout: float = option(15.0, "Input", "Give up when nothing comes from the input for this long.",
+    timeout: float = option(15.0, "Input", "Stop with an error when the input gives nothing for this long.",
                             low=0.1, metavar="S")
-    retry: int = option(0, "Input", "Open a network input again so many times, with growing waits.",
+    retry: int = option(0, "Input", "How often a network input is opened again, with growing waits.",
                         low=0, metavar="N")
-    on_error: str = option("stop", "Input", "What a damaged part of the input does: stop the run, or be "
-                           "skipped and counted.", choices=("stop", "skip"))
-    threads: int | None = option(None, "Method", "Budget of threads for all libraries together; default: "
-                                 "the cores.", low=1, metavar="N",
+    on_error: str = option("stop", "Input", "What to do at a damaged part of the input: stop the run, or skip it "
+                           "and count it.", choices=("stop", "skip"))
+    threads: int | None = option(None, "Method", "Number of threads for all libraries together; default: "
+                                 "the number of cores.", low=1, metavar="N",
                                  live="Budget of threads for all libraries together, of which the model "
                                  "takes half; default: 4 (2 on a single core).")
     hwaccel: str | None = option(None, "Output", "Decode and encode on hardware: cuda, vaapi, ...",
@@ -87,11 +87,11 @@ class CommonOptions:
 class InputOptions(CommonOptions):
     """What a source reads."""
 
-    stream: int | None = option(None, "Input", "Which video stream, counted from 0; default: the best.",
+    stream: int | None = option(None, "Input", "Number of the video stream, from 0; default: the best.",
                                 low=0, metavar="N")
     rate: Fraction | None = option(
         None, "Input", "Frames a second of a sequence of pictures or arrays; default 25.", metavar="FPS")
-    only: str | None = option(None, "Input", "Of a folder take only the files that match, as '*.webp'.",
+    only: str | None = option(None, "Input", "Take only the matching files of a folder, as '*.webp'.",
                               metavar="GLOB")
     deinterlace: bool = option(False, "Input", "Deinterlace (bwdif), one frame a frame.")
 
@@ -107,28 +107,28 @@ class MethodOptions(CommonOptions):
                                     metavar="NAME=VALUE")
     model: str | None = option(None, "Method", "Built-in model, medium or large (slower, better on "
                                "pictures), or a model file: .tflite, .onnx or .keras.", metavar="NAME|FILE")
-    model_spec: str | None = option(None, "Method", "JSON file that says what the model wants.",
+    model_spec: str | None = option(None, "Method", "JSON file that describes the model's input and output.",
                                     metavar="FILE")
-    classes: str | None = option(None, "Method", "Classes of a many-class model that are the subject.",
+    classes: str | None = option(None, "Method", "Classes of a multi-class model that are the subject.",
                                  metavar="NAME,NAME")
     device: str = option("auto", "Method", "Where the model runs.", choices=("auto", "cpu", "gpu"))
     runtime: str = option("auto", "Method", "What the model runs in.",
                           choices=("auto", "litert", "keras", "onnx"))
-    batch: int = option(1, "Method", "Frames the method is given at once.", low=1, high=256, metavar="N")
+    batch: int = option(1, "Method", "How many frames the method gets at once.", low=1, high=256, metavar="N")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TemporalOptions(CommonOptions):
     """What steadies the mattes over time, and spares the method work."""
 
-    smooth: str = option("auto", "Matte", "How mattes are steadied over time; auto: lookahead, or flow where "
+    smooth: str = option("auto", "Matte", "How mattes are smoothed over time; auto: lookahead, or flow where "
                          "frames cannot wait.",
                          choices=("auto", "none", "ema", "adaptive", "flow", "lookahead"))
-    smooth_strength: float = option(0.6, "Matte", "How much of a steady pixel comes from other frames.",
+    smooth_strength: float = option(0.6, "Matte", "Share of a still pixel that comes from other frames.",
                                     low=0.0, high=0.95, metavar="0..0.95")
-    hysteresis: float = option(0.15, "Matte", "How far beyond a half a matte must go to change sides.",
+    hysteresis: float = option(0.15, "Matte", "How far beyond 0.5 alpha must go before a pixel changes its label.",
                                low=0.0, high=0.5, metavar="0..0.5")
-    lookahead: int = option(4, "Matte", "Frames that smoothing by lookahead looks ahead.", low=1, high=32,
+    lookahead: int = option(4, "Matte", "How many later frames smoothing by lookahead uses.", low=1, high=32,
                             metavar="N")
     skip_still: float | None = option(None, "Matte", "Compute no new matte while no part of the picture "
                                       "changes by more than this PSNR, as 40; default: always compute.",
@@ -142,19 +142,19 @@ class TemporalOptions(CommonOptions):
 class EdgeOptions(CommonOptions):
     """How the small matte becomes an edge at full size."""
 
-    edges: str = option("guided", "Matte", "How the small matte becomes as large as the picture: guided by "
-                        "the picture's colours, or bilinear.", choices=("guided", "bilinear"))
-    subject: str = option("all", "Matte", "Of several subjects keep all, the largest, or the one nearest "
-                          "to the middle.", choices=("all", "largest", "center"))
-    clean: bool = option(True, "Matte", "Take out specks beside the subject and pinholes in him.",
+    edges: str = option("guided", "Matte", "How the matte is enlarged to the picture's size: guided by the "
+                        "picture's colours, or bilinear.", choices=("guided", "bilinear"))
+    subject: str = option("all", "Matte", "Which of several subjects to keep: all, the largest, or the one "
+                          "nearest to the centre.", choices=("all", "largest", "center"))
+    clean: bool = option(True, "Matte", "Remove small specks and fill small holes.",
                          flag="--clean/--no-clean")
-    threshold: float | None = option(None, "Matte", "Make the edge hard where alpha is this; default: as "
-                                     "soft as it is.", low=0.0, high=1.0, metavar="0..1")
-    erode: float = option(0.0, "Matte", "Take so many pixels off the edge; negative: add them.",
+    threshold: float | None = option(None, "Matte", "Make the edge hard at this alpha; default: keep the "
+                                     "soft edge.", low=0.0, high=1.0, metavar="0..1")
+    erode: float = option(0.0, "Matte", "Move the edge inwards by so many pixels; negative: outwards.",
                           low=-100.0, high=100.0, metavar="PIXELS")
     feather: float = option(0.0, "Matte", "Soften the edge by so many pixels.", low=0.0, high=200.0,
                             metavar="PIXELS")
-    light_wrap: float = option(0.0, "Matte", "How much of the new background's light falls round the "
+    light_wrap: float = option(0.0, "Matte", "How much light of the new background falls around the "
                                "subject's edge.", low=0.0, high=1.0, metavar="0..1")
 
 
@@ -166,11 +166,11 @@ class BackgroundOptions(CommonOptions):
         None, "Background", "blur, none (transparent), original, a colour name or #rrggbb, a picture or a "
         "video; default: none where the output can hold alpha, else green.", metavar="WHAT",
         live="blur, original, a colour name or #rrggbb, a picture or a video; default: blur.")
-    fit: str = option("cover", "Background", "How a picture or video fills the frame.",
+    fit: str = option("cover", "Background", "How a background picture or video fills the frame.",
                       choices=("cover", "contain", "stretch", "tile"))
     blur: float = option(0.5, "Background", "Strength of the background blur.", low=0.0, high=1.0,
                          metavar="0..1")
-    show_matte: bool = option(False, "Background", "Lay the matte over the original, to look at it.")
+    show_matte: bool = option(False, "Background", "Show the matte over the original.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +184,7 @@ class OutputOptions(CommonOptions):
 
     matte: str | None = option(None, "Output", "Also write the matte: .mkv (lossless FFV1), a folder or "
                                "pictures.", metavar="PATH")
-    cutout: str | None = option(None, "Output", "Also write the subject with transparency around him.",
+    cutout: str | None = option(None, "Output", "Also write the subject with a transparent background.",
                                 metavar="PATH")
     foreground: str | None = option(None, "Output", "Also write the foreground colours without alpha.",
                                     metavar="PATH")
@@ -196,8 +196,8 @@ class OutputOptions(CommonOptions):
                                  low=0, high=100, metavar="0..100")
     bitrate: str | None = option(None, "Output", "Video bit rate instead of quality, as 4M.",
                                  metavar="RATE")
-    cfr: Fraction | None = option(None, "Output", "Constant frame rate instead of the input's own times: "
-                                  "frames are repeated or left out.", metavar="FPS")
+    cfr: Fraction | None = option(None, "Output", "Constant frame rate instead of the input's own timestamps: "
+                                  "frames are repeated or dropped.", metavar="FPS")
     overwrite: bool = option(False, "Output", "Replace outputs that exist.")
     keep_partial: bool = option(False, "Output", "Keep what was written when a run fails.")
 
@@ -207,7 +207,7 @@ class Options(InputOptions, MethodOptions, TemporalOptions, CompositeOptions, Ou
     """What a run may be told: all groups together. Values are checked when the object is made: OptionError names
     the value and what is allowed. Times are in seconds. A function takes the group that it reads."""
 
-    stall_timeout: float = option(120.0, "Input", "Give up when a stage does not move for this long.",
+    stall_timeout: float = option(120.0, "Input", "Stop with an error when a stage makes no progress for this long.",
                                   low=0.1, metavar="S")
 
 

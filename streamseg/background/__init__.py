@@ -1,4 +1,4 @@
-"""What is laid behind the subject: blur, a colour, a picture, a video, or the original."""
+"""The new background: blur, a colour, a picture, a video, or the original."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _WORDS = ("blur", "none", "original")
 
 
 class Background(Protocol):
-    """What is behind the subject. Called for the frames in their order.
+    """A background. Called for the frames in their order.
 
     It may have ``notes``: remarks for the user.
     """

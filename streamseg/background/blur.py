@@ -18,19 +18,19 @@ _STRONGEST = 0.05
 # At this deviation a Gaussian on a reduced picture, enlarged again, cannot be told from one at full size.
 _LEAST_SIGMA = 1.25
 _LARGEST_FACTOR = 16
-# Long side of the picture on which the background is extended behind the subject.
+# Long side, in pixels, of the picture on which the background is extended over the subject.
 _FILL_SIDE = 40
 # A mean of less background than this is mostly rounding.
 _LEAST_KNOWN = np.float32(0.05)
 
 
 class Blur:
-    """The subject is first replaced by what is around him, then the whole is blurred by a Gaussian, on a
+    """The subject is first replaced by the background around it, then the whole is blurred by a Gaussian, on a
     reduced picture.
 
-    So his colours have no part in the background, and beyond his edge it goes on behind him. Blurring
+    So the subject's colours do not enter the background, which continues behind the subject. Blurring
     colours and weights in float and dividing (normalised convolution) gives the same picture, but took 98
-    ms at strength 0.1 and 1080p; the planes' own integers take 4.
+    ms at strength 0.1 and 1080p; integer arithmetic on the planes takes 4.
     """
 
     def __init__(self, strength: float) -> None:
@@ -58,17 +58,17 @@ class Blur:
 def _taken(cover: AlphaTiles, size: tuple[int, int]) -> Array:
     """(h, w), 0..peak; the peak where the subject may have any part.
 
-    More than the matte says: its edge may be a little inside him, and a rim of his colour is what a
-    ghost is made of.
+    More than the matte says: the matte's edge may lie a little inside the subject, and a rim of the subject's
+    colour would show as a halo.
     """
     near = cv2.dilate(cover.small(size), np.ones((3, 3), np.uint8))
     taken = np.minimum(near, cover.peak // 16) * near.dtype.type(16)
     taken[near > cover.peak // 16] = cover.peak
-    return taken if taken.min() < cover.peak else near  # a little of him everywhere: the most there is
+    return taken if taken.min() < cover.peak else near  # a little of the subject everywhere: the highest value
 
 
 def _vacated(planes: Sequence[Array], taken: Array, peak: int) -> list[Array]:
-    """``planes`` (all of one size) with what is behind the subject extended over him."""
+    """``planes`` (all of one size) with the background extended over the subject."""
     free = np.subtract(taken.dtype.type(peak), taken)
     factor = max(1, round(max(free.shape) / _FILL_SIDE))
     size, tiny = free.shape[::-1], (-(-free.shape[1] // factor), -(-free.shape[0] // factor))

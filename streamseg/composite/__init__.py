@@ -34,7 +34,7 @@ class Compositor:
 
     kinds     what ``finish`` makes: "composite" the subject over the background, opaque, in the frame's
               format; "cutout" the subject's own colours with ``alpha``; "matte" the alpha as gray, full
-              range; "foreground" the subject's own colours, opaque, extended to where he is not
+              range; "foreground" the subject's own colours, opaque, extended beyond the subject
     options   ``background``, ``fit``, ``blur``, ``show_matte``; ``edges``, ``subject``, ``clean``,
               ``threshold``, ``erode``, ``feather``, ``light_wrap``
 
@@ -113,8 +113,8 @@ class Compositor:
 def _over(made: Frame, colours: ColorModel, cover: AlphaTiles) -> None:
     """Lay the subject over the background that ``made`` holds, in place.
 
-    Tiles wholly outside are left, those inside copied, those of the rim blended from the subject's own
-    colours: in the frame's the old background would shine through.
+    Tiles outside the subject stay, tiles inside are copied, tiles of the rim are blended from the subject's own
+    colours, because the frame's colours there contain the old background.
     """
     shares = _shares(cover, cover.strip)
     mixed_shares = shares if cover.unfeathered is None else _shares(cover, cover.mixed_strip)
@@ -134,7 +134,7 @@ def _over(made: Frame, colours: ColorModel, cover: AlphaTiles) -> None:
 
 
 def _foreground(colours: ColorModel, cover: AlphaTiles) -> Frame:
-    """The subject's own colours everywhere: solved for in the rim, extended beyond it."""
+    """The subject's own colours everywhere: estimated in the rim, extended beyond it."""
     made = Frame.empty(colours.frame)
     shares = _shares(cover, cover.mixed_strip)
     for number, plane in enumerate(made.planes):
@@ -174,7 +174,7 @@ def _matte(frame: Frame, cover: AlphaTiles) -> Frame:
 
 
 def _overlay(frame: Frame, cover: AlphaTiles) -> Frame:
-    """The original, the subject tinted, his edge (alpha crossing one half) drawn as a line."""
+    """The original with the subject tinted and its edge (alpha crosses one half) drawn as a line."""
     made = Frame.empty(frame)
     alpha = cover.plane()
     solid = (alpha > cover.peak // 2).astype(np.uint8)

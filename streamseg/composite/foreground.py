@@ -1,8 +1,8 @@
-"""The subject's own colours where he is mixed with what is behind him.
+"""The subject's own colours where subject and background are mixed.
 
-Forte 2021, 'Approximate fast foreground colour estimation' (ICIP): with smooth guesses F and B of both
-colours, F + alpha (I - alpha F - (1 - alpha) B) spreads what they leave unexplained of the picture I.
-The guesses are those of refine/color_model.py: means of the sure pixels around, from all scales.
+Forte 2021, 'Approximate fast foreground colour estimation' (ICIP): with smooth estimates F and B of the
+foreground and background colours, the subject's colour is F + alpha (I - alpha F - (1 - alpha) B) in picture I.
+The estimates are those of refine/color_model.py: means of the sure pixels around, from all scales.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Light wrap: light of the new background falls round the subject's edge (Brinkmann, 'The Art and Science
+"""Light wrap: light of the new background falls around the subject's edge (Brinkmann, 'The Art and Science
 of Digital Compositing', ch. 13)."""
 
 from __future__ import annotations
