@@ -50,6 +50,12 @@ def crop(pair: Pair, size: Size, rng: Rng) -> Pair:
     return _warp(pair, size, (scale * squeeze, scale / squeeze), centre, angle, flip, int(border))
 
 
+def turn(pair: Pair, quarters: int) -> Pair:
+    """The pair turned counter-clockwise by ``quarters`` times 90 degrees."""
+    picture, truth = (np.ascontiguousarray(np.rot90(array, quarters)) for array in pair)
+    return picture, truth
+
+
 def place(pair: Pair, size: Size, rng: Rng, small: bool = False) -> Pair:
     """A person cut from his picture, set on an empty frame of ``size`` where he could stand.
 

@@ -12,6 +12,8 @@ from training.predict import Picture, Predictor
 # Pixels by which the camera, or a hand that holds it, moves a picture; mean alpha an empty one may have.
 SHIFTS = (1, 2, 3, 5)
 EMPTY = 0.005
+# Portraits are also tried turned by 90 degrees either way and by 180.
+PORTRAITS = "eg1800"
 # Shifted pictures cost a prediction for each shift: every eighth tells enough.
 EVERY = 8
 
@@ -22,6 +24,7 @@ def check(predict: Predictor, pictures: PictureSet, empty: PictureSet) -> dict[s
     found: dict[str, float] = {}
     if len(empty):
         found |= nobody(predict, [empty[i][0] for i in range(len(empty))])
+    found |= turned(predict, pictures)
     return found | mirrored(predict, people) | shifted(predict, people[::EVERY])
 
 
@@ -38,6 +41,20 @@ def mirrored(predict: Predictor, pictures: list[Picture]) -> dict[str, float]:
     back = [matte[:, ::-1] for matte in predict([np.ascontiguousarray(p[:, ::-1]) for p in pictures])]
     ious = [metrics.iou(one, other) for one, other in zip(plain, back, strict=True)]
     return {"mirrored_iou": float(np.mean(ious)), "mirrored_iou_p5": float(np.percentile(ious, 5))}
+
+
+def turned(predict: Predictor, pictures: PictureSet) -> dict[str, float]:
+    """Mean person IoU of the portraits turned by 90, 180 and 270 degrees against their truths, turned alike;
+    nothing where there are none."""
+    pairs = [pictures[i] for i, row in enumerate(pictures.rows) if row.source == PORTRAITS]
+    ious: dict[int, list[float]] = {quarters: [] for quarters in (1, 2, 3)} if pairs else {}
+    for quarters, found in ious.items():
+        given = [np.ascontiguousarray(np.rot90(picture, quarters)) for picture, _ in pairs]
+        for matte, (_, truth) in zip(predict(given), pairs, strict=True):
+            mask = np.ascontiguousarray(np.rot90(truth, quarters))
+            alpha = geometry.resize(matte, (mask.shape[0], mask.shape[1]))
+            found.append(metrics.iou(alpha, mask[..., 0].astype(np.float32) / 255, mask[..., 1] == 0))
+    return {f"turned_{90 * quarters}_iou": float(np.mean(found)) for quarters, found in ious.items()}
 
 
 def shifted(predict: Predictor, pictures: list[Picture]) -> dict[str, float]:
@@ -70,4 +87,7 @@ def text(found: dict[str, float]) -> str:
                         f"training): mean alpha {100 * found['empty_mean_alpha']:.2f} %, worst "
                         f"{100 * found['empty_worst_alpha']:.1f} %, above {100 * EMPTY:g} % "
                         f"{found['empty_above']:.0f} pictures")
+    if "turned_90_iou" in found:
+        figures = ", ".join(f"{angle} degrees {found[f'turned_{angle}_iou']:.4f}" for angle in (90, 180, 270))
+        lines.append(f"portraits ({PORTRAITS}) turned: IoU at {figures}")
     return "\n".join(lines)

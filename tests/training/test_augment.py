@@ -181,3 +181,12 @@ def test_the_rim_is_where_alpha_changes() -> None:
     alpha[:, 10:] = 255
     found = augment.rim(alpha, radius=2)
     assert [x for x in range(20) if found[10, x]] == [8, 9, 10, 11]
+
+
+@pytest.mark.parametrize(("quarters", "place"), [(1, (9, 0)), (2, (5, 9)), (3, (0, 5))])
+def test_a_turned_pair_stays_together(quarters: int, place: tuple[int, int]) -> None:
+    picture, truth = np.zeros((6, 10, 3), np.uint8), np.zeros((6, 10, 2), np.uint8)
+    picture[0, 0], truth[0, 0] = 200, 255
+    turned, mask = augment.turn((picture, truth), quarters)
+    assert turned.shape[:2] == mask.shape[:2] == ((10, 6) if quarters % 2 else (6, 10))
+    assert np.argwhere(turned[..., 0]).tolist() == np.argwhere(mask[..., 0]).tolist() == [list(place)]

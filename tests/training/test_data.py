@@ -107,7 +107,7 @@ def test_the_feed_never_touches_what_is_held_out(folder: Path) -> None:
         return read(row)
 
     made.pictures._read = spy  # type: ignore[method-assign, assignment]
-    for k in range(20):
+    for k in range(40):
         made.batch(k)
     assert len(reached) == 30
     assert not reached & held_out(data.read_index(folder, "train"))

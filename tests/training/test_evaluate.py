@@ -279,3 +279,23 @@ def test_a_command_ends_with_one_line_and_the_errors_code(capsys: Any) -> None:
         main()
     assert ended.value.code == 2
     assert capsys.readouterr().err == "error: a is 3; it must be 4\n"
+
+
+def test_turned_portraits_are_scored_against_the_turned_truth(tmp_path: Path) -> None:
+    people_set(tmp_path, {"train": 1, "val": 3}, backgrounds=0)
+    rows = [Row(row.image, row.matte, "eg1800", row.split, row.kind, row.truth_by, row.width, row.height)
+            for row in read_index(tmp_path, "val")]
+    portraits = PictureSet(tmp_path, rows)
+    known = {np.ascontiguousarray(np.rot90(portraits[i][0], quarters)).tobytes():
+             np.rot90(portraits[i][1][..., 0], quarters) / np.float32(255) for i in range(3) for quarters in (1, 2)}
+
+    def predict(given: list[Any]) -> list[Any]:
+        """Knows 90 and 180 degrees; at 270 it sees nobody."""
+        return [np.ascontiguousarray(known.get(picture.tobytes(), np.zeros(picture.shape[:2], np.float32)))
+                for picture in given]
+
+    found = robust.turned(predict, portraits)
+    assert found == {"turned_90_iou": 1, "turned_180_iou": 1, "turned_270_iou": 0}
+    rest = {"mirrored_iou": 1.0, "mirrored_iou_p5": 1.0, "shifted_difference": 0.0, "shifted_flips_ppm": 0.0}
+    assert "turned: IoU at 90 degrees 1.0000, 180 degrees 1.0000, 270 degrees 0.0000" in robust.text(found | rest)
+    assert robust.turned(predict, PictureSet(tmp_path, [])) == {}
