@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -25,31 +26,45 @@ from .core.thread_budget import Threads
 from .engine.channels import StageRunner
 from .errors import OptionError, SegmentError, SinkError, SourceError, StreamsegError
 from .options import Options
-from .report import Forecast, Output, Progress, Queue, Report, Stopwatch, peak_rss_mib
+from .report import Forecast, Progress, Queue, Report, Stopwatch, peak_rss_mib
 from .segment import BaseSegmenter, Segmenter
 from .segment.keyframes import KeyframeSegmenter
-from .sink import PictureSink, Sink, alpha_by_default, open_sink
+from .sink import (
+    BaseSink,
+    PictureSink,
+    Sink,
+    Target,
+    adapt_sink,
+    alpha_by_default,
+    check_target,
+    commit_together,
+    extension_for,
+    open_sink,
+    path_text,
+)
 from .smooth import Smoother
 from .source import Source, open_source, refuse_idle
 
 FINISHED = 4  # finished frames that may wait for the encoder: evens out its I frames; 12 MB at 1080p
-Target = str | Path | Sink
 _THREADS_BEFORE: list[int] = []  # OpenCV's, before each of the runs that are under way
 
 
-def run(source: Any, sink: Target | Sequence[Target] | None = None, *,
+def run(source: Any, sink: Target | Sequence[Target] | None = None, *, format: str | None = None,
         progress: Callable[[Progress], None] | None = None, **options: Any) -> Report:
     """Take the background out of ``source`` and write ``sink``.
 
     source    what ``open_source`` takes: a path, URL, folder, '-', or an iterable of arrays
-    sink      path(s) or '-', whose extension decides container and codec, or Sink object(s); None if
-              only options.matte, cutout or foreground is wanted
+    sink      one or a list of: a path (str or os.PathLike) or '-', whose extension decides container and
+              codec; a file object that takes bytes, as an io.BytesIO; a Sink. None if only options.matte,
+              cutout or foreground is wanted. Each is written in a thread of its own
+    format    what a file object is to hold, as an extension: format="mp4"; default: that of its name
     progress  called in this thread: once when all is ready, and after each frame that was written
     options   fields of Options. ``method`` may be an object with segment(frames), reset() and close(), for
               one run at a time. It is reset before the first frame and at each cut, and never closed, after a
               failure neither: who made it closes it
 
-    All outputs are made from one inference. Raises StreamsegError; then every partial output is gone
+    All outputs are made from one inference, and appear together at the end: if one fails, none does, and
+    what lay there before is untouched. Raises StreamsegError; then every partial output is gone
     (options.keep_partial keeps it, and a note on the error says where) and no thread is left.
     """
     chosen = Options.of(options)
@@ -61,7 +76,7 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *,
         opened = open_source(source, chosen)
         stack.callback(crew.unless_running, "decode", opened.close)
         refuse_idle(source, opened, chosen)
-        sinks = _open_sinks(sink, opened.info, chosen, stack)
+        sinks = _open_sinks(sink, format, opened.info, chosen, stack)
         segmenter = _segmenter(source, chosen, opened.info.stills)
         stack.callback(crew.unless_running, "segment", segmenter.close)
         compositor = Compositor(opened.info, sorted({kind for kind, _ in sinks}), chosen)
@@ -79,11 +94,10 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *,
             input=opened.info.name, frames=count, elapsed=round(elapsed, 3),
             method=methods.shown(chosen.method), runs_on=runs_on,
             fps=round(count / elapsed, 2), first_frame_s=first, stages=stopwatch.stages(), queues=queues,
-            outputs=[_output(kind, item) for kind, item in sinks], damaged=opened.damaged,
+            outputs=[item.result() for _, item in sinks], damaged=opened.damaged,
             dropped=sum(queue.dropped for queue in queues.values()), peak_rss_mib=peak_rss_mib(),
             mattes=dict(segmenter.statistics),
-            notes=[note for part in (opened, segmenter, compositor, *(item for _, item in sinks))
-                   for note in getattr(part, "notes", ())])
+            notes=[*opened.notes, *compositor.notes, *(note for _, item in sinks for note in item.notes)])
 
 
 def mattes(source: Any, **options: Any) -> Iterator[tuple[Frame, Matte]]:
@@ -190,10 +204,10 @@ def finish_stage(pairs: Iterator[tuple[Frame, Matte]], compositor: Compositor,
         yield pictures
 
 
-def _write_all(finished: Iterator[dict[str, Frame]], sinks: Sequence[tuple[str, Sink]], info: VideoInfo,
+def _write_all(finished: Iterator[dict[str, Frame]], sinks: Sequence[tuple[str, BaseSink]], info: VideoInfo,
                stopwatch: Stopwatch, progress: Callable[[Progress], None] | None,
                began: float) -> tuple[int, float | None]:
-    """Write every picture and close the sinks. -> (frames, seconds to the first)"""
+    """Write every picture and commit the sinks together. -> (frames, seconds to the first)"""
     count, first = 0, None
     forecast = Forecast(_growing(sinks), info.expected_frames, info.rate)
     for pictures in finished:
@@ -206,8 +220,7 @@ def _write_all(finished: Iterator[dict[str, Frame]], sinks: Sequence[tuple[str, 
         if progress is not None:
             progress(Progress(count, info.expected_frames, elapsed, expected_bytes=forecast.at(count)))
     with _blame(SinkError, "the output cannot be finished"):
-        for _, sink in sinks:
-            sink.close()
+        commit_together(sink for _, sink in sinks)
     return count, first
 
 
@@ -226,34 +239,33 @@ def _segmenter(source: Any, options: Options, stills: bool) -> BaseSegmenter:
     return KeyframeSegmenter(segmenter, skip_still=options.skip_still, every=every)
 
 
-def _open_sinks(sink: Target | Sequence[Target] | None, info: VideoInfo, options: Options,
-                stack: ExitStack) -> list[tuple[str, Sink]]:
-    """(kind, sink) of every output, all opened; ``stack`` aborts those that are not closed at its end."""
-    targets: list[tuple[str, Target]] = [(_kind_of(target, options), target) for target in _listed(sink)]
-    targets += [(kind, path) for kind in ("matte", "cutout", "foreground")
-                if (path := getattr(options, kind)) is not None]
+def _open_sinks(sink: Target | Sequence[Target] | None, format: str | None, info: VideoInfo, options: Options,
+                stack: ExitStack) -> list[tuple[str, BaseSink]]:
+    """(kind, sink) of every output, all opened; ``stack`` aborts those that are not committed at its end."""
+    targets: list[tuple[str, Target]] = [(_kind_of(target, format, options), target) for target in _listed(sink)]
+    also = {"matte": options.matte, "cutout": options.cutout, "foreground": options.foreground}
+    targets += [(kind, path) for kind, path in also.items() if path is not None]
     if not targets:
         raise OptionError("no output: give -o PATH, --matte PATH, --cutout PATH or --foreground PATH")
-    named = [target for _, target in targets if isinstance(target, (str, Path))]
-    names = ["standard output" if str(target) == "-" else os.path.abspath(target)
-             for target in named if not str(target).startswith("null:")]
+    named = [path_text(target) for _, target in targets if isinstance(target, (str, PathLike))]
+    names = ["standard output" if name == "-" else os.path.abspath(name)
+             for name in named if not name.startswith("null:")]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise OptionError(f"{', '.join(sorted(twice))} is named as an output twice: give each its own path")
-    opened: list[tuple[str, Sink]] = []
+    opened: list[tuple[str, BaseSink]] = []
     for kind, target in targets:
-        item = open_sink(target, info, kind=kind, options=options)
+        item = adapt_sink(open_sink(target, info, kind=kind, format=format, options=options))
         stack.push(partial(_abort, item))
         opened.append((kind, item))
     return opened
 
 
-def _abort(sink: Sink, kind: object, error: BaseException | None, trace: object) -> None:
+def _abort(sink: BaseSink, kind: object, error: BaseException | None, trace: object) -> None:
     """Abort ``sink``, which does nothing to a closed one, and note on the error what it kept, and where."""
     sink.abort()
-    kept = getattr(sink, "kept", None)
-    if error is not None and kept is not None:
-        error.add_note(f"what was written until then is kept as {kept}")
+    if error is not None and sink.kept is not None:
+        error.add_note(f"what was written until then is kept as {sink.kept}")
 
 
 def _listed(sink: Target | Sequence[Target] | None) -> list[Target]:
@@ -262,29 +274,23 @@ def _listed(sink: Target | Sequence[Target] | None) -> list[Target]:
     return list(sink) if isinstance(sink, (list, tuple)) else [sink]  # type: ignore[list-item]
 
 
-def _kind_of(target: Target, options: Options) -> str:
+def _kind_of(target: Target, format: str | None, options: Options) -> str:
     """'cutout' where transparency was asked for, or nothing was and the output is one for it."""
-    if not isinstance(target, (str, Path)):
-        return getattr(target, "kind", "composite")
+    check_target(target)
+    if isinstance(target, Sink):
+        return adapt_sink(target).kind
+    name = path_text(target) if isinstance(target, (str, PathLike)) else "output" + extension_for(target, format)
     if options.show_matte:
         return "composite"
-    wanted = options.background == "none" or (options.background is None and alpha_by_default(target))
+    wanted = options.background == "none" or (options.background is None and alpha_by_default(name))
     return "cutout" if wanted else "composite"
 
 
-def _growing(sinks: Sequence[tuple[str, Sink]]) -> list[Path]:
+def _growing(sinks: Sequence[tuple[str, BaseSink]]) -> list[Path]:
     """The files that films are being written to; none beside pictures, whose sizes come one by one."""
     if any(isinstance(sink, PictureSink) for _, sink in sinks):
         return []
-    files = (getattr(sink, "growing", None) for _, sink in sinks)
-    return [file for file in files if file is not None]
-
-
-def _output(kind: str, sink: Sink) -> Output:
-    path = getattr(sink, "path", None)
-    if path is None:  # a pipe, a window, nothing
-        return Output(getattr(sink, "target", type(sink).__name__), kind, None)
-    return Output(str(path), kind, getattr(sink, "size", None))
+    return [sink.growing for _, sink in sinks if sink.growing is not None]
 
 
 @contextmanager

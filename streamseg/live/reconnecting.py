@@ -8,23 +8,23 @@ from collections.abc import Callable
 from ..core.clock import Clock
 from ..core.frames import Frame
 from ..errors import SinkError
-from ..sink import Sink
+from ..sink import BaseSink, Sink, adapt_sink
 from .capture import FIRST_WAIT, LONGEST_WAIT
 
 LOG = logging.getLogger(__name__)
 
 
-class Reconnecting:
+class Reconnecting(BaseSink):
     """A Sink around the one that ``reopen`` gives. ``lost``: frames that came while there was none.
 
     Opening and waiting happen in ``write``, and so in the output's own thread: it holds nobody else up.
     """
 
     def __init__(self, name: str, reopen: Callable[[], Sink], clock: Clock) -> None:
+        super().__init__()
         self._name, self._reopen, self._clock = name, reopen, clock
-        self._sink: Sink | None = reopen()  # what cannot work at all is refused at once
+        self._sink: BaseSink | None = adapt_sink(reopen())  # what cannot work at all is refused at once
         self.notes = list(self._sink.notes)
-        self.lost = 0
         self._wait, self._next = FIRST_WAIT, 0.0
 
     def write(self, frame: Frame) -> None:
@@ -40,7 +40,7 @@ class Reconnecting:
             self.lost += 1
             self._drop(error)
 
-    def close(self) -> None:
+    def finish(self) -> None:
         """Finish what is open."""
         if self._sink is not None:
             self._sink.close()
@@ -60,7 +60,7 @@ class Reconnecting:
 
     def _try_again(self) -> None:
         try:
-            self._sink = self._reopen()
+            self._sink = adapt_sink(self._reopen())
         except SinkError as error:
             self._drop(error)
         else:

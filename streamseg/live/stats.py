@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..core.clock import Clock
 from ..engine.channels import FanOut
-from ..sink import Sink
+from ..sink import Sink, adapt_sink
 from .adaptive_quality import Load
 from .meters import Latencies, Usage, rss_mib
 from .types import Control, Finished
 
 
-@dataclass(slots=True, eq=False)
 class LiveOutput:
     """One place that pictures go to. ``branch``: its thread, once it runs."""
 
-    name: str
-    sink: Sink
-    latencies: Latencies = field(default_factory=Latencies)
-    branch: FanOut[Finished] | None = None
+    def __init__(self, name: str, sink: Sink) -> None:
+        self.name, self.sink = name, adapt_sink(sink)
+        self.latencies = Latencies()
+        self.branch: FanOut[Finished] | None = None
 
     @property
     def lost(self) -> int:
         """Pictures that the sink took and could not write (see Reconnecting)."""
-        return int(getattr(self.sink, "lost", 0))
+        return self.sink.lost
 
     @property
     def dropped(self) -> int:

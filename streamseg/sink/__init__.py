@@ -21,74 +21,106 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Protocol, runtime_checkable
+import os
+from dataclasses import replace
 
 from ..core.frames import Frame, VideoInfo
+from ..errors import OptionError
 from ..options import OutputOptions
-from ..validation import choice, named
+from ..validation import choice, format_value, named
+from .base import BaseSink, Sink, adapt_sink, commit_together
 from .containers import ALPHA_PICTURES, CONTAINERS, PICTURES, extension, numbered
+from .file_object import FileObject, FileObjectSink, extension_for
 from .stills import PictureSink, is_folder, one_still
 from .video import VideoSink
 
 # Modules that other packages import, beside the names here
 PUBLIC = ("commit", "containers", "live")
 
+__all__ = [
+    "KINDS",
+    "NULL",
+    "PUBLIC",
+    "BaseSink",
+    "FileObject",
+    "NullSink",
+    "PictureSink",
+    "Sink",
+    "Target",
+    "VideoSink",
+    "adapt_sink",
+    "alpha_by_default",
+    "check_target",
+    "commit_together",
+    "extension_for",
+    "holds_alpha",
+    "open_sink",
+    "path_text",
+]
+
 KINDS = ("composite", "cutout", "matte", "foreground")
 NULL = "null:"
 
 
-@runtime_checkable
-class Sink(Protocol):
-    """What takes the frames of one output, in order. ``notes``: remarks for the user."""
-
-    notes: list[str]
-
-    def write(self, frame: Frame) -> None:
-        """Take one frame. Raises SinkError."""
-
-    def close(self) -> None:
-        """Finish, verify and put into place. Raises SinkError, and then nothing is left behind."""
-
-    def abort(self) -> None:
-        """Leave nothing behind (or the partial file, if asked for). At any moment, any number of times."""
-
-
-class NullSink:
+class NullSink(BaseSink):
     """Counts the frames and lets them go, for measuring everything before the output."""
 
+    target = NULL
+
     def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.path: None = None
-        self.target = NULL  # what the report calls it
-        self.frames, self.size = 0, 0
+        super().__init__()
+        self.frames = 0
 
     def write(self, frame: Frame) -> None:
+        """Count it."""
         self.frames += 1
 
-    def close(self) -> None:
-        """Nothing to finish."""
 
-    def abort(self) -> None:
-        """Nothing to remove."""
+Target = str | os.PathLike[str] | Sink | FileObject
 
 
-def open_sink(target: str | Path | Sink, info: VideoInfo, *, kind: str = "composite",
+def open_sink(target: Target, info: VideoInfo, *, kind: str = "composite", format: str | None = None,
               options: OutputOptions | None = None) -> Sink:
     """The sink for ``target``, for frames of a source with ``info``. ``kind``: one of KINDS.
 
-    An object that is a Sink already comes back as it is.
+    target  a path as text or os.PathLike, '-', 'null:', a file object that takes bytes (an io.BytesIO, a file
+            opened with mode 'wb'), or an object that is a Sink already, which comes back as it is
+    format  of a file object, as an extension: mp4, mkv, webm, png, ...; None: that of its name
 
     What cannot work is refused here, before anything is computed: OptionError for an extension, codec
     or encoder option that is not there, or that cannot hold transparency; SinkError for a target that
     exists (without ``options.overwrite``) or a folder that is missing or read-only; DeviceError for
-    hardware that is not there. Files appear under their names only at ``close``, once read back.
+    hardware that is not there. Files appear under their names only at ``close``, once read back; a file
+    object is written to only then, and stays open.
     """
     choice("kind", kind, KINDS)
-    if not isinstance(target, (str, Path)):
+    check_target(target)
+    options = options or OutputOptions()
+    if isinstance(target, (str, os.PathLike)):
+        return _open_path(path_text(target), info, kind, options)
+    if isinstance(target, Sink):
         return target
-    named("output", target)
-    target, options = str(target), options or OutputOptions()
+    inner = replace(options, overwrite=True)
+    return FileObjectSink(target, format, lambda path: _open_path(path, info, kind, inner))
+
+
+def check_target(target: object) -> None:
+    """Raise OptionError for what ``open_sink`` does not take."""
+    if not isinstance(target, (str, os.PathLike, Sink, FileObject)):
+        raise OptionError(f"the output is {format_value(target)}; it must be a path (str or os.PathLike; os.fsdecode "
+                          "makes one of bytes), a file object that takes bytes, or a Sink")
+
+
+def path_text(target: str | os.PathLike[str]) -> str:
+    """A path as text. Raises OptionError for an empty one, and for one of bytes."""
+    text = os.fspath(target)
+    if not isinstance(text, str):
+        raise OptionError(f"the output is {text!r}, a path of bytes: os.fsdecode makes text of it")
+    named("output", text)
+    return text
+
+
+def _open_path(target: str, info: VideoInfo, kind: str, options: OutputOptions) -> BaseSink:
     if target == NULL:
         return NullSink()
     if _is_pictures(target, info):
@@ -96,22 +128,23 @@ def open_sink(target: str | Path | Sink, info: VideoInfo, *, kind: str = "compos
     return VideoSink(target, info, kind, options)
 
 
-def holds_alpha(target: str | Path) -> bool:
+def holds_alpha(target: str | os.PathLike[str]) -> bool:
     """Whether ``target`` can carry transparency: by extension; folders, '-' and 'null:' can."""
-    target = str(target)
+    target = os.fspath(target)
     ext = extension(target)
     if target in ("-", NULL) or is_folder(target) or ext in ALPHA_PICTURES:
         return True
     return ext in CONTAINERS and CONTAINERS[ext].alpha is not None
 
 
-def alpha_by_default(target: str | Path) -> bool:
+def alpha_by_default(target: str | os.PathLike[str]) -> bool:
     """Whether transparency is what is expected of ``target`` when no background was named.
 
     Of all that can hold it but .mkv, .nut and standard output: there it would mean a lossless codec or
     raw frames, many times the size of the H.264 that one looks for.
     """
-    usual = str(target) not in ("-", NULL) and extension(str(target)) not in (".mkv", ".nut")
+    name = os.fspath(target)
+    usual = name not in ("-", NULL) and extension(name) not in (".mkv", ".nut")
     return usual and holds_alpha(target)
 
 

@@ -8,7 +8,8 @@ import itertools
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -107,8 +108,58 @@ def partial_name(path: Path) -> Path:
 
 def into_place(made: Path, path: Path, shown: object, overwrite: bool) -> None:
     """Flush ``made`` to the disk and give it its name in one step. Raises SinkError."""
-    refuse_existing(path, shown, overwrite)  # somebody may have put one there in the meantime
-    with writing(shown, path.parent):
-        with made.open("rb") as stream:
+    place([Placement(made, path, shown, overwrite)])
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A finished file ``made`` and the name ``path`` that it is to get; ``shown`` in messages."""
+
+    made: Path
+    path: Path
+    shown: object
+    overwrite: bool
+
+
+def place(placements: Sequence[Placement]) -> None:
+    """Flush every file to the disk, then give all their names, or none: where one fails, what was there
+    before is there again, and the finished files lie where they were made. Folders that are missing are made.
+
+    Raises SinkError.
+    """
+    for item in placements:
+        refuse_existing(item.path, item.shown, item.overwrite)  # somebody may have put one there meanwhile
+        with writing(item.shown, item.path.parent), item.made.open("rb") as stream:
             os.fsync(stream.fileno())
-        made.replace(path)
+    spares: list[Path] = []
+    with contextlib.ExitStack() as undo:
+        for number, item in enumerate(placements, 1):
+            with writing(item.shown, item.path.parent):
+                _make_folder(item.path.parent, undo)
+                if number < len(placements):  # after the last nothing can fail any more
+                    spares += _spared(item.path, undo)
+                item.made.replace(item.path)
+                undo.callback(item.path.replace, item.made)
+        undo.pop_all()
+    for spare in spares:
+        with contextlib.suppress(OSError):
+            spare.unlink()
+
+
+def _make_folder(folder: Path, undo: contextlib.ExitStack) -> None:
+    if not folder.exists():
+        folder.mkdir(exist_ok=True)
+        undo.callback(folder.rmdir)
+
+
+def _spared(path: Path, undo: contextlib.ExitStack) -> list[Path]:
+    """A second name for what lies at ``path``, under which it comes back if a later file fails."""
+    if not path.exists():
+        return []
+    spare = temporary_name(path)
+    try:
+        os.link(path, spare)
+    except OSError:  # no hard links on this file system, or not to somebody else's file
+        path.replace(spare)
+    undo.callback(spare.replace, path)
+    return [spare]

@@ -17,7 +17,8 @@ from ..core.opencv import cv2
 from ..core.pixel_formats import FORMATS
 from ..errors import OptionError, SinkError
 from ..options import OutputOptions
-from .commit import checked_target, into_place, refuse_existing, temporary_folder, writing
+from .base import BaseSink
+from .commit import Placement, checked_target, refuse_existing, temporary_folder, writing
 from .containers import ALPHA_PICTURES, PATTERN, PICTURES, extension, no_alpha, numbered
 from .pixels import rgb_of, rgba_of, scaled
 from .profile import HOLDING, with_profile
@@ -27,17 +28,20 @@ LOSSLESS_WEBP = 101  # OpenCV's quality above 100
 _FRAME = "frame_%05d"
 
 
-class PictureSink:
+class PictureSink(BaseSink):
     """Writes each frame as a file of its own. See ``open_sink`` for the names.
 
-    All files are written into a hidden folder beside their places and renamed at ``close``: a run that
-    fails leaves everything as it was. notes, path, frames, size: as VideoSink's.
+    All files are written into a hidden folder beside their places and renamed at ``commit``: a run that
+    fails leaves everything as it was. ``frames``: pictures written so far. ``path``: the file, the pattern
+    or the folder.
     """
 
+    path: Path
+
     def __init__(self, target: str, info: VideoInfo, kind: str, options: OutputOptions) -> None:
+        super().__init__()
         self.target, self.kind = target, kind
-        self.notes: list[str] = []
-        self.frames, self.size = 0, 0
+        self.frames = 0
         self._options, self._info = options, info
         self._folder = is_folder(target)
         self._pattern = not self._folder and not one_still(info) and numbered(target)
@@ -52,12 +56,11 @@ class PictureSink:
         self._made = temporary_folder(self._root if self._new_root else self._root / "pictures")
         self._sizes: dict[str, int] = {}
         self._lost_profile = False
-        self.kept: Path | None = None  # what abort left of a failed run
-        self._done = False
+        self._finished = self._done = False
 
     def write(self, frame: Frame) -> None:
         """Encode one picture. Raises SinkError for a second one where the target names one file."""
-        if self._done:
+        if self._done or self._finished:
             raise SinkError(f"{self.target}: closed already, frame {frame.index} comes too late")
         name = self._name(frame)
         if name in self._sizes:
@@ -77,25 +80,33 @@ class PictureSink:
         self._sizes[name] = len(data)
         self.frames += 1
 
-    def close(self) -> None:
-        """Verify and rename all into place. Raises SinkError, and then nothing is left behind."""
-        if self._done:
+    def finish(self) -> None:
+        """Verify all pictures. Raises SinkError, and then nothing is left behind."""
+        if self._done or self._finished:
             return
         try:
             if not self._sizes:
                 raise SinkError(f"{self.target}: no frames came, so there is nothing to write")
             self._verify()
-            if self._folder:
-                with writing(self.target, self._made.parent):
-                    self._root.mkdir(exist_ok=True)
-            self._rename()
         except BaseException:
             self.abort()
             raise
-        self._done = True
         self.size = sum(self._sizes.values())
-        self._leftovers()
-        shutil.rmtree(self._made, ignore_errors=True)
+        self._finished = True
+
+    def placements(self) -> Sequence[Placement]:
+        """The pictures, once they are finished."""
+        if not self._finished or self._done:
+            return ()
+        return [Placement(self._made / name, self._root / name, self._root / name, self._options.overwrite)
+                for name in self._sizes]
+
+    def settle(self) -> None:
+        """Remove the hidden folder, complete the notes."""
+        if not self._done:
+            self._done = True
+            self._leftovers()
+            shutil.rmtree(self._made, ignore_errors=True)
 
     def abort(self) -> None:
         """Remove what this run wrote, or keep it as NAME.partial/ if it is to be kept. Never raises."""
@@ -187,23 +198,6 @@ class PictureSink:
         if read is None or (self.kind == "cutout" and (read.ndim != 3 or read.shape[2] != 4)):
             raise SinkError(f"{self.target}: {first} does not read back"
                             + ("" if read is None else " with its transparency"))
-
-    def _rename(self) -> None:
-        for name in self._sizes:
-            refuse_existing(self._root / name, self._root / name, self._options.overwrite)
-        done: list[str] = []
-        try:
-            for name in self._sizes:
-                into_place(self._made / name, self._root / name, self.target, self._options.overwrite)
-                done.append(name)
-        except BaseException:
-            if not self._options.overwrite:  # what was replaced cannot come back, what is new goes
-                for name in done:
-                    (self._root / name).unlink(missing_ok=True)
-                if self._new_root:
-                    with contextlib.suppress(OSError):
-                        self._root.rmdir()
-            raise
 
 
 def one_still(info: VideoInfo) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, cast
 
 import av
@@ -16,7 +16,8 @@ from ..core.pixel_formats import FORMATS
 from ..errors import SinkError
 from ..options import OutputOptions
 from .animation import GIF_DELAY, last_until
-from .commit import checked_target, into_place, partial_name, temporary_file, writing
+from .base import BaseSink
+from .commit import Placement, checked_target, partial_name, temporary_file, writing
 from .constant_rate import ConstantRate, grid_for, lead, on_grid
 from .containers import CHAPTERS, NUT_RAW, Y4M, Container, container_of, extension, no_alpha
 from .encoder import Settings, settings_for
@@ -30,20 +31,17 @@ from .verify import Written, verify
 _FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", "encoder", "DURATION")
 
 
-class VideoSink:
+class VideoSink(BaseSink):
     """Writes ``target`` by way of a temporary file. See ``open_sink`` for what is written how.
 
-    notes     remarks for the user
-    path      the file's final place, None for standard output
-    growing   where the file is until it is whole
-    frames    pictures written so far
-    size      bytes, after ``close``
+    ``frames``: pictures written so far. ``path`` is None for standard output.
     """
 
     def __init__(self, target: str, info: VideoInfo, kind: str, options: OutputOptions) -> None:
+        super().__init__()
         self.target, self.kind = target, kind
-        self.notes: list[str] = []
-        self.frames, self.size = 0, 0
+        self.frames = 0
+        self.waits_for_reader = target == "-"
         self._info, self._options = info, options
         self._box = _pipe_box(info, kind, options) if target == "-" else container_of(target)
         if kind == "cutout" and self._box.alpha is None:
@@ -66,12 +64,11 @@ class VideoSink:
         self._lasts = Fraction(0)  # the last one's duration
         self._hasty = 0  # frames that come too soon after the one before for a GIF
         self._transparent = self._lost_profile = False
-        self.kept: Path | None = None  # what abort left of a failed run
-        self._done = False
+        self._finished = self._done = False
 
     def write(self, frame: Frame) -> None:
         """Encode one frame and mux the packets that came with it. Raises SinkError."""
-        if self._done:
+        if self._done or self._finished:
             raise SinkError(f"{self.target}: closed already, frame {frame.index} comes too late")
         with writing(self.target, self.path and self.path.parent):
             frame = self._timed(frame)
@@ -87,9 +84,9 @@ class VideoSink:
             for placed in self._cfr.place(frame) if self._cfr else [frame]:
                 self._encode(placed)
 
-    def close(self) -> None:
-        """Finish, verify and rename into place. Raises SinkError, and then nothing is left behind."""
-        if self._done:
+    def finish(self) -> None:
+        """Write what is held back and verify the file. Raises SinkError, and then nothing is left behind."""
+        if self._done or self._finished:
             return
         if self._shape is None:
             self.abort()
@@ -99,15 +96,26 @@ class VideoSink:
                 self._finish()
                 if self.growing is not None and self._span is not None and self._lasts:
                     last_until(self.growing, self._box.format, self._span[1] + self._lasts - self._span[0])
-            if self.path is not None and self.growing is not None:
+            if self.growing is not None:
                 verify(self.growing, self._box.format, self._written(), self.target)
                 self.size = self.growing.stat().st_size
-                into_place(self.growing, self.path, self.target, self._options.overwrite)
         except BaseException:
             self.abort()
             raise
-        self._done = True
-        self._remarks()
+        self._shut()
+        self._finished = True
+
+    def placements(self) -> Sequence[Placement]:
+        """The file, once it is finished."""
+        if not self._finished or self._done or self.path is None or self.growing is None:
+            return ()
+        return [Placement(self.growing, self.path, self.target, self._options.overwrite)]
+
+    def settle(self) -> None:
+        """Complete the notes."""
+        if not self._done:
+            self._done = True
+            self._remarks()
 
     def abort(self) -> None:
         """Remove the temporary file, or give it its readable name if it is to be kept. Never raises."""
@@ -274,7 +282,6 @@ class VideoSink:
                        self.kind == "cutout", self._transparent)
 
     def _remarks(self) -> None:
-        self._shut()
         if self._hasty:
             self.notes.append(f"{self._hasty} of {self.frames} pictures are shown for 1/100 s, which players "
                               "take for 1/10: the GIF plays slowly; --cfr 50 or 25 plays right")

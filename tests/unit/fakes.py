@@ -103,6 +103,7 @@ class FakeCompositor:
 
     def __init__(self, fault: Fault | None = None, kinds: Sequence[str] = ("composite",)) -> None:
         self._fault, self._kinds, self.pairs, self.closed = fault or Fault(), kinds, [], 0
+        self.notes: list[str] = []
 
     def finish(self, item: Frame, matte: Matte) -> dict[str, Frame]:
         self._fault.trip(item.index)

@@ -31,6 +31,7 @@ class NetworkSink(LiveSink):
     reached or breaks off."""
 
     def __init__(self, url: str, info: VideoInfo, options: OutputOptions, *, sound: SoundFeed | None = None) -> None:
+        super().__init__()
         kind = urlsplit(url).scheme.lower()
         if kind not in BOXES:
             raise OptionError(f"output {url!r}: streams go to {', '.join(f'{name}://' for name in BOXES)}")

@@ -16,6 +16,7 @@ import av
 from ...core.frames import Frame, VideoInfo
 from ...errors import OptionError, SinkError
 from ...options import OutputOptions
+from ..base import BaseSink
 from ..commit import checked_target, temporary_file, writing
 from ..containers import Container, container_of, extension
 from ..encoder import Settings, settings_for
@@ -130,8 +131,9 @@ class LiveEncoder:
                     container.mux(self._audio.encode(None))
 
 
-class LiveSink:
-    """A Sink over a LiveEncoder, which it has from the first frame on at the latest."""
+class LiveSink(BaseSink):
+    """A Sink over a LiveEncoder, which it has from the first frame on at the latest. What it has written is
+    out: nothing is renamed at the end."""
 
     _encoder: LiveEncoder | None = None
 
@@ -140,7 +142,7 @@ class LiveSink:
         assert self._encoder is not None
         self._encoder.write(frame)
 
-    def close(self) -> None:
+    def finish(self) -> None:
         """Finish what was written."""
         if self._encoder is not None:
             self._encoder.close()
@@ -148,7 +150,7 @@ class LiveSink:
     def abort(self) -> None:
         """Finish as well as can be; may be called twice."""
         with contextlib.suppress(SinkError, av.error.FFmpegError):
-            self.close()
+            self.finish()
 
 
 class RecordingSink(LiveSink):
@@ -159,18 +161,21 @@ class RecordingSink(LiveSink):
     file that exists (without ``options.overwrite``) and for what goes wrong on the disk.
     """
 
+    path: Path
+
     def __init__(self, target: str, info: VideoInfo, options: OutputOptions, *, sound: SoundFeed | None = None) -> None:
+        super().__init__()
         if extension(target) not in SUFFIXES:
             raise OptionError(f"output {target!r}: live recordings are {' or '.join(SUFFIXES)}, which play "
                               "even if the machine stops in the middle; `streamseg run` makes others of them")
         with writing(target):
-            self.path = checked_target(target, options.overwrite)
-            _prove_writable(self.path)
+            self.path = path = checked_target(target, options.overwrite)
+            _prove_writable(path)
         box = container_of(target)
 
         def encoder(place: str) -> LiveEncoder:
             return LiveEncoder(place, target, box, info, options, muxer=MUXER[box.format], sound=sound,
-                               folder=self.path.parent)
+                               folder=path.parent)
 
         trial = encoder(os.devnull)  # what encoder or container refuse is known before a frame has come
         trial.close()

@@ -12,6 +12,7 @@ from av.video.reformatter import VideoReformatter
 
 from ...core.frames import Frame, VideoInfo
 from ...errors import MissingDependencyError, SinkError
+from ..base import BaseSink
 
 FULL, LIMITED = 2, 1
 DEFAULT_RATE = 30.0
@@ -24,7 +25,7 @@ FIXES = {
 }
 
 
-class VirtualSink:
+class VirtualSink(BaseSink):
     """Gives each frame to the virtual camera ``device`` (None: the first there is), in I420, limited range.
 
     Raises MissingDependencyError without pyvirtualcam, SinkError with the remedy for this system where there
@@ -32,7 +33,7 @@ class VirtualSink:
     """
 
     def __init__(self, device: str | None, info: VideoInfo, *, backend: str | None = None) -> None:
-        self.notes: list[str] = []
+        super().__init__()
         self._size = width, height = info.width // 2 * 2, info.height // 2 * 2
         virtual = _pyvirtualcam()
         try:
@@ -57,7 +58,7 @@ class VirtualSink:
         except (RuntimeError, OSError, ValueError) as error:
             raise SinkError(f"virtual camera {self.device} takes no more pictures: {error}") from error
 
-    def close(self) -> None:
+    def finish(self) -> None:
         """Let the device go."""
         self.abort()
 
