@@ -20,7 +20,7 @@ MAY_IMPORT_THREADING: dict[str, str] = {}
 DECLARED = {"info", "notes", "damaged", "capabilities", "statistics", "reduce", "kept", "growing", "result",
             "finish", "commit", "abort", "lost", "counts", "runs_on", "dear", "reduced"}
 # Still asked for, until the contracts that declare them are there
-PENDING = {"api": {"kept", "growing", "notes"}, "composite": {"notes"}, "live.stats": {"lost"}}
+PENDING = {"composite": {"notes"}}
 
 
 @dataclass(frozen=True)
