@@ -44,6 +44,8 @@ from .sink import (
 )
 from .smooth import Smoother
 from .source import Source, open_source, refuse_idle
+from .temporal import tracked
+from .validation import interval
 
 FINISHED = 4  # finished frames that may wait for the encoder: evens out its I frames; 12 MB at 1080p
 _THREADS_BEFORE: list[int] = []  # OpenCV's, before each of the runs that are under way
@@ -137,6 +139,8 @@ def _matte_stages(crew: StageRunner, source: Source, segmenter: Segmenter, optio
     frames = crew.thread("decode", decode_stage(source, stopwatch),
                          capacity=1 if live else 2 * options.batch, newest=live, merge=inherit)
     batch = 1 if live or source.info.stills else options.batch
+    if not source.info.stills:
+        frames = tracked(frames)
     mattes = segment_stage(frames, segmenter, batch, source.info.stills, stopwatch)
     if not source.info.stills and options.smooth != "none":
         steady = smooth.create(options.smooth, strength=options.smooth_strength, window=options.lookahead,
@@ -231,7 +235,7 @@ def _segmenter(source: Any, options: Options, stills: bool) -> BaseSegmenter:
     segmenter = methods.create(options.method, options.set, clip=clip, **reading, threads=options.threads,
                                device=options.device, runtime=options.runtime, model=options.model,
                                model_spec=options.model_spec, classes=options.classes, stills=stills)
-    every = smooth.interval(options.every)
+    every = interval(options.every)
     if every is None and not segmenter.capabilities.expensive:
         every = 1  # what is cheaper than optical flow, or learns from every frame, sees every frame
     if stills:

@@ -7,6 +7,7 @@ pixelformats.py) into one of them without loss (rgb24 to gbrp, nv12 to yuv420p, 
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -39,6 +40,7 @@ class Frame:
     packets    av.Packets of the other tracks that were read before this frame (the last frame
                carries what follows it too); a sink copies those it keeps
     profile    a still picture's ICC profile of its colours, for RGB, as its file had it; None without
+    motion     what is known of the way here from the frame before: a ``temporal.Motion``, or None
     """
 
     planes: tuple[Plane, ...]
@@ -53,6 +55,7 @@ class Frame:
     packets: tuple[av.Packet, ...] = ()
     owner: av.VideoFrame | None = field(default=None, repr=False)
     profile: bytes | None = field(default=None, repr=False)
+    motion: object | None = field(default=None, repr=False)
     _halves: dict[int, list[Plane]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -130,6 +133,14 @@ class Frame:
         picture.color_primaries = self.colour.primaries
         picture.color_trc = self.colour.transfer
         return picture
+
+    def with_motion(self, motion: object | None) -> Frame:
+        """The same frame with ``motion``, all else shared, small copies of the planes too."""
+        if motion is self.motion:
+            return self
+        made = copy(self)
+        object.__setattr__(made, "motion", motion)  # the rest was checked when the first one was made
+        return made
 
     def rgb(self, size: tuple[int, int] | None = None, part: Box | None = None) -> npt.NDArray[np.uint8]:
         """uint8 (h, w, 3) RGB, 0..255, of the whole frame or of a ``part`` that begins at even pixels;

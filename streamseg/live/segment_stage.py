@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from ..core.frames import Frame, Matte
 from ..core.opencv import cv2
 from ..segment import Segmenter, adapt
 from ..smooth import Smoother
-from ..temporal.propagate import Propagator
+from ..temporal import Motion, MotionTracker, Propagator
 from .types import Control, Matted, Shot
 
 LOG = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class SegmentStage:
         self._smoother, self._skip_still = smoother, skip_still and not self._every_frame
         self.inferred = self.carried = self.still = self.failures = 0
         self._failing = self._reset_due = False
-        self._carry = Propagator()
+        self._tracker, self._carry = MotionTracker(), Propagator()
         self._forget()
 
     def __call__(self, shots: Iterator[Shot]) -> Iterator[Matted]:
@@ -65,6 +66,7 @@ class SegmentStage:
         self._matte: Matte | None = None
         self._cells: npt.NDArray[np.uint8] | None = None
         self._age = self._since = 0
+        self._tracker.forget()
         self._carry.forget()
         self._steady = None if self._smoother is None else _Steady(self._smoother)
 
@@ -82,7 +84,9 @@ class SegmentStage:
             if self._reset_due:  # until it works: what it knows is of another camera
                 self._segmenter.reset()
                 self._reset_due = False
-            self._matte = self._found(shot.frame)
+            motion = self._tracker.of(shot.frame)
+            shot = replace(shot, frame=shot.frame.with_motion(motion))
+            self._matte = self._found(shot.frame, motion)
         except Exception as error:  # whatever a model does: a call goes on
             self._failed(error)
         return Matted(shot, self._matte)
@@ -98,24 +102,27 @@ class SegmentStage:
         self._cells, self._age = cells, 0
         return False
 
-    def _found(self, frame: Frame) -> Matte:
+    def _found(self, frame: Frame, motion: Motion) -> Matte:
         """The model's matte, steadied; or its last one carried on, if it is not this frame's turn."""
         self._since += 1
         every = 1 if self._every_frame else self._control.step.every
-        if self._carry.matte is not None and self._since < every:
+        if self._carry.matte is not None and self._since < every and not motion.cut:
             self.carried += 1
-            return self._carry.to(frame, careful=True)
+            return self._carry.to(motion, careful=True)
         self._since = 0
         self._segmenter.reduce(self._control.step.reduced)
         found = self._segmenter.segment([frame])
         if len(found) != 1 or not isinstance(found[0], Matte):
             raise TypeError("segment() did not return one Matte")
-        matte = found[0] if self._steady is None else self._steady(frame, found[0])
+        matte = found[0]
+        if self._steady is not None:  # it sees these frames only: the motion from one of them to the next
+            matte = self._steady(frame if self._carry.matte is None
+                                 else frame.with_motion(self._carry.since(motion)), matte)
         self.inferred += 1
         if self._failing:
             self._failing = False
             LOG.info("the model works again")
-        self._carry.hold(frame, matte)
+        self._carry.hold(matte)
         return matte
 
     def _failed(self, error: Exception) -> None:

@@ -12,7 +12,7 @@ from ..core.frames import Frame, Matte
 from ..core.opencv import cv2
 from ..core.resampling import shrink
 from ..options import EdgeOptions
-from ..temporal.cuts import Cuts
+from ..temporal import MotionTracker
 from .tiles import Array
 
 Alpha = npt.NDArray[np.float32]
@@ -39,7 +39,7 @@ class Selection:
     def __init__(self, subject: str, *, clean: bool, steady: bool) -> None:
         self._subject, self._clean, self._steady = subject, clean, steady
         self._kept: npt.NDArray[np.bool_] | None = None
-        self._cuts = Cuts()
+        self._tracker = MotionTracker()
 
     def __call__(self, matte: Matte, frame: Frame) -> Matte:
         alpha = matte.alpha
@@ -49,7 +49,7 @@ class Selection:
             kept = _without_small(rest, _PINHOLE)
             alpha = alpha if kept is rest else 1 - kept
         if self._subject != "all":
-            if not self._steady or self._cuts.is_cut(frame.luma(Cuts.size)):
+            if not self._steady or self._tracker.of(frame).cut:
                 self._kept = None
             alpha = self._one(alpha)
         return matte if alpha is matte.alpha else replace(matte, alpha=alpha)

@@ -9,8 +9,7 @@ import numpy as np
 from ..core.frames import Frame, Matte
 from ..core.opencv import cv2
 from ..errors import OptionError, SegmentError
-from ..temporal.cuts import Array, Cuts
-from ..temporal.propagate import Propagator
+from ..temporal import Array, Motion, MotionTracker, Propagator
 from .api import BaseSegmenter, Capabilities, Segmenter, adapt
 
 AUTO_LONGEST = 3  # frames from one matte to the next at most, under auto: flow over more is a guess
@@ -59,19 +58,21 @@ class KeyframeSegmenter(BaseSegmenter):
 
     def segment(self, frames: Sequence[Frame]) -> list[Matte]:
         """One matte a frame; those that must be computed are asked for in one call for each shot."""
-        plans: list[str] = []
+        plans: list[tuple[str, Motion]] = []
         found: list[Matte] = []
         wanted: list[Frame] = []
         for frame in frames:
-            plans.append(self._plan(frame))
-            if plans[-1] == "cut":
+            motion = self._tracker.of(frame)
+            plan = self._plan(frame, motion)
+            plans.append((plan, motion))
+            if plan == "cut":
                 found += self._asked(wanted)
                 wanted = []
                 self._segmenter.reset()
-            if plans[-1] in ("cut", "compute"):
-                wanted.append(frame)
+            if plan in ("cut", "compute"):
+                wanted.append(frame.with_motion(motion))
         mattes = iter(found + self._asked(wanted))
-        return [self._matte(frame, plan, mattes) for frame, plan in zip(frames, plans, strict=True)]
+        return [self._matte(plan, motion, mattes) for plan, motion in plans]
 
     def _asked(self, frames: list[Frame]) -> list[Matte]:
         found = self._segmenter.segment(frames) if frames else []
@@ -83,7 +84,7 @@ class KeyframeSegmenter(BaseSegmenter):
     def reset(self) -> None:
         """Forget all earlier frames."""
         self._segmenter.reset()
-        self._cuts = Cuts()
+        self._tracker = MotionTracker()
         self._carry.forget()
         self._seen: Array | None = None  # the picture of the frame that is computed last
         self._since = 0
@@ -92,11 +93,11 @@ class KeyframeSegmenter(BaseSegmenter):
         """Close the other."""
         self._segmenter.close()
 
-    def _plan(self, frame: Frame) -> str:
+    def _plan(self, frame: Frame, motion: Motion) -> str:
         """'cut' (forget, and compute), 'compute', 'carry' or 'keep', from the pictures alone."""
         small = frame.luma(_SIZE)
         self._since += 1
-        cut = self._cuts.is_cut(small) and self._seen is not None
+        cut = motion.cut and self._seen is not None
         if self._seen is not None and not cut and (self._skip_still is not None or self._every != 1):
             alike = worst_psnr(small, self._seen)
             if self._skip_still is not None and alike >= self._skip_still:
@@ -106,17 +107,19 @@ class KeyframeSegmenter(BaseSegmenter):
         self._seen, self._since = small, 0
         return "cut" if cut else "compute"
 
-    def _matte(self, frame: Frame, plan: str, computed: Iterator[Matte]) -> Matte:
-        if plan in ("cut", "compute"):
-            self._carry.hold(frame, next(computed))
-            self.computed += 1
-        elif plan == "carry":
+    def _matte(self, plan: str, motion: Motion, computed: Iterator[Matte]) -> Matte:
+        if plan == "carry":
             self.carried += 1
-            return self._carry.to(frame)
-        else:
+            return self._carry.to(motion)
+        if plan == "keep":
+            assert self._carry.matte is not None  # a frame that keeps one follows on one that computed it
+            matte = self._carry.matte
             self.kept += 1
-        assert self._carry.matte is not None  # a frame that keeps one follows on one that computed it
-        return self._carry.matte
+        else:
+            matte = next(computed)
+            self.computed += 1
+        self._carry.hold(matte)
+        return matte
 
 
 def worst_psnr(luma: Array, other: Array) -> float:

@@ -12,8 +12,6 @@ pair for each that comes in, in order, the frames themselves untouched.
 A filter works at half the matte's size and the correction that it finds is added to the matte. That costs
 a quarter of the time and keeps the rim sharp: a matte that is moved again and again blurs.
 benchmarks/smoothing.py compares them; its result is in benchmarks/results/smoothing.json.
-
-``KeyframeSegmenter`` spares the method work: no new matte while the picture stands still, or only every Nth.
 """
 
 from __future__ import annotations
@@ -23,11 +21,7 @@ from functools import partial
 
 from ..errors import OptionError
 from ..options import TemporalOptions
-from ..segment.keyframes import KeyframeSegmenter
-from ..temporal.cuts import Cuts
-from ..temporal.flow import FlowField, OpticalFlow
-from ..temporal.propagate import Propagator
-from ..validation import choice, interval
+from ..validation import choice
 from .average import average
 from .motion_compensated import follow
 from .shots import Pair
@@ -35,8 +29,7 @@ from .shots import Pair
 # Modules that other packages import, beside the names here
 PUBLIC: tuple[str, ...] = ()
 
-__all__ = ["NAMES", "Cuts", "FlowField", "KeyframeSegmenter", "OpticalFlow", "Pair", "Propagator",
-           "Smoother", "create", "interval"]
+__all__ = ["NAMES", "Pair", "Smoother", "create"]
 
 Smoother = Callable[[Iterator[Pair]], Iterator[Pair]]
 NAMES = ("auto", "none", "ema", "adaptive", "flow", "lookahead")

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..core.opencv import cv2
-from ..temporal.flow import sameness
-from .shots import Array, Pair, watch
+from ..temporal import Array, sameness
+from .shots import Pair, watch
 
 
 def average(pairs: Iterator[Pair], keep: float, band: float, adaptive: bool) -> Iterator[Pair]:

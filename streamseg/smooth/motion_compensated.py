@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..temporal.flow import FlowField, OpticalFlow
+from ..temporal import Array, FlowField
 from .average import hold
-from .shots import Array, Pair, Shown, watch
+from .shots import Pair, Shown, watch
 
 
 @dataclass(slots=True, eq=False)
@@ -25,7 +25,7 @@ class _Step:
 
 def follow(pairs: Iterator[Pair], keep: float, band: float, window: int) -> Iterator[Pair]:
     """flow, and with a ``window`` of frames that are looked ahead at, lookahead."""
-    motion, shot = OpticalFlow(), _Shot(keep, band)
+    shot = _Shot(keep, band)
     waiting: deque[_Step] = deque()
     last: _Step | None = None
     for shown in watch(pairs):
@@ -35,7 +35,9 @@ def follow(pairs: Iterator[Pair], keep: float, band: float, window: int) -> Iter
                 yield shot.steady(waiting)
             shot = _Shot(keep, band)
         else:
-            step.back, last.forth = motion.between(last.shown.luma, shown.luma, both=window > 0)
+            step.back = shown.motion.back(shown.size)
+            if window:
+                last.forth = shown.motion.forth(shown.size)
         waiting.append(step)
         last = step
         if len(waiting) > window:

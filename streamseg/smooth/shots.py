@@ -7,15 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..core.frames import Frame, Matte
 from ..core.opencv import cv2
 from ..core.resampling import shrink
-from ..temporal.cuts import Cuts
+from ..temporal import Array, Motion, MotionTracker, working_size
 
 Pair = tuple[Frame, Matte]
-Array = npt.NDArray[Any]  # OpenCV's stubs know no dtypes: float32 (h, w) mattes, uint8 (h, w) pictures
 # A mean over frames leaves a trace of each where a frame is sure: up to this nobody sees it, and it must be
 # blended all the same. Without traces 6 % of a picture's tiles are its rim, with them 11.
 _TRACE = 0.06
@@ -27,14 +25,20 @@ class Shown:
     """A pair, and its matte (``alpha``) and picture (``luma``) at working size, which is half the matte's.
 
     At half size all costs a quarter, and the correction that is found there leaves the rim sharp.
-    ``cut``: nothing from before it may be used.
+    ``motion``: from the frame before. ``cut``: nothing from before it may be used.
     """
 
     frame: Frame
     matte: Matte
     alpha: Array
     luma: Array
+    motion: Motion
     cut: bool
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Working size (width, height), at which ``motion`` is asked for its flow."""
+        return self.alpha.shape[1], self.alpha.shape[0]
 
     def corrected(self, steady: Array) -> Pair:
         """The pair with its matte changed by what ``steady`` (working size) differs from its own."""
@@ -58,11 +62,9 @@ def _without_traces(alpha: Array, own: Array) -> Array:
 
 def watch(pairs: Iterator[Pair]) -> Iterator[Shown]:
     """The pairs with what the smoothers look at. A matte of another size is a cut too."""
-    cuts, shape = Cuts(), None
+    tracker, shape = MotionTracker(), None
     for frame, matte in pairs:
-        height, width = matte.alpha.shape
-        size = max(16, width // 2), max(16, height // 2)  # optical flow takes nothing smaller
-        luma = frame.luma(size)
-        cut = cuts.is_cut(luma) or matte.alpha.shape != shape
+        size, motion = working_size(matte.alpha.shape), tracker.of(frame)
+        cut = motion.cut or matte.alpha.shape != shape
         shape = matte.alpha.shape
-        yield Shown(frame, matte, shrink(matte.alpha, size), luma, cut)
+        yield Shown(frame, matte, shrink(matte.alpha, size), motion.now.luma(size), motion, cut)

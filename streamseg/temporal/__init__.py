@@ -1,4 +1,21 @@
-"""What happens from one frame to the next: cuts, optical flow, mattes carried along with it."""
+"""Where shots begin and how the picture moves: found once a frame, and carried with it.
+
+    motion      what happened between a frame and the one before it, for all stages that ask
+    cuts        where another shot begins
+    flow        where each pixel was, and how far that is to be believed
+    propagate   a matte moved along with the picture
+"""
+
+from __future__ import annotations
+
+from .arrays import Array
+from .cuts import Cuts
+from .flow import FlowField, OpticalFlow, sameness
+from .motion import Motion, MotionTracker, tracked, working_size
+from .propagate import Propagator
 
 # Modules that other packages import, beside the names here
-PUBLIC = ("cuts", "flow", "propagate")
+PUBLIC: tuple[str, ...] = ()
+
+__all__ = ["Array", "Cuts", "FlowField", "Motion", "MotionTracker", "OpticalFlow", "Propagator", "sameness",
+           "tracked", "working_size"]

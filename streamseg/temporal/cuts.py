@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from ..core.resampling import shrink
-
-Array = npt.NDArray[Any]  # OpenCV's stubs know no dtypes: uint8 (h, w) pictures
+from .arrays import Array
 
 
 class Cuts:
@@ -28,14 +24,19 @@ class Cuts:
 
     def is_cut(self, luma: Array) -> bool:
         """Whether ``luma``, uint8 (h, w) of any size, begins a shot; True for the first picture."""
-        small = shrink(luma, self.size).astype(np.float32)
-        small -= small.mean()
-        last, self._last = self._last, small
-        if last is None:
-            return True
+        last, self._last = self._last, luma
+        return last is None or self.between(last, luma)
+
+    def between(self, luma: Array, later: Array) -> bool:
+        """Whether two pictures, uint8 (h, w) of any sizes, one after the other, are of two shots."""
+        last, small = self._small(luma), self._small(later)
         power, before = float(np.vdot(small, small)), float(np.vdot(last, last))
         alike = float(np.vdot(small, last)) / max((power * before) ** 0.5, 1e-6)
         unexplained = 1 - alike * alike if alike > 0 else 1.0
         # of the richer picture, so that a cut to black counts as one to white does
         residual = (unexplained * max(power, before) / small.size) ** 0.5
         return alike < self._correlation and residual > self._residual
+
+    def _small(self, luma: Array) -> Array:
+        small: Array = shrink(luma, self.size).astype(np.float32)
+        return small - small.mean()

@@ -66,21 +66,46 @@ class OpticalFlow:
         self._flow.setPatchStride(5)
         self._flow.setGradientDescentIterations(8)
 
+    def displacement(self, old: Array, new: Array) -> Array:
+        """float32 (h, w, 2): what leads from each pixel of ``new`` to where it was in ``old``, as x, y in pixels;
+        of uint8 (h, w) pictures of one size, at least 16 x 16."""
+        self._flow.setFinestScale(1 if max(new.shape) <= _SMALL or min(new.shape) < _NARROW else 2)
+        found: Array = self._flow.calc(new, old, None)
+        return found
+
     def between(self, old: Array, new: Array, *, both: bool = True) -> tuple[FlowField, FlowField | None]:
         """(new to old, and if ``both`` old to new) of uint8 (h, w) pictures of a size, at least 16 x 16."""
-        self._flow.setFinestScale(1 if max(new.shape) <= _SMALL or min(new.shape) < _NARROW else 2)
-        back = self._flow.calc(new, old, None)
-        return _way(back, old, new), _way(-back, new, old) if both else None
+        back = self.displacement(old, new)
+        return moved_by(back, old, new), moved_by(-back, new, old) if both else None
 
 
-def _way(flow: Array, other: Array, here: Array) -> FlowField:
-    place = cv2.add(_grid(here.shape), flow)
+def moved_by(displacement: Array, other: Array, here: Array) -> FlowField:
+    """The field of a ``displacement`` (h, w, 2) from the picture ``here`` to the picture ``other``."""
+    place = cv2.add(_grid(here.shape), displacement)
     seen = cv2.remap(other, place, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return FlowField(place, sameness(seen, here))
 
 
+def through(earlier: Array, later: Array) -> Array:
+    """Two displacements (h, w, 2), each of its picture from the one before, as one over both."""
+    place = cv2.add(_grid(later.shape[:2]), later)
+    joined: Array = cv2.remap(earlier, place, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.add(joined, later, dst=joined)
+
+
+def moved(alpha: Array, displacement: Array) -> Array:
+    """A matte, moved to where a displacement (h, w, 2) says that its pixels are now. The displacement is of a
+    picture of another size: brought to the matte's first."""
+    rows, columns = displacement.shape[:2]
+    size = alpha.shape[1], alpha.shape[0]
+    place: Array = cv2.resize(displacement, size)
+    place *= np.array([size[0] / columns, size[1] / rows], np.float32)
+    cv2.add(place, _grid(alpha.shape), dst=place)
+    return cv2.remap(alpha, place, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
 @lru_cache(maxsize=8)
-def _grid(shape: tuple[int, int]) -> Array:
+def _grid(shape: tuple[int, ...]) -> Array:
     columns, rows = np.meshgrid(np.arange(shape[1], dtype=np.float32), np.arange(shape[0], dtype=np.float32))
     grid = np.dstack([columns, rows])
     grid.setflags(write=False)

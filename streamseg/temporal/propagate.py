@@ -7,52 +7,60 @@ from typing import Any
 
 import numpy as np
 
-from ..core.frames import Frame, Matte
+from ..core.frames import Matte
 from ..core.opencv import cv2
-from .cuts import Array
-from .flow import OpticalFlow
+from .flow import moved
+from .motion import Motion, working_size
 
 
 class Propagator:
-    """Holds the last matte that was computed (``hold``) and says what it is in a later frame (``to``)."""
+    """Holds the last matte that was computed (``hold``) and says what it is in the frames that follow (``to``).
+
+    The flows of all frames since are put together and the matte is moved once: moved from frame to frame it would
+    blur a little each time. Flow over several frames at once fails from about 15 pixels on, and would have to be
+    computed anew for each; over few pixels both are as good.
+    """
 
     def __init__(self) -> None:
-        self._motion: OpticalFlow | None = None
-        self._held: tuple[Frame, Matte] | None = None
-        self._luma: Array | None = None
+        self._matte: Matte | None = None
+        self._since: Motion | None = None
 
     @property
     def matte(self) -> Matte | None:
         """The matte that is held."""
-        return None if self._held is None else self._held[1]
+        return self._matte
 
-    def hold(self, frame: Frame, matte: Matte) -> None:
-        """Take a frame and its matte in place of those before."""
-        self._held, self._luma = (frame, matte), None
+    def hold(self, matte: Matte) -> None:
+        """Take the matte of a frame in place of the one before."""
+        self._matte, self._since = matte, None
 
     def forget(self) -> None:
         """Hold nothing."""
-        self._held = self._luma = None
+        self._matte = self._since = None
 
-    def to(self, frame: Frame, *, careful: bool = False) -> Matte:
-        """The held matte, from where its pixels were to where they are now (optical flow).
+    def since(self, motion: Motion) -> Motion:
+        """From the frame whose matte is held to the frame of ``motion``, which must be the next after the one of
+        the last call. Raises RuntimeError if nothing is held."""
+        if self._matte is None:
+            raise RuntimeError("no matte is held")
+        if self._since is not None:
+            motion = self._since.then(motion, working_size(self._matte.alpha.shape))
+        self._since = motion
+        return motion
+
+    def to(self, motion: Motion, *, careful: bool = False) -> Matte:
+        """The held matte, from where its pixels were to where they are in the frame of ``motion``, which must be
+        the next after the one of the last call.
 
         ``careful``: where the motion is not sure, only what is the subject's both moved and unmoved: rather a
-        piece of him missing than of the room shown. Raises RuntimeError if nothing is held.
+        piece of the subject missing than of the room shown. Raises RuntimeError if nothing is held.
         """
-        if self._held is None:
-            raise RuntimeError("no matte is held")
-        before, matte = self._held
-        height, width = matte.alpha.shape
-        size = max(16, width), max(16, height)  # optical flow takes nothing smaller
-        if self._luma is None:  # of the first frame that is asked for: most mattes are never carried
-            self._luma = before.luma(size)
-        self._motion = self._motion or OpticalFlow()
-        way, _ = self._motion.between(self._luma, frame.luma(size), both=False)
-        alpha: Any = cv2.resize(matte.alpha, size)
-        moved: Any = way.carry(alpha)
+        way = self.since(motion)
+        assert self._matte is not None  # since() has seen to it
+        alpha: Any = self._matte.alpha
+        small = working_size(alpha.shape)
+        found: Any = moved(alpha, way.displacement(small))
         if careful:
-            sure = np.minimum(moved, alpha)
-            moved = sure + way.trust * (moved - sure)
-        moved = cv2.resize(moved, (width, height))
-        return replace(matte, alpha=np.clip(moved, 0, 1))
+            sure = np.minimum(found, alpha)
+            found = sure + cv2.resize(way.back(small).trust, alpha.shape[::-1]) * (found - sure)
+        return replace(self._matte, alpha=np.clip(found, 0, 1))

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from streamseg import smooth
+from streamseg import smooth, temporal
 from streamseg.core.frames import Frame, Matte
 from streamseg.core.opencv import cv2
 from streamseg.errors import OptionError
@@ -252,7 +252,7 @@ def test_hysteresis_keeps_the_label_of_a_pixel_that_wavers_about_the_threshold(n
 # --- parts ------------------------------------------------------------------------------------
 
 def test_a_cut_is_found_and_motion_and_exposure_are_none() -> None:
-    cuts = smooth.Cuts()
+    cuts = temporal.Cuts()
     assert cuts.is_cut(picture(80))
     assert not cuts.is_cut(picture(96))
     assert not cuts.is_cut(picture(96, gain=1.3))
@@ -264,7 +264,7 @@ def test_a_cut_is_found_and_motion_and_exposure_are_none() -> None:
 
 def test_motion_finds_a_known_shift_and_distrusts_what_was_covered() -> None:
     old, new = picture(120).astype(np.uint8), picture(132).astype(np.uint8)
-    way, back = smooth.OpticalFlow().between(old, new)
+    way, back = temporal.OpticalFlow().between(old, new)
     carried = way.carry(disc(120))
     assert back is not None
     missed = 1 - metrics.iou(disc(120), disc(132))
@@ -277,7 +277,7 @@ def test_motion_finds_a_known_shift_and_distrusts_what_was_covered() -> None:
 @pytest.mark.parametrize("shape", [(16, 201), (31, 240), (240, 31), (16, 2000), (32, 240)])
 def test_motion_is_found_in_narrow_pictures_too(shape: tuple[int, int]) -> None:
     """OpenCV read beyond a picture whose quarter its patches did not fit: the process was gone."""
-    code = (f"import numpy as np, cv2; from streamseg.smooth import OpticalFlow\n"
+    code = (f"import numpy as np, cv2; from streamseg.temporal import OpticalFlow\n"
             f"seen = np.random.default_rng(0).integers(0, 256, {shape}).astype(np.uint8)\n"
             f"wide = cv2.GaussianBlur(seen, (0, 0), 2)\n"
             f"back, _ = OpticalFlow().between(wide, np.roll(wide, 1, 1))\n"
