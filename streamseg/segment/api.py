@@ -80,6 +80,13 @@ class BaseSegmenter:
     def close(self) -> None:
         """Free what is held."""
 
+    def borrowed(self, *, stills: bool = False) -> BaseSegmenter:
+        """What a run uses where the caller gave it this object: closing it leaves the object open.
+
+        stills   the input is single pictures
+        """
+        return Borrowed(self)
+
 
 class ParameterSegmenter(BaseSegmenter):
     """Base of the registered methods: dataclasses whose fields, made by ``param``, are the parameters.
@@ -148,15 +155,20 @@ class Borrowed(Adapted):
     def close(self) -> None:
         """Nothing: the caller closes it."""
 
+    def borrowed(self, *, stills: bool = False) -> BaseSegmenter:
+        """Itself."""
+        return self
 
-def adapt(segmenter: Segmenter, *, owned: bool = False) -> BaseSegmenter:
+
+def adapt(segmenter: Segmenter, *, owned: bool = False, stills: bool = False) -> BaseSegmenter:
     """Any Segmenter as a BaseSegmenter. This is the only place that looks at what an object declares.
 
-    owned   ``close`` of what is returned closes ``segmenter``, too; by default it remains the caller's (Borrowed)
+    owned    ``close`` of what is returned closes ``segmenter``, too; by default it remains the caller's (Borrowed)
+    stills   the input is single pictures; read where it is not owned
     """
-    if not owned:
-        return segmenter if isinstance(segmenter, Borrowed) else Borrowed(segmenter)
-    return segmenter if isinstance(segmenter, BaseSegmenter) else Adapted(segmenter)
+    if owned:
+        return segmenter if isinstance(segmenter, BaseSegmenter) else Adapted(segmenter)
+    return segmenter.borrowed(stills=stills) if isinstance(segmenter, BaseSegmenter) else Borrowed(segmenter)
 
 
 def param(default: Any, help: str, *, choices: tuple[str, ...] | None = None,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +43,10 @@ class KeyframeSegmenter(BaseSegmenter):
         self._carry = Propagator()
         self.computed = self.carried = self.kept = 0
         self.reset()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy begins afresh: what optical flow works with cannot be copied."""
+        return partial(type(self), skip_still=self._skip_still, every=self._every), (self._segmenter,)
 
     @property
     def capabilities(self) -> Capabilities:

@@ -31,7 +31,8 @@ from .api import Capabilities, ParameterSegmenter, param
 from .model_spec import PERSON, ModelSpec
 from .postprocess import decided, without_doubtful
 from .roi import RegionOfInterest
-from .runtimes import Net, open_net
+from .runtimes import Net
+from .runtimes.pool import NetPool
 
 # Ours scales its input inside and gives alpha. A tail of 0.12 against 0.04 halves the soft pixels (5.5 % of
 # the val pictures instead of 10.5) and brings every val set's mean absolute error down, soft truths' too.
@@ -69,7 +70,9 @@ class Person(ParameterSegmenter):
                          "(with another detail than high, medium at one), and mirrored too; what most of "
                          "them see counts. Default: what the input is.")
     _reduced: bool = field(default=False, init=False, repr=False)
+    _path: Path = field(init=False, repr=False)
     _spec: ModelSpec = field(init=False, repr=False)
+    _nets: NetPool = field(init=False, repr=False)
     _net: Net = field(init=False, repr=False)
     _large: Net | None = field(default=None, init=False, repr=False)  # beside medium, for single pictures
     _closer: RegionOfInterest | None = field(init=False, repr=False)
@@ -88,20 +91,32 @@ class Person(ParameterSegmenter):
             if self.classes is not None:
                 raise OptionError(f"classes is {self.classes!r}, but the built-in models know persons only: "
                                   "give --model FILE of a many-class model, or leave --classes out")
-            path = built_in(self.runtime, self.device, self.model or "medium")
+            self._path = built_in(self.runtime, self.device, self.model or "medium")
         else:
-            path = Path(self.model)
-            if not path.suffix and not os.path.isfile(path):  # unlike Path's it raises nothing
+            self._path = Path(self.model)
+            if not self._path.suffix and not os.path.isfile(self._path):  # unlike Path's it raises nothing
                 raise OptionError(f"model is {self.model!r}; allowed are: {', '.join(BUILT_IN)}, or the path "
                                   "of a .tflite, .onnx or .keras file")
-        self._spec = ModelSpec.read(Path(self.model_spec)) if self.model_spec else default_spec(path)
+        self._spec = ModelSpec.read(Path(self.model_spec)) if self.model_spec else default_spec(self._path)
         if self.classes is not None:
             self._spec = self._spec.of_classes(self.classes)
-        self._net = open_net(path, self._spec, self.runtime, self.device,
-                             Threads.of(self.threads).net)
-        if self.model is None and self.stills and self.detail == "high" and path.suffix == ".tflite":
-            self._large = open_net(built_in(name="large"), _OWN, self.runtime, self.device,
-                                   Threads.of(self.threads).net)
+        self._nets = NetPool(self.runtime, self.device, Threads.of(self.threads).net)
+        self._begin()
+
+    def session(self, *, stills: bool) -> Person:
+        """Another one that shares the loaded nets, for another input at the same time: what it remembers is its
+        own. Its ``close`` frees the nets of both. ``stills``: as the parameter."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin.stills, twin._reduced, twin._large = stills, False, None
+        twin._begin()
+        return twin
+
+    def _begin(self) -> None:
+        """Open what is not open, with nothing remembered."""
+        self._net = self._nets.open(self._path, self._spec)
+        if self.model is None and self.stills and self.detail == "high" and self._path.suffix == ".tflite":
+            self._large = self._nets.open(built_in(name="large"), _OWN)
         self._closer = RegionOfInterest(self._look) if self.closer and self._own else None
 
     @property
@@ -117,6 +132,11 @@ class Person(ParameterSegmenter):
         """Let a built-in model see as few pixels as ``detail`` low does (True), or as ``detail`` says (False)."""
         self._reduced = on
 
+    @property
+    def closed(self) -> bool:
+        """Whether ``close`` was called."""
+        return self._nets.closed
+
     def segment(self, frames: Sequence[Frame]) -> list[Matte]:
         """One matte a frame, at the network's size for the frame's aspect."""
         mattes: list[Matte] = []
@@ -130,10 +150,8 @@ class Person(ParameterSegmenter):
             self._closer.reset()
 
     def close(self) -> None:
-        """Free the models."""
-        self._net.close()
-        if self._large:
-            self._large.close()
+        """Free the nets."""
+        self._nets.close()
 
     def _look(self, frames: Sequence[Frame], part: Box | None = None) -> list[npt.NDArray[np.float32]]:
         """The nets' alphas of frames of one size, or of a part of each."""

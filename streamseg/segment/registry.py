@@ -118,7 +118,7 @@ def _borrowed(method: Segmenter, params: Mapping[str, Any], context: Mapping[str
     if told:
         raise OptionError(f"{told[0]} is not for method {shown(method)}, which is an object: leave it out, "
                           "and make the object with what it needs")
-    return adapt(method)
+    return adapt(method, stills=bool(context.get("stills")))
 
 
 def shown(method: str | Segmenter) -> str:

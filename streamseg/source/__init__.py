@@ -18,7 +18,7 @@ from .api import BaseSource, Source, adapt_source
 from .open import mode_of, opened, scheme
 
 # What other packages import beside the names here
-PUBLIC = ("camera", "formats", "open", "realtime", "stills", "webp")
+PUBLIC = ("arrays", "camera", "formats", "open", "realtime", "stills", "webp")
 __all__ = ["PUBLIC", "BaseSource", "Source", "adapt_source", "open_source", "refuse_idle"]
 
 

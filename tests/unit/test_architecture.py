@@ -15,7 +15,10 @@ import streamseg
 ROOT = Path(streamseg.__file__).parent
 ALL_PUBLIC = ("core",)  # packages whose every module is for everybody
 # Where threads are started or locked outside the engine, and why
-MAY_IMPORT_THREADING: dict[str, str] = {}
+MAY_IMPORT_THREADING: dict[str, str] = {
+    "segment.runtimes.litert": "an interpreter does one thing at a time", "segment.runtimes.keras": "as litert",
+    "segment.runtimes.pool": "a model file is opened once for all threads",
+    "pictures": "the default model is loaded once for all threads"}
 # Attributes that a contract declares with a default: nobody asks whether an object has them.
 DECLARED = {"info", "notes", "damaged", "capabilities", "statistics", "reduce", "kept", "growing", "result",
             "finish", "commit", "abort", "lost", "counts", "runs_on", "dear", "reduced"}

@@ -136,7 +136,7 @@ def test_a_stateful_method_is_given_every_frame_also_where_it_is_expensive(batch
 
 def test_live_gives_a_stateful_method_every_frame_that_comes() -> None:
     state, method = control(), Derived()
-    stage = SegmentStage(method, state, lambda text: None)
+    stage = SegmentStage(method, state)
     state.step = LADDER[-1]
     assert state.step.every > 1
     list(stage(iter(shots([scene(0)] * 6, cut_at=-1))))  # a still picture at the lowest step

@@ -27,7 +27,7 @@ RUNTIMES: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 class Net(Protocol):
-    """A loaded model."""
+    """A loaded model. ``run`` may be called from several threads at once."""
 
     sizes: tuple[Size, ...]
     """Input sizes (height, width) it takes; empty: any whose sides are multiples of 32."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
@@ -53,6 +54,7 @@ class KerasNet:
         size = stated or spec.size
         self.sizes: tuple[Size, ...] = (size,) if size else ()
         self._functions: dict[Size, Any] = {}
+        self._lock = threading.Lock()  # for the function that is exchanged below
         place = "GPU" if device != "cpu" and _has_gpu(backend) else f"CPU, {_in_words(count)}"
         self.runs_on = f"Keras ({backend}, {place})"
 
@@ -60,10 +62,11 @@ class KerasNet:
         """float32 (n, h, w, 3) to (n, h, w, c), all at once."""
         # One compiled function a size: Keras would make one for all sizes, which some layers forbid.
         size = batch.shape[1], batch.shape[2]
-        self._model.predict_function = self._functions.get(size)
-        with self._place():
-            output = np.asarray(self._model.predict_on_batch(batch), np.float32)
-        self._functions[size] = self._model.predict_function
+        with self._lock:
+            self._model.predict_function = self._functions.get(size)
+            with self._place():
+                output = np.asarray(self._model.predict_on_batch(batch), np.float32)
+            self._functions[size] = self._model.predict_function
         return output if output.ndim == 4 else output[..., None]
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -43,6 +44,7 @@ class LiteRt:
                         for name, graph in signatures(self._content).items()
                         if (found := _SIZED.fullmatch(name))}  # fmt: skip
         self._ready: dict[Size, Any] = {}
+        self._lock = threading.Lock()  # an interpreter does one thing at a time
         self._used = False
         with _quiet():
             if self._graphs:
@@ -56,9 +58,10 @@ class LiteRt:
 
     def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """float32 (n, h, w, 3) to (n, h, w, c), one picture after another."""
-        net = self._net((batch.shape[1], batch.shape[2]))
-        self._used = True
-        return np.concatenate([_one(net, picture[None]) for picture in batch])
+        with self._lock:
+            net = self._net((batch.shape[1], batch.shape[2]))
+            self._used = True
+            return np.concatenate([_one(net, picture[None]) for picture in batch])
 
     def close(self) -> None:
         """Free the memory that is held."""
