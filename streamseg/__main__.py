@@ -9,7 +9,9 @@ def main() -> None:
     """Run the command line; never a traceback for what the user can mend."""
     try:
         from .cli import cli
+        from .core.native_stderr import this_is_the_program
 
+        this_is_the_program()
         sys.exit(cli())
     except KeyboardInterrupt:  # while modules are imported; in a run cli() takes it
         sys.exit(130)

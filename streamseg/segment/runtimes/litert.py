@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.geometry import Size, nearest_size
+from ...core.native_stderr import native_lines_hidden
 from ...errors import MissingDependencyError, OptionError, SegmentError
 from ..model_spec import ModelSpec
 from .signatures import alone, signatures
@@ -46,7 +43,7 @@ class LiteRt:
         self._ready: dict[Size, Any] = {}
         self._lock = threading.Lock()  # an interpreter does one thing at a time
         self._used = False
-        with _quiet():
+        with native_lines_hidden():
             if self._graphs:
                 self._net(nearest_size(9, 16, self._graphs))
                 self.sizes: tuple[Size, ...] = tuple(self._graphs)
@@ -117,24 +114,3 @@ def _dequantised(values: npt.NDArray[Any], details: dict[str, Any]) -> npt.NDArr
     if details["dtype"] == np.float32 or not scale:
         return values.astype(np.float32, copy=False)
     return (values.astype(np.float32) - zero) * scale
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps LiteRT's "Created XNNPACK delegate" off stderr; it has no switch for it, and says it once.
-
-    Only while a model is opened, which is before any thread starts. Errors come as exceptions.
-    """
-    try:
-        number = sys.stderr.fileno()
-    except (AttributeError, OSError, ValueError):  # stderr is no file: nothing to be kept clean
-        yield
-        return
-    kept, nowhere = os.dup(number), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, number)
-        yield
-    finally:
-        os.dup2(kept, number)
-        os.close(kept)
-        os.close(nowhere)
