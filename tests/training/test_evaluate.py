@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 
 from streamseg.core.opencv import cv2
 from streamseg.errors import OptionError, SourceError
+from streamseg.segment.person import Person
+from streamseg.source.arrays import frame_of
 from streamseg.tools.evaluation import metrics
 from tests.training.sets import people_set, save, texture
 from training import classes, curves, evaluate, robust, scores, sheets
@@ -25,7 +28,7 @@ from training.data import (
     read_index,
     write_classes,
 )
-from training.predict import Predictor
+from training.predict import KerasPredictor, Predictor
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,38 @@ def perfect(pictures: PictureSet) -> Predictor:
     """Answers with the truth of each picture."""
     known = {pictures[i][0].tobytes(): pictures[i][1][..., 0] / np.float32(255) for i in range(len(pictures))}
     return lambda given: [known[picture.tobytes()] for picture in given]
+
+
+# --- what nets see ----------------------------------------------------------------------------
+
+class Noting:
+    """Stands for a Keras net: keeps the batch that it was given."""
+
+    predict_function = None
+
+    def predict_on_batch(self, batch: np.ndarray) -> np.ndarray:
+        self.seen = batch
+        return np.zeros((*batch.shape[:3], 1), np.float32)
+
+
+@pytest.mark.parametrize("shape", [(720, 405), (1080, 1920), (360, 640), (352, 198)])
+def test_a_net_is_scored_on_the_pixels_that_it_gets_in_use(
+        shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("keras", reason="training's own predictor imports Keras")
+    picture = np.random.default_rng(2).integers(0, 256, (*shape, 3)).astype(np.uint8)
+    KerasPredictor(scored := Noting()).logits([picture])
+    person = Person(threads=1, closer=False)
+    served = []
+    run = type(person._net).run
+
+    def noting(net: Any, inputs: Any, *rest: Any) -> Any:
+        served.append(np.asarray(inputs if isinstance(inputs, np.ndarray) else inputs[0]))
+        return run(net, inputs, *rest)
+
+    monkeypatch.setattr(type(person._net), "run", noting)
+    person.segment([frame_of(picture, 0, Fraction(1, 25))])
+    person.close()
+    np.testing.assert_array_equal(scored.seen, served[0])
 
 
 # --- scores -----------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from streamseg.core.geometry import (
     resize,
     unletterbox,
 )
+from streamseg.source.arrays import frame_of
 
 
 @pytest.mark.parametrize(("height", "width", "expected"), [
@@ -101,3 +104,13 @@ def test_letterbox_fills_what_the_picture_leaves() -> None:
 def test_a_box_off_the_matte_is_refused() -> None:
     with pytest.raises(ValueError, match="does not lie"):
         unletterbox(np.zeros((10, 10), np.float32), Box(0, 0, 11, 10))
+
+
+@pytest.mark.parametrize("shape", [(720, 405), (1080, 1920), (352, 264), (270, 480), (100, 80)])
+def test_pictures_are_resized_as_frames_are(shape: tuple[int, int]) -> None:
+    """What a net is trained and scored on are the pixels that it gets in use."""
+    picture = np.random.default_rng(1).integers(0, 256, (*shape, 3)).astype(np.uint8)
+    frame = frame_of(picture, 0, Fraction(1, 25))
+    for budget in (BUDGETS["high"], BUDGETS["low"]):
+        height, width = net_size(*shape, budget)
+        np.testing.assert_array_equal(resize(picture, (height, width)), frame.rgb((width, height)))

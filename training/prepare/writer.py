@@ -108,7 +108,8 @@ def shrink_matte(matte: NDArray[Any], size: geometry.Size) -> NDArray[Any]:
     in something unknown is unknown; a known alpha that happens to be 128 becomes 127."""
     unknown = matte == IGNORE
     alpha = geometry.resize(np.where(unknown, np.uint8(0), matte), size)
-    mixed = geometry.resize(unknown.astype(np.uint8) * np.uint8(255), size) > 2
+    # by area: bilinear may give a pixel's neighbours next to no weight
+    mixed = cv2.resize(unknown.astype(np.uint8) * np.uint8(255), size[::-1], interpolation=cv2.INTER_AREA) > 2
     return np.where(mixed, np.uint8(IGNORE), np.where(alpha == IGNORE, np.uint8(IGNORE - 1), alpha))
 
 
