@@ -14,7 +14,7 @@ from ..core.frames import Frame, VideoInfo
 from ..core.pixel_formats import FORMATS, Colour
 from ..errors import SourceError
 from ..source import BaseSource, Source, adapt_source
-from ..source.formats import FULL, LIMITED
+from ..source.normalise import FULL, LIMITED
 from .types import TICKS, Control, Shot, stand_in
 
 LOG = logging.getLogger(__name__)

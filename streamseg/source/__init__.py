@@ -1,7 +1,18 @@
-"""Sources: everything frames can come from, behind one protocol.
+"""Sources: where frames come from, behind one protocol.
 
-``open_source`` takes a path, an address, '-' for standard input, a folder, a pattern as frame_%05d.png,
-an iterable of arrays or Frames, or anybody's own Source.
+``open_source`` takes a path, an address, '-' for standard input, a binary file object, a folder, a pattern such as
+frame_%05d.png, an iterable of arrays or Frames, or a Source of your own.
+
+A video goes through these modules in this order:
+    open, byte_input     its container
+    probe                which stream; what the container says
+    decode, timeline     pictures, and increasing times
+    packet_sync          the packets of the other tracks
+    clip_reader          these three, for the part that is requested
+    deinterlace, normalise, orientation     the pictures upright, in a working format
+    frames, video        Frames; the Source
+``integrity`` says whether the input is complete. ``stills``, ``webp``, ``arrays`` and ``camera`` are the other
+sources, ``realtime`` plays one at its own speed.
 """
 
 from __future__ import annotations
@@ -15,48 +26,65 @@ from typing import Any
 from ..errors import OptionError, SourceError
 from ..options import InputOptions
 from .api import BaseSource, Source, adapt_source
-from .open import mode_of, opened, scheme
+from .byte_input import ReadableFile, file_name
+from .open import missing_in_input, mode_of, open_container, scheme
 
 # What other packages import beside the names here
-PUBLIC = ("arrays", "camera", "formats", "open", "realtime", "stills", "webp")
+PUBLIC = ("arrays", "camera", "normalise", "open", "realtime", "stills", "webp")
 __all__ = ["PUBLIC", "BaseSource", "Source", "adapt_source", "open_source", "refuse_idle"]
 
 
-def open_source(spec: str | os.PathLike[str] | Iterable[Any] | Source,
+def open_source(spec: str | os.PathLike[str] | ReadableFile | Iterable[Any] | Source,
                 options: InputOptions | None = None) -> BaseSource:
-    """Open an input, as far as its first picture, so that what is wrong with it shows at once.
+    """Open an input up to its first picture, so that what is wrong with it shows at once.
 
-    ``spec`` is a path, an address, '-', a folder of pictures, a printf pattern, an iterable of arrays
-    (uint8 or uint16; (h, w, 3) RGB, (h, w, 4) RGBA with straight alpha, (h, w) grey) or of Frames, or a
-    Source, which is given back as it is, or adapted if it is no BaseSource.
+    ``spec`` is one of
+        a path, an address, '-' (standard input), a folder of pictures, or a printf pattern
+        a binary file object; one that can seek is read from its beginning. It is never closed here
+        an iterable of arrays (uint8 or uint16; (h, w, 3) RGB, (h, w, 4) RGBA with straight alpha, (h, w) grey)
+        or of Frames
+        a Source, which is given back as it is, or adapted if it is no BaseSource
 
     Raises SourceError, DamagedInputError, SourceTimeoutError, DeviceError or OptionError.
     """
-    chosen = options or InputOptions()
+    options = options or InputOptions()
     if isinstance(spec, (str, os.PathLike)):
-        return _from_text(os.fspath(spec), chosen)
+        return _from_text(os.fspath(spec), options)
     if isinstance(spec, Source):
         return adapt_source(spec)
+    if isinstance(spec, ReadableFile):
+        return _video(spec, options)
     if isinstance(spec, Iterable):
         from .arrays import ArraySource
 
-        return ArraySource(spec, chosen)
-    raise SourceError(f"input is {type(spec).__name__}; it must be a path, an address, '-', an iterable of "
-                      "arrays or Frames, or a Source")
+        return ArraySource(spec, options)
+    raise SourceError(f"input is {type(spec).__name__}; it must be a path, an address, '-', a binary file object, an "
+                      "iterable of arrays or Frames, or a Source")
 
 
 def refuse_idle(spec: Any, source: Source, options: InputOptions) -> None:
-    """Raise OptionError for an option that says nothing of ``source``, which was opened of ``spec``."""
+    """Raise OptionError for an option that has no effect on ``source``, which was opened from ``spec``."""
     from .video import VideoSource
     from .webp import AnimatedWebp
 
     if options.rate is not None and isinstance(source, (VideoSource, AnimatedWebp)):
-        raise OptionError(f"rate is {options.rate}, but {source.info.name} is a film, which has its own "
+        raise OptionError(f"rate is {options.rate}, but {source.info.name} is a video, which has its own "
                           "times: leave --rate out; --cfr gives the output another rate")
     folder = isinstance(spec, (str, os.PathLike)) and os.path.isdir(str(spec).removeprefix("file://"))
     if options.only is not None and not folder:
         raise OptionError(f"only is {options.only!r}, but {source.info.name} is no folder to take files of: "
                           "leave --only out, or give the folder")
+
+
+def _video(spec: str | ReadableFile, options: InputOptions) -> BaseSource:
+    """What FFmpeg reads as one stream: anything but picture files, folders and patterns."""
+    from .video import VideoSource
+
+    if isinstance(spec, str):
+        container = open_container(spec, options)
+        return VideoSource(container, spec, spec, options, truncated=missing_in_input(spec))
+    truncated = missing_in_input(spec)  # before the container is there, whose place in the file this changes
+    return VideoSource(open_container(spec, options), spec, file_name(spec), options, truncated=truncated)
 
 
 def _from_text(spec: str, options: InputOptions) -> BaseSource:
@@ -68,7 +96,7 @@ def _from_text(spec: str, options: InputOptions) -> BaseSource:
     if not isinstance(spec, str) or not spec:
         raise SourceError(f"input is {spec!r}; it must be a path, an address or '-'")
     if spec == "-" or scheme(spec) is not None:
-        return VideoSource(opened(spec, options), spec, options)
+        return _video(spec, options)
     path = Path(spec.removeprefix("file://"))
     if "%" in path.name and not os.path.exists(path):  # unlike Path's it raises nothing
         return PictureSource(pattern(path), spec, options, stills=False)
@@ -76,8 +104,8 @@ def _from_text(spec: str, options: InputOptions) -> BaseSource:
         return PictureSource(folder(path, options.only), spec, options, stills=True)
     if AnimatedWebp.recognises(path):
         return AnimatedWebp(path, options)
-    container = opened(spec, options)
+    container = open_container(spec, options)
     if is_picture(container):
         container.close()
         return PictureSource([path], spec, options, stills=True)
-    return VideoSource(container, spec, options)
+    return VideoSource(container, spec, spec, options, truncated=missing_in_input(spec))

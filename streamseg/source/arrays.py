@@ -14,8 +14,8 @@ from ..core.pixel_formats import Colour
 from ..errors import SourceError
 from ..options import InputOptions
 from .api import BaseSource
+from .clip_reader import DEFAULT_RATE
 from .timeline import TimeRange
-from .video import DEFAULT_RATE
 
 RGB = Colour(matrix=0, range=2)
 WANTED = ("uint8 or uint16 of shape (h, w, 3) in RGB order, (h, w, 4) in RGBA order with straight alpha, or "
@@ -42,7 +42,7 @@ class ArraySource(BaseSource):
         first = next(frames, None)
         if first is None:
             raise SourceError("the iterable has no picture" + (
-                " in the part asked for" if options.start or self._window.limit is not None else ""))
+                " in the requested part" if options.start or self._window.limit is not None else ""))
         known = isinstance(items, (list, tuple, np.ndarray)) and not options.start
         count = len(items) if known and self._window.limit is None else None  # type: ignore[arg-type]
         self.info = VideoInfo(first.width, first.height, first.format, first.time_base,

@@ -21,8 +21,9 @@ from ..core.opencv import cv2
 from ..core.pixel_formats import Colour
 from ..errors import OptionError, SourceError, SourceTimeoutError
 from .api import BaseSource
-from .formats import FULL, LIMITED, Normaliser, Turn, layout
+from .normalise import FULL, LIMITED, Normaliser, layout
 from .open import FAILURES, reason
+from .orientation import Turn
 
 MICROSECONDS = Fraction(1, 1_000_000)
 BT601 = 6

@@ -1,8 +1,8 @@
 """From a container's packets to decoded pictures, with every failure noticed.
 
-FFmpeg conceals a good part of what is damaged, and the end of its data is no different from the end of
-the film. So each way in which damage shows is looked at: the demuxer's errors, the decoder's errors,
-pictures marked corrupt, and a file that is shorter than its own structure says (``completeness``).
+FFmpeg hides much of what is damaged, and it reports truncated data as the normal end. So every sign of damage is
+checked: errors of the demuxer and of the decoder, pictures marked corrupt, and (``integrity``) a file that is
+shorter than its container states.
 """
 
 from __future__ import annotations
@@ -12,54 +12,21 @@ from typing import Any
 
 import av
 import av.error
-from av.stream import Discard, Disposition
+from av.stream import Discard
 
 from ..core.thread_budget import Threads
 from ..errors import DamagedInputError, DeviceError, SourceError, SourceTimeoutError, StreamsegError
 from ..options import InputOptions
 from .open import FAILURES, INDEX_LAST, MAX_PIXELS, explained, reason
+from .probe import is_cover
 
-TRIES = 8  # demuxing errors in a row, after which nothing more is to be expected
+TRIES = 8  # demuxing errors in a row after which reading ends
 KEPT = ("audio", "subtitle", "data")
-
-
-def chosen(container: Any, name: str, wanted: int | None) -> Any:
-    """The video stream to decode: number ``wanted`` among them, or FFmpeg's best. Cover art is none.
-
-    Raises SourceError where there is no picture, no such stream or no decoder.
-    """
-    films = pictures_of(container)
-    if not films:
-        kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]
-        cover = " and a cover picture" if container.streams.video else ""
-        found = " and ".join(kind for kind in kinds if kind != "video")
-        raise SourceError(f"{name} has no picture; there is only {found}{cover} in it")
-    if wanted is not None and wanted >= len(films):
-        raise SourceError(f"stream is {wanted}; {name} has {len(films)} video stream(s), numbered from 0")
-    best = container.streams.best("video")
-    stream = films[wanted] if wanted is not None else best if best in films else films[0]
-    if stream.codec_context is None:  # asking such a stream for anything can end the process: PyAV #2344
-        raise SourceError(f"{name}: this FFmpeg has no decoder for its video; convert it to H.264, VP9, "
-                          "AV1 or FFV1 first")
-    if stream.codec_context.width * stream.codec_context.height > MAX_PIXELS:
-        raise SourceError(f"{name} is {stream.codec_context.width} x {stream.codec_context.height}; "
-                          f"at most {MAX_PIXELS // 10**6} megapixels can be worked on")
-    return stream
-
-
-def pictures_of(container: Any) -> list[Any]:
-    """The video streams that are films, or the picture of a picture file."""
-    return [stream for stream in container.streams.video if not is_cover(stream)]
-
-
-def is_cover(stream: Any) -> bool:
-    """Whether a video stream is a picture that belongs to the file, as films and songs have."""
-    return bool(stream.type == "video" and Disposition(stream.disposition) & Disposition.attached_pic)
 
 
 def decoder_for(stream: Any, options: InputOptions) -> Any:
     """The stream's codec context with its share of the threads; libvpx where the stream has alpha, which
-    FFmpeg's own VP8 and VP9 decoders leave out."""
+    FFmpeg's own VP8 and VP9 decoders ignore."""
     context = stream.codec_context
     library = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(context.name)
     alpha = {key.lower(): value for key, value in stream.metadata.items()}.get("alpha_mode") == "1"
@@ -78,10 +45,9 @@ def decoder_for(stream: Any, options: InputOptions) -> Any:
 class Decoder:
     """Iterates the decoded pictures of one stream. Use from one thread.
 
-    packets   what was read of the other tracks since the last ``take``
     tracks    the other tracks that are kept; ``attached``: fonts and cover pictures, which have no packets
     damaged   parts that did not decode, or decoded with visible damage
-    ignore    True while what comes is thrown away (before ``start``): damage there does not matter
+    ignore    True while the pictures are dropped (before ``start``): damage there does not matter
     remedy    the end of a message about damage
     read      coded pictures so far; ``given``: decoded ones
     """

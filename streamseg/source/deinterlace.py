@@ -1,4 +1,4 @@
-"""Interlaced pictures made progressive by FFmpeg's bwdif."""
+"""Deinterlacing by FFmpeg's bwdif filter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HDR's metadata of a film, from a decoded picture: what it was graded on, and how bright it gets."""
+"""HDR10 metadata from a decoded picture: the mastering display and the content light level."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import av
 import numpy as np
 
 from ..core.pixel_formats import Mastering
-from .probe import AS_PNG, side_data
+from .orientation import AS_PNG, side_data
 
 PQ = 16  # SMPTE ST 2084, the transfer function that HDR10, HDR10+ and Dolby Vision share
 DYNAMIC = ("DYNAMIC_HDR_PLUS", "DYNAMIC_HDR_SMPTE_2094_APP5", "DYNAMIC_HDR_VIVID", "DOVI_METADATA",
@@ -16,8 +16,8 @@ DYNAMIC = ("DYNAMIC_HDR_PLUS", "DYNAMIC_HDR_SMPTE_2094_APP5", "DYNAMIC_HDR_VIVID
 
 
 def mastering_of(picture: av.VideoFrame) -> tuple[Mastering | None, bool]:
-    """HDR10's metadata of a film, None where there is none, and whether there is some of each picture
-    (HDR10+, Dolby Vision)."""
+    """The HDR10 metadata, None where there is none, and whether there is metadata for single pictures (HDR10+,
+    Dolby Vision)."""
     if int(picture.color_trc) != PQ or picture.format.name in AS_PNG:
         return None, False
     found = side_data(picture) or {}

@@ -1,20 +1,18 @@
-"""Opens a container for reading, whatever it comes from, and says in plain words why it cannot.
+"""Opens the container of an input: a path, an address, standard input, a pipe or a file object.
 
-Everything that can fail fails here, before any thread has started: a file that is missing, empty or no
-picture, an address that does not answer, a pipe that gives nothing, hardware that is not there.
+What can fail fails here, before any thread is started: a file that is missing, empty or not a video, an address
+that does not answer, a pipe that gives nothing, hardware that is not there. The error says why.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import select
 import stat
 import sys
 import time
-import weakref
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import av
 import av.error
@@ -22,85 +20,44 @@ from av.codec.hwaccel import HWAccel, hwdevices_available
 
 from ..errors import DamagedInputError, DeviceError, OptionError, SourceError, SourceTimeoutError
 from ..options import InputOptions
-from .integrity import cut_off
-from .pipe_integrity import Flow
+from .byte_input import ByteInput, InputFile, InputPipe, ReadableFile, file_name
+from .integrity import missing_in, missing_in_file
 
 MAX_PIXELS = 1 << 27
 LIVE = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srtp", "udp", "srt", "mms", "mmsh")
 LONGEST_WAIT = 30.0
 INDEX_LAST = ("An MP4 with its index at the end cannot be read from a pipe: give the file itself, or pipe "
               "Matroska, NUT or Y4M")
-# What a damaged file can make PyAV raise besides FFmpeg's own errors: times and texts out of range.
+# Besides FFmpeg's errors, PyAV raises these for damaged files: times and texts out of range.
 FAILURES = (av.FFmpegError, OSError, ValueError, ArithmeticError, RuntimeError)
 
 
-class InputPipe:
-    """Standard input or a named pipe as a file object for PyAV; a read waits ``timeout`` seconds at most.
-
-    ``poll`` rather than a blocking read, because nobody could take a thread back from that. Raises
-    SourceTimeoutError from ``read``; PyAV hands it on as it is. ``flow``: what came so far.
-
-    ``owned``: the descriptor is closed when the pipe has ended, else with the last that refers to this
-    object: closing a container tells PyAV's file objects nothing.
-    """
-
-    def __init__(self, descriptor: int, name: str, timeout: float, *, owned: bool = False) -> None:
-        self.name = name
-        self.interrupted = False
-        self.flow = Flow()
-        self._descriptor = descriptor
-        self._timeout = timeout
-        self._poll = select.poll() if hasattr(select, "poll") else None  # Windows cannot poll a pipe
-        if self._poll is not None:
-            self._poll.register(descriptor, select.POLLIN)
-        self._closing = weakref.finalize(self, os.close, descriptor) if owned else None
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        """Close the descriptor if it is owned; may be called twice. What is read then is the end."""
-        if self._closing is not None:
-            self._closing()
-
-    def read(self, size: int = -1) -> bytes:
-        if self._closing is not None and not self._closing.alive:
-            return b""
-        try:
-            if self._poll is not None and not self._poll.poll(self._timeout * 1000):
-                raise SourceTimeoutError(f"nothing came from {self.name} for {self._timeout:g} s: is the "
-                                         "program before it still running? --timeout waits longer")
-            data = os.read(self._descriptor, size)
-            self.flow.feed(data)
-            if not data and size:
-                self.close()
-            return data
-        except KeyboardInterrupt:  # PyAV lets only Exceptions through from here; opened() raises it again
-            self.interrupted = True
-            raise OSError("interrupted") from None
+def byte_input(container: Any) -> ByteInput | None:
+    """What ``container`` reads through Python; None for a file or an address, which FFmpeg reads itself."""
+    source = getattr(container.file, "file", None)  # PyAV's wrapper around file objects
+    return source if isinstance(source, ByteInput) else None
 
 
-def cut_pipe(container: Any) -> str | None:
+def missing_in_stream(container: Any) -> str | None:
     """What is missing of a pipe that has ended ("its last packet is not whole"), None if nothing is known to
     be, or if ``container`` reads no pipe."""
-    source = getattr(container.file, "file", None)  # PyAV's wrapper, of file objects alone, and what is in it
-    return source.flow.cut_off() if isinstance(source, InputPipe) else None
+    source = byte_input(container)
+    return None if source is None else source.missing()
 
 
 def scheme(spec: str) -> str | None:
-    """'rtsp' of 'rtsp://...', None for what is no address."""
+    """'rtsp' of 'rtsp://...', None if ``spec`` is not an address."""
     found = re.match(r"([a-z][a-z0-9+.-]+)://", spec, re.IGNORECASE)
     return found[1].lower() if found and found[1].lower() != "file" else None
 
 
-def opened(spec: str, options: InputOptions) -> Any:
-    """An av InputContainer of a path, an address or '-'. The caller closes it.
+def open_container(spec: str | ReadableFile, options: InputOptions) -> Any:
+    """An av InputContainer of a path, an address, '-' or a file object. The caller closes it.
 
     Raises SourceError, DamagedInputError, SourceTimeoutError, DeviceError or OptionError, with the remedy.
     """
+    if not isinstance(spec, str):
+        return _from_file_object(spec, options)
     if spec == "-":
         return _from_standard_input(options)
     address = scheme(spec)
@@ -116,16 +73,29 @@ def opened(spec: str, options: InputOptions) -> Any:
     try:
         return _open(f"file:{path}", str(path), options)
     except DamagedInputError as error:
-        missing = cut_off(path) if stat.S_ISREG(mode) else None
+        missing = missing_in_file(path) if stat.S_ISREG(mode) else None
         if missing is None:
             raise
         raise DamagedInputError(f"{path} is cut off ({missing}), and what is there cannot be read without "
                                 "its end: copy or download it again") from error
 
 
+def missing_in_input(spec: str | ReadableFile) -> str | None:
+    """What is missing at the end of a local file, of a file object that can seek, or of a file that is standard
+    input (as Linux shows it). None if nothing is known to be missing. To be called before the container is
+    opened: the position in a file object is lost."""
+    if not isinstance(spec, str):
+        source = InputFile(spec, file_name(spec))
+        return missing_in(cast(BinaryIO, source)) if source.seekable() else None
+    if scheme(spec) is not None:
+        return None
+    path = Path(f"/proc/self/fd/{sys.stdin.fileno()}" if spec == "-" else spec.removeprefix("file://"))
+    return missing_in_file(path) if path.is_file() else None
+
+
 def first_bytes(path: Path, count: int) -> bytes:
-    """What a file begins with; nothing where it cannot be read or is no file (a pipe would wait, and lose
-    them): opening it will tell."""
+    """The first ``count`` bytes of a file. Empty where it cannot be read (opening it reports why) and for pipes,
+    where reading would wait and lose the bytes."""
     if not os.path.isfile(path):
         return b""
     try:
@@ -136,7 +106,7 @@ def first_bytes(path: Path, count: int) -> bytes:
 
 
 def mode_of(path: Path) -> int:
-    """``st_mode`` of what may be read. Raises SourceError, which says why it may not."""
+    """``st_mode`` of a readable path. Raises SourceError that says why it cannot be read."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -146,6 +116,21 @@ def mode_of(path: Path) -> int:
     if not os.access(path, os.R_OK):
         raise SourceError(f"{path} cannot be read: permission denied")
     return mode
+
+
+def _from_file_object(file: ReadableFile, options: InputOptions) -> Any:
+    source = InputFile(file, file_name(file))
+    try:
+        return _open(source, source.name, options)
+    except DamagedInputError as error:
+        if not source.check.received:
+            raise SourceError(f"{source.name} is empty: it gave no byte") from error
+        if not source.seekable():
+            raise DamagedInputError(f"{error}. {INDEX_LAST}") from error
+        raise
+    finally:
+        if source.interrupted:
+            raise KeyboardInterrupt
 
 
 def _from_standard_input(options: InputOptions) -> Any:
@@ -172,7 +157,7 @@ def _piped(descriptor: int, name: str, options: InputOptions, *, owned: bool = F
         pipe.close()
         if not isinstance(error, DamagedInputError):
             raise
-        if not pipe.flow.received:
+        if not pipe.check.received:
             raise SourceError(f"{name} is empty: what should write to it ended without a byte") from error
         raise DamagedInputError(f"{error}. {INDEX_LAST}") from error
     finally:
@@ -195,7 +180,7 @@ def _from_network(spec: str, address: str, options: InputOptions) -> Any:
 
 
 def _open(file: Any, name: str, options: InputOptions, timeout: float | None = None) -> Any:
-    """av.open with its errors in words. Local files get no timeout: slow probing is no silence."""
+    """av.open, its errors as SourceErrors. Local files get no timeout: probing them may be slow."""
     arguments: dict[str, Any] = {"metadata_errors": "replace", "options": {"max_pixels": str(MAX_PIXELS)}}
     if timeout is not None:
         arguments["timeout"] = (timeout, timeout)
@@ -214,7 +199,7 @@ def _plain(file: Any, name: str, options: InputOptions, arguments: dict[str, Any
 
 
 def _accelerated(file: Any, name: str, options: InputOptions, arguments: dict[str, Any]) -> Any:
-    """Open with the device's decoder; without it where only the device fails, to blame the right one."""
+    """Open with the device's decoder. If that fails, open without it, to find out which of the two is at fault."""
     there = hwdevices_available()
     if options.hwaccel not in there:
         raise OptionError(f"hwaccel is {options.hwaccel!r}; this FFmpeg knows: {', '.join(there) or 'none'}")
@@ -230,12 +215,12 @@ def _accelerated(file: Any, name: str, options: InputOptions, arguments: dict[st
 
 
 def reason(error: BaseException) -> str:
-    """What happened, without PyAV's numbers."""
+    """The text of an error, without PyAV's numbers."""
     return str(getattr(error, "strerror", None) or error or type(error).__name__)
 
 
 def explained(error: Exception, name: str, options: InputOptions) -> SourceError:
-    """The SourceError that says what an error of av.open or of reading means."""
+    """The SourceError for an error of av.open or of reading."""
     if isinstance(error, (av.error.ExitError, TimeoutError)):
         return SourceTimeoutError(f"nothing came from {name} for {options.timeout:g} s: check the address "
                                   "and the network; --timeout waits longer, --retry tries again")

@@ -1,4 +1,4 @@
-"""The other tracks beside the pictures: sound and subtitles stay with them over the splices of a stream."""
+"""Packets of the other tracks: sound and subtitles stay in time with the pictures across splices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import av
 
 from .timeline import JUMP, Timeline
 
-BEHIND = 5  # seconds; a track so far behind the picture has passed a splice: interleaving keeps to about 1 s
+BEHIND = 5  # seconds that a track may lag behind the picture: interleaving keeps to about 1 s, so more is a splice
 
 
 def time_of(packet: av.Packet) -> Fraction | None:
@@ -27,12 +27,12 @@ def shift(packet: av.Packet, ticks: int) -> None:
 
 @dataclass(slots=True)
 class _TrackSync:
-    """Where one track is.
+    """The state of one track.
 
     part   splices it has passed; ``last``: seconds, the latest packet's own time
     since  where the pictures were when it passed its latest splice
-    free   from where on a packet has room behind the one that was given out last
-    narrow True from a splice to the first packet that has room
+    free   the first time that does not overlap with the packet given out last
+    narrow True from a splice until a packet does not overlap
     """
 
     part: int = 0
@@ -43,14 +43,14 @@ class _TrackSync:
 
 
 class PacketSync:
-    """The other tracks' packets, moved as ``clock`` moves the pictures, so that they stay together.
+    """The packets of the other tracks, shifted as ``clock`` shifts the pictures.
 
-    A track has passed a splice where its own time steps back: the interleaving, and the decoder's threads,
-    let some packets from behind it come before its first picture, and others from before it come after.
+    A track has passed a splice where its own time steps back. Because of interleaving and of the decoder's
+    threads some packets from behind a splice come before its first picture, and some from before it come after.
     Packets that are ahead of the pictures wait until the clock knows the splice.
 
-    left_out  packets that overlapped with what their track had before the splice: no container takes a
-              step back, and a change of their times alone would part them from the picture
+    left_out  packets that overlapped with earlier ones of their track at a splice: no container stores a step
+              back, and other times would move them away from their picture
     """
 
     def __init__(self, clock: Timeline, read: Callable[[], list[av.Packet]]) -> None:
@@ -61,7 +61,7 @@ class PacketSync:
         self._ready: list[av.Packet] = []
 
     def take(self, *, rest: bool = False) -> list[av.Packet]:
-        """What was read since the last call, as far as its place is known; ``rest``: all of it."""
+        """The packets since the last call whose place is known; ``rest``: all that were read."""
         taken, self._ready = self._ready, []
         self._waiting += [(packet, *self._part(packet)) for packet in self._read()]
         held = []
@@ -74,15 +74,15 @@ class PacketSync:
         return taken
 
     def put_back(self, packets: list[av.Packet]) -> None:
-        """Have them come first at the next ``take``."""
+        """Return these first at the next ``take``."""
         self._ready[:0] = packets
 
-    def ahead(self) -> set[int]:
+    def waiting(self) -> set[int]:
         """The tracks that have passed a splice which the pictures have not."""
         return {packet.stream_index for packet, *_ in self._waiting}
 
-    def forget(self) -> None:
-        """Drop what waits."""
+    def drop_waiting(self) -> None:
+        """Drop the packets that wait."""
         self._waiting.clear()
 
     def _part(self, packet: av.Packet) -> tuple[int, bool]:
@@ -102,7 +102,7 @@ class PacketSync:
         return track.part, track.part != before
 
     def _left(self, time: Fraction, part: int) -> bool:
-        """Whether a track without a step back (subtitles are few) is left behind by the pictures."""
+        """Whether the pictures have left behind a track whose step back was not seen (subtitles are rare)."""
         offsets, now = self._clock.offsets, self._clock.now
         if part + 1 >= len(offsets):
             return False
@@ -110,7 +110,7 @@ class PacketSync:
         return late > BEHIND and abs(next_late) < late
 
     def _alone(self, packet: av.Packet) -> bool:
-        """Whether the pictures went on without the step back that the packet's track has made."""
+        """Whether only the packet's track stepped back, and the pictures went on."""
         track = self._tracks[packet.stream_index]
         if self._clock.now - track.since <= BEHIND:
             return False
@@ -118,7 +118,7 @@ class PacketSync:
         return True
 
     def _moved(self, packet: av.Packet, part: int, first: bool) -> list[av.Packet]:
-        """The packet at its place; none where another of its track is there already."""
+        """The shifted packet; none if it overlaps with an earlier one of its track."""
         track, offsets = self._tracks[packet.stream_index], self._clock.offsets
         shift(packet, round(offsets[min(part, len(offsets) - 1)] * self._clock.time_base / packet.time_base))
         when = packet.pts if packet.dts is None else packet.dts

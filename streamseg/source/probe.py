@@ -1,4 +1,4 @@
-"""What a container says of itself: the VideoInfo of an opened input, and what brings it upright."""
+"""What a container says about itself: its video streams, and the VideoInfo of the part that is read."""
 
 from __future__ import annotations
 
@@ -7,50 +7,105 @@ from typing import Any
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 from ..core.frames import Frame, Track, VideoInfo
 from ..core.pixel_formats import Mastering
-from .exif import orientation
-from .formats import Turn, turn_of_angle, turn_of_exif, turn_of_matrix
-from .open import LIVE, scheme
+from ..errors import SourceError
+from .open import LIVE, MAX_PIXELS, scheme
 from .timeline import TimeRange
 
-# What FFmpeg decodes PNG and APNG to. Their colour profile has a name, which PyAV 18.1 frees once with the
-# side data and once with the picture: a PNG with a profile, as Macs' screenshots have, ended the process.
-AS_PNG = ("rgb24", "rgba", "rgb48be", "rgba64be", "gray", "gray16be", "ya8", "ya16be", "monob", "pal8")
+
+def select_stream(container: Any, name: str, number: int | None) -> Any:
+    """The video stream to decode: number ``number``, or FFmpeg's best. A cover picture is none.
+
+    Raises SourceError where there is no picture, no such stream or no decoder.
+    """
+    streams = video_streams(container)
+    if not streams:
+        kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]
+        cover = " and a cover picture" if container.streams.video else ""
+        found = " and ".join(kind for kind in kinds if kind != "video")
+        raise SourceError(f"{name} has no picture; there is only {found}{cover} in it")
+    if number is not None and number >= len(streams):
+        raise SourceError(f"stream is {number}; {name} has {len(streams)} video stream(s), numbered from 0")
+    best = container.streams.best("video")
+    stream = streams[number] if number is not None else best if best in streams else streams[0]
+    if stream.codec_context is None:  # asking such a stream for anything can end the process: PyAV #2344
+        raise SourceError(f"{name}: this FFmpeg has no decoder for its video; convert it to H.264, VP9, "
+                          "AV1 or FFV1 first")
+    if stream.codec_context.width * stream.codec_context.height > MAX_PIXELS:
+        raise SourceError(f"{name} is {stream.codec_context.width} x {stream.codec_context.height}; "
+                          f"at most {MAX_PIXELS // 10**6} megapixels can be processed")
+    return stream
 
 
-def described(container: Any, stream: Any, tracks: list[Any], window: TimeRange, *, frame: Frame,
-              transposed: bool, rate: Fraction | None, end: float | None, mastering: Mastering | None,
-              name: str) -> VideoInfo:
-    """The VideoInfo of what ``window`` leaves of the input; ``frame`` is its first, ``end`` the stated
+def video_streams(container: Any) -> list[Any]:
+    """The video streams without cover pictures."""
+    return [stream for stream in container.streams.video if not is_cover(stream)]
+
+
+def is_cover(stream: Any) -> bool:
+    """Whether a video stream is a cover picture, as movies and songs have."""
+    return bool(stream.type == "video" and Disposition(stream.disposition) & Disposition.attached_pic)
+
+
+def is_picture(container: Any) -> bool:
+    """Whether FFmpeg reads the input as one still picture."""
+    name: str = container.format.name
+    return name.endswith("_pipe") or name == "image2"
+
+
+def frame_rate(stream: Any) -> Fraction | None:
+    """The rate that the container states, None where it states none or an impossible one."""
+    return plausible(stream.average_rate) or plausible(stream.guessed_rate)
+
+
+def plausible(value: Fraction | None) -> Fraction | None:
+    """A rate or an aspect ratio; None where it is missing or out of range."""
+    return value if value is not None and 0 < value <= 1000 else None
+
+
+def stated_end(stream: Any, container: Any) -> float | None:
+    """The end in seconds that the container states, None where it states none."""
+    start = (container.start_time or 0) / av.time_base
+    if container.duration and container.duration > 0:
+        return start + container.duration / av.time_base
+    if not stream.duration:
+        return None
+    return float((stream.start_time or 0) + stream.duration) * (stream.time_base or Fraction(1, 1000))
+
+
+def probe(container: Any, stream: Any, tracks: list[Any], part: TimeRange, *, frame: Frame,
+          transposed: bool, end: float | None, mastering: Mastering | None, name: str) -> VideoInfo:
+    """The VideoInfo of the ``part`` of the input that is read; ``frame`` is its first frame, ``end`` the stated
     end in seconds."""
-    aspect = sensible(stream.sample_aspect_ratio) or Fraction(1)
-    whole = window.begin is None and window.limit is None
+    aspect = plausible(stream.sample_aspect_ratio) or Fraction(1)
+    whole = part.whole
     zero = Fraction(container.start_time or 0, av.time_base)
-    length = None if end is None else max(0.0, end - float(zero if window.begin is None else window.begin))
-    if length is not None and window.limit is not None:
-        length = min(length, float(window.limit))
+    length = None if end is None else max(0.0, end - float(zero if part.begin is None else part.begin))
+    if length is not None and part.limit is not None:
+        length = min(length, float(part.limit))
     return VideoInfo(
-        frame.width, frame.height, frame.format, frame.time_base, rate, length,
+        frame.width, frame.height, frame.format, frame.time_base, frame_rate(stream), length,
         (stream.frames or None) if whole else None, frame.colour, 1 / aspect if transposed else aspect,
         frame.alpha is not None, stills=is_picture(container), live=scheme(name) in LIVE,
-        variable_rate=varies(stream, container), tracks=tuple(_track(track) for track in tracks),
-        chapters=_chapters(container, window), metadata=dict(container.metadata), name=name,
+        variable_rate=has_variable_rate(stream, container), tracks=tuple(_track(track) for track in tracks),
+        chapters=_chapters(container, part), metadata=dict(container.metadata), name=name,
         mastering=mastering)
 
 
-def _chapters(container: Any, window: TimeRange) -> tuple[dict[str, Any], ...]:
-    """The container's chapters within the window, shifted as the frames are."""
+def _chapters(container: Any, part: TimeRange) -> tuple[dict[str, Any], ...]:
+    """The container's chapters within ``part``, shifted as the frames are."""
     found = []
     for chapter in container.chapters():
         base = chapter["time_base"] or Fraction(1, 1000)
-        shift = window.shift(base)
+        shift = part.shift(base)
         start, end = chapter["start"] - shift, chapter["end"] - shift
         if shift:
             start = max(0, start)
-        if window.limit is not None and window.origin is not None:
-            end = min(end, int((window.limit + window.origin) / base) - shift)
+        if part.limit is not None and part.origin is not None:
+            end = min(end, int((part.limit + part.origin) / base) - shift)
         if start < end:
             found.append({**chapter, "start": start, "end": end})
     return tuple(found)
@@ -63,54 +118,13 @@ def _track(stream: Any) -> Track:
     return Track(stream.index, kind, codec, stream.metadata.get("language"), stream)
 
 
-def is_picture(container: Any) -> bool:
-    """Whether FFmpeg reads the input as one still picture."""
-    name: str = container.format.name
-    return name.endswith("_pipe") or name == "image2"
-
-
-def sensible(value: Fraction | None) -> Fraction | None:
-    """A rate or an aspect ratio, None where it is missing or out of all reason."""
-    return value if value is not None and 0 < value <= 1000 else None
-
-
-def varies(stream: Any, container: Any) -> bool:
-    """Whether the frames' distances are known to differ: by the index's times, or by average and base
-    rate. A container's rounding of times (Matroska: to 1 ms) does not count."""
-    average, base = sensible(stream.average_rate), sensible(stream.base_rate)
+def has_variable_rate(stream: Any, container: Any) -> bool:
+    """Whether the distances between frames are known to differ: by the times in the index, or by the average
+    and the base rate. The container's rounding of times (Matroska: to 1 ms) does not count."""
+    average, base = plausible(stream.average_rate), plausible(stream.base_rate)
     if "mp4" in container.format.name:
         times = sorted(stream.index_entries[number].timestamp
                        for number in range(min(256, len(stream.index_entries))))
         steps = np.diff(np.array(times)) if len(times) > 2 else np.array([0])
         return bool(steps.max() - steps.min() > max(1, 0.002 / float(stream.time_base)))
     return average is not None and base is not None and abs(average / base - 1) > Fraction(1, 50)
-
-
-def upright(picture: av.VideoFrame, packet: bytes) -> Turn | None:
-    """What brings the pictures upright, from the display matrix or from EXIF in the first packet; None
-    for an angle that is not a multiple of 90 degrees."""
-    if picture.format.name in AS_PNG:
-        return _without_side_data(picture, packet)
-    side = side_data(picture)
-    if side is None:
-        return _without_side_data(picture, packet)
-    matrix = np.frombuffer(side.get("DISPLAYMATRIX", b""), np.int32)
-    return turn_of_matrix([int(value) for value in matrix]) if len(matrix) else Turn()
-
-
-def side_data(picture: av.VideoFrame) -> dict[str, bytes] | None:
-    """What comes beside a picture, by its kind; None where PyAV cannot list it: with EXIF among it."""
-    # Asked for its side data, a frame of PyAV refers to itself: until the garbage collector comes by it keeps
-    # the decoder's pictures in memory, some 10 MB of each film opened. A tiny one may.
-    tiny = picture.reformat(width=16, height=16, format="gray")
-    try:
-        side: Any = tiny.side_data  # PyAV's stub calls it a mapping of one kind
-        return {item.type.name: bytes(item) for item in side}
-    except ValueError:
-        return None
-
-
-def _without_side_data(picture: av.VideoFrame, packet: bytes) -> Turn | None:
-    """As ``upright``; of a display matrix the rotation alone, its mirroring is not told."""
-    found = orientation(packet)
-    return turn_of_exif(found) if found != 1 else turn_of_angle(picture.rotation)

@@ -16,15 +16,15 @@ from ..core.frames import Frame, VideoInfo
 from ..errors import DamagedInputError, SourceError
 from ..options import InputOptions
 from .api import BaseSource
-from .decode import Decoder, chosen
-from .formats import Normaliser, Turn
-from .icc import is_rgb, profile_of
-from .image_metadata import pages, unkept
-from .integrity import cut_off
-from .open import first_bytes, mode_of, opened, reason
-from .probe import upright
+from .clip_reader import DEFAULT_RATE
+from .decode import Decoder
+from .integrity import missing_in_file
+from .metadata import PictureMetadata, is_rgb, metadata_of
+from .normalise import Normaliser
+from .open import first_bytes, mode_of, open_container, reason
+from .orientation import Turn, turn_of
+from .probe import select_stream
 from .timeline import TimeRange
-from .video import DEFAULT_RATE
 from .webp import AnimatedWebp, first_of_animation
 
 PICTURES = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".jp2", ".j2k", ".jxl",
@@ -126,7 +126,7 @@ class PictureSource(BaseSource):
         frame = next(frames, None)
         if frame is None:
             raise DamagedInputError(f"{name}: none of {len(self._paths)} pictures can be read"
-                                    if self._paths else f"{name} has no picture in the part asked for")
+                                    if self._paths else f"{name} has no picture in the requested part")
         count = len(self._paths)
         self.info = VideoInfo(frame.width, frame.height, frame.format, self._base, rate,
                               float(count * self._base), count, frame.colour,
@@ -172,22 +172,22 @@ class PictureSource(BaseSource):
 
     def _one(self, path: Path, index: int, place: int) -> Frame:
         still = read_picture(path, self._options)
-        picture, turn, profile = still.picture, still.turn, still.profile
+        turn, metadata = still.turn, still.metadata
         if still.animated:
             self.notes.append(f"{path.name} is animated: only its first picture is taken; give it alone "
                               "to take all")
-        if still.pages > 1:
-            self.notes.append(f"{path.name} has {still.pages} pages: only the first is taken; save each as a "
+        if metadata.pages > 1:
+            self.notes.append(f"{path.name} has {metadata.pages} pages: only the first is taken; save each as a "
                               "picture of its own to take all")
-        for what in still.unkept:
+        for what in metadata.unkept:
             self._unkept.setdefault(what, []).append(path.name)
         normaliser = self._normaliser
         if normaliser is None or self._stills or normaliser.turn != turn:
             normaliser = self._normaliser = Normaliser(turn, fixed=not self._stills)
-        frame = normaliser.frame(picture, index, place, self._base, 1, name=path.name)
-        if profile is not None and is_rgb(profile):
-            frame = dataclasses.replace(frame, profile=profile)
-        elif profile is not None:
+        frame = normaliser.frame(still.picture, index, place, self._base, 1, name=path.name)
+        if metadata.profile is not None and is_rgb(metadata.profile):
+            frame = dataclasses.replace(frame, profile=metadata.profile)
+        elif metadata.profile is not None:
             self._other_profiles.append(path.name)
         if self._stills and frame.alpha is not None and frame.alpha.min() == frame.pixel.peak:
             return dataclasses.replace(frame, alpha=None, owner=None)  # WebP, palettes: said, not used
@@ -208,29 +208,28 @@ def _part(count: int, rate: Fraction, options: InputOptions) -> tuple[int, int]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Still:
-    """What a picture file holds: its first picture, what brings it upright, its ICC profile, whether it is a
-    film, how many pages it has, and the names of what no frame carries."""
+    """What a picture file holds: its first picture, what brings it upright, its metadata, and whether it is
+    animated."""
 
     picture: av.VideoFrame
     turn: Turn
-    profile: bytes | None
+    metadata: PictureMetadata
     animated: bool
-    pages: int = 1
-    unkept: Sequence[str] = ()
 
 
 def read_picture(path: Path, options: InputOptions) -> Still:
     """A file's first picture, and what is known of the file. Raises SourceError."""
     strict = dataclasses.replace(options, on_error="stop", audio=False, stream=None, hwaccel=None,
                                  start=0.0, duration=None, preview=None)
-    missing = cut_off(path) if os.path.isfile(path) else None
+    missing = missing_in_file(path) if os.path.isfile(path) else None
     if missing:
         raise DamagedInputError(f"{path} is cut off: {missing}")
     if AnimatedWebp.recognises(path):
-        return Still(*first_of_animation(path, strict))
-    container = opened(str(path), strict)
+        first, animated = first_of_animation(path, strict)
+        return Still(first, Turn(), metadata_of(path.read_bytes()), animated)
+    container = open_container(str(path), strict)
     try:
-        stream = chosen(container, str(path), None)
+        stream = select_stream(container, str(path), None)
         decoder = Decoder(container, stream, str(path), strict)
         decoder.remedy = ""
         pictures = iter(decoder)
@@ -238,7 +237,7 @@ def read_picture(path: Path, options: InputOptions) -> Still:
         if picture is None:
             raise DamagedInputError(f"{path}: no picture in it decodes")
         animated = stream.frames > 1 or (container.format.name == "apng" and next(pictures, None) is not None)
-        turn = upright(picture, data := decoder.first_packet) or Turn()
-        return Still(picture, turn, profile_of(data), animated, pages(data), unkept(data))
+        turn = turn_of(picture, decoder.first_packet) or Turn()
+        return Still(picture, turn, metadata_of(decoder.first_packet), animated)
     finally:
         container.close()

@@ -1,8 +1,8 @@
-"""Times: which part of an input is wanted, and that frames' times increase.
+"""Times: increasing times for the frames, and the part of an input that is requested.
 
-Times are integers in the stream's time base, and stay what the container says. ``Timeline`` fills in those
-that are missing and mends the few that do not increase, which no container could store; followers.py takes
-the other tracks along where it has moved the pictures.
+Times are integers in the stream's time base, as the container gives them. ``Timeline`` fills in missing ones and
+corrects those that do not increase, which no container could store. ``packet_sync`` shifts the other tracks as
+the pictures were shifted.
 """
 
 from __future__ import annotations
@@ -12,31 +12,31 @@ from fractions import Fraction
 
 from ..options import InputOptions
 
-JUMP = 1  # seconds; a step back of more is a new clock (a splice), a smaller one a single wrong time
+JUMP = 1  # seconds; a larger step back is a splice (a new clock), a smaller one a single wrong time
 BEYOND = 10  # seconds; a time so much later than the stated end is wrong
 
 
 @dataclass(slots=True)
 class Timeline:
-    """Gives each frame its time: increasing, in ``time_base`` units. ``mended``: how many were changed.
+    """Gives each frame an increasing time in ``time_base`` units. ``corrected``: how many were changed.
 
-    step   what a frame lasts when nothing says it
-    end    seconds; where the container says that the stream ends, if it does
-    offsets  what was added to the times, one entry for the beginning and one for each splice passed
+    step   the duration of a frame where nothing states it
+    end    the stated end in seconds
+    offsets  what was added to the times: one entry for the beginning and one for each splice
     """
 
     time_base: Fraction
     step: int
     end: float | None = None
-    mended: int = 0
+    corrected: int = 0
     offsets: list[int] = field(default_factory=lambda: [0])
     _last: int | None = None
 
     def time(self, pts: int | None) -> int:
-        """The frame's own time where it can be used, else the smallest change that makes it increase."""
+        """The frame's own time if it increases, else the next possible one."""
         if pts is not None and self.end is not None and pts * self.time_base > self.end + BEYOND:
             pts = None
-            self.mended += 1
+            self.corrected += 1
         if pts is None:
             found = 0 if self._last is None else self._last + self.step
         else:
@@ -47,7 +47,7 @@ class Timeline:
         return found
 
     def _later(self, found: int, last: int) -> int:
-        self.mended += 1
+        self.corrected += 1
         if (last - found) * self.time_base < JUMP:
             return last + 1
         self.offsets.append(self.offsets[-1] + last + self.step - found)
@@ -61,10 +61,10 @@ class Timeline:
 
 @dataclass(slots=True)
 class TimeRange:
-    """The part that ``options`` ask for. Times are Fractions of seconds.
+    """The requested part of an input. Times are Fractions of seconds.
 
-    begin   first moment wanted, None for the beginning
-    limit   how long, None for all; the smaller of duration and preview
+    begin   first moment, None for the beginning of the input
+    limit   length, None for all; the smaller of duration and preview
     origin  the input's time that becomes 0 (the first frame's, if ``begin`` is given)
     """
 
@@ -80,20 +80,25 @@ class TimeRange:
                    Fraction(str(min(lengths))) if lengths else None)
 
     def skips(self, time: Fraction) -> bool:
-        """True for a moment before the window."""
+        """Whether a moment is before the part."""
         return self.begin is not None and time < self.begin
 
     def open(self, time: Fraction) -> None:
-        """Tell the first frame's time. A frame just after ``begin`` becomes the output's 0; a far later
-        one (a still in a variable rate) keeps its distance, as the sound has it."""
+        """Set ``origin`` from the first frame's time. A frame shortly after ``begin`` becomes the output's 0; a
+        much later one (a still in a variable rate) keeps its distance, as the sound does."""
         self.origin = self.begin if self.begin is not None and time - self.begin > Fraction(1, 2) else time
 
+    @property
+    def whole(self) -> bool:
+        """Whether all of the input is requested."""
+        return self.begin is None and self.limit is None
+
     def past(self, time: Fraction) -> bool:
-        """True for a moment behind the window's end."""
+        """Whether a moment is behind the end of the part."""
         return self.limit is not None and self.origin is not None and time - self.origin >= self.limit
 
     def shift(self, time_base: Fraction) -> int:
-        """What is taken off a time in ``time_base`` units: 0 unless a beginning was asked for."""
+        """What is subtracted from times in ``time_base`` units: 0 unless ``begin`` is given."""
         if self.begin is None or self.origin is None:
             return 0
         return round(self.origin / time_base)

@@ -22,9 +22,7 @@ from ..core.pixel_formats import Colour
 from ..errors import DamagedInputError, SourceError
 from ..options import InputOptions
 from .api import BaseSource
-from .formats import Turn
-from .icc import profile_of
-from .integrity import cut_off
+from .integrity import missing_in_file
 from .open import MAX_PIXELS, first_bytes
 from .timeline import TimeRange
 
@@ -50,7 +48,7 @@ class AnimatedWebp(BaseSource):
         self._path = path
         self._options = options
         self._window = TimeRange.of(options)
-        self._cut = cut_off(path)
+        self._cut = missing_in_file(path)
         if self._cut and options.on_error == "stop" and self._window.limit is None:
             raise DamagedInputError(f"{path} is cut off: {self._cut}; --on-error skip takes what is there")
         self._file: BinaryIO = path.open("rb")
@@ -65,7 +63,7 @@ class AnimatedWebp(BaseSource):
             frames = self._made()
             first = next(frames, None)
             if first is None:
-                raise DamagedInputError(f"{path} has no picture that decodes in the part asked for")
+                raise DamagedInputError(f"{path} has no picture that decodes in the requested part")
         except BaseException:
             self.close()
             raise
@@ -147,8 +145,8 @@ class AnimatedWebp(BaseSource):
             raise DamagedInputError(f"{self._path} is damaged: {what}; --on-error skip leaves such parts out")
 
 
-def first_of_animation(path: Path, options: InputOptions) -> tuple[av.VideoFrame, Turn, bytes | None, bool]:
-    """The first parts of a ``stills.Still``, of a file that is an animation: FFmpeg's decoder takes none."""
+def first_of_animation(path: Path, options: InputOptions) -> tuple[av.VideoFrame, bool]:
+    """The first picture of an animated WebP, and whether there are more."""
     source = AnimatedWebp(path, options)
     try:
         frame = next(iter(source))
@@ -158,7 +156,7 @@ def first_of_animation(path: Path, options: InputOptions) -> tuple[av.VideoFrame
     planes = [red, green, blue] if frame.alpha is None else [red, green, blue, frame.alpha]
     made: Any = np.dstack(planes)
     picture = av.VideoFrame.from_ndarray(made, "rgb24" if frame.alpha is None else "rgba")
-    return picture, Turn(), profile_of(path.read_bytes()), source.info.frames != 1
+    return picture, source.info.frames != 1
 
 
 def _int24(data: bytes, at: int) -> int:

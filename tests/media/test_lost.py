@@ -19,7 +19,7 @@ from streamseg.core.pixel_formats import Colour, Mastering
 from streamseg.options import Options
 from streamseg.sink import open_sink
 from streamseg.source import open_source
-from streamseg.source.image_metadata import pages, unkept
+from streamseg.source.metadata import metadata_of
 from tests import clips, stills
 
 from .sink_tools import about, made, probe, write
@@ -187,7 +187,7 @@ def in_tiff(unit: int, dots: int) -> bytes:
     (in_png(b"pHYs", struct.pack(">IIB", 11811, 11811, 0)), False), (in_tiff(1, 300), False),
     (in_tiff(2, 96), False), (in_jpeg(1, 300)[:13], False), (b"", False), (b"II*\0\xff\xff\xff\xff", False)])
 def test_dots_per_inch_that_somebody_chose_are_said_to_be_lost(data: bytes, said: bool) -> None:
-    assert unkept(data) == (["the size on paper (dots per inch)"] if said else [])
+    assert metadata_of(data).unkept == (("the size on paper (dots per inch)",) if said else ())
 
 
 def test_pages_of_a_tiff_are_counted_and_said_to_be_left_out(tmp_path: Path) -> None:
@@ -204,9 +204,9 @@ def test_a_tiffs_small_copies_are_no_pages_and_a_ring_ends() -> None:
     first = tagged({0x100: 4})
     small = struct.pack("<HHHIHHI", 1, 0xFE, 4, 1, 1, 0, 0)
     linked = first[:-4] + struct.pack("<I", len(first)) + small
-    assert pages(linked) == 1
-    assert pages(linked[:-8] + struct.pack("<HHI", 0, 0, 0)) == 2
-    assert pages(first[:-4] + struct.pack("<I", 8)) == 1
+    assert metadata_of(linked).pages == 1
+    assert metadata_of(linked[:-8] + struct.pack("<HHI", 0, 0, 0)).pages == 2
+    assert metadata_of(first[:-4] + struct.pack("<I", 8)).pages == 1
 
 
 @pytest.mark.parametrize(("suffix", "lossy"), [(".jpg", True), (".png", False), (".webp", False)])

@@ -67,7 +67,7 @@ def test_a_stream_or_a_part_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = clips.video(tmp_path / "a.mkv")
     with pytest.raises(SourceError, match=r"stream is 2; .* has 1 video stream"):
         open_source(path, Options(stream=2))
-    with pytest.raises(SourceError, match="has no picture in the part asked for: start is 99 s; it ends"):
+    with pytest.raises(SourceError, match="has no picture in the requested part: start is 99 s; it ends"):
         open_source(path, Options(start=99))
     with pytest.raises(SourceError, match=r"start is 0 s, duration 0 s; it ends at 0\.\d"):
         open_source(path, Options(duration=0))

@@ -113,7 +113,7 @@ def test_sound_goes_over_a_splice_with_the_picture(tmp_path: Path, lengths: tupl
         at += len(wanted) - over
     assert at == len(found)
     assert source.notes == [
-        f"{len(lengths) - 1} frame times did not increase and were mended",
+        f"{len(lengths) - 1} frame times did not increase and were corrected",
         f"{left_out} packets of the other tracks overlapped with what was before them where the clock steps "
         "back, and were left out"]
 
@@ -178,11 +178,11 @@ def test_packets_behind_a_splice_wait_until_the_pictures_are_there() -> None:
     clock = clock_at(0, 9960)
     tracks = Tracks(clock)
     assert tracks.take(tracks.sound, 9940, 9960, 0, 20) == [9940, 9960]
-    assert tracks.followers.ahead() == {tracks.sound.index}
+    assert tracks.followers.waiting() == {tracks.sound.index}
     assert tracks.take(tracks.sound, 40) == []
     assert clock.time(0) == 10000
     assert tracks.take(tracks.sound) == [10000, 10020, 10040]
-    assert tracks.followers.ahead() == set()
+    assert tracks.followers.waiting() == set()
 
 
 def test_packets_from_before_a_splice_may_come_behind_it() -> None:

@@ -8,7 +8,7 @@ import av
 import pytest
 
 from streamseg.errors import DamagedInputError
-from streamseg.source.pipe_integrity import Flow
+from streamseg.source.integrity import StreamCheck
 from tests import clips, damage
 from tests.media.source_tools import read
 from tests.media.test_source_errors import piped
@@ -88,10 +88,10 @@ BLOCK = bytes.fromhex("a3 4003") + b"abc"
 ])
 @pytest.mark.parametrize("step", [1, 5, 1000])
 def test_elements_of_unknown_size_are_gone_into(data: bytes, missing: str | None, step: int) -> None:
-    flow = Flow()
+    flow = StreamCheck()
     for at in range(0, len(data), step):
         flow.feed(data[at:at + step])
-    assert flow.cut_off() is None  # there may be more to come
+    assert flow.missing() is None  # there may be more to come
     flow.feed(b"")
-    told = flow.cut_off()
+    told = flow.missing()
     assert told is None if missing is None else missing in (told or "")

@@ -13,7 +13,7 @@ from streamseg.core.opencv import cv2
 from streamseg.errors import DamagedInputError, SourceError
 from streamseg.options import Options
 from streamseg.source import open_source
-from streamseg.source.integrity import cut_off
+from streamseg.source.integrity import missing_in_file
 from tests import clips, damage, stills
 from tests.media.source_tools import indices, read
 
@@ -234,12 +234,12 @@ MP4_WITH_MARKS = b"\0\0\0\x18ftypmp42\0\0\0\0isommp42" + b"\xff\xda\0\x08" * 5 +
 @pytest.mark.parametrize("trailer", [MP4_WITH_MARKS, b"\0" * 100, b"\xff" * 100, jpeg(),
                                      jpeg() + MP4_WITH_MARKS])
 @pytest.mark.parametrize("progressive", [False, True])
-def test_what_follows_a_whole_jpeg_does_not_make_it_cut_off(tmp_path: Path, progressive: bool,
+def test_what_follows_a_whole_jpeg_does_not_make_it_missing_in_file(tmp_path: Path, progressive: bool,
                                                             trailer: bytes) -> None:
     """A motion photo is a JPEG with an MP4 behind it."""
     data = with_thumbnail(jpeg(progressive=progressive))
     (tmp_path / "a.jpg").write_bytes(data + trailer)
-    assert cut_off(tmp_path / "a.jpg") is None
+    assert missing_in_file(tmp_path / "a.jpg") is None
 
 
 def test_a_motion_photo_is_read(tmp_path: Path) -> None:
@@ -256,25 +256,25 @@ def test_a_jpeg_is_cut_off_wherever_it_ends_early(tmp_path: Path, progressive: b
     for end in (*range(4, len(data), len(data) // 40), len(data) - 2, len(data) - 1):
         for before in (b"", data):
             path.write_bytes(before + data[:end])
-            assert cut_off(path) == "JPEG's end mark is missing", end
+            assert missing_in_file(path) == "JPEG's end mark is missing", end
 
 
 def test_a_film_of_jpegs_is_cut_off_in_its_last_picture(tmp_path: Path) -> None:
     path = clips.video(tmp_path / "a.mjpeg", codec="mjpeg", frames=25, pix_fmt="yuvj420p")
-    assert cut_off(path) is None
+    assert missing_in_file(path) is None
     assert indices(read(path)[1]) == list(range(25))
     path.write_bytes(path.read_bytes()[:-200])
-    assert cut_off(path) == "JPEG's end mark is missing"
+    assert missing_in_file(path) == "JPEG's end mark is missing"
 
 
 def test_damage_that_looks_like_a_marker_hides_no_end(tmp_path: Path) -> None:
     data = bytearray(jpeg())
     data[len(data) // 2:len(data) // 2 + 4] = b"\xff\xe1\xee\xee"  # a segment longer than what follows
     (tmp_path / "a.jpg").write_bytes(bytes(data))
-    assert cut_off(tmp_path / "a.jpg") is None
+    assert missing_in_file(tmp_path / "a.jpg") is None
 
 
 def test_a_jpeg_with_megabytes_behind_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(jpeg(size=(2400, 1800)) + b"\xff" * 8_000_000)
-    assert cut_off(path) is None
+    assert missing_in_file(path) is None

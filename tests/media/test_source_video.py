@@ -18,7 +18,8 @@ from streamseg.core.frames import VideoInfo
 from streamseg.core.pixel_formats import FORMATS
 from streamseg.options import Options
 from streamseg.source import open_source
-from streamseg.source.formats import Normaliser, Turn, layout
+from streamseg.source.normalise import Normaliser, layout
+from streamseg.source.orientation import Turn
 from streamseg.source.video import VideoSource
 from tests import clips
 from tests.media.source_tools import indices, read

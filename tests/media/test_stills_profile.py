@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import io
 import struct
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,8 @@ from streamseg.api import run
 from streamseg.core.frames import Frame
 from streamseg.core.opencv import cv2
 from streamseg.sink.profile import with_profile
-from streamseg.source.icc import profile_of
-from tests import clips
+from streamseg.source.metadata import metadata_of
+from tests import clips, stills
 from tests.media.source_tools import read
 
 BARE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()  # once: it holds the time
@@ -158,15 +160,15 @@ def test_a_profile_that_is_not_for_rgb_is_left_out_and_told(tmp_path: Path, mode
 def test_what_is_no_profile_is_passed_over(tmp_path: Path) -> None:
     data = photo(tmp_path / "a.jpg", wide(200_000)).read_bytes()
     second = data.index(b"ICC_PROFILE\0\2\4")
-    assert profile_of(data) == wide(200_000)
-    assert profile_of(data[:second + 12] + b"\x09" + data[second + 13:]) is None  # 1, 9, 3, 4
+    assert metadata_of(data).profile == wide(200_000)
+    assert metadata_of(data[:second + 12] + b"\x09" + data[second + 13:]).profile is None  # 1, 9, 3, 4
     photo(tmp_path / "b.png", b"no profile at all" * 30)
     _, (frame,) = read(tmp_path / "b.png")
     assert frame.profile is None
     packed = photo(tmp_path / "c.png", wide()).read_bytes()
     at = packed.index(b"iCCP") + 20
-    assert profile_of(packed[:at] + b"\xff\xff\xff\xff" + packed[at + 4:]) is None
-    assert profile_of(b"") is profile_of(b"II*\0") is profile_of(b"\xff\xd8\xff\xe2") is None
+    assert metadata_of(packed[:at] + b"\xff\xff\xff\xff" + packed[at + 4:]).profile is None
+    assert metadata_of(b"").profile is metadata_of(b"II*\0").profile is metadata_of(b"\xff\xd8\xff\xe2").profile is None
 
 
 @pytest.mark.parametrize("size", [(1, 1), (33, 20), (160, 121)])
@@ -189,3 +191,19 @@ def test_a_profile_travels_with_a_frame_and_not_with_what_it_says() -> None:
     frame = Frame(planes, "gbrp", Fraction(1, 25), 0, profile=wide())
     assert Frame.empty(frame).profile == wide()
     assert "profile" not in repr(frame)
+
+
+@pytest.mark.parametrize(("name", "loaded"), [("a.mkv", False), ("a.mov", False), ("a.png", True)])
+def test_pillow_is_loaded_for_pictures_and_not_for_videos(tmp_path: Path, name: str, loaded: bool) -> None:
+    """Nor for a video of PNGs: its pictures have no EXIF."""
+    path = tmp_path / name
+    if name == "a.png":
+        stills.image(path)
+    else:
+        clips.video(path, frames=3, codec="png" if name == "a.mov" else "libx264",
+                    pix_fmt="rgb24" if name == "a.mov" else "yuv420p")
+    code = (f"import sys\nfrom streamseg.source import open_source\nassert list(open_source({str(path)!r}))\n"
+            "print('PIL' in sys.modules)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True,
+                          cwd=Path(__file__).parents[2])
+    assert done.stdout.split() == [str(loaded)]

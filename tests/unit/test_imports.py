@@ -12,7 +12,7 @@ import pytest
 import streamseg
 
 HEAVY = ("tensorflow", "keras", "sklearn", "skimage", "matplotlib", "onnxruntime", "ai_edge_litert", "cv2",
-         "av", "numpy", "rich", "asyncio")
+         "av", "numpy", "rich", "asyncio", "PIL")
 NEVER_BY_ITSELF = ("tensorflow", "keras", "sklearn", "skimage", "matplotlib", "onnxruntime")
 ROOT = Path(streamseg.__file__).parents[1]
 

@@ -18,7 +18,7 @@ from ...core.frames import Frame
 from ...errors import OptionError, SourceError
 from ...options import Options
 from ...source import open_source
-from ...source.formats import Normaliser
+from ...source.normalise import Normaliser
 from ...source.stills import LISTED, PICTURES, natural, read_picture
 from ...source.webp import AnimatedWebp
 

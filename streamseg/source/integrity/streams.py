@@ -1,20 +1,20 @@
-"""Whether what came through a pipe is all there: as ``completeness``, of what can be read only once.
+"""Whether a stream that can be read only once is complete.
 
-A writer that is killed leaves a pipe that ends as any other. Matroska, MPEG-TS and Y4M are made of pieces
-whose length is known: one that is not whole tells. Where a stream ends between two of them, nothing does.
-(FFmpeg reports the broken last piece of the other containers itself.)
+A pipe whose writer was killed ends like any other. Matroska, MPEG-TS and Y4M consist of pieces of known length,
+so an incomplete last piece shows. A stream that ends between two pieces looks complete. (For other containers
+FFmpeg itself reports an incomplete last packet.)
 """
 
 from __future__ import annotations
 
-from .integrity import ts_packet, y4m_fields, y4m_record
+from .layouts import ts_packet, y4m_fields, y4m_record
 
 HEAD = 4096
 EBML = b"\x1a\x45\xdf\xa3"
 
 
-class Flow:
-    """Takes note of what is read. ``received``: bytes so far."""
+class StreamCheck:
+    """Watches the bytes that are read from a stream. ``received``: bytes so far."""
 
     def __init__(self) -> None:
         self.received = 0
@@ -23,7 +23,7 @@ class Flow:
         self._elements: _Elements | None = None
 
     def feed(self, data: bytes) -> None:
-        """Tell what was read next; nothing at the end."""
+        """Take the bytes that were read next; empty at the end of the stream."""
         self._ended = not data
         before = self._head
         self._head += data[:HEAD - len(before)]
@@ -34,12 +34,12 @@ class Flow:
         if self._elements is not None:
             self._elements.feed(data)
 
-    def cut_off(self) -> str | None:
-        """What is missing; None if nothing is, if the format does not tell, or if the end was not reached."""
+    def missing(self) -> str | None:
+        """What is missing; None if nothing is, if the format states no length, or before the end is reached."""
         if not self._ended:
             return None
         if self._elements is not None:
-            return self._elements.cut_off()
+            return self._elements.missing()
         length = ts_packet(self._head)
         if length is not None:
             return "its last packet is not whole" if self.received % length else None
@@ -50,40 +50,40 @@ class Flow:
     def _y4m(self) -> str | None:
         header, end, frames = self._head.partition(b"\n")
         record = y4m_record(y4m_fields(header))
-        if not end or record is None or not frames.startswith(b"FRAME\n"):  # its frames may have parameters
+        if not end or record is None or not frames.startswith(b"FRAME\n"):  # frames with parameters have other lengths
             return None
         return "its last frame is not whole" if (self.received - len(header) - 1) % record else None
 
 
 class _Elements:
-    """Follows Matroska's elements (RFC 8794): over those that state their size, into those that do not, which
-    in a stream are the segment and some writers' clusters."""
+    """Follows Matroska's elements (RFC 8794): it skips those that state their size and enters those that do not
+    (in a stream: the segment, and the clusters of some writers)."""
 
     def __init__(self) -> None:
-        self._ahead = 0  # bytes until the next element's head
-        self._head = b""  # of that, as far as it has come
+        self._remaining = 0  # bytes until the head of the next element
+        self._head = b""  # of the next element, as far as it was read
         self._lost = False
 
     def feed(self, data: bytes) -> None:
-        rest = memoryview(data)  # taken piece by piece, without copies
+        rest = memoryview(data)  # no copies
         while rest and not self._lost:
-            if self._ahead:
-                passed = min(self._ahead, len(rest))
-                self._ahead, rest = self._ahead - passed, rest[passed:]
+            if self._remaining:
+                passed = min(self._remaining, len(rest))
+                self._remaining, rest = self._remaining - passed, rest[passed:]
                 continue
             self._head, rest = self._head + rest[:1], rest[1:]
             try:
                 size = _size(self._head)
-            except IndexError:  # there is more of it to come
+            except IndexError:  # the head is not complete yet
                 continue
-            except ValueError:  # no element: damage, of which the demuxer tells
+            except ValueError:  # no element: the demuxer reports the damage
                 self._lost = True
                 return
-            self._head, self._ahead = b"", size
+            self._head, self._remaining = b"", size
 
-    def cut_off(self) -> str | None:
-        whole = self._lost or not (self._ahead or self._head)
-        return None if whole else f"{self._ahead or 'some'} bytes of its last element are missing"
+    def missing(self) -> str | None:
+        whole = self._lost or not (self._remaining or self._head)
+        return None if whole else f"{self._remaining or 'some'} bytes of its last element are missing"
 
 
 def _size(head: bytes) -> int:

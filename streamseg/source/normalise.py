@@ -1,13 +1,12 @@
-"""What becomes of a decoded picture: its pixel format, its size, its place upright.
+"""Decoded pictures to Frames: pixel format, size, orientation.
 
-Every format that FFmpeg decodes to is brought to one of the working formats of ``pixelformats.FORMATS``, and
-without loss where a working format can hold it; one that already is a working format is not touched.
-swscale's conversions used here (packed to planar, 9 to 10 bits, ...) were checked to be exact.
+Every format that FFmpeg decodes to becomes one of the working formats in ``core.pixel_formats.FORMATS``, without
+loss where a working format can hold it. A picture in a working format is not touched. The swscale conversions
+used here (packed to planar, 9 to 10 bits, ...) were checked to be exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -21,6 +20,7 @@ from ..core.frames import Frame, plane_view
 from ..core.opencv import cv2
 from ..core.pixel_formats import FORMATS, Colour, PixelFormat
 from ..errors import SourceError
+from .orientation import Turn
 
 FULL = 2
 LIMITED = 1
@@ -84,44 +84,6 @@ def _sampling(width: int, height: int, transposed: bool) -> str:
     return "420"
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What brings a stored picture upright: first rows and columns change places, then mirrored left to
-    right, then top to bottom."""
-
-    transpose: bool = False
-    mirror: bool = False
-    flip: bool = False
-
-    def __bool__(self) -> bool:
-        return self.transpose or self.mirror or self.flip
-
-
-def turn_of_exif(orientation: int) -> Turn:
-    """The Turn of EXIF's orientation 1 to 8 (anything else counts as 1). EXIF 2.32, tag 0x0112."""
-    known = {2: (False, True, False), 3: (False, True, True), 4: (False, False, True),
-             5: (True, False, False), 6: (True, True, False), 7: (True, True, True), 8: (True, False, True)}
-    return Turn(*known.get(orientation, (False, False, False)))
-
-
-def turn_of_matrix(matrix: Sequence[int]) -> Turn | None:
-    """The Turn of FFmpeg's display matrix (nine 16.16 integers: x' = a x + c y, y' = b x + d y, y down);
-    None for an angle that is not a multiple of 90 degrees."""
-    a, b, c, d = matrix[0], matrix[1], matrix[3], matrix[4]
-    if not b and not c:
-        return Turn(False, a < 0, d < 0)
-    if not a and not d:
-        return Turn(True, c < 0, b < 0)
-    return None
-
-
-def turn_of_angle(degrees: int) -> Turn | None:
-    """The Turn of a rotation counter-clockwise; None where it is not a multiple of 90."""
-    known = {0: Turn(), 90: Turn(True, False, True), 180: Turn(False, True, True),
-             270: Turn(True, True, False)}
-    return known.get(degrees % 360)
-
-
 class Normaliser:
     """Decoded pictures to Frames. Not shared between threads.
 
@@ -140,51 +102,51 @@ class Normaliser:
               duration: int | None, *, name: str | None = None,
               packets: tuple[av.Packet, ...] = ()) -> Frame:
         """The picture upright, in a working format; planes are the decoder's own where they can be."""
-        wanted = layout(picture.format.name, self.turn.transpose)
-        size, colour = (picture.width, picture.height), colour_of(picture, wanted)
-        convert = not wanted.same
-        span = FULL if wanted.full or colour.full_range else LIMITED
+        working = layout(picture.format.name, self.turn.transpose)
+        size, colour = (picture.width, picture.height), colour_of(picture, working)
+        convert = not working.same
+        span = FULL if working.full or colour.full_range else LIMITED
         if self.fixed:
-            first = self._first = self._first or (wanted, *size, colour)
+            first = self._first = self._first or (working, *size, colour)
             self.rescaled += size != first[1:3]
-            if first[0].target != wanted.target or size != first[1:3]:
-                wanted, size, colour, convert = first[0], first[1:3], first[3], True
+            if first[0].target != working.target or size != first[1:3]:
+                working, size, colour, convert = first[0], first[1:3], first[3], True
         if convert:
-            goal = FULL if wanted.full or colour.full_range else LIMITED
+            goal = FULL if working.full or colour.full_range else LIMITED
             # One thread: swscale's vector code writes past the end of rows, and where slices run in threads
             # that lands in rows already done (161 x 121 yuv422p10 to 444: wrong in 144 of 400 pictures).
-            picture = self._reformatter.reformat(picture, *size, wanted.target, src_color_range=span,
+            picture = self._reformatter.reformat(picture, *size, working.target, src_color_range=span,
                                                  dst_color_range=goal, threads=1)
         if self.turn:
-            picture = turned(picture, wanted, self.turn)
-        pixel, grey = FORMATS[wanted.format], _alpha_format(wanted.format)
+            picture = turned(picture, working, self.turn)
+        pixel, grey = FORMATS[working.format], _alpha_format(working.format)
         planes = tuple(plane_view(picture, number, pixel) for number in range(3))
-        alpha = plane_view(picture, 3, grey) if wanted.alpha else None
-        owner = picture if picture.format.name == wanted.format else None
-        return Frame(planes, wanted.format, time_base, index, pts, colour, duration, alpha, name, packets,
+        alpha = plane_view(picture, 3, grey) if working.alpha else None
+        owner = picture if picture.format.name == working.format else None
+        return Frame(planes, working.format, time_base, index, pts, colour, duration, alpha, name, packets,
                      owner)
 
 
-def colour_of(picture: av.VideoFrame, wanted: PlaneLayout) -> Colour:
+def colour_of(picture: av.VideoFrame, working: PlaneLayout) -> Colour:
     """The picture's tags; a format that is full range by name says so in its range tag."""
-    span = FULL if wanted.full else int(picture.color_range)
+    span = FULL if working.full else int(picture.color_range)
     return Colour(int(picture.colorspace), span, int(picture.color_primaries), int(picture.color_trc))
 
 
 @cache
-def _alpha_format(working: str) -> PixelFormat:
+def _alpha_format(format: str) -> PixelFormat:
     """The one-plane format of an alpha plane's depth: its rows are as long as the picture is wide."""
-    depth = FORMATS[working].depth
+    depth = FORMATS[format].depth
     return FORMATS["gray" if depth == 8 else f"gray{depth}le"]
 
 
-def turned(picture: av.VideoFrame, wanted: PlaneLayout, turn: Turn) -> av.VideoFrame:
-    """A new picture in ``wanted.target`` whose planes are those of ``picture``, brought upright."""
+def turned(picture: av.VideoFrame, working: PlaneLayout, turn: Turn) -> av.VideoFrame:
+    """A new picture in ``working.target`` whose planes are those of ``picture``, brought upright."""
     width, height = picture.width, picture.height
-    upright = av.VideoFrame(*((height, width) if turn.transpose else (width, height)), wanted.target)
-    pixel, grey = FORMATS[wanted.format], _alpha_format(wanted.format)
+    upright = av.VideoFrame(*((height, width) if turn.transpose else (width, height)), working.target)
+    pixel, grey = FORMATS[working.format], _alpha_format(working.format)
     side = {(True, True): -1, (True, False): 1, (False, True): 0}.get((turn.mirror, turn.flip))
-    for number in range(4 if wanted.alpha else 3):
+    for number in range(4 if working.alpha else 3):
         kind = grey if number == 3 else pixel
         plane: Any = plane_view(picture, number, kind)
         if turn.transpose:

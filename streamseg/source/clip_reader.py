@@ -1,0 +1,176 @@
+"""Reads the requested part of one video stream: pictures with their times, and the packets beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+
+from ..errors import DamagedInputError, SourceError
+from ..options import InputOptions
+from .byte_input import ReadableFile
+from .decode import Decoder
+from .deinterlace import Timed
+from .open import FAILURES, byte_input, missing_in_stream, open_container
+from .packet_sync import PacketSync, shift, time_of
+from .probe import frame_rate, select_stream, stated_end
+from .timeline import Timeline, TimeRange
+
+DEFAULT_RATE = Fraction(25)
+EARLIER = Fraction(1, 2)  # seconds before ``start`` to seek to: an index is by decoding time, not by display
+
+
+class ClipReader:
+    """One pass over the part of an input that ``options`` request. Use from one thread.
+
+    spec       what the container was opened from: it is opened again where seeking failed
+    name       of the input, for messages and for the VideoInfo
+    truncated  what is missing at the end of the file, None if nothing is
+    """
+
+    def __init__(self, container: Any, spec: str | ReadableFile, name: str, options: InputOptions, *,
+                 truncated: str | None) -> None:
+        self.name = name
+        self._spec, self._options, self._truncated = spec, options, truncated
+        self._attach(container)
+        stream = self.stream
+        self.time_base: Fraction = stream.time_base or Fraction(1, 1000)
+        self.part = TimeRange.of(options, Fraction(container.start_time or 0, av.time_base))
+        self.end = stated_end(stream, container)
+        self._step = max(1, round(1 / (self.time_base * (frame_rate(stream) or DEFAULT_RATE))))
+        self._start_clock()
+        if truncated and options.on_error == "stop" and self.part.limit is None:
+            raise DamagedInputError(f"{name} is cut off: {truncated}; --on-error skip takes what is there")
+
+    def _attach(self, container: Any) -> None:
+        self.container = container
+        shown = "standard input" if self.name == "-" else self.name
+        source = byte_input(container)
+        self._one_way = self._spec == "-" or (source is not None and not source.seekable())
+        self.stream = select_stream(container, shown, self._options.stream)
+        self.decoder = Decoder(container, self.stream, shown, self._options, piped=self._one_way)
+
+    def _start_clock(self) -> None:
+        self._clock = Timeline(self.time_base, self._step, self.end)
+        self._sync = PacketSync(self._clock, self.decoder.take)
+
+    def close(self) -> None:
+        """Close the container; may be called twice."""
+        self.container.close()
+
+    # --- pictures ---
+
+    def pictures(self) -> Iterator[Timed]:
+        """The pictures within the part, with their times."""
+        part = self.part
+        for picture, pts in self._timed() if part.begin is None else self._from(part.begin):
+            when = pts * self.time_base
+            if part.skips(when):
+                # the demuxer is ahead of the decoder: some packets that it has read lie within the part
+                self._sync.put_back([packet for packet in self._sync.take()
+                                     if (time := time_of(packet)) is None or not part.skips(time)])
+                continue
+            if part.origin is None:
+                self.decoder.ignore = False
+                part.open(when)
+            if part.past(when):
+                self._finish_tracks()
+                return
+            yield picture, pts
+        missing = self._truncated or missing_in_stream(self.container)
+        if missing:
+            self.decoder.damage(f"it is cut off ({missing})")
+
+    def _timed(self) -> Iterator[Timed]:
+        for picture in self.decoder:
+            yield picture, self._clock.time(picture.pts)
+
+    def _from(self, begin: Fraction) -> Iterator[Timed]:
+        """The pictures from a key frame before ``begin`` on. Where seeking fails (raw streams, GIF, a wrong
+        index: the first picture is too late, or there is none), all from the beginning."""
+        self.decoder.ignore = True
+        if self._seek(begin):
+            pictures = self._timed()
+            first = next(pictures, None)
+            if first is not None and first[1] * self.time_base <= begin:
+                yield first
+                yield from pictures
+                return
+            self.container.close()
+            self._attach(open_container(self._spec, self._options))
+            self._start_clock()
+            self.decoder.ignore = True
+        yield from self._timed()
+
+    def _seek(self, begin: Fraction) -> bool:
+        """Go to a key frame before ``begin``; False where the container cannot seek or need not."""
+        first = self.stream.start_time
+        place = int((begin - EARLIER) / self.time_base)
+        if first is None or place <= first or self._one_way:
+            return False
+        try:
+            self.container.seek(place, stream=self.stream)
+        except FAILURES:  # a pipe: all of it is decoded, and dropped up to ``begin``
+            return False
+        return True
+
+    # --- packets of the other tracks ---
+
+    def packets(self, *, rest: bool = False) -> tuple[av.Packet, ...]:
+        """The packets read since the last call that lie in the part, shifted as the frames are; ``rest``: those
+        that still wait, too."""
+        part = self.part
+        if part.whole:
+            return tuple(self._sync.take(rest=rest))
+        kept = []
+        for packet in self._sync.take(rest=rest):
+            time = time_of(packet)
+            if time is not None and ((part.begin is not None and part.origin is not None
+                                      and time < part.origin) or part.past(time)):
+                continue
+            shift(packet, -part.shift(packet.time_base))
+            kept.append(packet)
+        return tuple(kept)
+
+    def _finish_tracks(self) -> None:
+        """Read the sound up to the end of the part: in the file it may lie behind the picture."""
+        part = self.part
+        unfinished = {track.index for track in self.decoder.tracks if track.type == "audio"}
+        held: list[av.Packet] = []
+        for packet in self.decoder.packets() if unfinished else ():
+            new = self._sync.take()
+            held += new
+            unfinished -= {other.stream_index for other in new
+                           if other.dts is not None and part.past(other.dts * other.time_base)}
+            unfinished -= self._sync.waiting()
+            when = packet.dts if packet.pts is None else packet.pts
+            late = when is not None and part.past((when + self._clock.offsets[-1]) * self.time_base - 2)
+            if not unfinished or late or not packet.size:
+                break
+        self._sync.put_back(held)
+        self._sync.drop_waiting()  # it lies behind a splice that the part does not reach
+
+    # --- messages ---
+
+    def nothing_found(self) -> SourceError:
+        """The error for a part without pictures."""
+        part = self.part
+        if part.whole:
+            return DamagedInputError(f"{self.name}: no picture of it decodes ({self.decoder.damaged} errors)")
+        return SourceError(f"{self.name} has no picture in the requested part: start is {self._options.start:g} s"
+                           + ("" if part.limit is None else f", duration {float(part.limit):g} s")
+                           + ("" if self.end is None else f"; it ends at {self.end:g} s"))
+
+    def remarks(self) -> list[str]:
+        """What is known at the end only."""
+        found, lost = [], self.decoder.read - self.decoder.given
+        if self._clock.corrected:
+            found.append(f"{self._clock.corrected} frame times did not increase and were corrected")
+        if self._sync.left_out:
+            found.append(f"{self._sync.left_out} packets of the other tracks overlapped with earlier ones where "
+                         "the clock steps back, and were left out")
+        if lost > 0 and not self.decoder.damaged and self.part.whole:
+            found.append(f"{lost} of {self.decoder.read} coded pictures gave no frame")
+        return found

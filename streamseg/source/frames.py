@@ -1,0 +1,29 @@
+"""Pictures and the packets beside them become Frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..core.frames import Frame
+from .clip_reader import ClipReader
+from .deinterlace import Timed
+from .normalise import Normaliser
+
+
+def frames_of(first: Timed, pictures: Iterator[Timed], reader: ClipReader, normaliser: Normaliser
+              ) -> Iterator[Frame]:
+    """A Frame for ``first`` and for each of ``pictures``. Where there are other tracks one frame is held back:
+    the last frame carries the packets that follow it."""
+    hold = bool(reader.decoder.tracks)
+    pending: Timed | None = first
+    packets = reader.packets() if hold else ()
+    index = 0
+    while pending is not None:
+        following = next(pictures, None) if hold else None
+        carried = packets if following is not None or not hold else packets + reader.packets(rest=True)
+        picture, pts = pending
+        yield normaliser.frame(picture, index, pts - reader.part.shift(reader.time_base), reader.time_base,
+                               picture.duration or None, packets=carried)
+        index += 1
+        packets = reader.packets() if hold else ()
+        pending = following if hold else next(pictures, None)
