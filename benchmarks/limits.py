@@ -37,7 +37,8 @@ from streamseg import segment
 from streamseg.core.frames import Frame
 from streamseg.core.geometry import net_size
 from streamseg.core.thread_budget import Threads
-from streamseg.segment.person import built_in, default_spec
+from streamseg.segment.model_file import spec_of
+from streamseg.segment.person import built_in
 from streamseg.segment.runtimes import open_net
 from streamseg.source import open_source
 
@@ -63,7 +64,7 @@ class Kernels:
         alpha = self._segmenter.segment(self._frames[:1])[0].alpha
         self._small = alpha.shape[1], alpha.shape[0]
         path = built_in(device=device)
-        self._net = open_net(path, default_spec(path), "auto", device, Threads.of().net)
+        self._net = open_net(path, spec_of(path), "auto", device, Threads.of().net)
         self._given = self._picture(self._frames[0])
 
     def close(self) -> None:

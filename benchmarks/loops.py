@@ -22,8 +22,8 @@ import numpy.typing as npt
 from streamseg.core.geometry import Size, nearest_size, net_size
 from streamseg.core.opencv import cv2
 from streamseg.core.thread_budget import cores
-from streamseg.segment.model_spec import ModelSpec
-from streamseg.segment.person import built_in, default_spec
+from streamseg.segment.model_file import spec_of
+from streamseg.segment.person import built_in
 from streamseg.segment.runtimes import open_net
 
 Array = npt.NDArray[Any]
@@ -42,13 +42,12 @@ class LoopNet:
         file = path or built_in()
         spec = SPECS / f"{file.stem}.json"
         self.name = file.stem
-        self._spec = ModelSpec.read(spec) if path and spec.exists() else default_spec(file)
+        self._spec = spec_of(file, spec if path and spec.exists() else None)
         self._net = open_net(file, self._spec, "auto", "cpu", cores())
         self.size = nearest_size(*like, self._net.sizes) if self._net.sizes else net_size(*like)
 
     def __call__(self, small: Array) -> Array:
-        low, high = self._spec.range
-        given = (small * np.float32(high - low) + np.float32(low)).astype(np.float32)
+        given = self._spec.normalised(small * np.float32(255))
         return self._spec.alpha(self._net.run(given[None]))[0]
 
 

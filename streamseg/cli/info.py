@@ -1,12 +1,15 @@
-"""`streamseg info`: what is installed and what the machine has; prints even where OpenCV does not load."""
+"""`streamseg info`: what is installed and what the machine has, or what a model file says of itself; prints even
+where OpenCV does not load."""
 
 from __future__ import annotations
 
+import json
 import platform
 import sys
 from collections.abc import Callable
 from glob import glob
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,6 +24,7 @@ from .text import one_line
 EXAMPLES = """
     streamseg info
     streamseg info --json
+    streamseg info model.onnx
 """
 PACKAGES = ("numpy", "av", "ai-edge-litert", "scikit-learn", "click", "rich", "tensorflow", "keras",
             "onnxruntime", "matplotlib", "pyvirtualcam")
@@ -33,13 +37,15 @@ DECODERS = ("h264", "hevc", "av1", "libdav1d", "vp9", "libvpx-vp9", "prores", "f
             "mjpeg", "webp", "gif", "apng")
 
 
-@click.command("info", cls=Command, short_help="Show versions, codecs, devices and runtimes.",
+@click.command("info", cls=Command, short_help="Show versions, codecs, devices and runtimes, or a model file.",
                examples=EXAMPLES)
+@click.argument("model", required=False, metavar="[MODEL]", type=click.Path())
 @general_flags
 @click.pass_obj
-def info(session: Session) -> None:
-    """Show versions, codecs, devices and runtimes: what to put into a bug report."""
-    found = gather()
+def info(session: Session, model: str | None) -> None:
+    """Show versions, codecs, devices and runtimes: what to put into a bug report. With MODEL, show what a .tflite,
+    .onnx or .keras file says of itself, and the model spec that it runs with."""
+    found = {"model": _model(model)} if model is not None else gather()
     if session.json:
         show.json_object(found)
         return
@@ -66,6 +72,11 @@ def gather() -> dict[str, dict[str, Any]]:
         "runtimes": {"litert": _runtime("ai-edge-litert"), "keras": _runtime("tensorflow"),
                      "onnx": _runtime("onnxruntime")},
     }
+
+
+def _model(name: str) -> dict[str, Any]:
+    from ..segment.model_file import describe
+    return describe(Path(name))
 
 
 def _guarded(ask: Callable[[], Any]) -> Any:
@@ -118,4 +129,6 @@ def _hwaccels() -> list[str]:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)  # a model spec, to be copied
     return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)

@@ -118,8 +118,8 @@ class ModelSpec:
         """Whether the net is one of streamseg's own person nets."""
         return self.kind == PERSON
 
-    def normalised(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """float32 (h, w, 3) as the net takes it, of uint8 RGB (h, w, 3).
+    def normalised(self, picture: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """float32 (h, w, 3) as the net takes it, of RGB (h, w, 3), 0..255 in uint8 or float32.
 
         The same arithmetic for every picture. rembg divides each by its own largest value first; on a video
         that makes the matte flicker whenever something bright comes or goes, so it is not done here.

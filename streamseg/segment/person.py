@@ -28,15 +28,14 @@ from ..core.geometry import (
 from ..core.thread_budget import Threads
 from ..errors import OptionError
 from .api import Capabilities, ParameterSegmenter, param
-from .model_spec import PERSON, ModelSpec
+from .known_models import OWN
+from .model_file import spec_of
+from .model_spec import ModelSpec
 from .postprocess import decided, without_doubtful
 from .roi import RegionOfInterest
 from .runtimes import Net
 from .runtimes.pool import NetPool
 
-# Ours scales its input inside and gives alpha. A tail of 0.12 against 0.04 halves the soft pixels (5.5 % of
-# the val pictures instead of 10.5) and brings every val set's mean absolute error down, soft truths' too.
-_OWN = ModelSpec(range=(0.0, 255.0), tail=0.12, kind=PERSON)
 BUILT_IN = ("medium", "large")
 # What both see of a single picture, in pixels; more looks of either gave no more.
 _MEDIUM_SEES, _LARGE_SEES = (50_176, 165_888), (46_080, 93_184)
@@ -46,15 +45,15 @@ _MEDIUM_SEES, _LARGE_SEES = (50_176, 165_888), (46_080, 93_184)
 class Person(ParameterSegmenter):
     """Finds people with a neural network, frame by frame, or runs the network that ``model`` names.
 
-    Our own, which are those built in and the files ``person-*`` of training.export, take pictures at true
+    Our own, which are those built in and others that training.export wrote of this family, take pictures at true
     aspect, 16:9 as 16:9 and portrait as portrait, and look closer at people who are small in them (see
-    roi.py). A foreign model takes what its file or its model spec says (see model_spec.py).
+    roi.py). A foreign model takes what its file or its model spec says, or what is known of it (see model_file.py).
     """
 
     model: str | None = param(None, "Built-in model, medium or large (slower, better on pictures), or a "
                               "model file: .tflite, .onnx or .keras; default: medium, for pictures both.")
-    model_spec: str | None = param(None, "JSON file that says what the model wants: size, range, channel, "
-                                   "fit, activation, layout, classes.")
+    model_spec: str | None = param(None, "JSON file that says what the model wants: size, range, mean, std, "
+                                   "channel, activation, ...; default: what the file says of itself.")
     classes: str | None = param(None, "Classes of a many-class model that are the subject, as "
                                 "person,bicyclist; their probabilities are added up.")
     device: str = param("auto", "Where the model runs; auto is the CPU, or what a .keras model's library "
@@ -97,7 +96,7 @@ class Person(ParameterSegmenter):
             if not self._path.suffix and not os.path.isfile(self._path):  # unlike Path's it raises nothing
                 raise OptionError(f"model is {self.model!r}; allowed are: {', '.join(BUILT_IN)}, or the path "
                                   "of a .tflite, .onnx or .keras file")
-        self._spec = ModelSpec.read(Path(self.model_spec)) if self.model_spec else default_spec(self._path)
+        self._spec = OWN if self.model in (None, *BUILT_IN) else spec_of(self._path, self.model_spec, self.runtime)
         if self.classes is not None:
             self._spec = self._spec.of_classes(self.classes)
         self._nets = NetPool(self.runtime, self.device, Threads.of(self.threads).net)
@@ -116,7 +115,7 @@ class Person(ParameterSegmenter):
         """Open what is not open, with nothing remembered."""
         self._net = self._nets.open(self._path, self._spec)
         if self.model is None and self.stills and self.detail == "high" and self._path.suffix == ".tflite":
-            self._large = self._nets.open(built_in(name="large"), _OWN)
+            self._large = self._nets.open(built_in(name="large"), OWN)
         self._closer = RegionOfInterest(self._look) if self.closer and self._own else None
 
     @property
@@ -216,14 +215,6 @@ def built_in(runtime: str = "auto", device: str = "auto", name: str = "medium") 
         raise OptionError("the built-in model large runs in LiteRT, on the CPU, only: leave --runtime and "
                           "--device out, or take --model medium")
     return Path(str(resources.files("streamseg") / "weights" / f"person-{name}.{ending}"))
-
-
-def default_spec(path: Path) -> ModelSpec:
-    """NAME.json beside the model if there is one; else our own export's, or 0..1 squeezed."""
-    beside = path.with_suffix(".json")
-    if os.path.isfile(beside):
-        return ModelSpec.read(beside)
-    return _OWN if path.stem.startswith("person-") else ModelSpec()
 
 
 def _agreed(looks: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:

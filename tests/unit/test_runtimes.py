@@ -103,6 +103,7 @@ def test_onnx_runs_both_layouts_and_any_batch(shape: Any, onnx: ModuleType, tmp_
 
 def test_an_onnx_model_of_any_size_takes_the_pictures_shape_or_the_specs(onnx: ModuleType, tmp_path) -> None:
     path = mean_of_channels(tmp_path / "m.onnx", ("n", "h", "w", 3))
+    path.with_suffix(".json").write_text("{}")  # as a spec says by default
     pictures = frames(2, 90, 160)
     wide = mattes(pictures, model=str(path))
     assert wide[0].shape[1] > wide[0].shape[0]
@@ -135,6 +136,7 @@ def test_onnx_on_a_gpu_that_is_not_there_is_an_error(onnx: ModuleType, tmp_path:
     if set(onnx.get_available_providers()) - {"CPUExecutionProvider", "AzureExecutionProvider"}:
         pytest.skip("this onnxruntime has a GPU provider")
     path = mean_of_channels(tmp_path / "m.onnx", ("n", 32, 64, 3))
+    path.with_suffix(".json").write_text("{}")
     with pytest.raises(DeviceError, match="onnxruntime-gpu, or give --device cpu"):
         mattes(frames(1, 32, 64), model=str(path), device="gpu")
 

@@ -41,10 +41,11 @@ class Net(Protocol):
         """Free what is held."""
 
 
-def open_net(path: Path, spec: ModelSpec, runtime: str, device: str, threads: int) -> Net:
-    """Load a model file. Raises OptionError, DeviceError or MissingDependencyError with the remedy."""
+def runtime_of(path: Path, runtime: str) -> str:
+    """The runtime for a model file, by its ending under auto. Raises OptionError where the file is not there, of no
+    kind that is known, or of a kind that the runtime does not take."""
     choice("runtime", runtime, ["auto", *RUNTIMES])
-    if not os.path.isfile(path):  # unlike Path's it raises nothing, as for names that are too long
+    if not os.path.isfile(path):  # unlike Path's it raises nothing
         raise OptionError(f"model {str(path)!r} is not there: give the path of a .tflite, .onnx or "
                           ".keras file")
     if runtime == "auto":
@@ -53,14 +54,20 @@ def open_net(path: Path, spec: ModelSpec, runtime: str, device: str, threads: in
             listed = ", ".join(ending for _, endings in RUNTIMES.values() for ending in endings)
             raise OptionError(f"model {str(path)!r} is of no kind that is known: allowed are {listed}")
         runtime = fitting[0]
-    target, endings = RUNTIMES[runtime]
+    endings = RUNTIMES[runtime][1]
     if path.suffix.lower() not in endings:
         raise OptionError(f"runtime {runtime} takes {', '.join(endings)}, not {path.name!r}: "
                           "leave --runtime out, or give another model")
+    return runtime
+
+
+def open_net(path: Path, spec: ModelSpec, runtime: str, device: str, threads: int) -> Net:
+    """Load a model file. Raises OptionError, DeviceError or MissingDependencyError with the remedy."""
+    runtime = runtime_of(path, runtime)
     if runtime == "litert" and device == "gpu":
         raise DeviceError("LiteRT runs on the CPU here: for a GPU give a .keras or .onnx model, "
                           "or --device cpu")
-    module, _, name = target.partition(":")
+    module, _, name = RUNTIMES[runtime][0].partition(":")
     cls: Any = getattr(importlib.import_module("." + module, __name__), name)
     net: Net = cls(path, spec, device=device, threads=threads)
     return net
