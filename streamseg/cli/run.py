@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ..core.folders import made_folder
+from ..core.thread_budget import Threads
 from ..errors import OptionError, SinkError, StreamsegError
 from ..options import Options
 from . import show
@@ -93,7 +94,10 @@ def _run_all(planned: list[Job], session: Session) -> int:
 
 def _run_one(job: Job, session: Session, *, several: bool) -> dict[str, Any]:
     from ..api import run as run_pipeline
+    from ..core.opencv import opencv_threads
     with ExitStack() as stack:
+        # every stage has a thread already: a call gets more only where the budget has more than the stages need
+        stack.enter_context(opencv_threads(Threads.of(job.options.get("threads")).opencv))
         for target in job.targets if several else ():  # 'folder/' is ours to make: NAME.ext goes into it
             stack.enter_context(made_folder(os.path.dirname(target.rstrip("/"))))
         update = None if session.quiet or session.json else stack.enter_context(show.progress(job.source))
