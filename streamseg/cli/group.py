@@ -6,6 +6,7 @@ import click
 from click.shell_completion import ShellComplete, get_completion_class
 
 from .. import __version__
+from .batch import batch
 from .bench import bench
 from .cameras import cameras
 from .compare import compare
@@ -58,5 +59,5 @@ def completion(shell: str) -> None:
     click.echo(ShellComplete.source(made(group, {}, "streamseg", "_STREAMSEG_COMPLETE")))
 
 
-for command in (run, demo, methods, compare, evaluate, info, bench, live, cameras):
+for command in (run, batch, demo, methods, compare, evaluate, info, bench, live, cameras):
     group.add_command(command)

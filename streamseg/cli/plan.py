@@ -5,96 +5,104 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from ..errors import OptionError
+from ..batch.inputs import Item, LeftOut, base_name, expand, is_address
+from ..batch.names import EXTRA, NULL, Job, is_folder, job
+from ..batch.options import NamingOptions
+from ..errors import OptionError, SinkError
 from ..validation import named
 
-NULL = "null:"  # the output that writes nothing
-EXTRA = ("matte", "cutout", "foreground")  # fields of Options that name an output of their own
+__all__ = ["EXTRA", "NULL", "Job", "is_folder", "jobs", "refuse_at_once"]
+SHOWN = 3  # paths that a refusal names
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One call of ``streamseg.run``."""
+def jobs(inputs: Sequence[str], outputs: Sequence[str], options: dict[str, Any], *,
+         naming: NamingOptions | None = None, left_out: LeftOut | None = None) -> list[Job]:
+    """A job for each input; of a folder, for each picture and film in it and in its subfolders.
 
-    source: str
-    sinks: list[str]
-    options: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def targets(self) -> list[str]:
-        """Every path that the job writes."""
-        return [*self.sinks, *(self.options[name] for name in EXTRA if name in self.options)]
-
-
-def jobs(inputs: Sequence[str], outputs: Sequence[str], options: dict[str, Any]) -> list[Job]:
-    """A job for each input. Several inputs go into folders, each under its own name.
-
-    Raises OptionError where an output is no folder, or two inputs would be written to one path.
+    An output that is a folder takes files under their inputs' names. What a folder holds and is not taken goes into
+    ``left_out``. Raises OptionError where an output is no folder and must be, or two inputs would be written to one
+    path; SourceError for a folder with nothing in it.
     """
+    naming = naming or NamingOptions()
     for target in outputs:
         named("-o", target)
-    if len(inputs) == 1:
-        return [Job(inputs[0], list(outputs), options)]
+    folders = [source for source in inputs if _is_directory(source)]
+    extra = {name: options[name] for name in EXTRA if name in options}
+    outputs, options = list(outputs), dict(options)
+    if folders:
+        outputs = [_slashed(target) for target in outputs]
+        options |= {name: _slashed(target) for name, target in extra.items()}
+        extra = {name: options[name] for name in extra}
+    if len(inputs) == 1 and (not folders or _as_one(inputs[0], [*outputs, *extra.values()])):
+        return [_single(inputs[0], outputs, options, naming)]
     if "-" in inputs:
         raise OptionError("'-' (standard input) stands alone: give it in a call of its own")
-    extra = {name: options[name] for name in EXTRA if name in options}
     for flag, target in [("-o", target) for target in outputs] + [(f"--{kind}", path)
                                                                   for kind, path in extra.items()]:
         if target != NULL and not is_folder(target):
             raise OptionError(f"{flag} is {target!r}; {len(inputs)} inputs need a folder there: end its name "
                               f"with '/', as {target if target != '-' else 'out'}/")
-    planned = [_job(source, outputs, extra, options) for source in inputs]
+    only = options.pop("only", None) if folders else None
+    items = expand(inputs, left_out or LeftOut(), only=only, outputs=[*outputs, *extra.values()])
+    planned = [job(item, outputs, options, naming) for item in items]
     _refuse_same_paths(planned)
     return planned
 
 
-def is_folder(target: str) -> bool:
-    """True for a folder that exists and for a name that ends like one."""
-    return target != "-" and (target.endswith(("/", os.sep)) or os.path.isdir(target))
+def refuse_at_once(planned: Sequence[Job]) -> None:
+    """Raise SinkError, before anything is done, if an output of several jobs exists and may not be replaced, or is
+    an input of any."""
+    inputs = {os.path.realpath(job.source.removeprefix("file://")) for job in planned if not is_address(job.source)}
+    targets = [(job, target) for job in planned for target in job.targets if target not in (NULL, "-")]
+    own = [target for _, target in targets if os.path.realpath(target) in inputs]
+    if own:
+        raise SinkError(f"nothing was done: {_few(own)} would be written over an input: write to another folder")
+    there = [target for job, target in targets if not job.options.get("overwrite") and os.path.isfile(target)]
+    if there:
+        raise SinkError(f"nothing was done: {len(there)} of {len(targets)} outputs exist ({_few(there)}): give another "
+                        "folder, or --overwrite to replace them")
 
 
-def _job(source: str, outputs: Sequence[str], extra: dict[str, str], options: dict[str, Any]) -> Job:
-    transparent = options.get("background") == "none"
-    sinks = [_within(folder, source, "cutout" if transparent else "composite") for folder in outputs]
-    own = {kind: _within(folder, source, kind) for kind, folder in extra.items()}
-    return Job(source, sinks, {**options, **own})
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
-def _within(folder: str, source: str, kind: str) -> str:
-    """``folder``/NAME.EXT for an input: its own extension if that can be written and hold the kind."""
-    if folder == NULL:
-        return NULL
-    name = _name(source)
-    if os.path.isdir(source):
-        return os.path.join(folder, name, "")
-    from ..sink.containers import ALPHA_PICTURES, CONTAINERS, PICTURES  # here: it loads PyAV
-    stem, suffix = os.path.splitext(name)
-    if _is_still(source, suffix.lower()):
-        fit, other = set(ALPHA_PICTURES if kind == "cutout" else PICTURES), ".png"
-    elif kind == "cutout":
-        fit, other = {key for key, container in CONTAINERS.items() if container.alpha}, ".webm"
-    else:
-        fit, other = set(CONTAINERS), ".mkv" if kind == "matte" else ".mp4"
-    keeps = suffix.lower() in fit and kind != "matte"
-    return os.path.join(folder, stem + (suffix if keeps else other))
+def _is_directory(source: str) -> bool:
+    return os.path.isdir(source.removeprefix("file://"))
 
 
-def _is_still(source: str, suffix: str) -> bool:
-    """Whether ``source`` is a picture, as its extension says, and not a film: some formats are for both."""
-    from ..source.stills import PICTURES, is_animated
-    return suffix in PICTURES and not is_animated(Path(source.removeprefix("file://")))
+def _slashed(target: str) -> str:
+    """Beside a folder as input, a name without an extension is a folder's."""
+    plain = target not in ("-", NULL) and not is_folder(target) and not os.path.splitext(target)[1]
+    return target + "/" if plain else target
 
 
-def _name(source: str) -> str:
-    """The last part of a path or of a URL's path."""
-    if "://" in source:
-        return PurePosixPath(unquote(urlsplit(source).path)).name or urlsplit(source).netloc
-    return Path(os.path.abspath(source)).name
+def _as_one(folder: str, targets: Sequence[str]) -> bool:
+    """Whether a folder's pictures are the frames of one run: a film or numbered pictures are made of them."""
+    single = [target for target in targets if target != NULL and not is_folder(target)]
+    both = [target for target in targets if target != NULL and is_folder(target)]
+    if single and both:
+        raise OptionError(f"{folder} is a folder: {both[0]} takes each of its files under its own name, "
+                          f"{single[0]} all pictures as one; do that in two calls")
+    return bool(single)
+
+
+def _single(source: str, outputs: Sequence[str], options: dict[str, Any], naming: NamingOptions) -> Job:
+    """The only input's job: outputs as they stand, but that a folder takes a file of the input's name."""
+    def stands(target: str) -> bool:
+        return target == NULL or not is_folder(target) or (naming.frames and naming.format is None)
+
+    if source == "-" and not all(map(stands, [*outputs, *(options[name] for name in EXTRA if name in options)])):
+        raise OptionError("- (standard input) has no name, so in a folder its output has none: name a file, or give "
+                          "--frames for numbered pictures")
+    item, shared = Item(source, base_name(source)), {name: value for name, value in options.items()
+                                                     if name not in EXTRA}
+    made = [target if stands(target) else job(item, [target], shared, naming).sinks[0] for target in outputs]
+    own = {name: options[name] if stands(options[name]) else
+           job(item, [], {**shared, name: options[name]}, naming).options[name] for name in EXTRA if name in options}
+    return Job(source, made, {**options, **own})
 
 
 def _refuse_same_paths(planned: Sequence[Job]) -> None:

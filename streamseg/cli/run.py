@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Collection
 from contextlib import ExitStack
-from typing import Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..batch.inputs import LeftOut
+from ..batch.options import NamingOptions
 from ..core.folders import made_folder
-from ..core.thread_budget import Threads
 from ..errors import OptionError, SinkError, StreamsegError
 from ..options import Options
 from . import show
 from .flags import Command, Flag, chosen, general_flags, option_flags
-from .plan import Job, jobs
+from .plan import EXTRA, Job, jobs, refuse_at_once
 from .session import Session, described
 from .streams import refuse_closed_output
 from .text import one_line
+
+if TYPE_CHECKING:
+    from ..batch.methods import Methods
+    from ..report import Report
 
 EXAMPLES = """
     streamseg run in.mp4 -o out.mp4 --background blur
@@ -27,6 +34,7 @@ EXAMPLES = """
     streamseg run in.mp4 -o out.mp4 -o cutout.mov --matte matte.mkv
     streamseg run photo.jpg -o photo.png
     streamseg run photos/ -o cutouts/ --only '*.jpg'
+    streamseg run in.mp4 -o pictures/ --frames                # numbered pictures
     streamseg run a.mp4 b.mov -o done/ --background '#204060'
     streamseg run in.mp4 -o out.mp4 --method chroma --set key=green
     streamseg run in.mp4 -o - | ffplay -
@@ -39,26 +47,38 @@ EXAMPLES = """
               group="Output", help="Where the result goes: a video, a picture, a folder, or - for standard "
               "output. The extension decides the format. May be given several times.")
 @option_flags()
+@option_flags(of=NamingOptions)
 @general_flags
 @click.pass_obj
 def run(session: Session, inputs: tuple[str, ...], outputs: tuple[str, ...], **flags: Any) -> int:
     """Take the background out of each INPUT.
 
-    INPUT is a video, a picture, a folder of pictures, a pattern such as frame_%05d.png, a URL, or - for
-    standard input. All outputs of an input are made in one pass. Several inputs are done one after the
-    other; their output must be a folder, where each keeps its own name.
+    INPUT is a video, a picture, a folder with its subfolders, a pattern such as frame_%05d.png, a URL, or - for
+    standard input. All outputs of an input are made in one pass. Several inputs, and the files of a folder, are
+    done one after the other; their output is a folder, where each keeps its own name. One that fails does not stop
+    the others.
     """
-    options = chosen(flags)
+    names = {item.name for item in fields(NamingOptions)}
+    naming = NamingOptions.of(chosen({name: value for name, value in flags.items() if name in names}))
+    options = chosen({name: value for name, value in flags.items() if name not in names})
     Options.of(options)
     if not outputs and not any(name in options for name in ("matte", "cutout", "foreground")):
         raise OptionError("no output: give -o PATH, --matte PATH, --cutout PATH or --foreground PATH")
-    planned = jobs(inputs, outputs, options)
+    left_out = LeftOut()
+    planned = jobs(inputs, outputs, options, naming=naming, left_out=left_out)
+    if len(planned) > 1 or len(inputs) > 1:
+        refuse_at_once(planned)
     session.streaming = any("-" in job.targets for job in planned)
     if session.streaming and session.json:
         raise OptionError("--json and '-' as an output both want standard output: choose one")
     if session.streaming:
         _check_standard_output()
-    return _run_all(planned, session)
+    if left_out.counts:
+        session.done["left_out"] = left_out.to_dict()
+        for line in () if session.quiet or session.json else left_out.lines():
+            click.echo(f"streamseg: {one_line(line)}", err=True)
+    given = {*outputs, *(options[name] for name in EXTRA if name in options)}
+    return _run_all(planned, session, given, brief=any(os.path.isdir(source) for source in inputs))
 
 
 def _check_standard_output() -> None:
@@ -68,40 +88,68 @@ def _check_standard_output() -> None:
                         "streamseg run clip.mp4 -o - | ffplay -")
 
 
-def _run_all(planned: list[Job], session: Session) -> int:
+def _run_all(planned: list[Job], session: Session, given: Collection[str], *, brief: bool) -> int:
     """Run the jobs in turn. Of several a failed one does not stop the others: 2, which says that nothing was
     run, is the code only if each was refused for its values."""
     results: list[dict[str, Any]] = []
     session.done["runs"] = results
     codes: list[int] = []
-    for job in planned:
-        try:
-            results.append(_run_one(job, session, several=len(planned) > 1))
-        except StreamsegError as error:
-            if len(planned) == 1 and not session.json:  # cli() tells of it
-                raise
-            session.tell(error, about=f"{one_line(job.source)}: " if len(planned) > 1 else "")
-            results.append({"input": job.source, "error": described(error)})
-            codes.append(error.exit_code)
+    with ExitStack() as stack:
+        methods = _methods(stack) if len(planned) > 1 else None
+        for job in planned:
+            try:
+                results.append(_run_one(job, session, methods, given, brief=brief and len(planned) > 1))
+            except StreamsegError as error:
+                if len(planned) == 1 and not session.json:  # cli() tells of it
+                    raise
+                session.tell(error, about=f"{one_line(job.source)}: " if len(planned) > 1 else "")
+                results.append({"input": job.source, "error": described(error)})
+                codes.append(error.exit_code)
     if codes and len(planned) > 1:
         click.echo(f"streamseg: {len(codes)} of {len(planned)} inputs failed", err=True)
     refused = len(codes) == len(planned) and set(codes) == {OptionError.exit_code}
     code = OptionError.exit_code if refused else min(len(codes), 1)
     if session.json:
-        show.json_object({"exit_code": code, "runs": results})
+        show.json_object({"exit_code": code, **session.done})
     return code
 
 
-def _run_one(job: Job, session: Session, *, several: bool) -> dict[str, Any]:
-    from ..api import run as run_pipeline
-    from ..core.opencv import opencv_threads
+def _methods(stack: ExitStack) -> Methods:
+    """What several runs share: networks are loaded once."""
+    from ..batch.methods import Methods
+
+    made = Methods()
+    stack.callback(made.close)
+    return made
+
+
+def _run_one(job: Job, session: Session, methods: Methods | None, given: Collection[str], *,
+             brief: bool) -> dict[str, Any]:
+    """Run a job. Of outputs that are not ``given`` the folder was, and is made."""
+    from .. import api
+    from ..batch.runner import run_one
+
     with ExitStack() as stack:
-        # every stage has a thread already: a call gets more only where the budget has more than the stages need
-        stack.enter_context(opencv_threads(Threads.of(job.options.get("threads")).opencv))
-        for target in job.targets if several else ():  # 'folder/' is ours to make: NAME.ext goes into it
-            stack.enter_context(made_folder(os.path.dirname(target.rstrip("/"))))
-        update = None if session.quiet or session.json else stack.enter_context(show.progress(job.source))
-        result = run_pipeline(job.source, job.sinks, progress=update, **job.options)
-    if not (session.quiet or session.json):
+        told = not (session.quiet or session.json)
+        update = stack.enter_context(show.progress(job.source)) if told and not brief else None
+        if methods is None:
+            for target in job.targets:
+                if target not in given:
+                    stack.enter_context(made_folder(os.path.dirname(target.rstrip("/"))))
+            result = api.run(job.source, job.sinks, progress=update, **job.options)
+        else:
+            result, _ = run_one(job.source, job.sinks, job.options, methods, progress=update)
+    if told and brief:
+        _tell_briefly(result)
+    elif told:
         show.report(result, verbose=session.verbose)
     return result.to_dict()
+
+
+def _tell_briefly(result: Report) -> None:
+    """A line for one of many, and its notes."""
+    frames = f"{result.frames} frame{'s' * (result.frames != 1)}"
+    outputs = ", ".join(one_line(output.path) for output in result.outputs)
+    click.echo(f"{one_line(result.input)}: {frames} in {result.elapsed:.2f} s, {outputs}", err=True)
+    for note in result.notes:
+        click.echo(f"  note: {one_line(note)}", err=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import itertools
 import os
+import secrets
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,9 +70,48 @@ def refuse_existing(path: Path, shown: object, overwrite: bool) -> None:
         raise SinkError(f"{shown} exists; give another name, or --overwrite to replace it")
 
 
+def refuse_input(target: str, source: str | os.PathLike[str], overwrite: bool) -> None:
+    """Raise SinkError if ``target`` is the input itself, under whatever name; or its folder, with ``overwrite``."""
+    if "-" in (target, os.fspath(source)) or target == "null:":
+        return
+    read, made = (Path(str(name).removeprefix("file://")).expanduser() for name in (source, target))
+    try:
+        same = read.resolve() == made.resolve() or (made.exists() and read.exists() and made.samefile(read))
+        harmless = made.is_dir() and not overwrite
+    except (OSError, ValueError):  # what cannot be looked at is told where it is opened
+        return
+    if same and not harmless:
+        raise SinkError(f"{target} exists, and is the input itself: give the output another name")
+
+
 def temporary_name(path: Path) -> Path:
     """A hidden name beside ``path``, of this process alone, that ends with the same extension."""
-    return path.with_name(f".{path.stem[:40]}.{os.getpid()}-{next(_numbers)}.part{path.suffix}")
+    return path.with_name(f".{path.stem[:40]}.{writer()}-{next(_numbers)}.part{path.suffix}")
+
+
+def writer() -> str:
+    """What is in all temporary names of this process, and of no other: containers that share a disk may have
+    the same process ids."""
+    return _writer_of(os.getpid())
+
+
+@functools.cache
+def _writer_of(process: int) -> str:
+    return f"{process}-{secrets.token_hex(4)}"
+
+
+def remove_leftovers(folder: Path, writers: Collection[str]) -> int:
+    """Remove from ``folder`` the temporary files of processes that were killed. How many there were."""
+    count = 0
+    with contextlib.suppress(OSError):
+        for path in folder.glob(".*.part*"):
+            if any(f".{name}-" in path.name for name in writers):
+                count += 1
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+    return count
 
 
 def temporary_file(path: Path) -> Path:

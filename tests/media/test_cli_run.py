@@ -166,7 +166,7 @@ def test_a_signal_in_mid_run_leaves_things_as_they_were(clip: Path, tmp_path: Pa
 @pytest.mark.parametrize(("target", "left"), [("a.mp4", "a.partial.mp4"), ("a/", "a.partial")])
 def test_what_keep_partial_keeps_is_named(clip: Path, tmp_path: Path, method: str, code: int, target: str,
                                           left: str) -> None:
-    done = streamseg("run", clip, "-o", f"{tmp_path}/{target}", "--keep-partial", "--smooth", "none",
+    done = streamseg("run", clip, "-o", f"{tmp_path}/{target}", "--keep-partial", "--frames", "--smooth", "none",
                      "--background", "blue", "--method", f"{__name__}:{method}", "-q",
                      **{KILL: str(int(signal.SIGINT)), LAST: "11"})
     assert done.returncode == code

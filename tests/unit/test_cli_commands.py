@@ -81,7 +81,7 @@ def test_text_of_messages() -> None:
 def test_click_knows_the_group() -> None:
     from streamseg.cli import group
     assert isinstance(group, click.Group)
-    assert sorted(group.commands) == ["bench", "cameras", "compare", "completion", "demo", "eval",
+    assert sorted(group.commands) == ["batch", "bench", "cameras", "compare", "completion", "demo", "eval",
                                           "info", "live", "methods", "run"]
 
 

@@ -57,7 +57,7 @@ def test_flags_not_on_the_line_are_left_to_options() -> None:
 
 def test_there_is_no_other_flag_than_the_fields_and_the_general_ones() -> None:
     names = {item.name for item in run.params if isinstance(item, click.Option)}
-    assert names - set(FIELDS) == {"outputs", "json", "quiet", "verbose"}
+    assert names - set(FIELDS) == {"outputs", "json", "quiet", "verbose", "format", "frames"}
 
 
 @pytest.mark.parametrize("name", FIELDS)

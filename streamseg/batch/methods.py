@@ -1,0 +1,139 @@
+"""Methods that are made once and used for many inputs: a network is loaded when the first of its kind comes."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from ..core.frames import Frame, Matte
+from ..options import MethodOptions, Options
+from ..segment import (
+    READING,
+    BaseSegmenter,
+    Borrowed,
+    Segmenter,
+    adapt,
+    create,
+    method_class,
+    parameters,
+    shown,
+)
+
+# Which options make a method, and are not for ``run`` when it is given one.
+MAKING = ("method", "set", "model", "model_spec", "classes", "device", "runtime")
+KEPT = 4  # methods held at a time: pictures and films, of two settings
+_SURE, _SOFT = 0.5, (0.2, 0.8)  # a pixel that is the subject's; one that a sure network does not leave
+_LEAST, _MOST = 0.0005, 0.6     # of a picture: a subject covers at least; grey is one that is soft in more than
+
+
+class Observed(Borrowed):
+    """A method that also counts in how many pictures somebody was found. Whoever made the method closes it."""
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        super().__init__(segmenter)
+        self._seen: Counter[str] = Counter()
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        """As the method."""
+        mattes = super().segment(frames)
+        self._seen.update(subject_in(matte.alpha) for matte in mattes)
+        return mattes
+
+    @property
+    def subject(self) -> str:
+        """found, or where no picture had one: grey, or none."""
+        return next((seen for seen in ("found", "grey") if self._seen[seen]), "none")
+
+
+def subject_in(alpha: Any) -> str:
+    """'found', 'grey' (half transparent all over: the network knows nothing) or 'none', of a matte."""
+    low, high = _SOFT
+    if float(np.mean((alpha > low) & (alpha < high))) > _MOST:
+        return "grey"
+    return "found" if float(np.mean(alpha > _SURE)) >= _LEAST else "none"
+
+
+class OnDemand(BaseSegmenter):
+    """The method that one input's options call for: which object that is, is known when ``run`` has opened the
+    input and says whether it is single pictures."""
+
+    def __init__(self, methods: Methods, options: Mapping[str, Any], source: str) -> None:
+        self._methods, self._options, self._source = methods, options, source
+        self._observed: Observed | None = None
+        self.name = shown(options.get("method", "default"))
+
+    def borrowed(self, *, stills: bool = False) -> BaseSegmenter:
+        """The object. Raises what making it raises."""
+        self._observed = Observed(self._methods.get(self._options, self._source, stills=stills))
+        return self._observed
+
+    @property
+    def subject(self) -> str:
+        """found, grey or none."""
+        return self._observed.subject if self._observed is not None else "none"
+
+
+class Methods:
+    """The methods of a batch. One thread asks for them and uses them; ``close`` frees them all."""
+
+    def __init__(self) -> None:
+        self._made: OrderedDict[str, BaseSegmenter] = OrderedDict()
+        self._own: BaseSegmenter | None = None  # of the input in hand alone
+        self.loaded = 0
+
+    def get(self, options: Mapping[str, Any], source: str, *, stills: bool) -> BaseSegmenter:
+        """The method that ``options`` call for. It is good until the next is asked for. Raises what making it
+        raises."""
+        whole = MethodOptions.of({name: value for name, value in options.items() if name in _KNOWN})
+        made = {name: getattr(whole, name) for name in MAKING}
+        if not isinstance(whole.method, str):
+            return adapt(whole.method, stills=stills)
+        if self._own is not None:
+            self._own.close()
+            self._own = None
+        if _looks_at_the_clip(whole.method):
+            self._own = _created(made, whole.threads, stills, clip=source, reading=options)
+            return self._own
+        key = json.dumps([made, whole.threads, stills], default=str, sort_keys=True)
+        if key not in self._made:
+            while len(self._made) >= KEPT:
+                self._made.popitem(last=False)[1].close()
+            self._made[key] = _created(made, whole.threads, stills)
+            self.loaded += 1
+        self._made.move_to_end(key)
+        return self._made[key]
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Raise what making the method of ``options`` would raise, before any input is opened."""
+        name = options.get("method", "default")
+        if isinstance(name, str) and not _looks_at_the_clip(name):
+            self.get(options, "", stills=False)
+
+    def close(self) -> None:
+        """Free all methods; may be called twice."""
+        if self._own is not None:
+            self._own.close()
+            self._own = None
+        while self._made:
+            self._made.popitem()[1].close()
+
+
+def _looks_at_the_clip(name: str) -> bool:
+    """Whether a method reads the input itself, so that each input needs its own."""
+    return "clip" in parameters(method_class(name))
+
+
+_KNOWN = {item.name for item in fields(MethodOptions)}
+
+
+def _created(made: Mapping[str, Any], threads: int | None, stills: bool, *, clip: str | None = None,
+             reading: Mapping[str, Any] | None = None) -> BaseSegmenter:
+    whole = Options.of(reading) if reading is not None else Options()
+    how = {name: getattr(whole, name) for name in READING} if clip is not None else {}
+    context = {name: value for name, value in made.items() if name not in ("method", "set")}
+    return create(made["method"], made["set"], clip=clip, threads=threads, stills=stills, **context, **how)

@@ -1,0 +1,59 @@
+"""What only ``streamseg batch`` may be told; all else are fields of Options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from ..options import option
+from ..validation import check, choice, named
+
+GROUP = "Batch"
+FORMATS = ("png", "webp", "tiff", "jpg")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamingOptions:
+    """How the outputs of a folder or of several inputs are called. ``run`` has these too."""
+
+    format: str | None = option(None, GROUP, "Write pictures so; default: as they came where that format holds "
+                                "what is asked for, else png.", choices=FORMATS)
+    frames: bool = option(False, GROUP, "Write a film as numbered pictures: NAME/frame_00001.png.")
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            check(item.name, getattr(self, item.name), item.metadata, str(item.type))
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """From keyword arguments; an unknown name is an OptionError that lists the known ones."""
+        for name in options:
+            choice("option", name, [item.name for item in fields(cls)])
+        return cls(**options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOptions(NamingOptions):
+    """Values are checked when the object is made: OptionError names the value and what is allowed."""
+
+    from_: str | None = option(None, GROUP, "A list of inputs: .csv, .jsonl or a line each; - is standard input. "
+                               "A row may give options and an output of its own.", metavar="FILE", flag="--from")
+    ledger: str | None = option(None, GROUP, "Where it is kept what is done; default: a hidden file in the output "
+                                "folder.", metavar="PATH")
+    resume: bool = option(True, GROUP, "Leave out what the ledger knows as done and what is still there as it was "
+                          "written.", flag="--resume/--no-resume")
+    retry_failed: bool = option(False, GROUP, "Try again what failed the last time.")
+    skip_existing: bool = option(False, GROUP, "Leave out an input whose output exists, opens to its end and has "
+                                 "the input's size and frames.")
+    shard: str | None = option(None, GROUP, "Do the Ith of N parts of the list, counted from 0; auto: as Slurm, "
+                               "AWS Batch or Kubernetes say in the environment (auto/N: they say I alone).",
+                               metavar="I/N|auto")
+    report: str | None = option(None, GROUP, "Write a line for each item: .csv, .jsonl or .json.", metavar="PATH")
+    dry_run: bool = option(False, GROUP, "Plan and refuse, but do nothing.")
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            check(item.name, getattr(self, item.name), item.metadata, str(item.type))
+        for name in ("from_", "ledger", "report"):
+            named(name.rstrip("_"), getattr(self, name), "a file")
