@@ -1,4 +1,4 @@
-"""``python -m training.export --model best.keras --out DIR [--formats fp16 keras ...] [--data DIR]``
+"""``python -m training.export --model best.keras --out DIR [--formats fp16 keras ...] [--data DIR] [--licence TEXT]``
 
 Turns a trained net into files that ``streamseg run --model`` takes: weights frozen, preprocessing and the
 last activation inside, so RGB 0..255 goes in and probabilities come out (alpha, or one channel a class).
@@ -11,8 +11,9 @@ last activation inside, so RGB 0..255 goes in and probabilities come out (alpha,
 
 A .tflite file has one signature ``HxW`` for each size, weights shared. Each file is opened again, run on
 pictures and compared with the net it was made from; one that differs by more than its format may
-(TOLERANCES) is not kept. A net of another family than ours gets a NAME.json beside it (the model spec),
-and SHA256SUMS lists all files.
+(TOLERANCES) is not kept. Each file describes itself: the model spec is written into it as metadata, which
+``streamseg info FILE`` shows, so that it runs under any name. A net of another family than ours gets the spec as
+NAME.json beside it, too, where it can be edited; SHA256SUMS lists all files.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ import numpy as np
 
 from streamseg.core import geometry
 from streamseg.errors import OptionError, StreamsegError
+from streamseg.segment.known_models import OWN
+from streamseg.segment.model_file import embed
 from streamseg.segment.model_spec import ModelSpec
 from streamseg.segment.runtimes import open_net
 from training.architectures import load_net
@@ -107,8 +110,9 @@ def difference(path: Path, model: keras.Model, pictures: Pictures, sizes: list[S
 
 
 def export(model: keras.Model, out: Path, name: str, formats: list[str], *, sizes: list[Size],
-           checks: Pictures, calibration: Pictures | None = None) -> list[Path]:
-    """Writes the files of ``formats`` and checks each on the pictures ``checks``; returns them.
+           checks: Pictures, calibration: Pictures | None = None, spec: ModelSpec | None = None) -> list[Path]:
+    """Writes the files of ``formats``, ``spec`` inside (default: spec_for), and checks each on the pictures
+    ``checks``; returns them.
 
     Raises OptionError, with the file removed, where variables are left in it or it differs from the net
     by more than its format may, and MissingDependencyError where nothing is there to try it with.
@@ -126,6 +130,7 @@ def export(model: keras.Model, out: Path, name: str, formats: list[str], *, size
                 makers[format](path)
             else:
                 path.write_bytes(to_tflite(model, sizes, format, calibration))
+            embed(path, spec or spec_for(model))
             _check(path, format, model, checks, sizes)
         except StreamsegError:
             path.unlink(missing_ok=True)
@@ -151,6 +156,17 @@ def _check(path: Path, format: str, model: keras.Model, pictures: Pictures, size
     if not (found.largest <= allowed.largest and found.mean <= allowed.mean):
         raise OptionError(f"{told}: the file is not kept (made-up pictures, of which a net is seldom sure, "
                           "differ most: --data DIR tries it on a set's)")
+
+
+def spec_for(model: keras.Model, classes: list[str] | None = None, licence: str | None = None) -> ModelSpec:
+    """What the files of a net want and give: RGB 0..255 in, probabilities out."""
+    spec = OWN if is_person_net(model) else ModelSpec(range=(0.0, 255.0))
+    return replace(spec, name=model.name, classes=tuple(classes) if classes else None, licence=licence)
+
+
+def is_person_net(model: keras.Model) -> bool:
+    """Whether a net is of our family, by what it is called inside: training.architectures names it."""
+    return bool(model.name.startswith("person-"))
 
 
 def write_spec(path: Path, classes: list[str] | None) -> Path:
@@ -181,7 +197,8 @@ def parser() -> argparse.ArgumentParser:
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
     own.add_argument("--model", type=Path, required=True, help=".keras that gives logits, of training.train")
     own.add_argument("--out", type=Path, required=True)
-    own.add_argument("--name", help="default: the net's own, as person-medium")
+    own.add_argument("--name", help="of the files, without ending; default: the net's own, as person-medium")
+    own.add_argument("--licence", help="of the weights, written into the files, as MIT")
     own.add_argument("--formats", nargs="+", choices=tuple(FILES), default=["fp16", "keras"])
     own.add_argument("--data", type=Path, help="set (index.csv): int8 is calibrated on its train pictures, "
                      "all are checked on its val pictures; its classes.csv names a many-class net's channels")
@@ -206,14 +223,14 @@ def main(arguments: list[str] | None = None) -> None:
     name = args.name or model.name
     stated = model.input_shape[1:3]
     sizes = net_sizes(args.budget) if None in stated else [stated]
+    named = args.data and model.output_shape[-1] > 1 and (args.data / CLASSES_FILE).is_file()
+    classes = [item.name for item in read_classes(args.data)] if named else None
     written = export(
-        model, args.out, name, args.formats, sizes=sizes,
+        model, args.out, name, args.formats, sizes=sizes, spec=spec_for(model, classes, args.licence),
         checks=_pictures(args.data, "val", 4) if args.data else blotches(2),
         calibration=_pictures(args.data, "train", CALIBRATION) if "int8" in args.formats else None,
     )  # fmt: skip
-    if not name.startswith("person-"):  # those streamseg knows by their name
-        named = args.data and model.output_shape[-1] > 1 and (args.data / CLASSES_FILE).is_file()
-        classes = [item.name for item in read_classes(args.data)] if named else None
+    if not is_person_net(model):
         for stem in sorted({path.with_suffix("") for path in written}):
             print(f"{write_spec(stem.with_suffix('.json'), classes).name}: model spec")
     write_sums(args.out)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,8 @@ import tensorflow
 from streamseg.core import geometry
 from streamseg.core.opencv import cv2
 from streamseg.errors import MissingDependencyError, OptionError
+from streamseg.segment.known_models import OWN
+from streamseg.segment.model_file import spec_of
 from streamseg.segment.person import Person
 from streamseg.source.arrays import frame_of
 from training import architectures, export, formats
@@ -71,6 +75,8 @@ def test_an_exported_file_is_the_net(format: str, largest: float, net: keras.Mod
     [path] = export.export(net, tmp_path, "person-test", [format], sizes=SIZES, checks=pictures[:1],
                            calibration=pictures[1:])
     assert path.name == export.FILES[format].format("person-test")
+    path = path.rename(tmp_path / f"anything{path.suffix}")  # what it is, it says inside
+    assert spec_of(path) == replace(OWN, name="person-medium")
     rng = np.random.default_rng(1)
     size = SIZES[1]  # of a .tflite the second signature
     picture = cv2.resize(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8), size[::-1])
@@ -148,13 +154,18 @@ def test_a_many_class_net_is_exported_with_the_names_of_its_classes(format: str,
     model.save(tmp_path / "net.keras")
     write_camvid(tmp_path / "set")
     export.main(["--model", str(tmp_path / "net.keras"), "--out", str(tmp_path / "out"), "--name", "lab",
-                 "--formats", format, "--data", str(tmp_path / "set")])
+                 "--formats", format, "--data", str(tmp_path / "set"), "--licence", "CC0"])
     path = tmp_path / "out" / export.FILES[format].format("lab")
     spec = json.loads(path.with_suffix(".json").read_text())
     assert spec == {"range": [0, 255], "classes": ["road", "pedestrian", "bicyclist"]}
     sums = (tmp_path / "out" / "SHA256SUMS").read_text()
     assert sums == f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
 
+    moved = tmp_path / f"person-x{path.suffix}"
+    shutil.move(path, moved)  # away from the .json: it says the same inside, and what it is called means nothing
+    path = moved
+    assert spec_of(path).values() == {"range": [0.0, 255.0], "classes": ["road", "pedestrian", "bicyclist"],
+                                      "name": "tiny", "licence": "CC0"}
     picture = cv2.resize(export.blotches(1)[0], SIZES[0][::-1])
     method = Person(model=str(path), classes="person,bicyclist", threads=1)
     alpha = method.segment([frame_of(picture, 0, 1)])[0].alpha
