@@ -27,6 +27,8 @@ from streamseg.source import open_source
 from streamseg.tools.bench import LIMIT, alone, bench, changes, make_clip
 from tests import clips, stills
 
+pytestmark = pytest.mark.slow  # measures, or starts whole benchmarks
+
 ROOT = Path(__file__).parents[2]
 SIZE = (160, 120)
 DELAY = "STREAMSEG_TEST_DELAY"  # seconds that Slow takes for a frame

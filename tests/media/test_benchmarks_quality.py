@@ -15,6 +15,8 @@ from streamseg import segment, smooth
 from streamseg.core.frames import Frame, Matte
 from streamseg.core.opencv import cv2
 
+pytestmark = pytest.mark.slow  # measures, or starts whole benchmarks
+
 
 class Exact:
     """A method that answers with what it was told to."""

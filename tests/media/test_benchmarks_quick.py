@@ -25,6 +25,8 @@ from tests import clips
 
 from .test_benchmarks import ROOT, run
 
+pytestmark = pytest.mark.slow  # measures, or starts whole benchmarks
+
 # what a result must hold: paths to numbers above 0; * is every key or every item
 FIGURES = {
     "edges": ("edges/people worn/*/iou", "edges/hair worn/*/boundary_f", "colour_error/*/ours", "ms/*"),

@@ -85,4 +85,4 @@ class Cautious:
 
 def test_how_the_clip_is_read_is_told_to_those_alone_who_take_it() -> None:
     method: Any = create(f"{__name__}:Cautious", clip="a.mp4", on_error="stop")
-    assert method.on_error == "warn"
+    assert method.original.on_error == "warn"
