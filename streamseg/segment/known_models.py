@@ -126,7 +126,7 @@ KNOWN: tuple[KnownModel, ...] = (
         spec=_spec(size=[1024, 1024], mean=[0.5, 0.5, 0.5], name="IS-Net", licence="Apache-2.0")),
     KnownModel(
         # The same with the first matte alone. MatMul would be a transformer's: BiRefNet has these names, too.
-        names=("isnet-general-use, one output",), licence="Apache-2.0", source="github.com/xuebinqin/DIS",
+        names=("isnet-general-use",), licence="Apache-2.0", source="github.com/xuebinqin/DIS",
         inputs=(Port("input|input_image", _RGB_1024),), outputs=(Port("output|output_image", (ANY, 1, 1024, 1024)),),
         ends_in=SIGMOID, lacks=frozenset({"MatMul", "InstanceNormalization"}),
         spec=_spec(size=[1024, 1024], mean=[0.5, 0.5, 0.5], name="IS-Net", licence="Apache-2.0")),

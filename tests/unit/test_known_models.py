@@ -6,6 +6,7 @@ weighted sum of what goes in, so that a wrong mean, std, range or activation sho
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 
 from streamseg.errors import OptionError
+from streamseg.segment import model_spec
 from streamseg.segment.file_formats.facts import ModelFacts, TensorFacts
 from streamseg.segment.known_models import KNOWN, find
 from streamseg.segment.model_file import describe, spec_of
@@ -214,3 +216,23 @@ def test_files_of_others_run_under_any_name(name: str, known: str, spec: dict[st
     given.write_text(json.dumps(PLAIN | spec))
     picture = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
     assert np.array_equal(mattes([picture], model=str(path)), mattes([picture], model=str(path), model_spec=str(given)))
+
+
+def test_the_readme_lists_every_known_net_and_every_field_of_a_spec() -> None:
+    text = (Path(model_spec.__file__).parent / "README.md").read_text(encoding="utf-8")
+    assert [name for known in KNOWN for name in known.names if name not in text] == []
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    for known in KNOWN:
+        [row] = [row for row in rows if all(f"`{name}`" in row or name in row.split("|")[1] for name in known.names)
+                 and known.licence in row][:1]
+        assert row
+    fields = [item.name for item in dataclasses.fields(ModelSpec)]
+    assert [name for name in fields if not any(f"`{name}`" in row.split("|")[1] for row in rows)] == []
+
+
+def test_the_readmes_examples_are_specs_and_those_of_the_known_nets() -> None:
+    text = (Path(model_spec.__file__).parent / "README.md").read_text(encoding="utf-8")
+    u2net_spec, rvm_spec = (ModelSpec.of(json.loads(part.partition("```")[0])) for part in text.split("```json")[1:])
+    of = {name: known.spec for known in KNOWN for name in known.names}
+    assert replace(of["u2net"], name=None, licence=None, layout="nchw") == u2net_spec
+    assert replace(of["rvm_mobilenetv3"], name=None, licence=None) == rvm_spec
