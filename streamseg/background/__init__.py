@@ -18,7 +18,11 @@ from .blur import Blur
 from .media import Picture, VideoBackground, reading
 from .planes import blend, enlarge, from_rgb, sample_values, small_planes, to_rgb, whole_numbers
 
+# Modules that other packages import, beside the names here
+PUBLIC = ("colours",)
+
 __all__ = [
+    "PUBLIC",
     "Background",
     "Blur",
     "Picture",

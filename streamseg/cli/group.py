@@ -17,6 +17,7 @@ from .info import info
 from .live import live
 from .methods import methods
 from .run import run
+from .serve import serve
 
 EXAMPLES = """
     streamseg demo
@@ -59,5 +60,5 @@ def completion(shell: str) -> None:
     click.echo(ShellComplete.source(made(group, {}, "streamseg", "_STREAMSEG_COMPLETE")))
 
 
-for command in (run, batch, demo, methods, compare, evaluate, info, bench, live, cameras):
+for command in (run, batch, demo, methods, compare, evaluate, info, bench, live, cameras, serve):
     group.add_command(command)

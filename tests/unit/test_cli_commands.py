@@ -82,7 +82,7 @@ def test_click_knows_the_group() -> None:
     from streamseg.cli import group
     assert isinstance(group, click.Group)
     assert sorted(group.commands) == ["batch", "bench", "cameras", "compare", "completion", "demo", "eval",
-                                          "info", "live", "methods", "run"]
+                                          "info", "live", "methods", "run", "serve"]
 
 
 def test_the_readme_names_every_method_the_default_and_one_test_command() -> None:

@@ -12,7 +12,7 @@ import pytest
 import streamseg
 
 HEAVY = ("tensorflow", "keras", "sklearn", "skimage", "matplotlib", "onnxruntime", "ai_edge_litert", "cv2",
-         "av", "numpy", "rich", "asyncio", "PIL")
+         "av", "numpy", "rich", "asyncio", "PIL", "fastapi", "pydantic", "uvicorn")
 NEVER_BY_ITSELF = ("tensorflow", "keras", "sklearn", "skimage", "matplotlib", "onnxruntime")
 ROOT = Path(streamseg.__file__).parents[1]
 
@@ -38,7 +38,7 @@ def test_importing_streamseg_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["demo", "--help"],
                                        ["compare", "--help"], ["methods", "--help"], ["info", "--help"],
-                                       ["completion", "bash"]], ids=" ".join)
+                                       ["serve", "--help"], ["completion", "bash"]], ids=" ".join)
 def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
     code = f"from streamseg.cli import cli\nassert cli({arguments!r}) == 0"
     assert loaded_after(code, HEAVY) == []

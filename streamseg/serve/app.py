@@ -1,0 +1,160 @@
+"""The application: routes of all dialects, what guards them, and what starts and ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import html
+import logging
+import shutil
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+
+from .. import __version__
+from ..errors import StreamsegError
+from ..options import MethodOptions
+from . import rembg, removebg, v1
+from .answers import Json, refused
+from .engine import PictureEngine
+from .fetch import Fetcher
+from .metrics import CONTENT_TYPE, Metrics
+from .options import ServeOptions
+from .refusals import ClientGone, Refusal, refusal_of
+from .security import Guard
+from .services import Services
+
+BODY = 1 << 20  # of requests that read their body in no way of their own
+_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_type"}
+_log = logging.getLogger("streamseg.serve")
+
+
+def create_app(options: ServeOptions | None = None, *, method: MethodOptions | None = None,
+               fetcher: Fetcher | None = None) -> FastAPI:
+    """The server as an ASGI application, for uvicorn or any other.
+
+    method    its threads, device and runtime are the server's; by default those of run
+    fetcher   reads addresses; by default as options.urls says
+
+    Raises OptionError for a token's file that cannot be read, SinkError where the jobs' folder cannot be made.
+    """
+    options = options or ServeOptions()
+    metrics = Metrics()
+    engine = PictureEngine(method, places=options.queue, idle=options.idle)
+    services = Services(options, engine, fetcher or Fetcher(on=options.urls), metrics, options.home() / "requests")
+    _gauges(services)
+
+    app = FastAPI(title="streamseg", version=__version__, docs_url=None, redoc_url=None, max_body_size=None,
+                  description="Background removal for pictures and films.", lifespan=_lifespan(services))
+    app.state.services = services
+    for routes in (_health(services), v1.router(services), removebg.router(services), rembg.router(services)):
+        app.include_router(routes)
+    _errors(app)
+    app.add_middleware(Guard, options=options, metrics=metrics)
+    return app
+
+
+def _lifespan(services: Services) -> Any:
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        shutil.rmtree(services.scratch, ignore_errors=True)  # what a killed server left
+        services.scratch.mkdir(parents=True, mode=0o700)
+        warming = asyncio.create_task(services.engine.start())
+        try:
+            yield
+        finally:
+            await warming
+            await services.engine.close()
+            shutil.rmtree(services.scratch, ignore_errors=True)
+
+    return lifespan
+
+
+def _gauges(services: Services) -> None:
+    engine, show = services.engine, services.metrics.gauge
+    show("pictures_under_way", "Pictures under way.", lambda: engine.under_way)
+    show("pictures_places", "Pictures that may be under way.", lambda: engine.places)
+    show("pictures_refused_total", "Pictures refused because all places were taken.", lambda: engine.refused)
+    show("method_calls_total", "Times that the method was called.", lambda: engine.groups)
+    show("method_pictures_total", "Pictures that the method saw.", lambda: engine.pictures)
+    show("method_loaded", "1 while the method is in memory.", lambda: float(engine.is_loaded()))
+
+
+def _health(services: Services) -> APIRouter:
+    routes = APIRouter(tags=["server"])
+
+    @routes.get("/healthz", summary="200 while the process answers")
+    async def healthz() -> Response:
+        return Json({"status": "ok", "version": __version__})
+
+    @routes.get("/readyz", summary="503 until the method has made a picture")
+    async def readyz() -> Response:
+        if services.engine.ready:
+            return Json({"status": "ready"})
+        failure = services.engine.failure
+        return Json({"status": "failed" if failure else "starting", "reason": failure}, 503, {"Retry-After": "1"})
+
+    @routes.get("/metrics", summary="Counters in Prometheus's text form", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        return Response(services.metrics.text(), media_type=CONTENT_TYPE)
+
+    @routes.get("/docs", summary="This list", response_class=HTMLResponse)
+    async def docs(request: Request) -> Response:
+        return HTMLResponse(_page(request.app.openapi()))
+
+    return routes
+
+
+def _errors(app: FastAPI) -> None:
+    """Say in each dialect's form what was refused or failed."""
+    @app.exception_handler(StreamsegError)
+    async def on_refusal(request: Request, error: Any) -> Response:
+        return refused(request, refusal_of(error))
+
+    @app.exception_handler(HTTPException)
+    async def on_http(request: Request, error: Any) -> Response:
+        code = _CODES.get(error.status_code, "invalid_request")
+        answer = refused(request, Refusal(code, str(error.detail), headers=error.headers))
+        answer.status_code = error.status_code
+        return answer
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, error: Any) -> Response:
+        return refused(request, Refusal("invalid_request", str(error)))
+
+    @app.exception_handler(ClientGone)
+    async def on_gone(request: Request, error: Any) -> Response:
+        return Response(status_code=499)  # nobody reads it
+
+    @app.exception_handler(Exception)
+    async def on_defect(request: Request, error: Any) -> Response:
+        _log.exception("request %s failed", request.scope.get("streamseg.request_id"), exc_info=error)
+        return refused(request, Refusal("internal_error", "the server failed at this request, which is a defect of "
+                                        "streamseg: its log says more under the request's id"))
+
+
+def _page(document: Any) -> str:
+    """The OpenAPI document as a page that loads nothing."""
+    parts = ["<!doctype html><html lang=en><meta charset=utf-8><title>streamseg: API</title><h1>streamseg: API</h1>"
+             "<p>The same for programs: <a href=/openapi.json>openapi.json</a></p>"]
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            parts.append(f"<h2>{method.upper()} {html.escape(path)}</h2><p>{html.escape(operation['summary'])}</p>")
+            parts.append(_table(operation))
+    return "".join(parts) + "</html>"
+
+
+def _table(operation: Any) -> str:
+    rows = {item["name"]: item.get("description") for item in operation.get("parameters", [])}
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        rows |= {name: schema.get("description")
+                 for name, schema in content.get("schema", {}).get("properties", {}).items()}
+    if not rows:
+        return ""
+    return "<table>" + "".join(f"<tr><th scope=row>{html.escape(name)}</th><td>{html.escape(text or '')}</td></tr>"
+                               for name, text in rows.items()) + "</table>"

@@ -1,0 +1,66 @@
+"""Why a request is not done: the HTTP status, a code for programs and a sentence for people.
+
+Each dialect writes a Refusal in its own form. StreamsegErrors become Refusals here, in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..errors import DeviceError, MissingDependencyError, OptionError, SegmentError, SourceError, StreamsegError
+
+# The status of each code, so that one code never comes with two.
+STATUS: dict[str, int] = {
+    "invalid_request": 400, "invalid_option": 400, "unsupported": 400, "missing_source": 400,
+    "multiple_sources": 400, "failed_to_read": 400, "failed_download": 400, "urls_off": 400,
+    "invalid_region": 400, "invalid_size": 400, "unknown_foreground": 400, "unauthorized": 401,
+    "forbidden": 403, "not_found": 404, "method_not_allowed": 405, "not_acceptable": 406,
+    "conflict": 409, "gone": 410, "length_required": 411,
+    "too_large": 413, "too_many_pixels": 413, "too_long": 413, "too_many_frames": 413,
+    "unsupported_type": 415, "range": 416, "method_failed": 422, "internal_error": 500, "busy": 503,
+    "timeout": 503, "storage_full": 507,
+}
+
+
+class Refusal(StreamsegError):
+    """A request that is not done. ``code`` is one of STATUS; ``headers`` go with the answer."""
+
+    def __init__(self, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.code, self.status, self.headers = code, STATUS[code], dict(headers or {})
+
+
+class ClientGone(Exception):
+    """The client closed the connection: nobody waits for an answer."""
+
+
+def refusal_of(error: StreamsegError, hidden: Mapping[Path, str] | None = None) -> Refusal:
+    """The Refusal that says what ``error`` says.
+
+    hidden   the server's own paths and what the client calls them: no answer names a path
+    """
+    if isinstance(error, Refusal):
+        return error
+    code = "method_failed"
+    if isinstance(error, OptionError):
+        code = "invalid_option"
+    elif isinstance(error, SourceError):
+        code = "failed_to_read"
+    elif isinstance(error, (DeviceError, MissingDependencyError)):
+        code = "unsupported"
+    elif isinstance(error, SegmentError):
+        code = "method_failed"
+    return Refusal(code, without_paths(str(error), hidden or {}))
+
+
+def without_paths(text: str, hidden: Mapping[Path, str]) -> str:
+    """``text`` with the server's own paths replaced by what the client calls them."""
+    for path, name in hidden.items():
+        text = text.replace(str(path), name).replace(str(path.parent), "the upload")
+    return text
+
+
+def busy(message: str, seconds: float) -> Refusal:
+    """503: try again in ``seconds``."""
+    return Refusal("busy", message, headers={"Retry-After": str(max(1, min(3600, round(seconds))))})

@@ -1,0 +1,60 @@
+"""Runs the application in uvicorn until it is told to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+
+from ..core.opencv import cv2
+from ..core.thread_budget import Threads
+from ..errors import OptionError
+from ..options import MethodOptions
+from .app import create_app
+from .options import ServeOptions
+
+CONNECTIONS = 512  # at once; more are answered 503 by uvicorn
+PATIENCE = 30      # seconds that requests under way get when the server is told to stop
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens, and where."""
+
+    def __init__(self, config: uvicorn.Config, listening: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Open the port, then tell."""
+        await super().startup(sockets)
+        if self.started and self.servers:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            self._listening(f"http://{shown}:{port}/")
+
+
+def serve(options: ServeOptions, *, method: MethodOptions | None = None,
+          listening: Callable[[str], None] = lambda address: None) -> None:
+    """Serve until Ctrl-C or SIGTERM. ``listening`` is called with the address, once it is open.
+
+    Raises OptionError for an address that cannot be listened on.
+    """
+    app = create_app(options, method=method)
+    config = uvicorn.Config(app, options.host, options.port, log_config=None, access_log=False,
+                            limit_concurrency=CONNECTIONS, timeout_keep_alive=15, server_header=False,
+                            date_header=True, timeout_graceful_shutdown=PATIENCE, lifespan="on", ws_max_size=1 << 20,
+                            proxy_headers=False)
+    server = _Server(config, listening)
+    before = cv2.getNumThreads()
+    # the workers are the threads, and the process is the server's own
+    cv2.setNumThreads(Threads.of(method.threads if method else None).opencv)
+    try:
+        server.run()
+    except SystemExit as error:  # uvicorn's way to say that the port is taken
+        raise OptionError(f"the server does not start on {options.host} port {options.port}: is it taken by another "
+                          "program? --port 0 takes any that is free") from error
+    finally:
+        cv2.setNumThreads(before)
+    if not server.started:
+        raise OptionError(f"the server did not start on {options.host} port {options.port}; the log says why")
