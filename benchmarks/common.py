@@ -18,7 +18,7 @@ from typing import Any
 import av
 
 from streamseg import segment
-from streamseg.engine.channels import StageRunner
+from streamseg.engine import StageRunner
 from streamseg.errors import StreamsegError
 from streamseg.tools.bench import hardware, make_clip
 from streamseg.tools.bench.measure import summary

@@ -169,7 +169,8 @@ def judge_run(scene: Clip, work: Path, device: str = "auto") -> Scores:
     path = work / "run.mkv"
     report = streamseg.run(scene.video, matte=str(path), overwrite=True, device=device)
     mattes = [Matte(alpha) for alpha in _alphas(path)]
-    spent = sum(stage.total_s for name, stage in report.stages.items() if name not in ("decode", "encode"))
+    spent = sum(stage.total_s for name, stage in report.stages.items()
+                if name != "decode" and not name.startswith("encode"))
     return {**_plain(score(mattes, scene)), "ms": round(1e3 * spent / report.frames, 3)}
 
 

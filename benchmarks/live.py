@@ -175,7 +175,7 @@ def newest(frames: Source, clock: SystemClock, over: Callable[[], bool]
            ) -> Iterator[tuple[int, float, Frame]]:
     """(frames that came so far, when, the newest), as a camera's driver gives them to one thread: what came
     while it was busy is dropped but for the newest."""
-    from streamseg.engine.channels import EndOfChannel, StageRunner, WaitedTooLong
+    from streamseg.engine import EndOfChannel, StageRunner, WaitedTooLong
     count = 0
 
     def stamped() -> Iterator[tuple[int, float, Frame]]:

@@ -1,18 +1,13 @@
-"""Puts the stages together: source, segment, smooth, refine + composite, sink.
-
-Threads (design: one a stage, joined by bounded channels): decode, segment, finish; the main thread
-encodes, shows progress and takes Ctrl-C. Models load and files open before any thread starts.
-"""
+"""``run`` and ``mattes``: opens what a run needs, puts it into the engine's graph, and commits the outputs."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -21,10 +16,8 @@ from . import segment as methods
 from . import smooth
 from .composite import Compositor
 from .core.frames import Frame, Matte, VideoInfo
-from .core.opencv import cv2
-from .core.thread_budget import Threads
-from .engine.channels import StageRunner
-from .errors import OptionError, SegmentError, SinkError, SourceError, StreamsegError
+from .engine import LOSSLESS, Graph
+from .errors import OptionError, SinkError
 from .options import Options
 from .report import Forecast, Progress, Queue, Report, Stopwatch, peak_rss_mib
 from .segment import BaseSegmenter, Segmenter
@@ -43,13 +36,12 @@ from .sink import (
     path_text,
 )
 from .sink.commit import refuse_input
-from .smooth import Smoother
-from .source import Source, open_source, refuse_idle
+from .source import BaseSource, Source, open_source, refuse_idle
+from .stages import blame, decode_stage, finish_stage, output_stage, segment_stage, smooth_stage
 from .temporal import tracked
 from .validation import interval
 
-FINISHED = 4  # finished frames that may wait for the encoder: evens out its I frames; 12 MB at 1080p
-_THREADS_BEFORE: list[int] = []  # OpenCV's, before each of the runs that are under way
+Pair = tuple[Frame, Matte]
 
 
 def run(source: Any, sink: Target | Sequence[Target] | None = None, *, format: str | None = None,
@@ -74,34 +66,38 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *, format: s
     stopwatch = Stopwatch()
     began = time.perf_counter()
     with ExitStack() as stack:
-        stack.enter_context(_opencv_threads(chosen.threads))
-        crew = StageRunner(stall_timeout=chosen.stall_timeout)
-        opened = open_source(source, chosen)
-        stack.callback(crew.unless_running, "decode", opened.close)
-        refuse_idle(source, opened, chosen)
+        opened, graph = _opened(source, chosen, stack)
         _refuse_own_input(source, sink, chosen)
-        sinks = _open_sinks(sink, format, opened.info, chosen, stack)
+        outputs = _open_outputs(sink, format, opened.info, chosen, graph, stack)
         segmenter = _segmenter(source, chosen, opened.info.stills)
-        stack.callback(crew.unless_running, "segment", segmenter.close)
-        compositor = Compositor(opened.info, sorted({kind for kind, _ in sinks}), chosen)
-        stack.callback(crew.unless_running, "finish", compositor.close)
-        stack.enter_context(crew)
+        stack.callback(graph.runner.unless_running, "segment", segmenter.close)
+        kinds = [output.kind for output in outputs]
+        compositor = Compositor(opened.info, sorted(set(kinds)), chosen)
+        stack.callback(graph.runner.unless_running, "finish", compositor.close)
+        stack.enter_context(graph)
         runs_on = segmenter.capabilities.runs_on
         if progress is not None:
             progress(Progress(0, opened.info.expected_frames, 0.0, runs_on))
-        finished = _stages(crew, opened, segmenter, compositor, chosen, stopwatch)
-        count, first = _write_all(finished, sinks, opened.info, stopwatch, progress, began)
+        for number, output in enumerate(outputs):
+            graph.output(output.name, output_stage(output.sink, number, output.stage, stopwatch),
+                         waits_for_reader=output.sink.waits_for_reader, stop=output.sink.stop)
+        graph.start(decode_stage(opened, stopwatch), _matting(opened, segmenter, chosen, stopwatch),
+                    partial(finish_stage, compositor=compositor, kinds=kinds, stopwatch=stopwatch))
+        sinks = [output.sink for output in outputs]
+        count, first = _follow(graph, sinks, opened.info, progress, began)
+        with blame(SinkError, "the output cannot be finished"):
+            commit_together(sinks)
         elapsed = time.perf_counter() - began
         queues = {name: Queue(stats.capacity, stats.high_water, stats.dropped)
-                  for name, stats in crew.stats.items()}
+                  for name, stats in graph.queues().items()}
         return Report(
             input=opened.info.name, frames=count, elapsed=round(elapsed, 3),
             method=methods.shown(chosen.method), runs_on=runs_on,
             fps=round(count / elapsed, 2), first_frame_s=first, stages=stopwatch.stages(), queues=queues,
-            outputs=[item.result() for _, item in sinks], damaged=opened.damaged,
+            outputs=[item.result() for item in sinks], damaged=opened.damaged,
             dropped=sum(queue.dropped for queue in queues.values()), peak_rss_mib=peak_rss_mib(),
             mattes=dict(segmenter.statistics),
-            notes=[*opened.notes, *compositor.notes, *(note for _, item in sinks for note in item.notes)])
+            notes=[*opened.notes, *compositor.notes, *(note for item in sinks for note in item.notes)])
 
 
 def mattes(source: Any, **options: Any) -> Iterator[tuple[Frame, Matte]]:
@@ -118,115 +114,54 @@ def mattes(source: Any, **options: Any) -> Iterator[tuple[Frame, Matte]]:
 def _mattes(source: Any, chosen: Options) -> Iterator[tuple[Frame, Matte]]:
     stopwatch = Stopwatch()
     with ExitStack() as stack:
-        stack.enter_context(_opencv_threads(chosen.threads))
-        crew = StageRunner(stall_timeout=chosen.stall_timeout)
-        opened = open_source(source, chosen)
-        stack.callback(crew.unless_running, "decode", opened.close)
-        refuse_idle(source, opened, chosen)
+        opened, graph = _opened(source, chosen, stack)
         segmenter = _segmenter(source, chosen, opened.info.stills)
-        stack.callback(crew.unless_running, "segment", segmenter.close)
-        stack.enter_context(crew)
-        yield from _matte_stages(crew, opened, segmenter, chosen, stopwatch)
+        stack.callback(graph.runner.unless_running, "segment", segmenter.close)
+        stack.enter_context(graph)
+        yield from graph.pairs(decode_stage(opened, stopwatch), _matting(opened, segmenter, chosen, stopwatch))
 
 
-def _stages(crew: StageRunner, source: Source, segmenter: Segmenter, compositor: Compositor, options: Options,
-            stopwatch: Stopwatch) -> Iterator[dict[str, Frame]]:
-    pairs = _matte_stages(crew, source, segmenter, options, stopwatch)
-    return crew.thread("finish", finish_stage(pairs, compositor, stopwatch), capacity=FINISHED)
+def _opened(source: Any, options: Options, stack: ExitStack) -> tuple[BaseSource, Graph[Frame, Pair, list[Frame]]]:
+    """The source, open, and the graph of the threads that read it. ``stack`` closes it unless its thread hangs."""
+    opened = open_source(source, options)
+    live = opened.info.live
+    policy = LOSSLESS.batched(_batch(opened.info, options))
+    graph = Graph[Frame, Pair, list[Frame]](policy.from_live() if live else policy, stall_timeout=options.stall_timeout)
+    stack.callback(graph.runner.unless_running, "decode", opened.close)
+    refuse_idle(source, opened, options)
+    return opened, graph
 
 
-def _matte_stages(crew: StageRunner, source: Source, segmenter: Segmenter, options: Options,
-                  stopwatch: Stopwatch) -> Iterator[tuple[Frame, Matte]]:
-    live = source.info.live
-    frames = crew.thread("decode", decode_stage(source, stopwatch),
-                         capacity=1 if live else 2 * options.batch, newest=live, merge=inherit)
-    batch = 1 if live or source.info.stills else options.batch
-    if not source.info.stills:
-        frames = tracked(frames)
-    mattes = segment_stage(frames, segmenter, batch, source.info.stills, stopwatch)
-    if not source.info.stills and options.smooth != "none":
-        steady = smooth.create(options.smooth, strength=options.smooth_strength, window=options.lookahead,
-                               hysteresis=options.hysteresis, live=live)
-        mattes = smooth_stage(mattes, steady, stopwatch)
-    return crew.thread("segment", mattes, capacity=batch)
+def _batch(info: VideoInfo, options: Options) -> int:
+    return 1 if info.live or info.stills else options.batch
 
 
-def inherit(dropped: Frame, frame: Frame) -> Frame:
-    """``frame`` with the sound of ``dropped`` before its own: only the picture gives way, live."""
-    return replace(frame, packets=dropped.packets + frame.packets) if dropped.packets else frame
+def _matting(source: Source, segmenter: Segmenter, options: Options, stopwatch: Stopwatch
+             ) -> Callable[[Iterator[Frame]], Iterator[Pair]]:
+    """Frames to pairs of frame and matte: the method, and what steadies its mattes."""
+    info = source.info
+    smoothed = not info.stills and options.smooth != "none"
+    steady = smooth.create(options.smooth, strength=options.smooth_strength, window=options.lookahead,
+                           hysteresis=options.hysteresis, live=info.live) if smoothed else None
+
+    def pairs(frames: Iterator[Frame]) -> Iterator[Pair]:
+        moving = frames if info.stills else tracked(frames)
+        found = segment_stage(moving, segmenter, _batch(info, options), info.stills, stopwatch)
+        return found if steady is None else smooth_stage(found, steady, stopwatch)
+
+    return pairs
 
 
-def decode_stage(source: Source, stopwatch: Stopwatch) -> Iterator[Frame]:
-    """The source's frames. Whatever it raises becomes a SourceError."""
-    with _blame(SourceError, "the input cannot be read"):
-        yield from stopwatch.timed("decode", iter(source))
-
-
-def segment_stage(frames: Iterator[Frame], segmenter: Segmenter, batch: int, stills: bool,
-                  stopwatch: Stopwatch) -> Iterator[tuple[Frame, Matte]]:
-    """Each frame with its matte. Stills have nothing to do with each other: reset before each."""
-    while group := list(islice(frames, batch)):
-        with _blame(SegmentError, f"the method failed on frame {group[0].index}"), \
-                stopwatch.measure("segment", len(group)):
-            if stills:
-                segmenter.reset()
-            found = segmenter.segment(group)
-            if len(found) != len(group) or not all(isinstance(matte, Matte) for matte in found):
-                raise SegmentError(f"the method gave {len(found)} mattes for {len(group)} frames at frame "
-                                   f"{group[0].index}: segment() must return one Matte a frame")
-        yield from zip(group, found, strict=True)
-
-
-def smooth_stage(pairs: Iterator[tuple[Frame, Matte]], smoother: Smoother,
-                 stopwatch: Stopwatch) -> Iterator[tuple[Frame, Matte]]:
-    """Each frame with its matte steadied over time. The smoother takes the pairs itself, some before it
-    gives the first; what it waits for them is not counted as its time."""
-    waited = 0.0
-
-    def incoming() -> Iterator[tuple[Frame, Matte]]:
-        nonlocal waited
-        begin = time.perf_counter()
-        for pair in pairs:
-            waited += time.perf_counter() - begin
-            yield pair
-            begin = time.perf_counter()
-        waited += time.perf_counter() - begin
-
-    begin = time.perf_counter()
-    with _blame(SegmentError, "the mattes cannot be steadied (--smooth none leaves it out)"):
-        for pair in smoother(incoming()):
-            stopwatch.count("smooth", time.perf_counter() - begin - waited)
-            yield pair
-            begin, waited = time.perf_counter(), 0.0
-
-
-def finish_stage(pairs: Iterator[tuple[Frame, Matte]], compositor: Compositor,
-                 stopwatch: Stopwatch) -> Iterator[dict[str, Frame]]:
-    """The finished pictures of each frame, by kind."""
-    for frame, matte in pairs:
-        with _blame(StreamsegError, f"frame {frame.index} cannot be composited"), \
-                stopwatch.measure("composite"):
-            pictures = compositor.finish(frame, matte)
-        yield pictures
-
-
-def _write_all(finished: Iterator[dict[str, Frame]], sinks: Sequence[tuple[str, BaseSink]], info: VideoInfo,
-               stopwatch: Stopwatch, progress: Callable[[Progress], None] | None,
-               began: float) -> tuple[int, float | None]:
-    """Write every picture and commit the sinks together. -> (frames, seconds to the first)"""
+def _follow(graph: Graph[Frame, Pair, list[Frame]], sinks: Sequence[BaseSink], info: VideoInfo,
+            progress: Callable[[Progress], None] | None, began: float) -> tuple[int, float | None]:
+    """Tell of the progress until every output has finished. -> (frames, seconds to the first)"""
     count, first = 0, None
     forecast = Forecast(_growing(sinks), info.expected_frames, info.rate)
-    for pictures in finished:
-        with _blame(SinkError, "the output cannot be written"), stopwatch.measure("encode"):
-            for kind, sink in sinks:
-                sink.write(pictures[kind])
-        count += 1
+    for count in graph.written():
         elapsed = time.perf_counter() - began
         first = round(elapsed, 3) if first is None else first
         if progress is not None:
             progress(Progress(count, info.expected_frames, elapsed, expected_bytes=forecast.at(count)))
-    with _blame(SinkError, "the output cannot be finished"):
-        commit_together(sink for _, sink in sinks)
     return count, first
 
 
@@ -245,26 +180,41 @@ def _segmenter(source: Any, options: Options, stills: bool) -> BaseSegmenter:
     return KeyframeSegmenter(segmenter, skip_still=options.skip_still, every=every)
 
 
-def _open_sinks(sink: Target | Sequence[Target] | None, format: str | None, info: VideoInfo, options: Options,
-                stack: ExitStack) -> list[tuple[str, BaseSink]]:
-    """(kind, sink) of every output, all opened; ``stack`` aborts those that are not committed at its end."""
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """One output of a run: the ``name`` of its thread, and its ``stage`` in the report."""
+
+    name: str
+    stage: str
+    kind: str
+    sink: BaseSink
+
+
+def _open_outputs(sink: Target | Sequence[Target] | None, format: str | None, info: VideoInfo, options: Options,
+                  graph: Graph[Frame, Pair, list[Frame]], stack: ExitStack) -> list[_Output]:
+    """Every output, opened; ``stack`` aborts those that are not committed at its end."""
     targets: list[tuple[str, Target]] = [(_kind_of(target, format, options), target) for target in _listed(sink)]
     also = {"matte": options.matte, "cutout": options.cutout, "foreground": options.foreground}
     targets += [(kind, path) for kind, path in also.items() if path is not None]
     if not targets:
         raise OptionError("no output: give -o PATH, --matte PATH, --cutout PATH or --foreground PATH")
-    named = [path_text(target) for _, target in targets if isinstance(target, (str, PathLike))]
-    names = ["standard output" if name == "-" else os.path.abspath(name)
-             for name in named if not name.startswith("null:")]
+    _refuse_twice([path_text(target) for _, target in targets if isinstance(target, (str, PathLike))])
+    opened: list[_Output] = []
+    for number, (kind, target) in enumerate(targets, 1):
+        item = adapt_sink(open_sink(target, info, kind=kind, format=format, options=options))
+        name = f"output {number} ({item.target})"
+        stack.push(partial(_abort, item, graph, name))
+        opened.append(_Output(name, f"encode {number}" if len(targets) > 1 else "encode", kind, item))
+    return opened
+
+
+def _refuse_twice(paths: Sequence[str]) -> None:
+    """Raise OptionError where two outputs are the same file."""
+    names = ["standard output" if path == "-" else os.path.abspath(path)
+             for path in paths if not path.startswith("null:")]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise OptionError(f"{', '.join(sorted(twice))} is named as an output twice: give each its own path")
-    opened: list[tuple[str, BaseSink]] = []
-    for kind, target in targets:
-        item = adapt_sink(open_sink(target, info, kind=kind, format=format, options=options))
-        stack.push(partial(_abort, item))
-        opened.append((kind, item))
-    return opened
 
 
 def _refuse_own_input(source: Any, sink: Target | Sequence[Target] | None, options: Options) -> None:
@@ -273,9 +223,10 @@ def _refuse_own_input(source: Any, sink: Target | Sequence[Target] | None, optio
             refuse_input(path_text(target), source, options.overwrite)
 
 
-def _abort(sink: BaseSink, kind: object, error: BaseException | None, trace: object) -> None:
-    """Abort ``sink``, which does nothing to a closed one, and note on the error what it kept, and where."""
-    sink.abort()
+def _abort(sink: BaseSink, graph: Graph[Any, Any, Any], name: str, kind: object, error: BaseException | None,
+           trace: object) -> None:
+    """Abort ``sink``, which does nothing to a committed one, and note on the error what it kept, and where."""
+    graph.runner.unless_running(name, sink.abort)
     if error is not None and sink.kept is not None:
         error.add_note(f"what was written until then is kept as {sink.kept}")
 
@@ -298,34 +249,8 @@ def _kind_of(target: Target, format: str | None, options: Options) -> str:
     return "cutout" if wanted else "composite"
 
 
-def _growing(sinks: Sequence[tuple[str, BaseSink]]) -> list[Path]:
+def _growing(sinks: Sequence[BaseSink]) -> list[Path]:
     """The files that films are being written to; none beside pictures, whose sizes come one by one."""
-    if any(isinstance(sink, PictureSink) for _, sink in sinks):
+    if any(isinstance(sink, PictureSink) for sink in sinks):
         return []
-    return [sink.growing for _, sink in sinks if sink.growing is not None]
-
-
-@contextmanager
-def _blame(kind: type[StreamsegError], what: str) -> Iterator[None]:
-    """Turn an exception that is not a StreamsegError into one of ``kind`` that says ``what`` failed."""
-    try:
-        yield
-    except StreamsegError:
-        raise
-    except Exception as error:
-        raise kind(f"{what}: {type(error).__name__}: {error}. --verbose shows where") from error
-
-
-@contextmanager
-def _opencv_threads(budget: int | None) -> Iterator[None]:
-    """OpenCV's own pool for the time of a run: every stage has a thread already, so a call gets more
-    than one only where the budget has more than the four stages need. Of runs side by side the last to end
-    puts things back."""
-    _THREADS_BEFORE.append(cv2.getNumThreads())
-    cv2.setNumThreads(Threads.of(budget).opencv)
-    try:
-        yield
-    finally:
-        before = _THREADS_BEFORE.pop()
-        if not _THREADS_BEFORE:
-            cv2.setNumThreads(before)
+    return [sink.growing for sink in sinks if sink.growing is not None]

@@ -13,6 +13,8 @@ from typing import Any
 
 from .. import api
 from ..core.folders import made_folder
+from ..core.opencv import opencv_threads
+from ..core.thread_budget import Threads
 from ..errors import SinkError, StreamsegError
 from ..report import Progress, Report
 from ..sink.commit import appearing, writer
@@ -192,6 +194,8 @@ def run_one(source: str, sinks: Sequence[str], options: Mapping[str, Any], metho
         for target in (*sinks, *(options[name] for name in EXTRA if name in options)):
             if target != NULL:
                 stack.enter_context(made_folder(os.path.dirname(target.rstrip("/"))))
+        # every stage has a thread already: a call gets more only where the budget has more than the stages need
+        stack.enter_context(opencv_threads(Threads.of(options.get("threads")).opencv))
         method = OnDemand(methods, options, source)
         rest = {key: value for key, value in options.items() if key not in MAKING}
         report = api.run(source, list(sinks), progress=progress, method=method, **rest)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..core.thread_budget import Threads
 from ..errors import OptionError
 from ..options import Options
 from . import show
@@ -48,9 +49,11 @@ def compare(session: Session, source: str, methods: str, sheet: str, rows: int, 
     Options.of(options)
     silent = session.quiet or session.json
     say = None if silent else lambda name: click.echo(f"streamseg: {one_line(name)} ...", err=True)
+    from ..core.opencv import opencv_threads
     from ..tools.compare import compare as make_sheet
     from ..tools.compare import rounded
-    columns = make_sheet(source, sheet, names, rows=rows, cell=cell, progress=say, **options)
+    with opencv_threads(Threads.of(options.get("threads")).opencv):
+        columns = make_sheet(source, sheet, names, rows=rows, cell=cell, progress=say, **options)
     if session.json:
         kept = ("method", "fps", "frames", "error")
         show.json_object({"sheet": sheet, "columns": [{name: asdict(column)[name] for name in kept}

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..core.thread_budget import Threads
 from ..options import Options
 from . import show
 from .flags import Command, Flag, chosen, general_flags, option_flags
@@ -39,8 +40,9 @@ def demo(session: Session, clip: str | None, out: str, **flags: Any) -> None:
     Options.of(options)
     silent = session.quiet or session.json
     shown = nullcontext() if silent else show.progress(clip or "demo")
+    from ..core.opencv import opencv_threads
     from ..tools.demo import demo as make_demo
-    with shown as update:
+    with opencv_threads(Threads.of(options.get("threads")).opencv), shown as update:
         made = make_demo(out, clip, progress=update, **options)
     files = {what: str(path) for what, path in made.files.items()}
     if session.json:

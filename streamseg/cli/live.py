@@ -132,13 +132,15 @@ def _options(settings: dict[str, Any]) -> tuple[Options, LiveOptions]:
 
 def _run(session: Session, source: str | None, to: list[str], options: Options, live_options: LiveOptions,
          accept: Accept) -> LiveReport:
+    from ..core.opencv import opencv_threads
     from ..live.run import check, run
     check(source, to, options, live_options)  # before the file of figures is looked at
     silent = session.quiet or session.json
     status = None if silent or session.streaming or not show.is_terminal(sys.stderr) else _status_line
     clear = _CLEAR if status else ""
     shown = nullcontext() if session.quiet else messages_shown(clear)
-    with _Stats(live_options.json_stats, options.overwrite) as stats, shown:
+    # every stage has a thread already; OpenCV's own would only take turns with them
+    with opencv_threads(1), _Stats(live_options.json_stats, options.overwrite) as stats, shown:
         def on_stats(line: dict[str, Any]) -> None:
             stats.write(line)
             if status is not None:

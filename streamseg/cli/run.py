@@ -14,6 +14,7 @@ import click
 from ..batch.inputs import LeftOut
 from ..batch.options import NamingOptions
 from ..core.folders import made_folder
+from ..core.thread_budget import Threads
 from ..errors import OptionError, SinkError, StreamsegError
 from ..options import Options
 from . import show
@@ -128,6 +129,7 @@ def _run_one(job: Job, session: Session, methods: Methods | None, given: Collect
     """Run a job. Of outputs that are not ``given`` the folder was, and is made."""
     from .. import api
     from ..batch.runner import run_one
+    from ..core.opencv import opencv_threads
 
     with ExitStack() as stack:
         told = not (session.quiet or session.json)
@@ -136,6 +138,8 @@ def _run_one(job: Job, session: Session, methods: Methods | None, given: Collect
             for target in job.targets:
                 if target not in given:
                     stack.enter_context(made_folder(os.path.dirname(target.rstrip("/"))))
+            # every stage has a thread already: a call gets more only where the budget has more than the stages need
+            stack.enter_context(opencv_threads(Threads.of(job.options.get("threads")).opencv))
             result = api.run(job.source, job.sinks, progress=update, **job.options)
         else:
             result, _ = run_one(job.source, job.sinks, job.options, methods, progress=update)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -133,6 +133,11 @@ class Frame:
         picture.color_primaries = self.colour.primaries
         picture.color_trc = self.colour.transfer
         return picture
+
+    def replacing(self, dropped: Frame) -> Frame:
+        """This frame with the packets of ``dropped``, which gave way to it, before its own: only the picture is
+        left out, not the sound."""
+        return replace(self, packets=dropped.packets + self.packets) if dropped.packets else self
 
     def with_motion(self, motion: object | None) -> Frame:
         """The same frame with ``motion``, all else shared, small copies of the planes too."""

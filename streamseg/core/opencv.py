@@ -6,6 +6,9 @@ opencv-python's wheel links against libGL and glib, which slim machines and cont
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from ..errors import MissingDependencyError
 
 try:
@@ -18,4 +21,19 @@ except ImportError as error:
         "pip uninstall -y opencv-python && pip install opencv-python-headless"
     ) from error
 
-__all__ = ["cv2"]
+__all__ = ["cv2", "opencv_threads"]
+
+
+@contextmanager
+def opencv_threads(count: int) -> Iterator[None]:
+    """Give each OpenCV call ``count`` threads for the block.
+
+    The number is the whole process's. So it is for the command line alone, which owns its process: a run in
+    somebody's program leaves it as it finds it.
+    """
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(count)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)

@@ -1,4 +1,14 @@
-"""The threads between the stages, and the queues between the threads."""
+"""The threads between the stages, and the queues between the threads: for files and for live."""
+
+from .channels import Channel, ChannelStats, EndOfChannel, WaitedTooLong
+from .graph import Graph
+from .outputs import OutputThread
+from .policy import LOSSLESS, NEWEST, Link, Policy
+from .prefetch import Prefetch
+from .threads import StageRunner
+
+__all__ = ["LOSSLESS", "NEWEST", "PUBLIC", "Channel", "ChannelStats", "EndOfChannel", "Graph", "Link", "OutputThread",
+           "Policy", "Prefetch", "StageRunner", "WaitedTooLong"]
 
 # Modules that other packages import, beside the names here
-PUBLIC = ("channels",)
+PUBLIC = ("channels", "threads")

@@ -1,36 +1,36 @@
-"""Bounded, cancellable hand-over between threads; the only module that starts threads.
-
-A stage is a plain iterator. ``StageRunner.thread`` lets one run in a thread of its own and gives back an
-iterator over what it makes:
-
-    with StageRunner() as crew:
-        frames = crew.thread("decode", iter(source), capacity=2)
-        mattes = crew.thread("segment", segment(frames), capacity=1)
-        for frame, matte in mattes:
-            ...
-
-An exception in a stage travels downstream in order, after the items before it, and comes out of the
-last iterator. Leaving the ``with`` block, for whatever reason, cancels every channel and joins every
-thread; each stage's generator is closed in its own thread.
-
-Live, the row ends in several outputs at once: ``StageRunner.branch`` gives each a thread and a slot of its own.
-"""
+"""A bounded, cancellable queue between two threads."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Generic, TypeVar
-
-from ..errors import StallError
+from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 
-JOIN_SECONDS = 5.0  # what the stages get to notice the end before they are left behind
+
+class Target(Protocol[T_contra]):
+    """What a stage's thread puts its items into: a Channel, or several at once."""
+
+    @property
+    def putting(self) -> bool:
+        """Whether the producer waits for room now."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the producer has ended, well or not."""
+
+    def put(self, item: T_contra) -> None:
+        """Hand over an item. Raises Cancelled."""
+
+    def end(self, failure: BaseException | None = None) -> None:
+        """No more items follow; ``failure``: why."""
+
+    def cancel(self) -> None:
+        """Wake whoever waits, with Cancelled."""
 
 
 class Cancelled(BaseException):
@@ -73,6 +73,7 @@ class Channel(Generic[T]):
             raise ValueError(f"a channel holds at least 1 item, not {capacity}")
         self.stats = ChannelStats(capacity)
         self.putting = self.getting = False  # who waits now: tells which stage is at work in a stall
+        self.exhausted = False  # the consumer knows that nothing follows
         self._newest, self._handed, self._merge = newest, handed, merge
         self._items: deque[T] = deque()
         self._condition = threading.Condition()
@@ -145,172 +146,16 @@ class Channel(Generic[T]):
                 return self._items.popleft()
             if not moved:
                 raise WaitedTooLong
+            self.exhausted = True
             if self._failure is not None:
                 raise self._failure
             raise EndOfChannel
 
-
-class _Worker(Generic[T]):
-    """One stage's thread: puts what ``items`` makes into ``channel``."""
-
-    def __init__(self, name: str, items: Iterator[T], channel: Channel[T]) -> None:
-        self.name = name
-        self.channel = channel
-        self.launched = False
-        self.finished = threading.Event()
-        self._items = items
-        # a daemon, so that a stage which hangs for good cannot keep the process alive after StallError
-        self.thread = threading.Thread(target=self._work, name=f"streamseg-{name}", daemon=True)
-
-    def _work(self) -> None:
-        failure = self._guarded(self._hand_over)
-        failure = self._guarded(getattr(self._items, "close", lambda: None)) or failure
-        self.channel.end(failure)
-        self.finished.set()
-
-    def launch(self) -> None:
-        self.launched = True
-        self.thread.start()
-
-    def _hand_over(self) -> None:
-        for item in self._items:
-            self.channel.put(item)
-
-    @staticmethod
-    def _guarded(work: Callable[[], None]) -> BaseException | None:
-        try:
-            work()
-        except Cancelled:
-            return None
-        except BaseException as error:
-            return error
-        return None
-
-
-class FanOut(Generic[T]):
-    """One of several ends of the row: items put here go to a stage in a thread of its own.
-
-    The newest item waits in one slot and takes the place of an older one: a slow end never holds up who
-    puts. Made by ``StageRunner.branch``.
-    """
-
-    def __init__(self, name: str, stage: Callable[[Iterator[T]], Iterator[Any]]) -> None:
-        self.name = name
-        self.inlet = Channel[T](1, newest=True)
-        # what the stage yields is of no interest and must never hold it up
-        self.worker = _Worker[Any](name, stage(self._items()), Channel[Any](1, newest=True))
-
-    def _items(self) -> Iterator[T]:
+    def items(self) -> Iterator[T]:
+        """All items, in order, as they come."""
         while True:
             try:
-                item = self.inlet.get(None)
+                item = self.get(None)
             except EndOfChannel:
                 return
             yield item
-
-    def put(self, item: T) -> None:
-        """Hand over an item; after the stage's end it goes nowhere."""
-        if not self.ended:
-            self.inlet.put(item)
-
-    @property
-    def ended(self) -> bool:
-        """Whether the stage has ended, well or not."""
-        return self.worker.channel.ended
-
-    @property
-    def failure(self) -> BaseException | None:
-        """What the stage ended with, None if it ended well or has not ended."""
-        return self.worker.channel.failure
-
-    @property
-    def dropped(self) -> int:
-        """Items that gave way to newer ones."""
-        return self.inlet.stats.dropped
-
-    def end(self, timeout: float) -> bool:
-        """No more items follow: let the stage finish. -> whether it did within ``timeout`` seconds"""
-        self.inlet.end()
-        return self.worker.finished.wait(timeout)
-
-
-class StageRunner:
-    """The threads of one run, in a row. Use as a context manager; nothing outlives the block."""
-
-    def __init__(self, *, stall_timeout: float | None) -> None:
-        """``stall_timeout``: after so many seconds of waiting for a stage StallError is raised; None: live,
-        where who looks at the pictures also looks at the time."""
-        self._stall_timeout = stall_timeout
-        self._workers: list[_Worker[Any]] = []
-        self._branches: list[FanOut[Any]] = []
-
-    def thread(self, name: str, items: Iterator[T], *, capacity: int, newest: bool = False,
-               handed: bool = False, merge: Callable[[T, T], T] | None = None) -> Iterator[T]:
-        """Run ``items`` in a thread called ``name``; the result iterates over what it makes.
-
-        ``items`` may read from what the call before returned: stages stand in a row.
-        """
-        return self._receive(self.channel(name, items, capacity=capacity, newest=newest, handed=handed,
-                                          merge=merge))
-
-    def channel(self, name: str, items: Iterator[T], *, capacity: int, newest: bool = False,
-                handed: bool = False, merge: Callable[[T, T], T] | None = None) -> Channel[T]:
-        """As ``thread``, but gives the channel itself, for who has other things to do while he waits."""
-        worker = _Worker(name, items, Channel[T](capacity, newest=newest, handed=handed, merge=merge))
-        self._workers.append(worker)
-        worker.launch()
-        return worker.channel
-
-    def branch(self, name: str, stage: Callable[[Iterator[T]], Iterator[Any]]) -> FanOut[T]:
-        """Run ``stage`` over what is put into the result, in a thread called ``name``."""
-        made = FanOut[T](name, stage)
-        self._branches.append(made)
-        made.worker.launch()
-        return made
-
-    def _receive(self, channel: Channel[T]) -> Iterator[T]:
-        while True:
-            try:
-                item = channel.get(self._stall_timeout)
-            except EndOfChannel:
-                return
-            except WaitedTooLong:
-                raise self._stalled() from None
-            yield item
-
-    def _stalled(self) -> StallError:
-        before = [None, *(worker.channel for worker in self._workers)]
-        busy = [worker.name for worker, upstream in zip(self._workers, before, strict=False)
-                if not (worker.channel.putting or worker.channel.ended or (upstream and upstream.getting))]
-        return StallError(f"no frame came for {self._stall_timeout or 0:g} s while the stage "
-                          f"{' and '.join(busy) or 'at the end'} was at work: it hangs, or it is slow and "
-                          "needs a longer --stall-timeout")
-
-    @property
-    def stats(self) -> dict[str, ChannelStats]:
-        """The numbers of the channel behind each stage, by the stage's name."""
-        return {worker.name: worker.channel.stats for worker in self._workers}
-
-    def unless_running(self, name: str, close: Callable[[], None]) -> None:
-        """Call ``close`` unless the stage ``name`` still runs after the end of the block: what a thread
-        hangs in (a read from a dead network, say) must not be freed under its feet."""
-        if not any(worker.name == name and worker.thread.is_alive() for worker in self._all()):
-            close()
-
-    def _all(self) -> list[_Worker[Any]]:
-        return [*self._workers, *(branch.worker for branch in self._branches)]
-
-    def __enter__(self) -> StageRunner:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        for branch in self._branches:
-            branch.inlet.cancel()
-        for worker in self._all():
-            worker.channel.cancel()
-        deadline = time.monotonic() + JOIN_SECONDS
-        for worker in self._all():
-            # Ctrl-C may come while start() waits for the thread to run: join() would then raise
-            if worker.launched and worker.finished.wait(max(0.0, deadline - time.monotonic())):
-                worker.thread.join()

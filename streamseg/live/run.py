@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import Any
 
 from .. import background, segment, smooth
 from ..core.clock import Clock, SystemClock
-from ..core.opencv import cv2
 from ..core.thread_budget import cores
 from ..errors import OptionError, StreamsegError
 from ..options import Options
@@ -64,7 +63,7 @@ def run(source: str | Source | None, to: Sequence[str | Sink], *, options: Optio
     """
     check(source, to, options, live)
     clock = clock or SystemClock()
-    with _one_opencv_thread(), TerminalKeys() as keys, ExitStack() as opening:
+    with TerminalKeys() as keys, ExitStack() as opening:
         engine = _assembled(source, to, options, live, on_stats, accept, clock, keys, opening)
         on_begin()
         opening.pop_all()  # from here on the engine closes what it was given
@@ -209,14 +208,3 @@ def _free_name() -> str:
     first = Path(time.strftime("streamseg-%Y%m%d-%H%M%S.mkv"))
     later = (first.with_stem(f"{first.stem}-{number}") for number in itertools.count(2))
     return str(next(path for path in itertools.chain([first], later) if not path.exists()))
-
-
-@contextmanager
-def _one_opencv_thread() -> Iterator[None]:
-    """Every stage has a thread already; OpenCV's own would only take turns with them."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)

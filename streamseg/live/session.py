@@ -1,7 +1,7 @@
 """The live run: capture, model, finish, outputs, each in a thread of its own, the newest frame first.
 
-    capture --newest--> matting --handed--> finishing --handed--> main --newest--> output 1
-                                                                      --newest--> output 2 ...
+    decode --newest--> segment --handed--> finish --handed--> main --newest--> output 1
+                                                                   --newest--> output 2 ...
 
 One slot lies between camera and model: when the model is busy the newest frame takes the older one's place,
 so that no delay builds up. Behind the model a frame is handed on: its stage takes a newer one only when the
@@ -16,11 +16,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any, Protocol
 
 from ..core.clock import Clock
-from ..engine.channels import Channel, EndOfChannel, StageRunner, WaitedTooLong
+from ..engine import NEWEST, Channel, EndOfChannel, Graph, WaitedTooLong
 from ..errors import SourceTimeoutError
 from .adaptive_quality import AdaptiveQuality
 from .capture import Capture
@@ -28,7 +27,7 @@ from .composite_stage import CompositeStage
 from .microphone import Microphone
 from .segment_stage import SegmentStage
 from .stats import LiveOutput, LiveReport, Stats
-from .types import Control, Finished, Shot
+from .types import Control, Finished, Matted, Shot
 
 LOG = logging.getLogger(__name__)
 
@@ -75,7 +74,7 @@ class LiveSession:
         self._commands, self._on_stats, self._sound = commands, on_stats, sound
         self._duration, self._timeout = duration, timeout
         self._figures = Stats(clock, control, self._outputs, cores)
-        self._crew = StageRunner(stall_timeout=None)
+        self._graph = Graph[Shot, Matted, Finished](NEWEST, stall_timeout=None)
         self._told: set[LiveOutput | Microphone] = set()
         self._leaving: dict[LiveOutput, Callable[[], None]] = {}  # what is to be called when it has finished
         self._heard: Channel[None] | None = None
@@ -85,14 +84,14 @@ class LiveSession:
 
         Raises the source's error, or the first output's if no output is left.
         """
-        crew = self._crew
+        runner = self._graph.runner
         with ExitStack() as stack:
-            stack.callback(crew.unless_running, "capture", self._capture.close)
-            stack.callback(crew.unless_running, "matting", self._matting.close)
-            stack.callback(crew.unless_running, "finishing", self._finisher.close)
+            stack.callback(runner.unless_running, "decode", self._capture.close)
+            stack.callback(runner.unless_running, "segment", self._matting.close)
+            stack.callback(runner.unless_running, "finish", self._finisher.close)
             if self._sound is not None:
-                stack.callback(crew.unless_running, "sound", self._sound.close)
-            stack.enter_context(crew)
+                stack.callback(runner.unless_running, "sound", self._sound.close)
+            stack.enter_context(self._graph)
             try:
                 self._main(self._stages())
             except KeyboardInterrupt:
@@ -107,7 +106,7 @@ class LiveSession:
 
     def add(self, output: LiveOutput) -> None:
         """Begin to write to one more output, while the engine runs; for its main thread."""
-        output.branch = self._crew.branch(f"output {output.name}", self._writer(output))
+        self._begin(output)
         self._outputs.append(output)
 
     def remove(self, output: LiveOutput, finished: Callable[[], None] = lambda: None) -> None:
@@ -116,19 +115,22 @@ class LiveSession:
         self._outputs.remove(output)
         self._leaving[output] = finished
         if output.branch is not None:
+            self._graph.outputs.remove(output.branch)
             output.branch.inlet.end()
 
     # --- the row of stages ---
 
     def _stages(self) -> Channel[Finished]:
-        crew = self._crew
         for output in self._outputs:
-            output.branch = crew.branch(f"output {output.name}", self._writer(output))
+            self._begin(output)
         if self._sound is not None:  # what it yields is of no interest: it hands out the sound itself
-            self._heard = crew.channel("sound", self._sound.listen(), capacity=1, newest=True)
-        shots = crew.thread("capture", iter(self._capture), capacity=1, newest=True, merge=inherit)
-        mattes = crew.thread("matting", self._matting(shots), capacity=1, handed=True)
-        return crew.channel("finishing", self._finisher(mattes), capacity=1, handed=True)
+            self._heard = self._graph.runner.aside("sound", self._sound.listen())
+        finished = self._graph.start(iter(self._capture), self._matting, self._finisher)
+        assert finished is not None  # NEWEST has it so
+        return finished
+
+    def _begin(self, output: LiveOutput) -> None:
+        output.branch = self._graph.output(f"output {output.name}", self._writer(output))
 
     def _writer(self, output: LiveOutput) -> Callable[[Iterator[Finished]], Iterator[None]]:
         def written(items: Iterator[Finished]) -> Iterator[None]:
@@ -177,9 +179,7 @@ class LiveSession:
             except EndOfChannel:
                 return
             moved = self._clock.now()
-            for output in self._outputs:
-                if output.branch is not None:
-                    output.branch.put(item)
+            self._graph.outputs.put(item)
             if self._screen is not None:
                 self._screen.show(item)
                 self._figures.window.add(self._clock.now() - item.at)
@@ -209,7 +209,7 @@ class LiveSession:
 
     def _overtaken(self) -> int:
         """Frames that a newer one took the place of, between camera and model."""
-        stats = self._crew.stats.get("capture")
+        stats = self._graph.runner.stats.get("decode")
         return 0 if stats is None else stats.dropped
 
     def _see_off(self) -> None:
@@ -232,9 +232,3 @@ class LiveSession:
                 and self._sound not in self._told:
             self._told.add(self._sound)
             LOG.warning(f"{self._heard.failure or 'the microphone ended'}; it goes on without sound")
-
-
-def inherit(given_way: Shot, shot: Shot) -> Shot:
-    """``shot``, which is the first of a camera to the stages behind if the one that gave way to it was: the
-    old camera's matte must not be laid over what the new one shows."""
-    return replace(shot, cut=True) if given_way.cut and not shot.cut else shot

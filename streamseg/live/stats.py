@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.clock import Clock
-from ..engine.channels import FanOut
+from ..engine import OutputThread
 from ..sink import Sink, adapt_sink
 from .adaptive_quality import Load
 from .meters import Latencies, Usage, rss_mib
@@ -20,7 +20,7 @@ class LiveOutput:
     def __init__(self, name: str, sink: Sink) -> None:
         self.name, self.sink = name, adapt_sink(sink)
         self.latencies = Latencies()
-        self.branch: FanOut[Finished] | None = None
+        self.branch: OutputThread[Finished] | None = None
 
     @property
     def lost(self) -> int:

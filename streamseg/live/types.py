@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -64,6 +64,11 @@ class Shot:
     at: float
     seen: bool = True
     cut: bool = False
+
+    def replacing(self, dropped: Shot) -> Shot:
+        """This shot, which is the first of a camera to the stages behind if the one that gave way to it was: the
+        old camera's matte must not be laid over what the new one shows."""
+        return replace(self, cut=True) if dropped.cut and not self.cut else self
 
 
 @dataclass(frozen=True, slots=True, eq=False)

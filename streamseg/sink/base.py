@@ -67,6 +67,9 @@ class BaseSink:
         Raises SinkError, and then nothing is left behind.
         """
 
+    def stop(self) -> None:
+        """From another thread: the run ends, so ``finish`` may break off. Must not block."""
+
     def placements(self) -> Sequence[Placement]:
         """The finished files with the names that ``commit`` gives them."""
         return ()

@@ -68,6 +68,10 @@ class FileObjectSink(BaseSink):
         self._sink.finish()
         self.size = self._sink.size
 
+    def stop(self) -> None:
+        """Let ``finish`` break off."""
+        self._sink.stop()
+
     def commit(self) -> None:
         """Copy it into the file object. Raises SinkError; what was copied is then taken back if it can be."""
         if self._done:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -28,8 +28,10 @@ class Written:
     transparent: bool
 
 
-def verify(path: Path, format: str, written: Written, shown: object) -> None:
-    """Raise SinkError unless the file at ``path`` opens and holds what ``written`` says."""
+def verify(path: Path, format: str, written: Written, shown: object, stopping: Callable[[], bool] = lambda: False
+           ) -> None:
+    """Raise SinkError unless the file at ``path`` opens and holds what ``written`` says, or once ``stopping`` says
+    that nobody waits for it any more."""
     try:
         if format == "webp":
             _verify_webp(path, written, shown)
@@ -37,7 +39,7 @@ def verify(path: Path, format: str, written: Written, shown: object) -> None:
         if format == "apng" and written.frames == 1:  # an APNG of one picture is a PNG
             format = "png_pipe"
         with av.open(str(path), format=format) as container:
-            _verify(container, written, shown)
+            _verify(container, written, shown, stopping)
     except (av.error.FFmpegError, OSError, ValueError, IndexError) as error:
         if isinstance(error, SinkError):
             raise
@@ -45,12 +47,15 @@ def verify(path: Path, format: str, written: Written, shown: object) -> None:
                         "failing or full; the old file, if any, is untouched") from error
 
 
-def _verify(container: av.container.InputContainer, written: Written, shown: object) -> None:
+def _verify(container: av.container.InputContainer, written: Written, shown: object,
+            stopping: Callable[[], bool]) -> None:
     stream = container.streams.video[0]
     if container.format.name != "apng":
         _compare("size", (stream.width, stream.height), (written.width, written.height), shown)
     first, times, count = None, [], 0
     for packet in container.demux(stream):
+        if stopping():
+            raise SinkError(f"{shown}: the run was ended while the file was read back")
         if not packet.size:
             continue
         first = first or packet

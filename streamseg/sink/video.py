@@ -64,7 +64,7 @@ class VideoSink(BaseSink):
         self._lasts = Fraction(0)  # the last one's duration
         self._hasty = 0  # frames that come too soon after the one before for a GIF
         self._transparent = self._lost_profile = False
-        self._finished = self._done = False
+        self._finished = self._done = self._stopping = False
 
     def write(self, frame: Frame) -> None:
         """Encode one frame and mux the packets that came with it. Raises SinkError."""
@@ -97,13 +97,17 @@ class VideoSink(BaseSink):
                 if self.growing is not None and self._span is not None and self._lasts:
                     last_until(self.growing, self._box.format, self._span[1] + self._lasts - self._span[0])
             if self.growing is not None:
-                verify(self.growing, self._box.format, self._written(), self.target)
+                verify(self.growing, self._box.format, self._written(), self.target, lambda: self._stopping)
                 self.size = self.growing.stat().st_size
         except BaseException:
             self.abort()
             raise
         self._shut()
         self._finished = True
+
+    def stop(self) -> None:
+        """Let ``finish`` break off while it reads the file back."""
+        self._stopping = True
 
     def placements(self) -> Sequence[Placement]:
         """The file, once it is finished."""

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from streamseg.engine import channels as channel
-from streamseg.engine.channels import Cancelled, Channel, EndOfChannel, StageRunner, WaitedTooLong
+from streamseg.engine import StageRunner
+from streamseg.engine import threads as channel
+from streamseg.engine.channels import Cancelled, Channel, EndOfChannel, WaitedTooLong
 from streamseg.errors import StallError
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from streamseg.engine import channels as channel
+from streamseg.engine import threads as channel
 from streamseg.errors import SourceError, SourceTimeoutError
 from streamseg.live.capture import Capture
 from streamseg.live.composite_stage import CompositeStage
@@ -144,7 +144,7 @@ def test_a_source_that_says_itself_that_it_hangs_is_heard() -> None:
             if told[-1] - told[0] > 5.2:
                 late.set()
                 until = time.monotonic() + fakes.PATIENCE
-                while not engine._crew._workers[0].channel.ended:
+                while not engine._graph.runner.channels["decode"].ended:
                     assert time.monotonic() < until
         return False
 

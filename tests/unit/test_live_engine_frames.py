@@ -56,7 +56,7 @@ def test_the_model_takes_no_frame_that_would_grow_old_while_the_next_stage_is_bu
         stood_in.set()
         if number == 1:
             until = time.monotonic() + fakes.PATIENCE
-            while not all(worker.channel.putting for worker in engine._crew._workers[1:]):
+            while not all(channel.putting for channel in list(engine._graph.runner.channels.values())[1:]):
                 assert time.monotonic() < until
             calls.append(model.calls)
 
