@@ -48,7 +48,7 @@ class LoopNet:
 
     def __call__(self, small: Array) -> Array:
         given = self._spec.normalised(small * np.float32(255))
-        return self._spec.alpha(self._net.run(given[None]))[0]
+        return self._spec.alpha(self._net.run([given[None]])[0][0])[0]
 
 
 Load = Callable[[], LoopNet]  # the time it takes is the loop's, as it is streamseg's

@@ -97,7 +97,7 @@ def difference(path: Path, model: keras.Model, pictures: Pictures, sizes: list[S
             for picture in pictures:
                 values = net_input(picture, size)
                 expected = keras.ops.convert_to_numpy(activation(model(values, training=False)))
-                given = net.run(values)
+                [given], _ = net.run([values])
                 if given.shape != expected.shape:  # else the difference would be taken by broadcasting
                     raise OptionError(f"{path.name} gives {given.shape} where the net gives "
                                       f"{expected.shape}: the file is not kept; export it again")

@@ -33,7 +33,7 @@ from .model_file import spec_of
 from .model_spec import ModelSpec
 from .postprocess import decided, without_doubtful
 from .roi import RegionOfInterest
-from .runtimes import Net
+from .runtimes import Net, State
 from .runtimes.pool import NetPool
 
 BUILT_IN = ("medium", "large")
@@ -73,6 +73,7 @@ class Person(ParameterSegmenter):
     _spec: ModelSpec = field(init=False, repr=False)
     _nets: NetPool = field(init=False, repr=False)
     _net: Net = field(init=False, repr=False)
+    _memory: tuple[Size | None, State | None] = field(default=(None, None), init=False, repr=False)
     _large: Net | None = field(default=None, init=False, repr=False)  # beside medium, for single pictures
     _closer: RegionOfInterest | None = field(init=False, repr=False)
 
@@ -116,7 +117,10 @@ class Person(ParameterSegmenter):
         self._net = self._nets.open(self._path, self._spec)
         if self.model is None and self.stills and self.detail == "high" and self._path.suffix == ".tflite":
             self._large = self._nets.open(built_in(name="large"), OWN)
-        self._closer = RegionOfInterest(self._look) if self.closer and self._own else None
+        self._memory = None, None
+        # What a net with states remembers belongs to one part of the picture: it sees the whole every time.
+        part = self.closer and self._own and not self._spec.states
+        self._closer = RegionOfInterest(self._look) if part else None
 
     @property
     def _own(self) -> bool:
@@ -124,8 +128,11 @@ class Person(ParameterSegmenter):
 
     @property
     def capabilities(self) -> Capabilities:
-        """A built-in model's size can be reduced; a foreign one's is its own."""
-        return Capabilities(expensive=True, reducible=self._own, runs_on=self._net.runs_on)
+        """A built-in model's size can be reduced; a foreign one's is its own. A net with states must be given every
+        frame, and is not reduced: at another size it would have nothing to remember."""
+        stateful = bool(self._spec.states)
+        return Capabilities(expensive=True, stateful=stateful, reducible=self._own and not stateful,
+                            runs_on=self._net.runs_on)
 
     def reduce(self, on: bool) -> None:
         """Let a built-in model see as few pixels as ``detail`` low does (True), or as ``detail`` says (False)."""
@@ -144,7 +151,8 @@ class Person(ParameterSegmenter):
         return mattes
 
     def reset(self) -> None:
-        """Forget where people were; every frame is judged by itself."""
+        """Forget where people were, and what a net with states remembers."""
+        self._memory = None, None
         if self._closer:
             self._closer.reset()
 
@@ -159,10 +167,10 @@ class Person(ParameterSegmenter):
         looks: list[npt.NDArray[np.float32]] = []
         for net, size in self._looks(part or frames[0]):
             pictures = np.stack([self._prepare(frame, size, part)[0] for frame in frames])
-            seen = self._spec.probability(net.run(pictures))
+            seen = self._spec.probability(self._run(net, pictures))
             if self.stills:
                 mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
-                seen = (seen + self._spec.probability(net.run(mirrored))[:, :, ::-1]) / np.float32(2)
+                seen = (seen + self._spec.probability(self._run(net, mirrored))[:, :, ::-1]) / np.float32(2)
             looks.append(seen)
         # agreed first: where one look is sure and another is not, the ends that are cut off still tell
         agreed = [_agreed(seen) for seen in zip(*looks, strict=True)]
@@ -173,8 +181,21 @@ class Person(ParameterSegmenter):
         """Anybody's model's alphas."""
         size = self._size(frames[0], self._net, self._spec.pixels or BUDGETS[self.detail])
         prepared = [self._prepare(frame, size, None) for frame in frames]
-        alphas = self._spec.alpha(self._net.run(np.stack([picture for picture, _ in prepared])))
+        alphas = self._spec.alpha(self._run(self._net, np.stack([picture for picture, _ in prepared])))
         return [_inside(alpha, box, size) for alpha, (_, box) in zip(alphas, prepared, strict=True)]
+
+    def _run(self, net: Net, pictures: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The net's output of consecutive pictures. What a net with states remembers is of pictures of the same size,
+        and of a film: single pictures have nothing to do with each other."""
+        if not self._spec.states:
+            return net.run([pictures])[0][0]
+        size = pictures.shape[1], pictures.shape[2]
+        if self.stills:
+            return np.concatenate([net.run([pictures[i : i + 1]])[0][0] for i in range(len(pictures))])
+        known, state = self._memory
+        [output], state = net.run([pictures], state if known == size else None)
+        self._memory = size, state
+        return output
 
     def _looks(self, shown: Frame | Box) -> list[tuple[Net, Size]]:
         """Which of our own nets look at a picture and at which size, the largest last."""

@@ -106,7 +106,7 @@ def test_metadata_comes_back_from_a_tflite_file_and_changes_nothing_else(tflite:
     nets = [open_net(path, ModelSpec(), "litert", "cpu", 1) for path in (built_in(), tflite)]
     assert nets[0].sizes == nets[1].sizes
     picture = np.random.default_rng(0).uniform(0, 255, (1, 160, 288, 3)).astype(np.float32)
-    assert np.array_equal(*(net.run(picture) for net in nets))
+    assert np.array_equal(*(net.run([picture])[0][0] for net in nets))
     assert list(tflite.parent.iterdir()) == [tflite]
 
 
@@ -154,7 +154,7 @@ def test_keras_loads_a_file_with_metadata(tmp_path: Path) -> None:
     embed(path, OWN)
     nets = [open_net(item, ModelSpec(), "keras", "cpu", 1) for item in (built_in("keras"), path)]
     picture = np.random.default_rng(0).uniform(0, 255, (1, 64, 96, 3)).astype(np.float32)
-    assert np.array_equal(*(net.run(picture) for net in nets))
+    assert np.array_equal(*(net.run([picture])[0][0] for net in nets))
 
 
 def test_what_a_spec_says_goes_before_the_files_own_words(tmp_path: Path) -> None:

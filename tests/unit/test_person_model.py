@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -70,10 +71,15 @@ def test_frames_are_seen_by_the_model_that_is_named_and_pictures_by_both() -> No
 # Stills: looks of several sizes, each also mirrored
 
 
+def answering(values: Iterator[float]) -> Callable[..., tuple[list[np.ndarray], None]]:
+    """Stands for a net's run: the next of ``values`` everywhere."""
+    return lambda inputs, state=None: ([np.full((*inputs[0].shape[:3], 1), next(values), "f")], None)
+
+
 def test_a_picture_gets_what_both_models_looks_agree_on(monkeypatch) -> None:
     method = Person(threads=1, stills=True, closer=False)
     for net, value in ((method._net, 0.9), (method._large, 0.84)):
-        monkeypatch.setattr(net, "run", lambda batch, value=value: np.full((*batch.shape[:3], 1), value, "f"))
+        monkeypatch.setattr(net, "run", answering(iter(lambda value=value: value, None)))
     [matte] = method.segment([frame_of(frames(1, 180, 320)[0], 0, 1)])
     method.close()
     tail = method._spec.tail
@@ -86,7 +92,7 @@ def test_one_look_that_misses_somebody_takes_nothing_from_him(monkeypatch) -> No
     method = Person(threads=1, stills=True, closer=False)
     values = iter([0.0, 0.0, *[1.0] * 6])  # plain and mirrored
     for net in (method._net, method._large):
-        monkeypatch.setattr(net, "run", lambda batch: np.full((*batch.shape[:3], 1), next(values), "f"))
+        monkeypatch.setattr(net, "run", answering(values))
     [matte] = method.segment([frame_of(frames(1, 180, 320)[0], 0, 1)])
     method.close()
     assert matte.alpha.min() == 1
@@ -107,12 +113,13 @@ def test_a_still_is_the_mean_of_its_looks(detail: str, looks: list[tuple[int, in
     method = Person(threads=1, stills=True, detail=detail, closer=False, model="medium")
     run, shown = method._net.run, []
 
-    def answer(batch: np.ndarray) -> np.ndarray:
+    def answer(inputs: list[np.ndarray], state: None = None) -> tuple[list[np.ndarray], None]:
         """A probability for each look: 0.87 is their mean."""
-        assert run(batch).shape == (*batch.shape[:3], 1)
+        [batch] = inputs
+        assert run([batch])[0][0].shape == (*batch.shape[:3], 1)
         shown.append(batch[0])
         value = 0.87 + 0.05 * (len(shown) - 0.5 - len(looks))
-        return np.full((*batch.shape[:3], 1), value, np.float32)
+        return [np.full((*batch.shape[:3], 1), value, np.float32)], None
 
     monkeypatch.setattr(method._net, "run", answer)
     [matte] = method.segment([frame_of(frames(1, 180, 320)[0], 0, 1)])

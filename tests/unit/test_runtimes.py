@@ -18,12 +18,19 @@ from ai_edge_litert.interpreter import Interpreter
 from streamseg.errors import DeviceError, OptionError
 from streamseg.segment.model_spec import ModelSpec
 from streamseg.segment.person import Person, built_in
-from streamseg.segment.runtimes import open_net
+from streamseg.segment.runtimes import Net, open_net
 from streamseg.segment.runtimes.keras import share_threads
 from streamseg.segment.runtimes.signatures import alone, signatures
 from streamseg.source.arrays import frame_of
 from tests.unit.model_tools import frames, mattes
 from tests.unit.onnx_files import mean_of_channels
+
+
+def matte_of(net: Net, pictures: np.ndarray) -> np.ndarray:
+    outputs, state = net.run([pictures])
+    assert (len(outputs), state) == (1, None)
+    return outputs[0]
+
 
 # LiteRT: the shipped model
 
@@ -39,7 +46,7 @@ def test_a_graph_alone_gives_what_it_gives_among_the_others(capfd) -> None:
     for height, width in ((160, 288), (352, 192)):
         picture = np.random.default_rng(3).uniform(0, 255, (1, height, width, 3)).astype(np.float32)
         runner = among.get_signature_runner(f"{height}x{width}")
-        assert np.array_equal(net.run(picture), runner(picture=picture)["alpha"])
+        assert np.array_equal(matte_of(net, picture), runner(picture=picture)["alpha"])
     assert capfd.readouterr().err == ""  # the progress bar is there by now
     assert signatures(alone(content, found["160x288"])) == {}
 
@@ -56,11 +63,11 @@ def test_a_size_is_made_ready_when_it_is_first_used(monkeypatch) -> None:
     net = open_net(built_in(), ModelSpec(), "litert", "cpu", 1)
     assert opened == [(192, 352)]
     for size in ((192, 352), (224, 288), (224, 288)):
-        net.run(np.zeros((1, *size, 3), np.float32))
+        matte_of(net, np.zeros((1, *size, 3), np.float32))
     assert opened == [(192, 352), (224, 288)]
     assert set(net._ready) == {(192, 352), (224, 288)}
     other = open_net(built_in(), ModelSpec(), "litert", "cpu", 1)
-    other.run(np.zeros((1, 224, 288, 3), np.float32))
+    matte_of(other, np.zeros((1, 224, 288, 3), np.float32))
     assert set(other._ready) == {(224, 288)}  # memory is not held for nothing
 
 
@@ -76,8 +83,8 @@ def test_a_tflite_file_that_is_cut_off_is_an_error_that_names_it(kept: float, tm
 def test_litert_gives_a_batch_what_it_gives_one_by_one() -> None:
     net = open_net(built_in(), ModelSpec(), "litert", "cpu", 1)
     batch = np.random.default_rng(0).uniform(0, 255, (3, *net.sizes[0], 3)).astype(np.float32)
-    together = net.run(batch)
-    apart = [net.run(batch[i : i + 1])[0] for i in range(3)]
+    together = matte_of(net, batch)
+    apart = [matte_of(net, batch[i : i + 1])[0] for i in range(3)]
     net.close()
     assert together.shape == (*batch.shape[:3], 1)
     assert np.array_equal(together, np.stack(apart))
@@ -97,7 +104,7 @@ def test_onnx_runs_both_layouts_and_any_batch(shape: Any, onnx: ModuleType, tmp_
     net = open_net(mean_of_channels(tmp_path / "m.onnx", shape), ModelSpec(), "auto", "cpu", 1)
     batch = np.random.default_rng(0).uniform(0, 1, (2, 32, 64, 3)).astype(np.float32)
     assert net.sizes == ((32, 64),)
-    assert np.abs(net.run(batch) - batch.mean(axis=-1, keepdims=True)).max() < 1e-6
+    assert np.abs(matte_of(net, batch) - batch.mean(axis=-1, keepdims=True)).max() < 1e-6
     net.close()
 
 
@@ -244,7 +251,7 @@ def test_the_first_keras_model_settles_tensorflows_threads(keras: ModuleType, tm
     code = ("import sys; from pathlib import Path; import numpy; from streamseg.segment import runtimes\n"
             "for count in (1, 2):\n"
             "    net = runtimes.open_net(Path(sys.argv[1]), runtimes.ModelSpec(), 'keras', 'cpu', count)\n"
-            "    net.run(numpy.zeros((1, 8, 8, 3), numpy.float32))\n"
+            "    net.run([numpy.zeros((1, 8, 8, 3), numpy.float32)])\n"
             "    print(net.runs_on)\n")
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True,
                           env=os.environ | {"KERAS_BACKEND": "tensorflow"})

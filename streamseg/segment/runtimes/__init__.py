@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +27,9 @@ RUNTIMES: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
+State = tuple[npt.NDArray[Any], ...]  # what a net remembers, for the next ``run`` alone
+
+
 class Net(Protocol):
     """A loaded model. ``run`` may be called from several threads at once."""
 
@@ -34,8 +38,17 @@ class Net(Protocol):
     runs_on: str
     """Runtime and device in words, as 'LiteRT (CPU, 1 thread)'."""
 
-    def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """float32 (n, h, w, 3), already in the range the model wants, to its output (n, h, w, c)."""
+    def run(self, inputs: Sequence[npt.NDArray[np.float32]],
+            state: State | None = None) -> tuple[list[npt.NDArray[np.float32]], State | None]:
+        """One step, or as many as there are pictures.
+
+        inputs   [the pictures], float32 (n, h, w, 3), already in the range that the model wants
+        state    what ``run`` gave last; None: there is nothing to remember, all is 0
+
+        Returns [the output], float32 (n, h, w, c), and the state. Of a net with states (ModelSpec.states) the pictures
+        follow on each other, and on those of the run that gave ``state``, which is not changed; all are of one
+        size. A net without states takes each picture by itself, and gives None.
+        """
 
     def close(self) -> None:
         """Free what is held."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -15,10 +15,12 @@ import numpy.typing as npt
 from ...core.geometry import Size
 from ...errors import DeviceError, MissingDependencyError, OptionError
 from ..model_spec import ModelSpec
+from . import State
+from .ports import Port, Wiring, zeros
 
 
 class KerasNet:
-    """A .keras file with one picture input, channels last.
+    """A .keras file with a picture input, channels last or first; others as the model spec says.
 
     ``threads`` are the backend's for the whole process, see :func:`share_threads`; ``runs_on`` tells those
     that it got.
@@ -43,35 +45,64 @@ class KerasNet:
                 self._model: Any = keras.saving.load_model(path, compile=False)
         except (ValueError, OSError, TypeError) as error:
             raise OptionError(f"model {str(path)!r} is no Keras model that loads: {error}") from error
-        shape = self._model.inputs[0].shape
-        if len(self._model.inputs) != 1 or len(shape) != 4 or shape[3] != 3:
-            raise OptionError(f"model {str(path)!r} takes {len(self._model.inputs)} inputs, the first of "
-                              f"shape {shape}; it must take one of (n, height, width, 3)")
-        stated = None if None in shape[1:3] else (int(shape[1]), int(shape[2]))
-        if spec.size and stated and spec.size != stated:
-            raise OptionError(f"the model spec says size {list(spec.size)}, but {path.name} takes "
-                              f"{list(stated)}")
-        size = stated or spec.size
+        self._wiring = Wiring.of(path, spec, *_ports(self._model))
+        size = self._wiring.size(path, spec)
         self.sizes: tuple[Size, ...] = (size,) if size else ()
-        self._functions: dict[Size, Any] = {}
+        self._functions: dict[Any, Any] = {}
         self._lock = threading.Lock()  # for the function that is exchanged below
         place = "GPU" if device != "cpu" and _has_gpu(backend) else f"CPU, {_in_words(count)}"
         self.runs_on = f"Keras ({backend}, {place})"
 
-    def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """float32 (n, h, w, 3) to (n, h, w, c), all at once."""
+    def run(self, inputs: Sequence[npt.NDArray[np.float32]],
+            state: State | None = None) -> tuple[list[npt.NDArray[np.float32]], State | None]:
+        """As Net.run. Pictures are computed all at once, but for a net with states."""
+        wiring = self._wiring
+        pictures = wiring.given(inputs[0])
+        if not wiring.states:
+            return [wiring.taken(self._predicted(pictures, ())[wiring.matte.handle])], None
+        if state is None:
+            state = tuple(zeros(given) for given, _ in wiring.states)
+        found = []
+        for i in range(len(pictures)):
+            outputs = self._predicted(pictures[i : i + 1], state)
+            state = tuple(outputs[taken.handle] for _, taken in wiring.states)
+            found.append(outputs[wiring.matte.handle])
+        return [wiring.taken(np.concatenate(found))], state
+
+    def _predicted(self, pictures: npt.NDArray[np.float32], state: State) -> list[npt.NDArray[np.float32]]:
+        """All outputs, in the model's order."""
+        import keras
+
+        wiring = self._wiring
+        given = {wiring.picture.handle: pictures}
+        given |= {port.handle: value for (port, _), value in zip(wiring.states, state, strict=True)}
+        given |= {port.handle: np.full([len(pictures), *(side or 1 for side in port.shape[1:])], number, np.float32)
+                  for port, number in wiring.constants}
+        batch = [given[place] for place in range(len(given))]
         # One compiled function a size: Keras would make one for all sizes, which some layers forbid.
-        size = batch.shape[1], batch.shape[2]
+        size = pictures.shape[1:], *(value.shape for value in state)
         with self._lock:
             self._model.predict_function = self._functions.get(size)
             with self._place():
-                output = np.asarray(self._model.predict_on_batch(batch), np.float32)
+                outputs = self._model.predict_on_batch(batch if len(batch) > 1 else batch[0])
             self._functions[size] = self._model.predict_function
-        return output if output.ndim == 4 else output[..., None]
+        return [np.asarray(output, np.float32) for output in keras.tree.flatten(outputs)]
 
     def close(self) -> None:
         """Free the model."""
         self._model, self._functions = None, {}
+
+
+def _ports(model: Any) -> tuple[list[Port], list[Port]]:
+    """A model's inputs and outputs by their layers' names, found by their places."""
+    try:
+        names = list(model.output_names)
+    except AttributeError:  # a model that is no graph of layers, but a row of them
+        names = [model.layers[-1].name]
+    inputs = [Port((item.name,), tuple(item.shape), place) for place, item in enumerate(model.inputs)]
+    outputs = [Port((name,), tuple(item.shape), place)
+               for place, (name, item) in enumerate(zip(names, model.outputs, strict=True))]
+    return inputs, outputs
 
 
 def share_threads(backend: str, threads: int) -> int | None:

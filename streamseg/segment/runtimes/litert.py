@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,15 @@ from ...core.geometry import Size, nearest_size
 from ...core.native_stderr import native_lines_hidden
 from ...errors import MissingDependencyError, OptionError, SegmentError
 from ..model_spec import ModelSpec
-from .signatures import alone, signatures
+from . import State
+from .ports import Port, Wiring, zeros
+from .signatures import alone, signatures, tensor_names
 
 _SIZED = re.compile(r"(\d+)x(\d+)")
 
 
 class LiteRt:
-    """A .tflite file: with one input of a fixed size, or with signatures named HxW, one a size.
+    """A .tflite file: with a picture input of one size, or with signatures named HxW, one a size.
 
     Ours are of the second kind: a graph of any size would keep XNNPACK off (its resizing reads the
     target from a tensor), and signatures share their weights. A size is made ready when it is first used; the
@@ -40,69 +43,120 @@ class LiteRt:
         self._graphs = {(int(found[1]), int(found[2])): graph
                         for name, graph in signatures(self._content).items()
                         if (found := _SIZED.fullmatch(name))}  # fmt: skip
-        self._ready: dict[Size, Any] = {}
+        self._spec = spec
+        self._ready: dict[Size, _Graph] = {}
         self._lock = threading.Lock()  # an interpreter does one thing at a time
         self._used = False
         with native_lines_hidden():
             if self._graphs:
-                self._net(nearest_size(9, 16, self._graphs))
+                self._graph(nearest_size(9, 16, self._graphs))
                 self.sizes: tuple[Size, ...] = tuple(self._graphs)
             else:
-                net = self._opened(self._content)
-                self.sizes = (_input_size(path, net.get_input_details(), spec),)
-                self._ready[self.sizes[0]] = net
+                graph = self._opened(self._content, 0)
+                size = graph.wiring.size(path, spec)
+                self.sizes = (size,) if size else ()
+                if size:
+                    self._ready[size] = graph
         self.runs_on = f"LiteRT (CPU, {threads} thread{'s' * (threads > 1)})"
 
-    def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """float32 (n, h, w, 3) to (n, h, w, c), one picture after another."""
+    def run(self, inputs: Sequence[npt.NDArray[np.float32]],
+            state: State | None = None) -> tuple[list[npt.NDArray[np.float32]], State | None]:
+        """As Net.run, one picture after another."""
+        pictures, found = inputs[0], []
         with self._lock:
-            net = self._net((batch.shape[1], batch.shape[2]))
+            graph = self._graph((pictures.shape[1], pictures.shape[2]))
             self._used = True
-            return np.concatenate([_one(net, picture[None]) for picture in batch])
+            for picture in pictures:
+                matte, state = graph.step(picture[None], state)
+                found.append(matte)
+        return [np.concatenate(found)], state or None
 
     def close(self) -> None:
         """Free the memory that is held."""
         self._ready, self._content = {}, b""
 
-    def _net(self, size: Size) -> Any:
+    def _graph(self, size: Size) -> _Graph:
         """The interpreter for a size, opened when it is first asked for."""
         if size not in self._ready:
             if not self._used:  # what was opened to see whether the file runs is not wanted then
                 self._ready.clear()
-            self._ready[size] = self._opened(alone(self._content, self._graphs[size]))
+            number = self._graphs.get(size, 0)
+            content = alone(self._content, number) if self._graphs else self._content
+            self._ready[size] = self._opened(content, number, None if self._graphs else size)
         return self._ready[size]
 
-    def _opened(self, content: bytes) -> Any:
+    def _opened(self, content: bytes, number: int, size: Size | None = None) -> _Graph:
+        """The graph of that number in the file, which is the only one in ``content``. ``size``: the picture's, where
+        the file leaves it open."""
         try:
             net = self._make(model_content=content)
             net.allocate_tensors()
+            graph = _Graph(self._path, self._spec, net, tensor_names(self._content, number))
+            if size is not None and size != graph.wiring.size(self._path, self._spec):
+                graph.resize(size)
         except (ValueError, RuntimeError) as error:
             raise OptionError(f"model {str(self._path)!r} is no LiteRT model that loads: {error}") from error
-        return net
+        return graph
 
 
-def _one(net: Any, picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    given, taken = net.get_input_details()[0], net.get_output_details()[0]
-    net.set_tensor(given["index"], _quantised(picture, given))
-    net.invoke()
-    return _dequantised(net.get_tensor(taken["index"]), taken)
+class _Graph:
+    """An interpreter, and what its inputs and outputs are."""
+
+    def __init__(self, path: Path, spec: ModelSpec, net: Any, names: tuple[dict[int, str], dict[int, str]]) -> None:
+        self._net = net
+        inputs, outputs = net.get_input_details(), net.get_output_details()
+        self.wiring = Wiring.of(path, spec, [_port(item, names[0]) for item in inputs],
+                                [_port(item, names[1]) for item in outputs])
+        if self.wiring.picture.shape[0] not in (1, None):
+            raise OptionError(f"model {str(path)!r} takes {self.wiring.picture.shape[0]} pictures at once; it must "
+                              "take one: export it with a batch of 1")
+        self._shapes = {item["index"]: tuple(int(side) for side in item["shape"]) for item in inputs}
+
+    def resize(self, size: Size) -> None:
+        """Take pictures of ``size`` from now on."""
+        sides = (1, 3, *size) if self.wiring.channels_first else (1, *size, 3)
+        self._set_shape(self.wiring.picture.handle["index"], sides)
+        self._net.allocate_tensors()
+
+    def step(self, picture: npt.NDArray[np.float32],
+             state: State | None) -> tuple[npt.NDArray[np.float32], State]:
+        """The output (1, h, w, c) for a picture (1, h, w, 3), and the state after it."""
+        net, wiring = self._net, self.wiring
+        if state is None:
+            state = tuple(zeros(given) for given, _ in wiring.states)
+        given = [(wiring.picture.handle, wiring.given(picture))]
+        given += [(port.handle, value) for (port, _), value in zip(wiring.states, state, strict=True)]
+        given += [(port.handle, np.full(self._shapes[port.handle["index"]], number, np.float32))
+                  for port, number in wiring.constants]
+        changed = [self._set_shape(details["index"], value.shape) for details, value in given]
+        if any(changed):
+            net.allocate_tensors()
+        for details, value in given:
+            net.set_tensor(details["index"], _quantised(value, details))
+        net.invoke()
+        matte, *following = (_dequantised(net.get_tensor(port.handle["index"]), port.handle)
+                             for port in (wiring.matte, *(taken for _, taken in wiring.states)))
+        return wiring.taken(matte), tuple(following)
+
+    def _set_shape(self, index: int, shape: tuple[int, ...]) -> bool:
+        """Whether an input had another shape: it was changed then, and tensors must be allocated anew."""
+        if self._shapes[index] == shape:
+            return False
+        self._net.resize_tensor_input(index, shape)
+        self._shapes[index] = shape
+        return True
 
 
-def _input_size(path: Path, inputs: list[dict[str, Any]], spec: ModelSpec) -> Size:
-    shape = [int(side) for side in inputs[0]["shape"]]
-    if len(inputs) != 1 or len(shape) != 4 or shape[0] != 1 or shape[3] != 3:
-        raise OptionError(f"model {str(path)!r} takes {len(inputs)} inputs, the first of shape {shape}; "
-                          "it must take one of [1, height, width, 3]")
-    size = shape[1], shape[2]
-    if spec.size is not None and spec.size != size:
-        raise OptionError(f"the model spec says size {list(spec.size)}, but {path.name} takes {list(size)}")
-    return size
+def _port(details: dict[str, Any], names: dict[int, str]) -> Port:
+    called = dict.fromkeys(name for name in (names.get(details["index"]), details["name"]) if name)
+    sides = details["shape_signature"] if len(details["shape_signature"]) else details["shape"]
+    return Port(tuple(called) or ("",), tuple(int(side) if side >= 0 else None for side in sides), details)
 
 
 def _quantised(values: npt.NDArray[np.float32], details: dict[str, Any]) -> npt.NDArray[Any]:
     scale, zero = details["quantization"]
-    if details["dtype"] == np.float32:
-        return values
+    if details["dtype"] in (np.float32, np.float16):
+        return values.astype(details["dtype"], copy=False)
     if not scale:
         raise SegmentError(f"the model takes {details['dtype'].__name__} without saying its scale")
     limits = np.iinfo(details["dtype"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,15 @@ import numpy.typing as npt
 from ...core.geometry import Size
 from ...errors import DeviceError, MissingDependencyError, OptionError
 from ..model_spec import ModelSpec
+from . import State
+from .ports import Port, Wiring, zeros
+
+_DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64,
+           "tensor(uint8)": np.uint8, "tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
 
 class Onnx:
-    """An .onnx file with one picture input, channels last or first."""
+    """An .onnx file with a picture input, channels last or first; others as the model spec says."""
 
     def __init__(self, path: Path, spec: ModelSpec, *, device: str = "cpu", threads: int = 1) -> None:
         try:
@@ -32,36 +38,42 @@ class Onnx:
             raise
         except Exception as error:  # onnxruntime's own classes share no base but Exception
             raise OptionError(f"model {str(path)!r} is no ONNX model that loads: {error}") from error
-        given = self._session.get_inputs()
-        self._name = given[0].name
-        shape = [side if isinstance(side, int) else None for side in given[0].shape]
-        self._first = _channels_first(path, shape, len(given), spec)
-        sides = shape[2:] if self._first else shape[1:3]
-        stated = None if None in sides else (int(sides[0] or 0), int(sides[1] or 0))
-        if spec.size and stated and spec.size != stated:
-            raise OptionError(f"the model spec says size {list(spec.size)}, but {path.name} takes "
-                              f"{list(stated)}")
-        size = stated or spec.size
+        inputs = self._session.get_inputs()
+        self._dtypes = {item.name: _DTYPES.get(item.type, np.float32) for item in inputs}
+        self._wiring = Wiring.of(path, spec, [_port(item) for item in inputs],
+                                 [_port(item) for item in self._session.get_outputs()])
+        size = self._wiring.size(path, spec)
         self.sizes: tuple[Size, ...] = (size,) if size else ()
-        self._batched = shape[0] is None
+        self._batched = self._wiring.picture.shape[0] is None and not self._wiring.states
+        self._fixed = {port.handle: np.full([side or 1 for side in port.shape], number, self._dtypes[port.handle])
+                       for port, number in self._wiring.constants}
         provider = self._session.get_providers()[0].removesuffix("ExecutionProvider")
         self.runs_on = f"ONNX Runtime ({provider})"
 
-    def run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """float32 (n, h, w, 3) to (n, h, w, c)."""
-        if self._first:
-            batch = np.ascontiguousarray(batch.transpose(0, 3, 1, 2))
-        parts = [batch] if self._batched else [batch[i : i + 1] for i in range(len(batch))]
-        output = np.concatenate([self._session.run(None, {self._name: part})[0] for part in parts])
-        if output.ndim == 3:
-            output = output[..., None]
-        elif self._first:
-            output = output.transpose(0, 2, 3, 1)
-        return output.astype(np.float32, copy=False)
+    def run(self, inputs: Sequence[npt.NDArray[np.float32]],
+            state: State | None = None) -> tuple[list[npt.NDArray[np.float32]], State | None]:
+        """As Net.run; several threads may be at work at once."""
+        wiring = self._wiring
+        pictures = wiring.given(inputs[0]).astype(self._dtypes[wiring.picture.handle], copy=False)
+        if state is None:
+            state = tuple(zeros(given, self._dtypes[given.handle]) for given, _ in wiring.states)
+        names = [wiring.matte.handle, *(taken.handle for _, taken in wiring.states)]
+        found = []
+        for part in [pictures] if self._batched else [pictures[i : i + 1] for i in range(len(pictures))]:
+            remembered = {given.handle: value for (given, _), value in zip(wiring.states, state, strict=True)}
+            matte, *following = self._session.run(
+                names, {wiring.picture.handle: part, **self._fixed, **remembered})
+            state = tuple(following)
+            found.append(matte)
+        return [wiring.taken(np.concatenate(found))], state or None
 
     def close(self) -> None:
         """Free the session."""
         self._session = None
+
+
+def _port(item: Any) -> Port:
+    return Port((item.name,), tuple(side if isinstance(side, int) else None for side in item.shape), item.name)
 
 
 def _providers(device: str, available: list[str]) -> list[str]:
@@ -70,11 +82,3 @@ def _providers(device: str, available: list[str]) -> list[str]:
         raise DeviceError("no GPU runtime is in this onnxruntime: install onnxruntime-gpu, or give "
                           "--device cpu")
     return gpu if device == "gpu" else ["CPUExecutionProvider"]
-
-
-def _channels_first(path: Path, shape: list[int | None], count: int, spec: ModelSpec) -> bool:
-    first, last = len(shape) == 4 and shape[1] == 3, len(shape) == 4 and shape[3] == 3
-    if count != 1 or not (first or last):
-        raise OptionError(f"model {str(path)!r} takes {count} inputs, the first of shape {shape}; it must "
-                          "take one, of [n, height, width, 3] or [n, 3, height, width]")
-    return spec.layout == "nchw" if spec.layout else first and not last
