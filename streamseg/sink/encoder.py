@@ -55,6 +55,7 @@ class Settings:
     bit_rate: int = 0
     quantiser: int = 0
     hwaccel: str | None = None
+    tag: str | None = None  # of the codec in the container; None: FFmpeg's own
 
     def apply(self, context: av.VideoCodecContext) -> None:
         """Put the settings into a codec context that is not open yet."""
@@ -75,6 +76,8 @@ class Settings:
             context.flags |= _QSCALE_FLAG
             context.global_quality = self.quantiser  # no lambda: ProRes takes 64 at most
         context.options = dict(self.options)
+        if self.tag:
+            context.codec_tag = self.tag
 
     def device(self) -> HWAccel | None:
         """The hardware device to open the encoder on; NVENC takes pictures from main memory itself."""
@@ -141,7 +144,13 @@ def settings_for(target: str, box: Container, info: VideoInfo, kind: str, option
         values = kept or values
     return Settings(name, chosen, width, height, time_base, info.rate or Fraction(25), colour,
                     info.sample_aspect, Threads.of(options.threads).encode, values, bit_rate, quantiser,
-                    hardware), notes
+                    hardware, _tag(codec, box)), notes
+
+
+def _tag(codec: av.Codec, container_format: Container) -> str | None:
+    """hvc1 for H.265 in MP4 and MOV: Apple's players do not show FFmpeg's hev1."""
+    apple = codec.canonical_name == "hevc" and container_format.format in ("mp4", "mov")
+    return "hvc1" if apple else None
 
 
 def _encoder_name(target: str, box: Container, kind: str, options: OutputOptions, notes: list[str]

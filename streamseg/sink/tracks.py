@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import av
 
 from ..core.frames import Track, VideoInfo
-from ..errors import SinkError
+from ..errors import DamagedInputError, SinkError
 from ..options import OutputOptions
 from .containers import AVI, MPEGTS, Container
 from .packets import copied
@@ -64,6 +64,8 @@ class Tracks:
         self._container = container
         self._box = box
         self._lanes: dict[int, TrackWriter] = {}
+        self._named: dict[int, str] = {}
+        self._damaged: dict[str, int] = {}
         for track in info.tracks:
             if track.stream is None:
                 continue
@@ -73,7 +75,7 @@ class Tracks:
                                 "OutputOptions(audio=False)")
             lane = self._lane(track)
             if lane is not None:
-                self._lanes[track.stream.index] = lane
+                self._lanes[track.stream.index], self._named[track.stream.index] = lane, name_of(track)
 
     def times(self, packets: Iterable[av.Packet]) -> list[Fraction]:
         """The times of those of ``packets`` whose tracks are kept."""
@@ -85,7 +87,7 @@ class Tracks:
         for packet in packets:
             lane = self._lanes.get(packet.stream_index)
             if lane is not None and packet.size:
-                self._mux(lane.send(packet))
+                self._put_one(lane, packet)
 
     def close(self) -> None:
         """Mux what the lanes still hold, and remark what was damaged."""
@@ -93,6 +95,20 @@ class Tracks:
             self._mux(lane.flush())
             if isinstance(lane, Sound) and lane.damaged:
                 self._notes.append(f"{lane.damaged} parts of {lane.named} did not decode and are silent")
+        for named, count in self._damaged.items():
+            self._notes.append(f"{count} damaged parts of {named} are left out")
+
+    def _put_one(self, lane: TrackWriter, packet: av.Packet) -> None:
+        """Mux one packet. A damaged one, which no container takes, is counted, or raises DamagedInputError."""
+        try:
+            self._mux(lane.send(packet))
+        except av.error.InvalidDataError as error:
+            named, when = self._named[packet.stream_index], packet.dts if packet.pts is None else packet.pts
+            if not self._skip:
+                at = "" if when is None else f" at {float(when * packet.time_base):.3f} s"
+                raise DamagedInputError(f"{self._source}: {named} is damaged{at}: --on-error skip leaves such parts "
+                                        "out, --no-audio the sound") from error
+            self._damaged[named] = self._damaged.get(named, 0) + 1
 
     def _mux(self, packets: list[av.Packet]) -> None:
         for packet in packets:
@@ -103,8 +119,7 @@ class Tracks:
             self._container.mux_one(packet)
 
     def _lane(self, track: Track) -> TrackWriter | None:
-        what = ", ".join(filter(None, (track.codec, track.language)))
-        named = f"{track.kind} track {track.index} ({what})"
+        named = name_of(track)
         if track.kind in ("attachment", "cover picture"):
             self._attach(track.kind, track.stream)
             return None
@@ -153,6 +168,11 @@ class Tracks:
                       skip=self._skip)
         _labelled(sound.stream, track)
         return sound
+
+
+def name_of(track: Track) -> str:
+    """'audio track 1 (aac, eng)'."""
+    return f"{track.kind} track {track.index} ({', '.join(filter(None, (track.codec, track.language)))})"
 
 
 def holds(format: str, template: Any) -> bool:

@@ -17,6 +17,7 @@ sources, ``realtime`` plays one at its own speed.
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Iterable
@@ -29,18 +30,20 @@ from .api import BaseSource, Source, adapt_source
 from .byte_input import ReadableFile, file_name
 from .open import missing_in_input, mode_of, open_container, scheme
 
+MJPEG = (".mjpeg", ".mjpg")  # FFmpeg takes these for one JPEG
 # What other packages import beside the names here
 PUBLIC = ("arrays", "camera", "normalise", "open", "realtime", "stills", "webp")
 __all__ = ["PUBLIC", "BaseSource", "Source", "adapt_source", "open_source", "refuse_idle"]
 
 
-def open_source(spec: str | os.PathLike[str] | ReadableFile | Iterable[Any] | Source,
+def open_source(spec: str | os.PathLike[str] | bytes | ReadableFile | Iterable[Any] | Source,
                 options: InputOptions | None = None) -> BaseSource:
     """Open an input up to its first picture, so that what is wrong with it shows at once.
 
     ``spec`` is one of
         a path, an address, '-' (standard input), a folder of pictures, or a printf pattern
         a binary file object; one that can seek is read from its beginning. It is never closed here
+        bytes: a whole file in memory
         an iterable of arrays (uint8 or uint16; (h, w, 3) RGB, (h, w, 4) RGBA with straight alpha, (h, w) grey)
         or of Frames
         a Source, which is given back as it is, or adapted if it is no BaseSource
@@ -52,6 +55,8 @@ def open_source(spec: str | os.PathLike[str] | ReadableFile | Iterable[Any] | So
         return _from_text(os.fspath(spec), options)
     if isinstance(spec, Source):
         return adapt_source(spec)
+    if isinstance(spec, (bytes, bytearray, memoryview)):
+        spec = io.BytesIO(spec)
     if isinstance(spec, ReadableFile):
         return _video(spec, options)
     if isinstance(spec, Iterable):
@@ -67,7 +72,8 @@ def refuse_idle(spec: Any, source: Source, options: InputOptions) -> None:
     from .video import VideoSource
     from .webp import AnimatedWebp
 
-    if options.rate is not None and isinstance(source, (VideoSource, AnimatedWebp)):
+    timed = source.has_times if isinstance(source, VideoSource) else isinstance(source, AnimatedWebp)
+    if options.rate is not None and timed:
         raise OptionError(f"rate is {options.rate}, but {source.info.name} is a video, which has its own "
                           "times: leave --rate out; --cfr gives the output another rate")
     folder = isinstance(spec, (str, os.PathLike)) and os.path.isdir(str(spec).removeprefix("file://"))
@@ -105,6 +111,9 @@ def _from_text(spec: str, options: InputOptions) -> BaseSource:
     if AnimatedWebp.recognises(path):
         return AnimatedWebp(path, options)
     container = open_container(spec, options)
+    if is_picture(container) and path.suffix.lower() in MJPEG:
+        container.close()
+        container = open_container(spec, options, format="mjpeg")
     if is_picture(container):
         container.close()
         return PictureSource([path], spec, options, stills=True)

@@ -15,7 +15,7 @@ from .decode import Decoder
 from .deinterlace import Timed
 from .open import FAILURES, byte_input, missing_in_stream, open_container
 from .packet_sync import PacketSync, shift, time_of
-from .probe import frame_rate, select_stream, stated_end
+from .probe import frame_rate, has_times, select_stream, stated_end, time_base_of
 from .timeline import Timeline, TimeRange
 
 DEFAULT_RATE = Fraction(25)
@@ -34,12 +34,17 @@ class ClipReader:
                  truncated: str | None) -> None:
         self.name = name
         self._spec, self._options, self._truncated = spec, options, truncated
+        self._format = "mjpeg" if container.format.name == "mjpeg" else None  # else FFmpeg finds it again
         self._attach(container)
         stream = self.stream
-        self.time_base: Fraction = stream.time_base or Fraction(1, 1000)
+        self.has_times = has_times(container)
+        self.rate = frame_rate(stream, container, options.rate)
+        self.time_base = time_base_of(stream, container, options.rate)
         self.part = TimeRange.of(options, Fraction(container.start_time or 0, av.time_base))
-        self.end = stated_end(stream, container)
-        self._step = max(1, round(1 / (self.time_base * (frame_rate(stream) or DEFAULT_RATE))))
+        self._stated = self.end = stated_end(stream, container) if self.has_times else None
+        if self.end is not None and self.part.begin is not None and self.part.begin >= self.end:
+            self.end = None  # try it: a wrong duration in a header is common
+        self._step = max(1, round(1 / (self.time_base * (self.rate or DEFAULT_RATE))))
         self._start_clock()
         if truncated and options.on_error == "stop" and self.part.limit is None:
             raise DamagedInputError(f"{name} is cut off: {truncated}; --on-error skip takes what is there")
@@ -99,7 +104,7 @@ class ClipReader:
                 yield from pictures
                 return
             self.container.close()
-            self._attach(open_container(self._spec, self._options))
+            self._attach(open_container(self._spec, self._options, format=self._format))
             self._start_clock()
             self.decoder.ignore = True
         yield from self._timed()
@@ -159,9 +164,10 @@ class ClipReader:
         part = self.part
         if part.whole:
             return DamagedInputError(f"{self.name}: no picture of it decodes ({self.decoder.damaged} errors)")
+        end = None if self._stated is None else max(self._stated, float(self._clock.now))
         return SourceError(f"{self.name} has no picture in the requested part: start is {self._options.start:g} s"
                            + ("" if part.limit is None else f", duration {float(part.limit):g} s")
-                           + ("" if self.end is None else f"; it ends at {self.end:g} s"))
+                           + ("" if end is None else f"; it ends at {end:g} s"))
 
     def remarks(self) -> list[str]:
         """What is known at the end only."""

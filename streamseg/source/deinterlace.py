@@ -13,6 +13,7 @@ import av.filter
 from ..errors import SourceError
 from .open import FAILURES, reason
 
+SMALLEST = (3, 4)  # columns and lines: FFmpeg, vf_bwdif.c
 Timed = tuple[av.VideoFrame, int]
 
 
@@ -32,12 +33,25 @@ def deinterlaced(pictures: Iterator[Timed], base: Fraction) -> Iterator[Timed]:
 
 
 def _bwdif(picture: av.VideoFrame, base: Fraction) -> Any:
+    columns = min(part.width for part in picture.format.components)  # of the planes: of chroma there are fewer
+    lines = min(part.height for part in picture.format.components)
+    if columns < SMALLEST[0] or lines < SMALLEST[1]:
+        raise SourceError(f"pictures of {picture.width} x {picture.height} cannot be deinterlaced: bwdif needs at "
+                          f"least {SMALLEST[0]} columns and {SMALLEST[1]} lines in each plane; leave --deinterlace "
+                          "out")
     graph = av.filter.Graph()
-    begin = graph.add_buffer(width=picture.width, height=picture.height, format=picture.format,
-                             time_base=base)
-    graph.link_nodes(begin, graph.add("bwdif", "mode=send_frame:deint=all"),
-                     graph.add("buffersink")).configure()
+    try:
+        begin = graph.add_buffer(width=picture.width, height=picture.height, format=picture.format,
+                                 time_base=base)
+        graph.link_nodes(begin, graph.add("bwdif", "mode=send_frame:deint=all"),
+                         graph.add("buffersink")).configure()
+    except FAILURES as error:
+        raise _failed(error) from error
     return graph
+
+
+def _failed(error: Exception) -> SourceError:
+    return SourceError(f"deinterlacing failed ({reason(error)}): leave --deinterlace out")
 
 
 def _filtered(graph: Any, picture: av.VideoFrame | None, base: Fraction) -> Iterator[Timed]:
@@ -51,4 +65,4 @@ def _filtered(graph: Any, picture: av.VideoFrame | None, base: Fraction) -> Iter
     except (av.error.BlockingIOError, av.error.EOFError):
         return
     except FAILURES as error:
-        raise SourceError(f"deinterlacing failed ({reason(error)}): leave --deinterlace out") from error
+        raise _failed(error) from error

@@ -104,19 +104,22 @@ class Normaliser:
         """The picture upright, in a working format; planes are the decoder's own where they can be."""
         working = layout(picture.format.name, self.turn.transpose)
         size, colour = (picture.width, picture.height), colour_of(picture, working)
-        convert = not working.same
+        convert, canvas = not working.same, None
         span = FULL if working.full or colour.full_range else LIMITED
         if self.fixed:
             first = self._first = self._first or (working, *size, colour)
             self.rescaled += size != first[1:3]
             if first[0].target != working.target or size != first[1:3]:
-                working, size, colour, convert = first[0], first[1:3], first[3], True
+                working, colour, convert = first[0], first[3], True
+                size, canvas = inner_size(size, first[1:3]), first[1:3]
         if convert:
             goal = FULL if working.full or colour.full_range else LIMITED
             # One thread: swscale's vector code writes past the end of rows, and where slices run in threads
             # that lands in rows already done (161 x 121 yuv422p10 to 444: wrong in 144 of 400 pictures).
             picture = self._reformatter.reformat(picture, *size, working.target, src_color_range=span,
                                                  dst_color_range=goal, threads=1)
+        if canvas is not None and canvas != size:
+            picture = bordered(picture, canvas, working, colour)
         if self.turn:
             picture = turned(picture, working, self.turn)
         pixel, grey = FORMATS[working.format], _alpha_format(working.format)
@@ -125,6 +128,33 @@ class Normaliser:
         owner = picture if picture.format.name == working.format else None
         return Frame(planes, working.format, time_base, index, pts, colour, duration, alpha, name, packets,
                      owner)
+
+
+def inner_size(size: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:
+    """The largest size of the aspect of ``size`` in ``canvas``, even; the canvas itself if that is nearly it."""
+    scale = min(canvas[0] / size[0], canvas[1] / size[1])
+    inner = [max(2, round(side * scale / 2) * 2) for side in size]
+    if all(whole - part <= max(2, whole // 50) for part, whole in zip(inner, canvas, strict=True)):
+        return canvas
+    return min(inner[0], canvas[0]), min(inner[1], canvas[1])
+
+
+def bordered(picture: av.VideoFrame, canvas: tuple[int, int], working: PlaneLayout, colour: Colour
+             ) -> av.VideoFrame:
+    """The picture in the middle of a black one of the size ``canvas``; its alpha is 0 there."""
+    made = av.VideoFrame(*canvas, working.target)
+    pixel, grey = FORMATS[working.format], _alpha_format(working.format)
+    unit = 1 << (pixel.depth - 8)
+    limited = not (pixel.rgb or working.full or colour.full_range)
+    black = (16 * unit if limited else 0, *([0, 0] if pixel.rgb else [128 * unit, 128 * unit]), 0)
+    for number in range(4 if working.alpha else 3):
+        kind = grey if number == 3 else pixel
+        plane, part = plane_view(made, number, kind), plane_view(picture, number, kind)
+        plane.fill(black[number])
+        across, down = round(made.width / plane.shape[1]), round(made.height / plane.shape[0])  # pixels a sample spans
+        left, top = (canvas[0] - picture.width) // 4 * 2 // across, (canvas[1] - picture.height) // 4 * 2 // down
+        plane[top:top + part.shape[0], left:left + part.shape[1]] = part
+    return made
 
 
 def colour_of(picture: av.VideoFrame, working: PlaneLayout) -> Colour:

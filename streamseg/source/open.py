@@ -51,8 +51,9 @@ def scheme(spec: str) -> str | None:
     return found[1].lower() if found and found[1].lower() != "file" else None
 
 
-def open_container(spec: str | ReadableFile, options: InputOptions) -> Any:
-    """An av InputContainer of a path, an address, '-' or a file object. The caller closes it.
+def open_container(spec: str | ReadableFile, options: InputOptions, format: str | None = None) -> Any:
+    """An av InputContainer of a path, an address, '-' or a file object. The caller closes it. ``format``:
+    FFmpeg's demuxer for a file, where its content does not tell.
 
     Raises SourceError, DamagedInputError, SourceTimeoutError, DeviceError or OptionError, with the remedy.
     """
@@ -71,7 +72,7 @@ def open_container(spec: str | ReadableFile, options: InputOptions) -> Any:
     if path.stat().st_size == 0 and stat.S_ISREG(mode):
         raise SourceError(f"{path} is empty (0 bytes)")
     try:
-        return _open(f"file:{path}", str(path), options)
+        return _open(f"file:{path}", str(path), options, format=format)
     except DamagedInputError as error:
         missing = missing_in_file(path) if stat.S_ISREG(mode) else None
         if missing is None:
@@ -179,9 +180,11 @@ def _from_network(spec: str, address: str, options: InputOptions) -> Any:
     raise AssertionError(address)
 
 
-def _open(file: Any, name: str, options: InputOptions, timeout: float | None = None) -> Any:
+def _open(file: Any, name: str, options: InputOptions, timeout: float | None = None,
+          format: str | None = None) -> Any:
     """av.open, its errors as SourceErrors. Local files get no timeout: probing them may be slow."""
-    arguments: dict[str, Any] = {"metadata_errors": "replace", "options": {"max_pixels": str(MAX_PIXELS)}}
+    arguments: dict[str, Any] = {"metadata_errors": "replace", "format": format,
+                                 "options": {"max_pixels": str(MAX_PIXELS)}}
     if timeout is not None:
         arguments["timeout"] = (timeout, timeout)
     if options.hwaccel:

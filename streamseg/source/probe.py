@@ -15,6 +15,11 @@ from ..errors import SourceError
 from .open import LIVE, MAX_PIXELS, scheme
 from .timeline import TimeRange
 
+# FFmpeg's demuxers of raw streams, whose times are a count of frames at UNTIMED
+RAW = ("h264", "hevc", "vvc", "evc", "mjpeg", "m4v", "mpegvideo", "vc1", "obu", "cavsvideo", "avs2",
+       "avs3", "dirac", "h261", "h263")
+UNTIMED = Fraction(25)
+
 
 def select_stream(container: Any, name: str, number: int | None) -> Any:
     """The video stream to decode: number ``number``, or FFmpeg's best. A cover picture is none.
@@ -56,9 +61,25 @@ def is_picture(container: Any) -> bool:
     return name.endswith("_pipe") or name == "image2"
 
 
-def frame_rate(stream: Any) -> Fraction | None:
-    """The rate that the container states, None where it states none or an impossible one."""
+def has_times(container: Any) -> bool:
+    """Whether the container stores times. Raw streams and pictures have none: FFmpeg counts UNTIMED a second."""
+    return not is_picture(container) and container.format.name not in RAW
+
+
+def frame_rate(stream: Any, container: Any, requested: Fraction | None = None) -> Fraction | None:
+    """The rate that the container states, None where it states none or an impossible one. Without times it is
+    the ``requested`` rate, or else what the codec states."""
+    if not has_times(container):
+        return requested or plausible(stream.codec_context.framerate) or UNTIMED
     return plausible(stream.average_rate) or plausible(stream.guessed_rate)
+
+
+def time_base_of(stream: Any, container: Any, requested: Fraction | None = None) -> Fraction:
+    """What the stream's times are counted in, seconds. Without times it is chosen to give the frame rate."""
+    base: Fraction = stream.time_base or Fraction(1, 1000)
+    if has_times(container):
+        return base
+    return base * UNTIMED / (frame_rate(stream, container, requested) or UNTIMED)
 
 
 def plausible(value: Fraction | None) -> Fraction | None:
@@ -73,10 +94,10 @@ def stated_end(stream: Any, container: Any) -> float | None:
         return start + container.duration / av.time_base
     if not stream.duration:
         return None
-    return float((stream.start_time or 0) + stream.duration) * (stream.time_base or Fraction(1, 1000))
+    return float((stream.start_time or 0) + stream.duration) * float(stream.time_base or Fraction(1, 1000))
 
 
-def probe(container: Any, stream: Any, tracks: list[Any], part: TimeRange, *, frame: Frame,
+def probe(container: Any, stream: Any, tracks: list[Any], part: TimeRange, *, frame: Frame, rate: Fraction | None,
           transposed: bool, end: float | None, mastering: Mastering | None, name: str) -> VideoInfo:
     """The VideoInfo of the ``part`` of the input that is read; ``frame`` is its first frame, ``end`` the stated
     end in seconds."""
@@ -87,7 +108,7 @@ def probe(container: Any, stream: Any, tracks: list[Any], part: TimeRange, *, fr
     if length is not None and part.limit is not None:
         length = min(length, float(part.limit))
     return VideoInfo(
-        frame.width, frame.height, frame.format, frame.time_base, frame_rate(stream), length,
+        frame.width, frame.height, frame.format, frame.time_base, rate, length,
         (stream.frames or None) if whole else None, frame.colour, 1 / aspect if transposed else aspect,
         frame.alpha is not None, stills=is_picture(container), live=scheme(name) in LIVE,
         variable_rate=has_variable_rate(stream, container), tracks=tuple(_track(track) for track in tracks),

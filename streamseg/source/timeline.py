@@ -13,7 +13,7 @@ from fractions import Fraction
 from ..options import InputOptions
 
 JUMP = 1  # seconds; a larger step back is a splice (a new clock), a smaller one a single wrong time
-BEYOND = 10  # seconds; a time so much later than the stated end is wrong
+BEYOND = 10  # seconds behind the stated end, and behind the frame before, from which a time is wrong
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Timeline:
 
     def time(self, pts: int | None) -> int:
         """The frame's own time if it increases, else the next possible one."""
-        if pts is not None and self.end is not None and pts * self.time_base > self.end + BEYOND:
+        if pts is not None and self._is_wrong(pts):
             pts = None
             self.corrected += 1
         if pts is None:
@@ -45,6 +45,13 @@ class Timeline:
                 found = self._later(found, self._last)
         self._last = found
         return found
+
+    def _is_wrong(self, pts: int) -> bool:
+        """Whether a time is far behind the stated end and far from the frame before. A stream that goes on at its
+        pace is longer than stated: its times are right."""
+        if self.end is None or pts * self.time_base <= self.end + BEYOND:
+            return False
+        return self._last is None or (pts + self.offsets[-1] - self._last) * self.time_base > BEYOND
 
     def _later(self, found: int, last: int) -> int:
         self.corrected += 1

@@ -19,7 +19,7 @@ from .frames import frames_of
 from .hdr import mastering_of
 from .normalise import Normaliser
 from .orientation import Turn, turn_of
-from .probe import probe, video_streams
+from .probe import is_picture, probe, video_streams
 
 
 class VideoSource(BaseSource):
@@ -35,7 +35,7 @@ class VideoSource(BaseSource):
         self._reader: ClipReader | None = None
         try:
             reader = self._reader = ClipReader(container, spec, name, options, truncated=truncated)
-            self._decoder = reader.decoder
+            self._decoder, self.has_times = reader.decoder, reader.has_times
             pictures = reader.pictures()
             if options.deinterlace:
                 pictures = deinterlaced(pictures, reader.time_base)
@@ -88,11 +88,14 @@ class VideoSource(BaseSource):
         if streams > 1 and options.stream is None:
             self.notes.append(f"there are {streams} video streams, of which one is taken; --stream 0 to "
                               f"{streams - 1} says which")
+        if not (reader.has_times or options.rate) and not is_picture(reader.container):
+            self.notes.append(f"raw {reader.container.format.name} has no times: {float(reader.rate or 0):g} frames a "
+                              "second are assumed; --rate sets another rate")
         mastering, dynamic = mastering_of(picture)
         if dynamic:
             self.notes.append("the HDR metadata of single pictures (HDR10+, Dolby Vision) is left out")
         tracks = reader.decoder.tracks + reader.decoder.attached
         self.info = probe(reader.container, reader.stream, tracks, reader.part,
                           frame=normaliser.frame(picture, 0, 0, reader.time_base, None),
-                          transposed=normaliser.turn.transpose, end=reader.end, mastering=mastering,
+                          rate=reader.rate, transposed=normaliser.turn.transpose, end=reader.end, mastering=mastering,
                           name=reader.name)

@@ -114,8 +114,8 @@ def test_sound_goes_over_a_splice_with_the_picture(tmp_path: Path, lengths: tupl
     assert at == len(found)
     assert source.notes == [
         f"{len(lengths) - 1} frame times did not increase and were corrected",
-        f"{left_out} packets of the other tracks overlapped with what was before them where the clock steps "
-        "back, and were left out"]
+        f"{left_out} packets of the other tracks overlapped with earlier ones where the clock steps back, "
+        "and were left out"]
 
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.ts"])
