@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ..core.frames import Frame, Matte
 from ..core.geometry import Box
 from ..core.opencv import cv2
+from .elapsed import ElapsedFrames
 
 Alpha = npt.NDArray[np.float32]
 Look = Callable[[Sequence[Frame], Box | None], list[Alpha]]
@@ -24,7 +25,7 @@ Look = Callable[[Sequence[Frame], Box | None], list[Alpha]]
 SHARE = 0.7     # of the picture: where people take up more, the whole is as good
 MARGIN = 0.2    # of the larger side of what was found: room to move, and surroundings to judge by
 LEAST = 0.25    # of the picture's sides: beyond four times there is nothing more to see
-REFRESH = 8     # frames from one look at the whole picture to the next
+REFRESH = 8     # frames of the source from one look at the whole picture to the next
 _SURE, _SPECK = 0.4, 5e-4  # alpha, and share of the picture, from which on something is taken for people
 _STEP = 16      # pixels
 _FEW = 5e-3     # of the picture: what is left of those who walk out, or a thing that only looks like somebody
@@ -38,16 +39,18 @@ class RegionOfInterest:
 
     def __init__(self, look: Look) -> None:
         self._look = look
+        self._elapsed = ElapsedFrames()
         self.reset()
 
     def reset(self) -> None:
         """Forget where people were."""
         self._box: Box | None = None
         self._age = 0
+        self._elapsed.reset()
 
     def __call__(self, frames: Sequence[Frame]) -> list[Matte]:
         """One matte a frame; the frames are of one size and follow on those of the call before."""
-        self._age += len(frames)
+        self._age += sum(map(self._elapsed.since_last, frames))
         due = self._age >= REFRESH
         near = None if due else self._near(frames)
         if near is None:

@@ -66,6 +66,28 @@ def test_inside_excess_has_known_answers() -> None:
     assert excess.sum() == pytest.approx(0)
 
 
+def frames_until_the_side_changes(name: str, every: int, **settings: Any) -> int:
+    """Frames of a film from the one on which the lit side becomes the border's to the first matte that says so."""
+    method = create(name, settings)
+    subject, around = (np.full((48, 64, 3), 40, np.uint8) for _ in range(2))
+    subject[16:32, 20:44] = 220
+    around[:] = 220
+    around[16:32, 20:44] = 40
+    for index in range(0, 60, every):
+        method.segment([frame(subject, index)])
+    for index in range(60, 200, every):
+        if method.segment([frame(around, index)])[0].alpha[24, 32] > 0.5:
+            return index - 60
+    raise AssertionError("it never changed")
+
+
+@pytest.mark.parametrize(("name", "settings"), [("threshold", {}), ("kmeans", {"k": 2})])
+def test_what_side_the_subject_is_on_changes_by_time_not_by_calls(name: str, settings: dict[str, Any]) -> None:
+    at_every = frames_until_the_side_changes(name, 1, **settings)
+    assert at_every > 3
+    assert abs(frames_until_the_side_changes(name, 3, **settings) - at_every) <= 3
+
+
 def test_vote_holds_against_single_frames_and_forgets_on_reset() -> None:
     light = scenes.truth().astype(np.uint8) * 255
     vote = Vote()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from streamseg.core.frames import Frame
+from streamseg.core.frames import Frame, Matte
 from streamseg.core.geometry import Box
 from streamseg.core.opencv import cv2
+from streamseg.segment import BaseSegmenter
+from streamseg.segment.keyframes import KeyframeSegmenter
 from streamseg.segment.roi import REFRESH, RegionOfInterest
 from streamseg.tools.evaluation import metrics
 
@@ -119,6 +122,45 @@ def test_a_newcomer_is_found_at_the_next_look_at_the_whole(net: Net) -> None:
     found = [full(closer([shown])[0].alpha) for _ in range(REFRESH)]
     assert metrics.iou(found[0], truth(frame(one))) > 0.9  # not yet
     assert metrics.iou(found[-1], truth(shown)) > 0.9
+
+
+class Closer(BaseSegmenter):
+    """The region of interest as a method; notes when it is told to forget."""
+
+    def __init__(self, net: Net) -> None:
+        self.roi, self.resets = RegionOfInterest(net), 0
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        return self.roi(frames)
+
+    def reset(self) -> None:
+        self.resets += 1
+        self.roi.reset()
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+@pytest.mark.parametrize("every", [1, 3, 5])
+@pytest.mark.parametrize("enters", [9, 14, 20])
+def test_a_newcomer_is_found_in_time_where_frames_are_left_out(net: Net, every: int, batch: int, enters: int) -> None:
+    """Time is counted, not calls: with --every 3 it once took three times as long."""
+    one, two = (150, 60, 150, 60), (150, 400, 60, 30)
+    closer = Closer(net)
+    method = KeyframeSegmenter(closer, every=every)
+    film = [replace(frame(one, two) if index >= enters else frame(one), index=index) for index in range(48)]
+    found = [matte.alpha for first in range(0, 48, batch) for matte in method.segment(film[first:first + batch])]
+    assert closer.resets == 1  # at the start: nothing here is a cut
+    seen = [metrics.iou(full(alpha)[:, 320:], truth(shown)[:, 320:]) > 0.8
+            for alpha, shown in zip(found[enters:], film[enters:], strict=True)]
+    assert seen.index(True) < REFRESH + every
+    assert all(seen[seen.index(True):])
+    assert net.parts.count(None) < 48 // REFRESH + 3  # and no oftener than that is the whole looked at
+
+
+def test_frames_without_numbers_are_counted_as_they_come(net: Net) -> None:
+    closer = RegionOfInterest(net)
+    for _ in range(2 * REFRESH + 1):
+        closer([frame((150, 60, 150, 60))])
+    assert net.parts.count(None) == 3
 
 
 @pytest.mark.parametrize("batch", [4, 16])

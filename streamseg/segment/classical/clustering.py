@@ -13,6 +13,7 @@ from ...core.frames import Frame
 from ...core.opencv import cv2
 from ...errors import OptionError
 from ..api import param
+from ..elapsed import ElapsedFrames
 from .base import BLUR_HELP, POLARITY_HELP, SIZE_HELP, Alpha, Classical, Picture, lab_picture
 from .polarity import KEEP, inside_excess
 
@@ -34,6 +35,7 @@ class Clustering(Classical):
     polarity: str = param("auto", POLARITY_HELP, choices=("auto", "light", "dark"))
     _centres: Points | None = field(default=None, init=False, repr=False)
     _roles: npt.NDArray[np.float64] | None = field(default=None, init=False, repr=False)
+    _elapsed: ElapsedFrames = field(default_factory=ElapsedFrames, init=False, repr=False)
 
     def _alpha(self, frame: Frame) -> Alpha:
         picture = lab_picture(frame, self.size, self.blur)
@@ -42,17 +44,18 @@ class Clustering(Classical):
         points = picture.reshape(-1, 3).astype(np.float32)
         distances = squared_distances(points, self._centres)
         labels = distances.argmin(axis=1).reshape(picture.shape[:2])
-        subject = self._subject(inside_excess(labels, len(self._centres)))
+        subject = self._subject(inside_excess(labels, len(self._centres)), self._elapsed.since_last(frame))
         return soft_membership(distances, subject).reshape(picture.shape[:2])
 
     def _update(self, picture: Picture) -> None:
         """Move ``_centres`` (and reorder ``_roles`` with them) to fit this picture, uint8 (h, w, 3)."""
         raise NotImplementedError
 
-    def _subject(self, excess: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        """bool (k,): which clusters are the subject's."""
+    def _subject(self, excess: npt.NDArray[np.float64], elapsed: int) -> npt.NDArray[np.bool_]:
+        """bool (k,): which clusters are the subject's. ``elapsed``: frames of the film since the last."""
         assert self._centres is not None
-        self._roles = excess if self._roles is None else KEEP * self._roles + (1 - KEEP) * excess
+        keep = KEEP ** elapsed
+        self._roles = excess if self._roles is None else keep * self._roles + (1 - keep) * excess
         if self.polarity == "auto":
             found = self._roles > 0
             return found & ~self._like_background(found)
@@ -70,6 +73,7 @@ class Clustering(Classical):
     def reset(self) -> None:
         """Forget the centres and their roles."""
         self._centres = self._roles = None
+        self._elapsed.reset()
 
 
 @dataclass(kw_only=True)

@@ -43,8 +43,9 @@ class Vote:
     def __init__(self) -> None:
         self._score: float | None = None
 
-    def lit_is_subject(self, mask: Grey) -> bool:
-        """Take one more mask (uint8 (h, w), nonzero = lit) into account and answer for it."""
+    def lit_is_subject(self, mask: Grey, elapsed: int = 1) -> bool:
+        """Take one more mask (uint8 (h, w), nonzero = lit) into account and answer for it. ``elapsed``: frames of the
+        film since the mask before."""
         height, width = mask.shape
         wide = thickness(mask.shape)
         if min(height, width) <= 2 * wide:
@@ -55,7 +56,8 @@ class Vote:
         score = inner / area - (lit - inner) / (mask.size - area)
         if lit in (0, mask.size):  # one side only: all of it is background, the other side is empty
             return lit == 0
-        self._score = score if self._score is None else KEEP * self._score + (1 - KEEP) * score
+        keep = KEEP ** elapsed
+        self._score = score if self._score is None else keep * self._score + (1 - keep) * score
         if self._score == 0:
             return lit * 2 < mask.size
         return self._score > 0

@@ -11,6 +11,7 @@ from ...core.frames import Frame
 from ...core.opencv import cv2
 from ...errors import OptionError
 from ..api import param
+from ..elapsed import ElapsedFrames
 from .base import BLUR_HELP, POLARITY_HELP, SIZE_HELP, Alpha, Classical, Grey, grey_picture, softened
 from .polarity import Vote
 
@@ -41,6 +42,7 @@ class Threshold(Classical):
     size: int = param(480, SIZE_HELP, low=16, high=4096)
     _vote: Vote = field(default_factory=Vote, init=False, repr=False)
     _level: int | None = field(default=None, init=False, repr=False)
+    _elapsed: ElapsedFrames = field(default_factory=ElapsedFrames, init=False, repr=False)
 
     summary: ClassVar[str] = "One grey level divides subject and background; the fastest method."
     source: ClassVar[str] = ("cv2.threshold; automatic level: Otsu 1979, 'A threshold selection method from "
@@ -56,6 +58,7 @@ class Threshold(Classical):
                               "leave one of the two out")
 
     def _alpha(self, frame: Frame) -> Alpha:
+        elapsed = self._elapsed.since_last(frame)
         grey = grey_picture(frame, self.size, self.blur)
         otsu = cv2.THRESH_OTSU if self._level is None else 0
         level, light = cv2.threshold(grey, self._level or 0, 255, cv2.THRESH_BINARY | otsu)
@@ -67,7 +70,7 @@ class Threshold(Classical):
         if kind == "auto":
             side = self.polarity
             if side == "auto":
-                side = "light" if self._vote.lit_is_subject(light) else "dark"
+                side = "light" if self._vote.lit_is_subject(light, elapsed) else "dark"
             kind = "binary" if side == "light" else "binary_inv"
         if kind == "binary":
             return softened(light)
@@ -77,6 +80,7 @@ class Threshold(Classical):
     def reset(self) -> None:
         """Forget which side the subject was on."""
         self._vote.reset()
+        self._elapsed.reset()
 
 
 def _level(value: str | int) -> int | None:
