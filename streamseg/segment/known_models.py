@@ -19,7 +19,7 @@ ANY = None
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
+class Pattern:
     """What an input or an output must be like: a name as a regular expression, and a shape, ANY for any side."""
 
     name: str
@@ -49,8 +49,8 @@ class KnownModel:
     names: tuple[str, ...]
     licence: str
     source: str
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[Pattern, ...]
+    outputs: tuple[Pattern, ...]
     spec: ModelSpec
     more: bool = False
     needs: frozenset[str] = frozenset()
@@ -84,8 +84,8 @@ def _as_the_file_ends(spec: ModelSpec, outputs: Sequence[TensorFacts]) -> ModelS
     return replace(spec, activation="none") if matte is not None and matte.made_by else spec
 
 
-def _fit(ports: Sequence[Port], tensors: Sequence[TensorFacts]) -> bool:
-    return len(ports) == len(tensors) and all(map(Port.fits, ports, tensors))
+def _fit(ports: Sequence[Pattern], tensors: Sequence[TensorFacts]) -> bool:
+    return len(ports) == len(tensors) and all(map(Pattern.fits, ports, tensors))
 
 
 def _spec(**values: object) -> ModelSpec:
@@ -101,7 +101,7 @@ OWN = ModelSpec(range=(0.0, 255.0), tail=0.12, kind=PERSON)
 KNOWN: tuple[KnownModel, ...] = (
     KnownModel(  # written before files described themselves; which of them are person nets: see model_file.py
         names=("exports of training.export without metadata",), licence="the user's", source="training/export.py",
-        inputs=(Port("picture", (ANY, ANY, ANY, 3)),), outputs=(Port("alpha", (ANY, ANY, ANY, 1)),),
+        inputs=(Pattern("picture", (ANY, ANY, ANY, 3)),), outputs=(Pattern("alpha", (ANY, ANY, ANY, 1)),),
         ends_in=SIGMOID, seen=True, spec=_spec(range=[0, 255])),
     KnownModel(
         # u2net_test.py of the authors: mean and std of ImageNet; d0 to d6, each a sigmoid, d0 the matte. They and
@@ -109,59 +109,59 @@ KNOWN: tuple[KnownModel, ...] = (
         # largest value last; both flicker on a video, and are left out.
         names=("u2net", "u2netp", "u2net_human_seg", "silueta"), licence="Apache-2.0",
         source="github.com/xuebinqin/U-2-Net; ONNX by github.com/danielgatis/rembg",
-        inputs=(Port(".*", _RGB_320),), outputs=(Port(".*", (ANY, 1, 320, 320)),) * 7,
+        inputs=(Pattern(".*", _RGB_320),), outputs=(Pattern(".*", (ANY, 1, 320, 320)),) * 7,
         spec=_spec(size=[320, 320], name="U2Net", licence="Apache-2.0", **_IMAGENET)),
     KnownModel(
         # SkyTNT's inference.py: letterboxed, value / 255, no mean. rembg takes ImageNet's mean for it.
         names=("isnet-anime",), licence="Apache-2.0", source="github.com/SkyTNT/anime-segmentation (export.py)",
-        inputs=(Port("img", _RGB_1024),), outputs=(Port("mask", (ANY, 1, 1024, 1024)),),
+        inputs=(Pattern("img", _RGB_1024),), outputs=(Pattern("mask", (ANY, 1, 1024, 1024)),),
         spec=_spec(size=[1024, 1024], fit="letterbox", name="IS-Net anime", licence="Apache-2.0")),
     KnownModel(
         # IS-Net/Inference.py of the authors: mean 0.5, std 1. rembg takes ImageNet's mean with std 1.
         # Six mattes, each a sigmoid, before features: the first is the net's.
         names=("isnet-general-use",), licence="Apache-2.0",
         source="github.com/xuebinqin/DIS; ONNX by github.com/danielgatis/rembg",
-        inputs=(Port(".*", _RGB_1024),), outputs=(Port(".*", (ANY, 1, 1024, 1024)),) * 6, more=True,
+        inputs=(Pattern(".*", _RGB_1024),), outputs=(Pattern(".*", (ANY, 1, 1024, 1024)),) * 6, more=True,
         ends_in=SIGMOID,
         spec=_spec(size=[1024, 1024], mean=[0.5, 0.5, 0.5], name="IS-Net", licence="Apache-2.0")),
     KnownModel(
         # The same with the first matte alone. MatMul would be a transformer's: BiRefNet has these names, too.
         names=("isnet-general-use",), licence="Apache-2.0", source="github.com/xuebinqin/DIS",
-        inputs=(Port("input|input_image", _RGB_1024),), outputs=(Port("output|output_image", (ANY, 1, 1024, 1024)),),
+        inputs=(Pattern("input|input_image", _RGB_1024),), outputs=(Pattern("output|output_image", (ANY, 1, 1024, 1024)),),
         ends_in=SIGMOID, lacks=frozenset({"MatMul", "InstanceNormalization"}),
         spec=_spec(size=[1024, 1024], mean=[0.5, 0.5, 0.5], name="IS-Net", licence="Apache-2.0")),
     KnownModel(
         # Its tutorial and rembg's birefnet_general.py: mean and std of ImageNet, a sigmoid last.
         names=("birefnet-general", "birefnet-general-lite", "birefnet-portrait"), licence="MIT",
         source="github.com/ZhengPeng7/BiRefNet (its notebook of ONNX); ONNX by github.com/danielgatis/rembg",
-        inputs=(Port("input_image", (ANY, 3, ANY, ANY)),), outputs=(Port("output_image", (ANY, 1, ANY, ANY)),),
+        inputs=(Pattern("input_image", (ANY, 3, ANY, ANY)),), outputs=(Pattern("output_image", (ANY, 1, ANY, ANY)),),
         spec=_spec(activation="sigmoid", pixels=1024 * 1024, name="BiRefNet", licence="MIT", **_IMAGENET)),
     KnownModel(
         # onnx/export_onnx.py and inference_onnx.py: (value - 127.5) / 127.5, the shorter side 512, sides of 32.
         # Half of its norms are of instances, which tells it from others with such names.
         names=("modnet",), licence="Apache-2.0", source="github.com/ZHKKKe/MODNet (onnx/)",
-        inputs=(Port("input", (ANY, 3, ANY, ANY)),), outputs=(Port("output", (ANY, 1, ANY, ANY)),),
+        inputs=(Pattern("input", (ANY, 3, ANY, ANY)),), outputs=(Pattern("output", (ANY, 1, ANY, ANY)),),
         needs=frozenset({"InstanceNormalization"}),
         spec=_spec(range=[-1, 1], pixels=512 * 896, name="MODNet", licence="Apache-2.0")),
     KnownModel(
         # pphumanseg.py of OpenCV's zoo: (value / 255 - 0.5) / 0.5, channel 1. Names as Paddle2ONNX makes them.
         names=("pphumanseg", "PP-HumanSeg V1 and V2"), licence="Apache-2.0",
         source="github.com/opencv/opencv_zoo (human_segmentation_pphumanseg); PaddleSeg, contrib/PP-HumanSeg",
-        inputs=(Port("x", (ANY, 3, ANY, ANY)),),
-        outputs=(Port(r".*(save_infer_model|\.tmp_\d+|fetch_name).*", (ANY, 2, ANY, ANY)),),
+        inputs=(Pattern("x", (ANY, 3, ANY, ANY)),),
+        outputs=(Pattern(r".*(save_infer_model|\.tmp_\d+|fetch_name).*", (ANY, 2, ANY, ANY)),),
         spec=_spec(range=[-1, 1], channel=1, activation="softmax", pixels=256 * 144, name="PP-HumanSeg",
                    licence="Apache-2.0")),
     *(KnownModel(
         # selfie_segmentation_cpu.pbtxt: value / 255, squeezed.
         names=(name,), licence="Apache-2.0", source="MediaPipe's model card of selfie segmentation", seen=seen,
-        inputs=(Port("input_1(:0)?", (ANY, *size, 3)),), outputs=(Port("activation_10(:0)?", (ANY, *size, 1)),),
+        inputs=(Pattern("input_1(:0)?", (ANY, *size, 3)),), outputs=(Pattern("activation_10(:0)?", (ANY, *size, 1)),),
         spec=_spec(size=list(size), name="MediaPipe selfie segmentation", licence="Apache-2.0"))
       for name, size, seen in (("selfie_segmenter", (256, 256), True),
                                ("selfie_segmenter_landscape", (144, 256), False))),
     *(KnownModel(
         names=("selfie_multiclass_256x256",), licence="Apache-2.0", labels=labels,
         source="MediaPipe's model card of multiclass segmentation",
-        inputs=(Port(given, (ANY, 256, 256, 3)),), outputs=(Port(taken, (ANY, 256, 256, 6)),),
+        inputs=(Pattern(given, (ANY, 256, 256, 3)),), outputs=(Pattern(taken, (ANY, 256, 256, 6)),),
         # Everything but the background is the person. Whether the file ends in a softmax is read from it.
         spec=_spec(size=[256, 256], channel=[1, 2, 3, 4, 5], activation="softmax", name="MediaPipe selfie multiclass",
                    licence="Apache-2.0", classes=["background", "hair", "body-skin", "face-skin", "clothes",
@@ -172,15 +172,15 @@ KNOWN: tuple[KnownModel, ...] = (
         # Google Meet's nets, whose card of 2020 was under Apache-2.0 and was taken back later.
         names=("segm_full_v679", "segm_lite_v681"), licence="Apache-2.0 (card of 2020)",
         source="github.com/Volcomix/virtual-background", seen=True,
-        inputs=(Port("input_1(:0)?", (ANY, ANY, ANY, 3)),), outputs=(Port("segment(:0)?", (ANY, ANY, ANY, 2)),),
+        inputs=(Pattern("input_1(:0)?", (ANY, ANY, ANY, 3)),), outputs=(Pattern("segment(:0)?", (ANY, ANY, ANY, 2)),),
         spec=_spec(activation="softmax", channel=1, name="Google Meet segmentation",
                    licence="Apache-2.0 (card of 2020)")),
     KnownModel(
         # TensorFlow's DeepLab: value / 127.5 - 1, PASCAL VOC's classes, logits.
         names=("deeplabv3_257_mv_gpu", "deeplabv3_mnv2_dm05_pascal"), licence="Apache-2.0", seen=True,
         source="github.com/tensorflow/models (research/deeplab)",
-        inputs=(Port("sub_7(:0)?", (ANY, 257, 257, 3)),),
-        outputs=(Port("ResizeBilinear_3(:0)?", (ANY, 257, 257, 21)),),
+        inputs=(Pattern("sub_7(:0)?", (ANY, 257, 257, 3)),),
+        outputs=(Pattern("ResizeBilinear_3(:0)?", (ANY, 257, 257, 21)),),
         spec=_spec(size=[257, 257], range=[-1, 1], activation="softmax", channel=15, classes="voc21",
                    name="DeepLab v3", licence="Apache-2.0")),
     KnownModel(
@@ -188,10 +188,10 @@ KNOWN: tuple[KnownModel, ...] = (
         # longer side, which is what it is shown here, so that downsample_ratio is 1.
         names=("rvm_mobilenetv3", "rvm_resnet50"), licence="GPL-3.0",
         source="github.com/PeterL1n/RobustVideoMatting (documentation/inference.md)",
-        inputs=(Port("src", (ANY, 3, ANY, ANY)), *(Port(f"r{i}i", (ANY, ANY, ANY, ANY)) for i in range(1, 5)),
-                Port("downsample_ratio", (1,))),
-        outputs=(Port("fgr", (ANY, 3, ANY, ANY)), Port("pha", (ANY, 1, ANY, ANY)),
-                 *(Port(f"r{i}o", (ANY, ANY, ANY, ANY)) for i in range(1, 5))),
+        inputs=(Pattern("src", (ANY, 3, ANY, ANY)), *(Pattern(f"r{i}i", (ANY, ANY, ANY, ANY)) for i in range(1, 5)),
+                Pattern("downsample_ratio", (1,))),
+        outputs=(Pattern("fgr", (ANY, 3, ANY, ANY)), Pattern("pha", (ANY, 1, ANY, ANY)),
+                 *(Pattern(f"r{i}o", (ANY, ANY, ANY, ANY)) for i in range(1, 5))),
         spec=_spec(input="src", output="pha", states=[[f"r{i}i", f"r{i}o"] for i in range(1, 5)],
                    constants={"downsample_ratio": 1}, pixels=512 * 288, name="RobustVideoMatting",
                    licence="GPL-3.0")),

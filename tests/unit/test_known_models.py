@@ -101,6 +101,21 @@ def pphumanseg_with_softmax(path: Path) -> Path:
     return summed(path, ("x", ("n", 3, 144, 256)), [("softmax_0.tmp_0", ("n", 2, 144, 256))], last="Softmax")
 
 
+def rvm(path: Path) -> Path:
+    """pha is everywhere r1: half of what it was, and half of the picture's grey times downsample_ratio."""
+    grey = [("ReduceMean", ["src"], ["grey"], {"axes": [1, 2, 3]}), ("Mul", ["grey", "downsample_ratio"], ["seen"], {}),
+            ("Mul", ["seen", "half"], ["new"], {}), ("Mul", ["r1i", "half"], ["old"], {}),
+            ("Add", ["new", "old"], ["r1o"], {})]
+    matte = [("ReduceMean", ["src"], ["flat"], {"axes": [1]}), ("Mul", ["flat", "zero"], ["none"], {}),
+             ("Add", ["none", "r1o"], ["pha"], {}), ("Identity", ["src"], ["fgr"], {})]
+    kept = [("Identity", [f"r{i}i"], [f"r{i}o"], {}) for i in (2, 3, 4)]
+    picture, state = ("batch_size", 3, "height", "width"), ("n", "c", "h", "w")
+    return onnx_files.net(
+        path, {"src": picture, **{f"r{i}i": state for i in range(1, 5)}, "downsample_ratio": (1,)},
+        {"fgr": picture, "pha": ("batch_size", 1, "height", "width"), **{f"r{i}o": state for i in range(1, 5)}},
+        [*grey, *matte, *kept], {"half": np.full(1, 0.5), "zero": np.zeros(1)})
+
+
 def sigmoid(value: float) -> float:
     return 1 / (1 + np.exp(-value))
 
@@ -128,6 +143,20 @@ def test_a_net_that_people_have_runs_as_its_authors_run_it(
     assert 0.1 < probability < 0.9  # else a wrong one would be cut off to the same
     assert alpha.shape == size
     assert np.allclose(alpha, (probability - 0.04) / 0.92, atol=2e-3)
+
+
+def test_a_net_with_a_memory_runs_with_its_states(onnx: ModuleType, tmp_path: Path) -> None:
+    path = rvm(tmp_path / "any name.onnx")
+    pictures = [np.full((90, 160, 3), grey, np.uint8) for grey in (204, 204, 51, 51, 51)]
+    memory, expected = 0.0, []
+    for picture in pictures:
+        memory = memory / 2 + picture[0, 0, 0] / 255 / 2
+        expected.append((memory - 0.04) / 0.92)
+    for batch in (1, 2, 5):
+        found = mattes(pictures, model=str(path), batch=batch)
+        assert {alpha.shape for alpha in found} == {(288, 512)}
+        assert [float(alpha.mean()) for alpha in found] == pytest.approx(expected, abs=2e-3)
+        assert max(float(np.ptp(alpha)) for alpha in found) < 1e-3
 
 
 def test_the_names_of_the_known_nets_are_those_of_no_file(tmp_path: Path) -> None:

@@ -157,6 +157,17 @@ def test_keras_loads_a_file_with_metadata(tmp_path: Path) -> None:
     assert np.array_equal(*(net.run([picture])[0][0] for net in nets))
 
 
+def test_the_labels_that_mediapipe_puts_behind_a_file_are_read(tflite: Path) -> None:
+    labels = ("background", "hair", "body-skin")
+    with zipfile.ZipFile(tflite, "a") as archive:
+        archive.writestr("labels.txt", "\n".join(labels))
+    assert read_facts(tflite).labels == labels
+    embed(tflite, SPEC)
+    facts = read_facts(tflite)
+    assert (facts.labels, facts.metadata) == (labels, SPEC.values())
+    open_net(tflite, ModelSpec(), "litert", "cpu", 1).close()
+
+
 def test_what_a_spec_says_goes_before_the_files_own_words(tmp_path: Path) -> None:
     path = keras_file(tmp_path / "m.keras")
     embed(path, SPEC)
