@@ -127,7 +127,8 @@ KNOWN: tuple[KnownModel, ...] = (
     KnownModel(
         # The same with the first matte alone. MatMul would be a transformer's: BiRefNet has these names, too.
         names=("isnet-general-use",), licence="Apache-2.0", source="github.com/xuebinqin/DIS",
-        inputs=(Pattern("input|input_image", _RGB_1024),), outputs=(Pattern("output|output_image", (ANY, 1, 1024, 1024)),),
+        inputs=(Pattern("input|input_image", _RGB_1024),),
+        outputs=(Pattern("output|output_image", (ANY, 1, 1024, 1024)),),
         ends_in=SIGMOID, lacks=frozenset({"MatMul", "InstanceNormalization"}),
         spec=_spec(size=[1024, 1024], mean=[0.5, 0.5, 0.5], name="IS-Net", licence="Apache-2.0")),
     KnownModel(
