@@ -68,6 +68,7 @@ class Decoder:
         self._context = decoder_for(stream, options)
         self._packets: list[av.Packet] = []
         self._at = 0.0
+        self._decoding: int | None = None  # the time of the packet that is being decoded
         if piped and "mp4" in container.format.name:
             self.remedy = ". " + INDEX_LAST
         # An MP4's chapters are a track too, which the demuxer discards by itself: they are in the chapters.
@@ -105,12 +106,21 @@ class Decoder:
                 found = explained(error, self.name, self._options)
                 if isinstance(found, SourceTimeoutError):
                     raise found from error
+                self._decoding = None
                 self.damage(f"its data cannot be read on ({reason(error)})")
                 failures += 1
                 if failures == TRIES:
                     return
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
+        """The pictures. Where damage ends the run, those that were whole before it come first."""
+        try:
+            yield from self._pictures()
+        except DamagedInputError:
+            yield from self._held_back()
+            raise
+
+    def _pictures(self) -> Iterator[av.VideoFrame]:
         flushed = False
         for packet in self.packets():
             flushed = packet.size == 0
@@ -119,27 +129,42 @@ class Decoder:
                 if not self.first_packet:
                     self.first_packet = bytes(packet)
                 when = packet.dts if packet.pts is None else packet.pts
+                self._decoding = packet.pts
                 if when is not None and packet.time_base:
                     self._at = float(when * packet.time_base)
             yield from self._decoded(None if flushed else packet)
         if not flushed:
             yield from self._decoded(None)
 
-    def _decoded(self, packet: av.Packet | None) -> list[av.VideoFrame]:
+    def _held_back(self) -> Iterator[av.VideoFrame]:
+        """After damage: what the decoder still holds and is shown before it (B frames, threads)."""
+        try:
+            pictures = self._context.decode(None)
+        except FAILURES:
+            return
+        for picture in pictures:
+            late = self._decoding is not None and picture.pts is not None and picture.pts >= self._decoding
+            if picture.is_corrupt or late:
+                return
+            self.given += 1
+            yield picture
+
+    def _decoded(self, packet: av.Packet | None) -> Iterator[av.VideoFrame]:
         try:
             pictures = self._context.decode(packet)
         except av.error.EOFError:  # a second flush
-            return []
+            return
         except FAILURES as error:
             if self._context.is_hwaccel is False and isinstance(error, av.error.MemoryError):
                 raise SourceError(f"{self.name}: no memory to decode a picture") from error
             self.damage(f"it does not decode ({reason(error)})")
-            return []
+            return
         for picture in pictures:
             if picture.is_corrupt:
+                self._decoding = picture.pts
                 self.damage("the decoder had to guess at parts of a picture")
-        self.given += len(pictures)
-        return pictures
+            self.given += 1
+            yield picture
 
     def damage(self, what: str) -> None:
         """Count a damaged part, or raise DamagedInputError if that is to stop the run."""

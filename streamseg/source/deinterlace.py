@@ -10,7 +10,7 @@ import av
 import av.error
 import av.filter
 
-from ..errors import SourceError
+from ..errors import SourceError, StreamsegError
 from .open import FAILURES, reason
 
 SMALLEST = (3, 4)  # columns and lines: FFmpeg, vf_bwdif.c
@@ -20,7 +20,15 @@ Timed = tuple[av.VideoFrame, int]
 def deinterlaced(pictures: Iterator[Timed], base: Fraction) -> Iterator[Timed]:
     """One progressive picture for each, at its own time (bwdif needs the next one, so it lags by one)."""
     graph, shape = None, None
-    for picture, pts in pictures:
+    failure: StreamsegError | None = None
+    while True:
+        try:
+            picture, pts = next(pictures)
+        except StopIteration:
+            break
+        except StreamsegError as error:  # what was whole before it comes first
+            failure = error
+            break
         now = (picture.width, picture.height, picture.format.name)
         if graph is None or now != shape:
             if graph is not None:
@@ -30,6 +38,8 @@ def deinterlaced(pictures: Iterator[Timed], base: Fraction) -> Iterator[Timed]:
         yield from _filtered(graph, picture, base)
     if graph is not None:
         yield from _filtered(graph, None, base)
+    if failure is not None:
+        raise failure
 
 
 def _bwdif(picture: av.VideoFrame, base: Fraction) -> Any:

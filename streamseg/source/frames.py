@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..core.frames import Frame
+from ..errors import StreamsegError
 from .clip_reader import ClipReader
 from .deinterlace import Timed
 from .normalise import Normaliser
@@ -16,10 +17,15 @@ def frames_of(first: Timed, pictures: Iterator[Timed], reader: ClipReader, norma
     the last frame carries the packets that follow it."""
     hold = bool(reader.decoder.tracks)
     pending: Timed | None = first
+    failure: StreamsegError | None = None
     packets = reader.packets() if hold else ()
     index = 0
     while pending is not None:
-        following = next(pictures, None) if hold else None
+        following = None
+        try:
+            following = next(pictures, None) if hold else None
+        except StreamsegError as error:  # the frame that is held back was whole before it
+            failure = error
         carried = packets if following is not None or not hold else packets + reader.packets(rest=True)
         picture, pts = pending
         yield normaliser.frame(picture, index, pts - reader.part.shift(reader.time_base), reader.time_base,
@@ -27,3 +33,5 @@ def frames_of(first: Timed, pictures: Iterator[Timed], reader: ClipReader, norma
         index += 1
         packets = reader.packets() if hold else ()
         pending = following if hold else next(pictures, None)
+    if failure is not None:
+        raise failure

@@ -20,6 +20,7 @@ from streamseg.engine import threads as channel
 from streamseg.errors import OptionError, SegmentError, SinkError, SourceError, StallError, StreamsegError
 from streamseg.report import Progress
 from streamseg.segment import Capabilities, adapt
+from streamseg.sink import BaseSink
 from tests.unit.fakes import (
     FRAMES,
     INFO,
@@ -351,3 +352,81 @@ def test_transparency_is_the_default_where_it_is_usual(target: str, options: dic
 def test_an_unknown_option_is_refused_with_the_known_ones():
     with pytest.raises(OptionError, match=r"'bakground'; allowed are: .*background"):
         streamseg.run("a.mp4", "b.mp4", bakground="blur")
+
+
+WHOLE = 23
+
+
+class Breaking(FakeSource):
+    """Fails after WHOLE frames."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        for number in range(WHOLE):
+            yield frame(number)
+        raise OSError(5, "the disk is failing")
+
+
+@pytest.mark.parametrize("batch", [1, 8, 32])
+@pytest.mark.parametrize("options", [{}, {"smooth": "none"}, {"every": "3"}, {"skip_still": 40.0}], ids=str)
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_every_whole_frame_before_a_failure_of_the_source_reaches_every_output(
+        monkeypatch: pytest.MonkeyPatch, batch: int, options: dict[str, Any], outputs: int):
+    monkeypatch.setattr(pipeline, "Compositor", lambda *_, **__: FakeCompositor())
+    options = {"method": FakeSegmenter(), **options}
+    sinks = [FakeSink() for _ in range(outputs)]
+    with pytest.raises(SourceError, match="the disk is failing"):
+        streamseg.run(Breaking(), sinks, batch=batch, **options)
+    for sink in sinks:
+        assert sink.written == list(range(WHOLE))
+        assert sink.state == "aborted"
+    with pytest.raises(SourceError, match="the disk is failing"):
+        for number, (item, _) in enumerate(streamseg.mattes(Breaking(), batch=batch, **options), 1):
+            assert item.index == number - 1
+    assert number == WHOLE
+    assert alive() == []
+
+
+def test_outputs_of_a_kind_get_pictures_that_share_no_ffmpeg_picture(monkeypatch: pytest.MonkeyPatch):
+    """Their encoders run side by side, and each sets the times of what it is given."""
+    stages = Stages(monkeypatch)
+    monkeypatch.setattr(stages.compositor, "finish", lambda item, matte: {"composite": Frame.empty(item)})
+    got: list[list[Frame]] = [[], []]
+    sinks = [FakeSink(), FakeSink()]
+    for sink, frames in zip(sinks, got, strict=True):
+        monkeypatch.setattr(sink, "write", frames.append)
+    report = streamseg.run(stages.source, sinks)
+    assert report.frames == FRAMES
+    for first, second in zip(*got, strict=True):
+        assert first.index == second.index
+        assert first.owner is not None
+        assert first.owner is not second.owner
+    assert set(report.stages) == {"decode", "segment", "smooth", "composite", "encode 1", "encode 2"}
+
+
+class SlowSink(BaseSink):
+    """Hangs in its first frame."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__()
+        self.target, self._fault = "slow.mp4", fault
+
+    def write(self, item: Frame) -> None:
+        self._fault.trip(item.index)
+
+
+def test_an_output_that_hangs_is_named_and_left_behind(monkeypatch: pytest.MonkeyPatch):
+    stages = Stages(monkeypatch)
+    monkeypatch.setattr(channel, "JOIN_SECONDS", 0.1)
+    fault = Fault("stall", 1)
+    aborted: list[str] = []
+    slow = SlowSink(fault)
+    monkeypatch.setattr(slow, "abort", lambda: aborted.append("under its feet"))
+    with pytest.raises(StallError, match=r"the stage output 2 \(slow\.mp4\) was at work"):
+        streamseg.run(stages.source, [stages.sink, slow], stall_timeout=0.3)
+    assert aborted == []
+    assert stages.sink.state == "aborted"
+    fault.release.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("streamseg-"):
+            thread.join(5)
+    assert alive() == []
