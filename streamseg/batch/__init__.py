@@ -7,10 +7,11 @@
     rehearsal    what all items are done with is tried out on two tiny pictures
     methods      networks that are loaded once for all items
     runner       the embedded default: one item after the other in this process
+    remote       inputs and outputs in object stores, through fsspec
     shards       machines that share a list without talking to each other
 
 Importing this loads nothing.
 """
 
 PUBLIC = ("inputs", "ledger", "lists", "methods", "names", "options", "plan", "rehearsal",
-          "report", "runner", "shards")
+          "remote", "report", "runner", "shards")

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Iterable
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ..sink.commit import writer
+from . import remote
+from .inputs import is_address
 from .ledger import Written
 
 _CHUNK = 1 << 20
 
 
+@contextlib.contextmanager
+def scratch() -> Iterator[str]:
+    """A temporary folder whose name says whose it is: that of a process that was killed is found by it."""
+    made = tempfile.mkdtemp(prefix=f".streamseg.{writer()}-", suffix=".part")
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
 def stamp(path: str) -> str | None:
-    """Size and time of a file, or of all files of a folder or a pattern; None where there is nothing."""
+    """Size and time of a file, or of all files of a folder or a pattern; of an object its ETag or the like; None
+    where there is nothing."""
+    if is_address(path):
+        return remote.stamp(path) if remote.is_remote(path) else None
     try:
         found = [os.stat(file) for file in _files(path)]
     except OSError:
@@ -25,7 +44,10 @@ def stamp(path: str) -> str | None:
 
 
 def digest(path: str) -> str | None:
-    """SHA-256 of a file's bytes, or of all files of a folder or a pattern; None where there is nothing."""
+    """SHA-256 of a file's bytes, or of all files of a folder or a pattern; of an object its stamp; None where there
+    is nothing."""
+    if is_address(path):
+        return stamp(path)
     total = hashlib.sha256()
     try:
         files = _files(path)
@@ -45,6 +67,8 @@ def written(path: str, kind: str) -> Written:
 
 def size(path: str) -> int | None:
     """Bytes of a file, or of all files of a folder or a pattern; None where there is nothing."""
+    if is_address(path):
+        return remote.size(path) if remote.is_remote(path) else None
     try:
         return sum(os.path.getsize(file) for file in _files(path))
     except OSError:

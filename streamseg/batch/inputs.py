@@ -85,7 +85,7 @@ def expand(inputs: Sequence[str], left_out: LeftOut, *, only: str | None = None,
     for spec in inputs:
         path = spec.removeprefix("file://")
         if is_address(spec):
-            yield Item(spec, base_name(spec))
+            yield from _address(spec, base_name(spec.rstrip("/")) if several else "", left_out, only)
         elif os.path.isdir(path):
             yield from _folder(path, base_name(path) if several else "", left_out, only, closed)
         elif glob.has_magic(path) and not os.path.lexists(path):
@@ -104,6 +104,27 @@ def base_name(spec: str) -> str:
     if "://" in spec:
         return PurePosixPath(unquote(urlsplit(spec).path)).name or urlsplit(spec).netloc
     return Path(os.path.abspath(spec)).name
+
+
+def _address(spec: str, below: str, left_out: LeftOut, only: str | None) -> Iterator[Item]:
+    """An address; what lies below it, where it is a folder or a glob of an object store."""
+    from .remote import is_remote, listing
+
+    found = listing(spec) if is_remote(spec) else None
+    if found is None:
+        yield Item(spec, base_name(spec))
+        return
+    taken = 0
+    for address, name in found:
+        hidden = any(part.startswith(".") for part in name.split("/"))
+        reason = None if "*" in spec and only is None else _refused(name.rpartition("/")[2], only)
+        if reason is not None and not hidden:
+            left_out.add(reason, address)
+        elif not hidden:
+            taken += 1
+            yield Item(address, os.path.join(below, name))
+    if not taken:
+        raise SourceError(f"{spec}: nothing there is a picture or a film" + (f" that {only!r} matches" if only else ""))
 
 
 def _folder(path: str, below: str, left_out: LeftOut, only: str | None, closed: set[str]) -> Iterator[Item]:

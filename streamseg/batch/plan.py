@@ -8,12 +8,13 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 from ..errors import OptionError, SinkError, SourceError, StreamsegError
 from ..options import Options
 from ..sink.commit import remove_leftovers
-from . import files
+from . import files, remote
 from .inputs import Item, is_address
 from .ledger import Ledger, Row
 from .names import EXTRA, NULL, Job, job
@@ -106,6 +107,7 @@ class Planner:
                 refused.add(OWN, source if source == path else f"{path}, as {source}")
             if refused:
                 raise refused.error()
+            self._sweep([os.path.join(gettempdir(), "of remote inputs and outputs")])
             self._ledger.sign_off(*self._killed)
         return planned
 
@@ -175,12 +177,12 @@ class Planner:
 
     def _as_it_was(self, known: Row) -> bool:
         """Whether an item's input is the one that was read. Only one that has another stamp is read again."""
-        if is_address(known.source):
-            return True
         now = files.stamp(known.source)
         if now == known.stamp:
             return True
-        if known.content is None or now is None or files.digest(known.source) != known.content:
+        if is_address(known.source) or known.content is None or now is None:
+            return False
+        if files.digest(known.source) != known.content:
             return False
         self._ledger.restamp(known.id, now)
         return True
@@ -234,6 +236,8 @@ def _place(path: str) -> str:
 
 def _there(path: str) -> bool:
     """Whether something lies where an output is to go: a file, a folder with something in it, numbered pictures."""
+    if is_address(path):
+        return "%" not in path and remote.exists(path)
     if os.path.isdir(path):
         with os.scandir(path) as found:
             return any(found)

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,7 +18,7 @@ from ..core.thread_budget import Threads
 from ..errors import SinkError, StreamsegError
 from ..report import Progress, Report
 from ..sink.commit import appearing, writer
-from . import files
+from . import files, remote
 from .inputs import is_address
 from .judge import whole
 from .ledger import Ledger, Outcome, Row, Written
@@ -138,11 +138,10 @@ def do(job: Mapping[str, Any], methods: Methods, *, worker: str = HERE,
     """
     began = time.perf_counter()
     source, targets = job["source"], targets_of(job["sinks"], job["options"])
-    before = None if is_address(source) else files.stamp(source)
-    content = None if is_address(source) else files.digest(source)
+    before, content = files.stamp(source), files.digest(source)
     facts: dict[str, Any] = {"stamp": before, "content": content, "worker": worker}
     try:
-        told = _spared(job, targets, content, like) or _run(job, methods, progress)
+        told = _spared(job, targets, content, None if is_address(source) else like) or _run(job, methods, progress)
         if before is not None and files.stamp(source) != before:
             raise StreamsegError(f"{source} was changed while it was read: do it again when it is whole")
         return Outcome("done", seconds=round(time.perf_counter() - began, 3), **facts, **told,
@@ -187,16 +186,26 @@ def _run(job: Mapping[str, Any], methods: Methods, progress: Callable[[Progress]
 
 
 def run_one(source: str, sinks: Sequence[str], options: Mapping[str, Any], methods: Methods, *,
-            progress: Callable[[Progress], None] | None = None) -> tuple[Report, str]:
+            progress: Callable[[Progress], None] | None = None,
+            given: Collection[str] = ()) -> tuple[Report, str]:
     """``streamseg.run`` with a method out of ``methods``: the report, and whether a subject was found (found, none
-    or grey). Folders for the outputs are made, and go again if nothing comes into them. Raises what ``run`` raises."""
+    or grey). Folders for the outputs are made, but for those that are ``given``, and go again if nothing comes into
+    them. Raises what ``run`` raises."""
     with ExitStack() as stack:
         for target in (*sinks, *(options[name] for name in EXTRA if name in options)):
-            if target != NULL:
+            if target != NULL and not is_address(target) and target not in given:
                 stack.enter_context(made_folder(os.path.dirname(target.rstrip("/"))))
+        opened: Any = source
+        scratch = ""
+        if any(map(remote.is_remote, (source, *sinks, *(options[name] for name in EXTRA if name in options)))):
+            scratch = stack.enter_context(files.scratch())
+        made = remote.Outputs(scratch, sinks, options)
+        if remote.is_remote(source):
+            opened = stack.enter_context(remote.opened(source, scratch))
         # every stage has a thread already: a call gets more only where the budget has more than the stages need
         stack.enter_context(opencv_threads(Threads.of(options.get("threads")).opencv))
         method = OnDemand(methods, options, source)
-        rest = {key: value for key, value in options.items() if key not in MAKING}
-        report = api.run(source, list(sinks), progress=progress, method=method, **rest)
-        return replace(report, method=method.name), method.subject
+        rest = {key: value for key, value in options.items() if key not in MAKING} | made.extra
+        report = api.run(opened, made.sinks, progress=progress, method=method, **rest)
+        made.publish(replace=bool(options.get("overwrite")))
+        return made.told(replace(report, method=method.name, input=source)), method.subject

@@ -95,8 +95,11 @@ def _run_all(planned: list[Job], session: Session, given: Collection[str], *, br
     results: list[dict[str, Any]] = []
     session.done["runs"] = results
     codes: list[int] = []
+    from ..batch.remote import is_remote
+
     with ExitStack() as stack:
-        methods = _methods(stack) if len(planned) > 1 else None
+        remote = any(is_remote(name) for job in planned for name in (job.source, *job.targets))
+        methods = _methods(stack) if len(planned) > 1 or remote else None
         for job in planned:
             try:
                 results.append(_run_one(job, session, methods, given, brief=brief and len(planned) > 1))
@@ -142,7 +145,7 @@ def _run_one(job: Job, session: Session, methods: Methods | None, given: Collect
             stack.enter_context(opencv_threads(Threads.of(job.options.get("threads")).opencv))
             result = api.run(job.source, job.sinks, progress=update, **job.options)
         else:
-            result, _ = run_one(job.source, job.sinks, job.options, methods, progress=update)
+            result, _ = run_one(job.source, job.sinks, job.options, methods, progress=update, given=given)
     if told and brief:
         _tell_briefly(result)
     elif told:
