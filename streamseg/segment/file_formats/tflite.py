@@ -20,8 +20,9 @@ from .facts import KEY, SIGMOID, SOFTMAX, ModelFacts, Shape, TensorFacts, parsed
 
 MARK = b"TFL3"
 # Numbers of fields in their tables.
-_CODES, _GRAPHS, BUFFERS, METADATA, _SIGNATURES = 1, 2, 4, 6, 7  # of Model
+_CODES, GRAPHS, BUFFERS, METADATA, SIGNATURES = 1, 2, 4, 6, 7  # of Model
 _DTYPES = ("float32", "float16", "int32", "uint8", "int64", "string", "bool", "int16", "complex64", "int8", "float64")
+KEY_OF_SIGNATURE = 2  # of SignatureDef
 # Numbers of operations, of BuiltinOperator.
 _MADE_BY = {14: SIGMOID, 25: SOFTMAX}  # LOGISTIC, SOFTMAX
 # They hand a probability on as a probability: DEQUANTIZE, RESHAPE, RESIZE_BILINEAR, TRANSPOSE, SQUEEZE, CAST,
@@ -43,18 +44,16 @@ def read(path: Path) -> ModelFacts:
 
 def _facts(content: bytes) -> ModelFacts:
     model = root(content)
-    graphs = list(tables(model, _GRAPHS))
+    graphs = list(tables(model, GRAPHS))
     if not graphs:
         raise ValueError("it holds no graph")
-    signatures = list(tables(model, _SIGNATURES))
-    sized = [_SIZED.fullmatch(text(signature, 2)) for signature in signatures]
+    signatures = list(tables(model, SIGNATURES))
+    sized = [_SIZED.fullmatch(text(signature, KEY_OF_SIGNATURE)) for signature in signatures]
     # The first signature stands for all: they are one net at several sizes.
-    main = _number(signatures[0], 4) if signatures else 0
-    given, taken = ({_number(item, 1): text(item, 0) for item in tables(signatures[0], field)} if signatures else {}
-                    for field in (0, 1))
+    main, given, taken = signature_of(signatures[0]) if signatures else (0, {}, {})
     graph = graphs[main]
     tensors, codes = list(tables(graph, 0)), [_operation(code) for code in tables(model, _CODES)]
-    made = {output: (codes[_number(item, 0)], list(_numbers(item, 1)))
+    made = {output: (codes[number(item, 0)], list(_numbers(item, 1)))
             for item in tables(graph, 3) for output in _numbers(item, 2)}
     return ModelFacts(
         format="tflite", labels=_labels(content), metadata=_metadata(model), net=text(graph, 4),
@@ -63,11 +62,17 @@ def _facts(content: bytes) -> ModelFacts:
         outputs=tuple(_tensor(tensors[i], taken.get(i), _made_by(i, made)) for i in _numbers(graph, 2)))
 
 
+def signature_of(signature: Table) -> tuple[int, dict[int, str], dict[int, str]]:
+    """The number of a signature's graph, and tensor's number -> name of its inputs and outputs."""
+    given, taken = ({number(item, 1): text(item, 0) for item in tables(signature, field)} for field in (0, 1))
+    return number(signature, 4), given, taken
+
+
 def _tensor(tensor: Table, name: str | None, made_by: str = "") -> TensorFacts:
     sides = list(_numbers(tensor, 7)) or list(_numbers(tensor, 0))  # shape_signature, where a side is open
     shape: Shape = tuple(side if side >= 0 else None for side in sides)
-    number = tensor.GetSlot(slot(1), 0, numbers.Int8Flags)
-    dtype = _DTYPES[number] if number < len(_DTYPES) else f"type {number}"
+    kind = tensor.GetSlot(slot(1), 0, numbers.Int8Flags)
+    dtype = _DTYPES[kind] if kind < len(_DTYPES) else f"type {kind}"
     found = dict.fromkeys(item for item in (name, text(tensor, 3)) if item)
     return TensorFacts(tuple(found) or ("",), shape, dtype, made_by)
 
@@ -84,7 +89,7 @@ def _made_by(tensor: int, made: Mapping[int, tuple[int, list[int]]]) -> str:
 def _metadata(model: Table) -> Mapping[str, Any] | None:
     for item in tables(model, METADATA):
         if text(item, 0) == KEY:
-            buffer = list(tables(model, BUFFERS))[_number(item, 1)]
+            buffer = list(tables(model, BUFFERS))[number(item, 1)]
             place = buffer.Offset(slot(0))
             start = buffer.Vector(place) if place else 0
             return parsed(bytes(buffer.Bytes[start : start + (buffer.VectorLen(place) if place else 0)]))
@@ -130,7 +135,7 @@ def _numbers(table: Table, field: int) -> Iterator[int]:
         yield from struct.unpack_from(f"<{table.VectorLen(place)}i", table.Bytes, table.Vector(place))
 
 
-def _number(table: Table, field: int) -> int:
+def number(table: Table, field: int) -> int:
     return int(table.GetSlot(slot(field), 0, numbers.Uint32Flags))
 
 
