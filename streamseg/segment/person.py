@@ -26,7 +26,7 @@ from ..core.geometry import (
     unletterbox,
 )
 from ..core.thread_budget import Threads
-from ..errors import OptionError
+from ..errors import OptionError, SegmentError
 from .api import Capabilities, ParameterSegmenter, param
 from .known_models import OWN
 from .model_file import spec_of
@@ -181,7 +181,13 @@ class Person(ParameterSegmenter):
         """Anybody's model's alphas."""
         size = self._size(frames[0], self._net, self._spec.pixels or BUDGETS[self.detail])
         prepared = [self._prepare(frame, size, None) for frame in frames]
-        alphas = self._spec.alpha(self._run(self._net, np.stack([picture for picture, _ in prepared])))
+        output = self._run(self._net, np.stack([picture for picture, _ in prepared]))
+        try:
+            alphas = self._spec.alpha(output)
+        except (OptionError, SegmentError) as error:
+            shape = ", ".join(map(str, output.shape[1:]))
+            raise type(error)(f"{self._path.name}, whose output is [height, width, channels] = [{shape}]: "
+                              f"{error}") from error
         return [_inside(alpha, box, size) for alpha, (_, box) in zip(alphas, prepared, strict=True)]
 
     def _run(self, net: Net, pictures: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from streamseg.cli import cli
-from streamseg.errors import OptionError
+from streamseg.errors import OptionError, SegmentError
 from streamseg.segment.model_file import describe, draft, embed, read_facts, spec_of
 from streamseg.segment.model_spec import ModelSpec
 from streamseg.segment.person import Person, built_in
@@ -300,6 +300,19 @@ def test_an_h5_file_says_nothing_and_needs_a_spec(tmp_path: Path) -> None:
         spec_of(path)
     path.with_suffix(".json").write_text('{"range": [0, 255]}')
     assert spec_of(path).range == (0.0, 255.0)
+
+
+@pytest.mark.parametrize(("spec", "kind", "message"), [
+    ('{"activation": "softmax"}', OptionError,
+     r"new\.onnx, whose output is .* = \[48, 64, 2\]: the model gives 2 channels: say in the model spec"),
+    ('{"channel": 1}', SegmentError, r"new\.onnx, whose output .* gives values from .* name its activation")])
+def test_a_spec_that_does_not_fit_what_comes_out_is_an_error_that_names_the_file(
+        spec: str, kind: type[Exception], message: str, onnx: ModuleType, tmp_path: Path) -> None:
+    path = onnx_files.net(tmp_path / "new.onnx", {"img": (1, 3, 48, 64)}, {"seg": (1, 2, 48, 64)},
+                          [("Conv", ["img", "w"], ["seg"], {})], {"w": np.full((2, 3, 1, 1), 3.0)})
+    path.with_suffix(".json").write_text(spec)
+    with pytest.raises(kind, match=message):
+        mattes([np.full((30, 40, 3), 102, np.uint8)], model=str(path))
 
 
 # streamseg info FILE
