@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,17 @@ def read_facts(path: Path) -> ModelFacts:
         return reader(path)
     except (OSError, ValueError) as error:
         raise OptionError(f"model {str(path)!r} is no {_LIBRARIES[path.suffix.lower()]} model that loads: "
-                          f"{error}") from error
+                          f"{error}{_other_format(path)}") from error
+
+
+def _other_format(path: Path) -> str:
+    """Where a file begins as one of another format does, how it must end."""
+    with suppress(OSError), path.open("rb") as file:
+        begin = file.read(8)
+        ending = ".tflite" if begin[4:] == b"TFL3" else ".keras" if begin[:4] == b"PK\3\4" else None
+        if ending and path.suffix.lower() != ending:
+            return f"; it begins as a {ending} file does: give it that ending"
+    return ""
 
 
 def spec_of(path: Path, model_spec: str | Path | None = None, runtime: str = "auto") -> ModelSpec:
@@ -105,7 +116,8 @@ def embed(path: Path, spec: ModelSpec) -> None:
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """What `streamseg info FILE` shows: plain values for JSON. Raises OptionError as read_facts does."""
+    """What `streamseg info FILE` shows: plain values for JSON. Raises OptionError as spec_of does."""
+    runtime_of(path, "auto")
     facts = read_facts(path)
     stated = stated_spec(path, facts)
     told: dict[str, Any] = {"file": str(path), "format": facts.format, "described by": _source(facts, stated)}

@@ -242,6 +242,13 @@ def test_a_file_with_wrong_bytes_is_an_option_error_or_read(seed: int, tmp_path:
             spec_of(path)
 
 
+def test_a_file_with_another_formats_ending_names_its_own(tmp_path: Path) -> None:
+    for source, name, ending in ((built_in(), "m.onnx", "tflite"), (built_in("keras"), "m.tflite", "keras")):
+        path = Path(shutil.copy(source, tmp_path / name))
+        with pytest.raises(OptionError, match=rf"no \w+ model that loads: .*it begins as a \.{ending} file does"):
+            spec_of(path)
+
+
 # What is not known
 
 
@@ -339,4 +346,4 @@ def test_info_of_a_net_that_is_not_known_shows_the_draft(tmp_path: Path, capsys:
 
 def test_info_of_what_is_no_model_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli(["info", str(tmp_path / "none.onnx")]) == 2
-    assert "none.onnx" in capsys.readouterr().err
+    assert "none.onnx' is not there: give the path" in capsys.readouterr().err
