@@ -17,7 +17,7 @@ from ..core.frames import VideoInfo
 from ..errors import OptionError, SourceError
 from ..options import Options
 from ..sink import NullSink, Sink
-from ..sink.live.network import BOXES, NetworkSink, shown
+from ..sink.live.network import PROTOCOLS, NetworkSink, shown
 from ..sink.live.recording import RecordingSink, SoundFeed
 from ..sink.live.virtual_camera import VirtualSink
 from ..source import BaseSource, Source, adapt_source, open_source
@@ -194,7 +194,7 @@ class Opener:
             return self._stream(target)
         if not Path(target).suffix:
             raise OptionError(f"--to is {target!r}; it must be virtual, window, null, an address "
-                              f"({', '.join(BOXES)}) or a file .mkv or .mp4")
+                              f"({', '.join(PROTOCOLS)}) or a file .mkv or .mp4")
         return RecordingSink(target, self._info, self._options, sound=self._subscribed())
 
     def _stream(self, url: str) -> NetworkSink:

@@ -1,4 +1,4 @@
-"""Frames onto a constant rate, who wants one, and the check that they already are on it."""
+"""Constant frame rates: which outputs require one, the check that frames have it, and the conversion to it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fractions import Fraction
 from ..core.frames import Frame, VideoInfo
 from ..errors import OptionError, SinkError
 from ..options import OutputOptions
-from .containers import Container
+from .containers import ContainerFormat
 
 TOGETHER = Fraction(6, 100)  # seconds that sound may be late unnoticed (EBU R37); its priming is 20 to 50 ms
 MPEG4_TICKS = 65535  # a second: ISO 14496-2, vop_time_increment_resolution
@@ -16,35 +16,36 @@ COUNTING = ("mpeg1video", "mpeg2video")  # frames, at a rate that stands in the 
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
-    """The constant rate that an output wants: ``why`` it does, and the ``remedy`` beside --cfr."""
+class RequiredRate:
+    """The constant rate that an output requires: ``reason`` for it, and the ``remedy`` beside --cfr."""
 
     rate: Fraction
-    why: str
+    reason: str
     remedy: str
 
 
-def grid_for(target: str, called: str, box: Container, info: VideoInfo, kind: str, options: OutputOptions
-             ) -> Grid | None:
-    """The grid that ``options.cfr``, the container or the encoder asks for; None: each frame keeps its time.
+def required_rate(target: str, called: str, container_format: ContainerFormat, info: VideoInfo, kind: str,
+                  options: OutputOptions) -> RequiredRate | None:
+    """The rate that ``options.cfr``, the container or the encoder requires; None: each frame keeps its time.
 
-    Raises OptionError where one is wanted, and the input has no constant rate.
+    Raises OptionError where one is required and the input has no constant rate.
     """
-    why, remedy = _wish(called, box, info, options.codec if kind != "matte" else None)
+    reason, remedy = _reason(called, container_format, info, options.codec if kind != "matte" else None)
     if options.cfr:
-        return Grid(options.cfr, why, remedy)
-    if not why:
+        return RequiredRate(options.cfr, reason, remedy)
+    if not reason:
         return None
     if info.variable_rate:
-        raise OptionError(f"{target}: {why} and the input has a variable frame rate; give --cfr RATE, or "
+        raise OptionError(f"{target}: {reason} and the input has a variable frame rate; give --cfr RATE, or "
                           + remedy)
     if info.rate is None:
-        raise OptionError(f"{target}: {why} and the input has no frame rate; give --cfr RATE, or {remedy}")
-    return Grid(info.rate, why, remedy)
+        raise OptionError(f"{target}: {reason} and the input has no frame rate; give --cfr RATE, or {remedy}")
+    return RequiredRate(info.rate, reason, remedy)
 
 
-def _wish(called: str, box: Container, info: VideoInfo, codec: str | None) -> tuple[str, str]:
-    if not box.timed:
+def _reason(called: str, container_format: ContainerFormat, info: VideoInfo, codec: str | None) -> tuple[str, str]:
+    """(why a constant rate is required, the remedy); two empty texts where none is."""
+    if not container_format.timed:
         return f"{called} stores no times", "write .mkv or .mp4, which keep variable rates"
     ticks = info.time_base.denominator
     if codec == "mpeg4" and ticks > MPEG4_TICKS:
@@ -54,10 +55,10 @@ def _wish(called: str, box: Container, info: VideoInfo, codec: str | None) -> tu
 
 
 class ConstantRate:
-    """Repeats or leaves out frames so that tick n of ``rate`` shows the frame nearest to n / rate.
+    """Repeats or leaves out frames so that frame n of ``rate`` is the one nearest to n / rate.
 
-    A frame's tick is its ``position``, rounded; of two on one tick the later stays; a gap repeats
-    the frame before it. Counts: ``repeated``, ``left_out``.
+    Of two frames nearest to the same n the later stays; a gap repeats the frame before it. Counts:
+    ``repeated``, ``left_out``.
     """
 
     def __init__(self, rate: Fraction) -> None:
@@ -69,22 +70,22 @@ class ConstantRate:
         self._tick = 0
 
     def place(self, frame: Frame) -> list[Frame]:
-        """The frames that are settled now that ``frame`` is known; pts in units of 1 / rate."""
+        """The frames that are decided once ``frame`` is known; pts in units of 1 / rate."""
         assert frame.time is not None
         self._first = frame.time if self._first is None else self._first
         tick = round(position(frame.time, self.rate, self._first))
-        settled: list[Frame] = []
+        decided: list[Frame] = []
         if self._held is None:
             self._tick = tick
         elif tick <= self._tick:
             self.left_out += 1
         else:
-            settled = self._until(tick)
+            decided = self._until(tick)
         self._held = frame
-        return settled
+        return decided
 
     def rest(self) -> list[Frame]:
-        """The last frame, shown for its duration."""
+        """The last frame, repeated for its duration."""
         if self._held is None:
             return []
         ticks = round((self._held.duration or 0) * self._held.time_base * self.rate)
@@ -102,31 +103,27 @@ class ConstantRate:
 
 
 def position(time: Fraction, rate: Fraction, first: Fraction) -> Fraction:
-    """Where ``time`` lies on the grid of ``rate``, onto which the ``first`` frame's time is moved.
-
-    A constant rate is one from whatever moment on; of frames half a one off the grid every rounding could
-    fall either way.
-    """
+    """``time`` counted in frames of ``rate``. The ``first`` frame's time is rounded to a whole number: a constant
+    rate may begin at any moment, and half a frame off every rounding could go either way."""
     return round(first * rate) + (time - first) * rate
 
 
-def on_grid(frame: Frame, grid: Grid, first: Fraction = Fraction(0)) -> Frame:
-    """``frame`` with its pts as whole frames of the grid's rate.
+def at_required_rate(frame: Frame, required: RequiredRate, first: Fraction = Fraction(0)) -> Frame:
+    """``frame`` with its pts as a whole number of frames of the required rate.
 
-    ``first``: the first frame's time, where the grid begins. Within a fifth of a frame of the grid counts
-    as on it: Matroska rounds to milliseconds, which is 0.06 frames at 120 a second. Raises SinkError for
-    others.
+    ``first``: the first frame's time, where counting begins. A fifth of a frame off is tolerated: Matroska
+    rounds to milliseconds, which is 0.06 frames at 120 a second. Raises SinkError for more.
     """
     assert frame.time is not None
-    exact = position(frame.time, grid.rate, first)
+    exact = position(frame.time, required.rate, first)
     tick = round(exact)
     if abs(exact - tick) > Fraction(1, 5):
         raise SinkError(f"frame {frame.index} at {float(frame.time):.3f} s falls between the frames of "
-                        f"{float(grid.rate):g} a second, and {grid.why}: give --cfr RATE for a constant "
-                        f"rate, or {grid.remedy}")
-    return replace(frame, pts=tick, time_base=1 / grid.rate, duration=1)
+                        f"{float(required.rate):g} a second, and {required.reason}: give --cfr RATE for a constant "
+                        f"rate, or {required.remedy}")
+    return replace(frame, pts=tick, time_base=1 / required.rate, duration=1)
 
 
 def lead(seconds: Fraction, rate: Fraction) -> int:
-    """The frames of ``rate`` by which a picture begins after the sound; 0 where that is not noticed."""
+    """The number of frames of ``rate`` by which the picture begins after the sound; 0 if nobody notices it."""
     return round(seconds * rate) if seconds > TOGETHER else 0

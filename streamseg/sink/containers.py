@@ -17,7 +17,7 @@ from ..errors import OptionError
 
 
 @dataclass(frozen=True, slots=True)
-class Container:
+class ContainerFormat:
     """A file format: FFmpeg's muxer and what goes into it by default.
 
     ``alpha``: the encoder for pictures with transparency, None if it cannot hold any. ``matte``: the
@@ -25,7 +25,7 @@ class Container:
     hold theirs; None: it holds no such tracks at all. ``timed``: it stores a time with each frame.
     """
 
-    format: str
+    muxer: str
     codec: str
     alpha: str | None = None
     matte: str | None = None
@@ -34,21 +34,21 @@ class Container:
     timed: bool = True
 
 
-CONTAINERS: dict[str, Container] = {
-    ".mp4": Container("mp4", "libx264", None, "libx264", "aac", "mov_text"),
-    ".m4v": Container("mp4", "libx264", None, "libx264", "aac", "mov_text"),
-    ".mov": Container("mov", "libx264", "prores_ks", "libx264", "aac", "mov_text"),
-    ".mkv": Container("matroska", "libx264", "ffv1", "ffv1", "aac", "subrip"),
-    ".webm": Container("webm", "libvpx-vp9", "libvpx-vp9", "libvpx-vp9", "libopus", "webvtt"),
-    ".avi": Container("avi", "libx264", None, "ffv1", "libmp3lame", None, timed=False),
-    ".ts": Container("mpegts", "libx264", None, "libx264", "aac", None),
-    ".nut": Container("nut", "libx264", "ffv1", "ffv1", "aac", None),
-    ".gif": Container("gif", "gif", "gif", "gif"),
-    ".apng": Container("apng", "apng", "apng", "apng"),
-    ".webp": Container("webp", "libwebp_anim", "libwebp_anim", "libwebp_anim"),
+CONTAINERS: dict[str, ContainerFormat] = {
+    ".mp4": ContainerFormat("mp4", "libx264", None, "libx264", "aac", "mov_text"),
+    ".m4v": ContainerFormat("mp4", "libx264", None, "libx264", "aac", "mov_text"),
+    ".mov": ContainerFormat("mov", "libx264", "prores_ks", "libx264", "aac", "mov_text"),
+    ".mkv": ContainerFormat("matroska", "libx264", "ffv1", "ffv1", "aac", "subrip"),
+    ".webm": ContainerFormat("webm", "libvpx-vp9", "libvpx-vp9", "libvpx-vp9", "libopus", "webvtt"),
+    ".avi": ContainerFormat("avi", "libx264", None, "ffv1", "libmp3lame", None, timed=False),
+    ".ts": ContainerFormat("mpegts", "libx264", None, "libx264", "aac", None),
+    ".nut": ContainerFormat("nut", "libx264", "ffv1", "ffv1", "aac", None),
+    ".gif": ContainerFormat("gif", "gif", "gif", "gif"),
+    ".apng": ContainerFormat("apng", "apng", "apng", "apng"),
+    ".webp": ContainerFormat("webp", "libwebp_anim", "libwebp_anim", "libwebp_anim"),
 }
-Y4M = Container("yuv4mpegpipe", "wrapped_avframe", None, "wrapped_avframe", timed=False)
-NUT_RAW = Container("nut", "rawvideo", "rawvideo", "rawvideo", "aac", None)
+Y4M = ContainerFormat("yuv4mpegpipe", "wrapped_avframe", None, "wrapped_avframe", timed=False)
+NUT_RAW = ContainerFormat("nut", "rawvideo", "rawvideo", "rawvideo", "aac", None)
 # Tracks that MPEG-TS has a type for (FFmpeg's mpegtsenc.c), by the codec's own name.
 MPEGTS = ("mp1", "mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "dts", "truehd", "opus", "s302m",
           "dvb_subtitle", "dvb_teletext", "klv", "timed_id3")
@@ -82,7 +82,7 @@ def numbered(target: str) -> bool:
     return count == 1
 
 
-def container_of(target: str) -> Container:
+def container_of(target: str) -> ContainerFormat:
     """The container of a video file's name. Raises OptionError that lists those there are."""
     found = CONTAINERS.get(extension(target))
     if found is None:

@@ -17,7 +17,7 @@ from ..core.thread_budget import Threads
 from ..errors import DeviceError, OptionError
 from ..options import OutputOptions
 from .commit import reason
-from .containers import DELIVERY, ODD_SIZES, SQUARE, Container, EncoderInput, closest, extension
+from .containers import DELIVERY, ODD_SIZES, SQUARE, ContainerFormat, EncoderInput, closest, extension
 from .hdr import with_mastering
 from .quality import LOSSLESS, rate_control
 
@@ -110,7 +110,7 @@ class Settings:
                               f"{_near(unknown[0], _option_names(context))}; {_listed(self.codec)}")
 
 
-def settings_for(target: str, box: Container, info: VideoInfo, kind: str, options: OutputOptions, *,
+def settings_for(target: str, container_format: ContainerFormat, info: VideoInfo, kind: str, options: OutputOptions, *,
                  pixels: str, colour: Colour, size: tuple[int, int], time_base: Fraction
                  ) -> tuple[Settings, list[str]]:
     """The encoder's settings for frames of format ``pixels``, and remarks on what is not kept.
@@ -120,8 +120,8 @@ def settings_for(target: str, box: Container, info: VideoInfo, kind: str, option
     if kind == "matte":  # an auxiliary output: the encoder options are those of the picture's own
         options = replace(options, codec=None, codec_set={}, quality=None, bitrate=None, hwaccel=None)
     notes: list[str] = []
-    name, hardware = _encoder_name(target, box, kind, options, notes)
-    codec = _codec(target, box, name, hardware)
+    name, hardware = _encoder_name(target, container_format, kind, options, notes)
+    codec = _codec(target, container_format, name, hardware)
     source = replace(EncoderInput.of(pixels), alpha=kind == "cutout")
     chosen = _pixel_format(target, codec, source, kind, notes)
     colour = _colour(codec.name, source, EncoderInput.of(chosen), colour, size[1])
@@ -129,11 +129,11 @@ def settings_for(target: str, box: Container, info: VideoInfo, kind: str, option
     usual = dict(DEFAULTS.get(name, {}))
     if name.startswith("libwebp") and kind == "matte":
         usual["lossless"] = "1"
-    values, bit_rate, quantiser = rate_control(name, usual, box, options, notes)
+    values, bit_rate, quantiser = rate_control(name, usual, container_format, options, notes)
     if name.startswith("libvpx") and info.sample_aspect != 1:  # PyAV cannot tell the muxer, VP9 has no field
         notes.append(f"VP9 holds no pixel aspect: {info.sample_aspect} is lost and players will show square "
                      "pixels; .mp4, .mov and .mkv keep it")
-    if box.format in SQUARE and info.sample_aspect != 1:
+    if container_format.muxer in SQUARE and info.sample_aspect != 1:
         notes.append(f"{extension(target)} is shown with square pixels: the pixel aspect, "
                      f"{info.sample_aspect}, is lost; .mp4, .mov and .mkv keep it")
     if info.mastering is not None and kind != "matte":
@@ -144,18 +144,19 @@ def settings_for(target: str, box: Container, info: VideoInfo, kind: str, option
         values = kept or values
     return Settings(name, chosen, width, height, time_base, info.rate or Fraction(25), colour,
                     info.sample_aspect, Threads.of(options.threads).encode, values, bit_rate, quantiser,
-                    hardware, _tag(codec, box)), notes
+                    hardware, _tag(codec, container_format)), notes
 
 
-def _tag(codec: av.Codec, container_format: Container) -> str | None:
+def _tag(codec: av.Codec, container_format: ContainerFormat) -> str | None:
     """hvc1 for H.265 in MP4 and MOV: Apple's players do not show FFmpeg's hev1."""
-    apple = codec.canonical_name == "hevc" and container_format.format in ("mp4", "mov")
+    apple = codec.canonical_name == "hevc" and container_format.muxer in ("mp4", "mov")
     return "hvc1" if apple else None
 
 
-def _encoder_name(target: str, box: Container, kind: str, options: OutputOptions, notes: list[str]
+def _encoder_name(target: str, container_format: ContainerFormat, kind: str, options: OutputOptions, notes: list[str]
                   ) -> tuple[str, str | None]:
-    default = {"cutout": box.alpha, "matte": box.matte}.get(kind, box.codec) or box.codec
+    usual = container_format.codec
+    default = {"cutout": container_format.alpha, "matte": container_format.matte}.get(kind, usual) or usual
     if options.codec:
         return options.codec, options.hwaccel
     if options.hwaccel is None:
@@ -169,7 +170,7 @@ def _encoder_name(target: str, box: Container, kind: str, options: OutputOptions
     return f"{FAMILY[default]}_{HARDWARE[options.hwaccel]}", options.hwaccel
 
 
-def _codec(target: str, box: Container, name: str, hardware: str | None) -> av.Codec:
+def _codec(target: str, container_format: ContainerFormat, name: str, hardware: str | None) -> av.Codec:
     """The encoder, checked to be there, to be for pictures and to fit into the container."""
     try:
         codec = av.Codec(name, "w")
@@ -178,16 +179,16 @@ def _codec(target: str, box: Container, name: str, hardware: str | None) -> av.C
             raise DeviceError(f"{target}: this FFmpeg has no encoder {name} for --hwaccel {hardware}; leave "
                               "it out to encode on the CPU") from error
         raise OptionError(f"{target}: codec is {name!r}, which is no encoder here"
-                          f"{_near(name, _encoders(box.format))}; the usual one here is {box.codec}, "
-                          "`streamseg info` lists others") from error
+                          f"{_near(name, _encoders(container_format.muxer))}; the usual one here is "
+                          f"{container_format.codec}, `streamseg info` lists others") from error
     if codec.type != "video":
         raise OptionError(f"codec is {name!r}, which encodes {codec.type}, not pictures")
-    with av.open(os.devnull, "w", format=box.format) as trial:
+    with av.open(os.devnull, "w", format=container_format.muxer) as trial:
         try:
             trial.add_stream(name, rate=25)
         except ValueError as error:
-            raise OptionError(f"{target}: a {extension(target) or box.format} file cannot hold {name}; its "
-                              f"usual codec is {box.codec}, .mkv holds nearly all") from error
+            raise OptionError(f"{target}: a {extension(target) or container_format.muxer} file cannot hold {name}; its "
+                              f"usual codec is {container_format.codec}, .mkv holds nearly all") from error
     return codec
 
 

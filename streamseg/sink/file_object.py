@@ -138,7 +138,7 @@ def extension_for(file: FileObject, format: str | None) -> str:
     if ext in CONTAINERS or ext in PICTURES:
         return ext
     for known, container in CONTAINERS.items():  # PyAV's own names
-        if container.format == format.lower():
+        if container.muxer == format.lower():
             return known
     known_names = " ".join(name.removeprefix(".") for name in (*CONTAINERS, *PICTURES))
     raise OptionError(f"format is {format!r}; allowed is: {known_names}")

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from ..options import OutputOptions
-from .containers import Container
+from .containers import ContainerFormat
 
 
 class OutputPipe:
@@ -19,18 +19,18 @@ class OutputPipe:
         return int(self._stream.write(data))
 
 
-def muxer_options(box: Container, options: OutputOptions, start: Fraction) -> dict[str, str]:
+def muxer_options(container_format: ContainerFormat, options: OutputOptions, start: Fraction) -> dict[str, str]:
     """The muxer's options for a film whose first frame is at ``start`` seconds."""
-    if box.format in ("mp4", "mov"):
+    if container_format.muxer in ("mp4", "mov"):
         # A partial file plays only if its index is written along the way; hybrid makes an ordinary file of
         # it at the end. The delayed header knows the B-frames' delay, without it all times would shift.
         return {"movflags": "+hybrid_fragmented+delay_moov" if options.keep_partial else "+faststart"}
-    if box.format in ("matroska", "webm") and start >= 0:
+    if container_format.muxer in ("matroska", "webm") and start >= 0:
         # sound begins a little before zero (AAC's and Opus's priming); FFmpeg would move all tracks by it.
         # Pictures before zero do need that: Matroska cannot place them.
         return {"avoid_negative_ts": "disabled"}
-    if box.format == "avi":  # the same priming would hold the first picture for two
+    if container_format.muxer == "avi":  # the same priming would hold the first picture for two
         return {"avoid_negative_ts": "disabled"}
-    if box.format == "apng":
+    if container_format.muxer == "apng":
         return {"plays": "0"}
-    return {"loop": "0"} if box.format in ("gif", "webp") else {}
+    return {"loop": "0"} if container_format.muxer in ("gif", "webp") else {}

@@ -12,19 +12,19 @@ from collections.abc import Mapping
 
 from ..errors import OptionError
 from ..options import OutputOptions
-from .containers import Container
+from .containers import ContainerFormat
 
 LOSSLESS = ("ffv1", "png", "apng", "gif", "rawvideo", "wrapped_avframe", "qtrle", "huffyuv", "ffvhuff")
 
 
-def rate_control(name: str, usual: Mapping[str, str], box: Container, options: OutputOptions, notes: list[str]
-                 ) -> tuple[dict[str, str], int, int]:
+def rate_control(name: str, usual: Mapping[str, str], container_format: ContainerFormat,
+                 options: OutputOptions, notes: list[str]) -> tuple[dict[str, str], int, int]:
     """(options, bit rate, quantiser) of the encoder ``name``: its ``usual`` options, with ``quality``,
     ``bitrate`` and ``codec_set`` put into them; the last has the last word."""
     values, bit_rate, quantiser = dict(usual), 0, 0
     if options.bitrate is not None and options.quality is not None:
         raise OptionError(f"bitrate {options.bitrate} and quality {options.quality} exclude each other")
-    if box.format == "avi" and name in ("libx264", "libx265", "mpeg4"):
+    if container_format.muxer == "avi" and name in ("libx264", "libx265", "mpeg4"):
         values["bf"] = "0"  # AVI stores no presentation times, so frames must come in their order
     if name in LOSSLESS and (options.bitrate is not None or options.quality is not None):
         notes.append(f"{name} is lossless: quality and bitrate change nothing there")

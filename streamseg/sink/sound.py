@@ -80,8 +80,8 @@ def layout_for(codec: str, template: Any) -> str | None:
     if usual is None and _unnamed(context.layout):
         return None
     rate = _rate(codec, context.sample_rate)
-    wanted = [usual] if _unnamed(context.layout) else [context.layout.name, usual]
-    return next((name for name in wanted if name and _takes(codec, name, rate)), "stereo")
+    layouts = [usual] if _unnamed(context.layout) else [context.layout.name, usual]
+    return next((name for name in layouts if name and _takes(codec, name, rate)), "stereo")
 
 
 def channels(layout: str) -> int:
@@ -118,8 +118,8 @@ def _decoder(template: Any, named: str) -> av.AudioCodecContext:
     PyAV has no setter for some (block_align, without which WMA does not open), but copies all of them when a
     stream is added from a template, which leaves a decoder of the same codec; the null muxer takes any.
     """
-    with av.open(io.BytesIO(), "w", format="null") as box:
-        decoder = box.add_stream_from_template(template).codec_context
+    with av.open(io.BytesIO(), "w", format="null") as trial:
+        decoder = trial.add_stream_from_template(template).codec_context
     decoder.codec_tag = template.codec_context.codec_tag
     layout = template.codec_context.layout
     if _unnamed(layout) and layout.nb_channels in LAYOUTS:

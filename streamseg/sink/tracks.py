@@ -17,7 +17,7 @@ import av
 from ..core.frames import Track, VideoInfo
 from ..errors import DamagedInputError, SinkError
 from ..options import OutputOptions
-from .containers import AVI, MPEGTS, Container
+from .containers import AVI, MPEGTS, ContainerFormat
 from .packets import copied
 from .sound import Sound, channels, layout_for
 from .text import ASS_HEADER, TEXT_CODECS, payload_of, text_of
@@ -47,14 +47,14 @@ class TrackWriter(Protocol):
 
 
 class Tracks:
-    """All tracks of ``info`` that ``box`` holds, added to ``container`` before its header is written.
+    """All tracks of ``info`` that ``container_format`` holds, added to ``container`` before its header is written.
 
     ``notes`` gets what was turned into something else, left out or damaged. ``zero``: the input's time that
     is the output's 0. Raises SinkError where the source was closed before: FFmpeg has freed then what the
     tracks' headers are made of. Packets may come later than that.
     """
 
-    def __init__(self, container: av.container.OutputContainer, box: Container, info: VideoInfo,
+    def __init__(self, container: av.container.OutputContainer, container_format: ContainerFormat, info: VideoInfo,
                  options: OutputOptions, notes: list[str]) -> None:
         self.zero = Fraction(0)
         self._notes = notes
@@ -62,7 +62,7 @@ class Tracks:
         self._skip = options.on_error == "skip"
         self._from_start = not options.start
         self._container = container
-        self._box = box
+        self._format = container_format
         self._lanes: dict[int, TrackWriter] = {}
         self._named: dict[int, str] = {}
         self._damaged: dict[str, int] = {}
@@ -126,20 +126,20 @@ class Tracks:
         if track.kind == "data" and "timecode" in track.stream.metadata:
             self._timecode(track.stream.metadata["timecode"], named)
             return None
-        if holds(self._box.format, track.stream):
+        if holds(self._format.muxer, track.stream):
             stream = self._container.add_stream_from_template(track.stream)
             return Copy(_labelled(stream, track))
-        if track.kind == "audio" and self._box.audio is not None and track.stream.codec_context is not None:
-            return self._sound(track, self._box.audio, named)
-        if track.kind == "subtitle" and self._box.text is not None and track.codec in TEXT_CODECS:
-            self._notes.append(f"{named} became {self._box.text}: the container cannot hold it as it is")
-            return Text(self._container, track, self._box.text)
+        if track.kind == "audio" and self._format.audio is not None and track.stream.codec_context is not None:
+            return self._sound(track, self._format.audio, named)
+        if track.kind == "subtitle" and self._format.text is not None and track.codec in TEXT_CODECS:
+            self._notes.append(f"{named} became {self._format.text}: the container cannot hold it as it is")
+            return Text(self._container, track, self._format.text)
         self._notes.append(f"{named} is left out: the container cannot hold it; .mkv holds nearly everything")
         return None
 
     def _timecode(self, code: str, named: str) -> None:
         """QuickTime's track tmcd, as metadata: FFmpeg's trailer fails on a copy, which has no frame rate."""
-        if self._box.format not in _TIMECODE:
+        if self._format.muxer not in _TIMECODE:
             self._notes.append(f"{named} is left out: the container holds no time code; .mov, .mp4, .mkv do")
         elif not self._from_start:
             self._notes.append(f"{named} is left out: its time code {code} is that of the input's beginning")
@@ -149,7 +149,7 @@ class Tracks:
     def _attach(self, kind: str, stream: Any) -> None:
         """Fonts that subtitles are shown in. PyAV gives a cover picture only when the header is written."""
         name = stream.metadata.get("filename", stream.name or "unnamed")
-        if kind == "attachment" and self._box.format == "matroska":
+        if kind == "attachment" and self._format.muxer == "matroska":
             self._container.add_attachment(name, stream.mimetype or "application/octet-stream", stream.data)
         else:
             remedy = "; .mkv holds it" if kind == "attachment" else ""

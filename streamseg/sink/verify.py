@@ -103,9 +103,9 @@ def _has_transparency(picture: av.VideoFrame) -> bool:
     return bool(alpha.min() < (0xFC00 if layout.depth > 8 else 0xFC))
 
 
-def _compare(what: str, found: object, wanted: object, shown: object) -> None:
-    if found != wanted:
-        raise SinkError(f"{shown}: reading back gave {found} ({what}), written were {wanted}; the file is "
+def _compare(what: str, found: object, expected: object, shown: object) -> None:
+    if found != expected:
+        raise SinkError(f"{shown}: reading back gave {found} ({what}), written were {expected}; the file is "
                         "thrown away; the disk may be failing or full, or another program wrote to it")
 
 
@@ -117,9 +117,9 @@ def _verify_webp(path: Path, written: Written, shown: object) -> None:
     lengths = [int.from_bytes(head[12:15], "little") for name, head in riff_chunks(path) if name == b"ANMF"]
     if not lengths:
         return
-    wanted = float(written.span * 1000)
-    if len(lengths) > written.frames or sum(lengths) < wanted - 20 or sum(lengths[:-1]) > wanted + 20:
-        _compare("milliseconds", sum(lengths), round(wanted), shown)
+    expected = float(written.span * 1000)
+    if len(lengths) > written.frames or sum(lengths) < expected - 20 or sum(lengths[:-1]) > expected + 20:
+        _compare("milliseconds", sum(lengths), round(expected), shown)
 
 
 def riff_chunks(path: Path) -> Iterator[tuple[bytes, bytes]]:

@@ -18,8 +18,8 @@ from ..options import OutputOptions
 from .animation import GIF_DELAY, last_until
 from .base import BaseSink
 from .commit import Placement, checked_target, partial_name, temporary_file, writing
-from .constant_rate import ConstantRate, grid_for, lead, on_grid
-from .containers import CHAPTERS, NUT_RAW, Y4M, Container, container_of, extension, no_alpha
+from .constant_rate import ConstantRate, at_required_rate, lead, required_rate
+from .containers import CHAPTERS, NUT_RAW, Y4M, ContainerFormat, container_of, extension, no_alpha
 from .encoder import Settings, settings_for
 from .muxing import OutputPipe, muxer_options
 from .palette import Palette
@@ -43,11 +43,11 @@ class VideoSink(BaseSink):
         self.frames = 0
         self.waits_for_reader = target == "-"
         self._info, self._options = info, options
-        self._box = _pipe_box(info, kind, options) if target == "-" else container_of(target)
-        if kind == "cutout" and self._box.alpha is None:
+        self._format = _pipe_format(info, kind, options) if target == "-" else container_of(target)
+        if kind == "cutout" and self._format.alpha is None:
             raise no_alpha(target)
-        self._called = extension(target) or ("Y4M" if self._box is Y4M else "NUT")
-        self._grid = grid_for(target, self._called, self._box, info, kind, options)
+        self._called = extension(target) or ("Y4M" if self._format is Y4M else "NUT")
+        self._required = required_rate(target, self._called, self._format, info, kind, options)
         self._settings(_pixels(info, kind), info.colour, (info.width, info.height), info.time_base,
                        self.notes).try_out(target)
         self.path = None if target == "-" else checked_target(target, options.overwrite)
@@ -57,7 +57,7 @@ class VideoSink(BaseSink):
         self._encoder: Settings | None = None
         self._tracks: Tracks | None = None
         self._palette: Palette | None = None
-        self._cfr = ConstantRate(options.cfr) if options.cfr else None
+        self._constant_rate = ConstantRate(options.cfr) if options.cfr else None
         self._shape: str | None = None  # of the first frame
         self._first, self._moved = Fraction(0), 0  # its time; ticks of a constant rate that are taken off
         self._span: tuple[Fraction, Fraction] | None = None  # the first and the last frame's time
@@ -81,7 +81,7 @@ class VideoSink(BaseSink):
                                   "is sRGB's, that changes nothing")
             if self._tracks is not None:
                 self._tracks.put(frame.packets)
-            for placed in self._cfr.place(frame) if self._cfr else [frame]:
+            for placed in self._constant_rate.place(frame) if self._constant_rate else [frame]:
                 self._encode(placed)
 
     def finish(self) -> None:
@@ -95,9 +95,9 @@ class VideoSink(BaseSink):
             with writing(self.target, self.path and self.path.parent):
                 self._finish()
                 if self.growing is not None and self._span is not None and self._lasts:
-                    last_until(self.growing, self._box.format, self._span[1] + self._lasts - self._span[0])
+                    last_until(self.growing, self._format.muxer, self._span[1] + self._lasts - self._span[0])
             if self.growing is not None:
-                verify(self.growing, self._box.format, self._written(), self.target, lambda: self._stopping)
+                verify(self.growing, self._format.muxer, self._written(), self.target, lambda: self._stopping)
                 self.size = self.growing.stat().st_size
         except BaseException:
             self.abort()
@@ -141,16 +141,16 @@ class VideoSink(BaseSink):
 
     def _settings(self, pixels: str, colour: Any, size: tuple[int, int], time_base: Fraction,
                   notes: list[str]) -> Settings:
-        if self._grid is not None:
-            time_base = 1 / self._grid.rate
-        elif self._box.format == "gif":
+        if self._required is not None:
+            time_base = 1 / self._required.rate
+        elif self._format.muxer == "gif":
             time_base = Fraction(1, 100)
-        elif self._box.format == "webp":
+        elif self._format.muxer == "webp":
             time_base = Fraction(1, 1000)
-        info = replace(self._info, rate=self._grid.rate) if self._grid else self._info
-        made, remarks = settings_for(self.target, self._box, info, self.kind, self._options,
+        info = replace(self._info, rate=self._required.rate) if self._required else self._info
+        made, remarks = settings_for(self.target, self._format, info, self.kind, self._options,
                                      pixels=pixels, colour=colour, size=size, time_base=time_base)
-        if self._box.format == "gif":
+        if self._format.muxer == "gif":
             one_bit = "; its alpha is 1 bit: half and more is opaque" if self.kind == "cutout" else ""
             remarks.append("GIF holds times in hundredths of a second and 256 colours a picture" + one_bit)
         notes += [remark for remark in remarks if remark not in notes]
@@ -161,8 +161,8 @@ class VideoSink(BaseSink):
         size = (frame.width, frame.height)
         settings = self._settings(frame.format, frame.colour, size, frame.time_base, self.notes)
         file: Any = str(self.growing) if self.growing else OutputPipe(sys.stdout.buffer)
-        muxer = muxer_options(self._box, self._options, frame.time or Fraction(0))
-        container = av.open(file, "w", format=self._box.format, container_options=muxer)
+        muxer = muxer_options(self._format, self._options, frame.time or Fraction(0))
+        container = av.open(file, "w", format=self._format.muxer, container_options=muxer)
         self._container = container
         stream = container.add_stream(settings.codec, rate=settings.rate, hwaccel=settings.device())
         self._stream = cast(av.VideoStream, stream)
@@ -172,8 +172,8 @@ class VideoSink(BaseSink):
         container.metadata.update({key: value for key, value in self._info.metadata.items()
                                    if key not in _FILE_TAGS})
         if self._carries_tracks():
-            self._tracks = Tracks(container, self._box, self._info, self._options, self.notes)
-        if self._info.chapters and self._box.format in CHAPTERS:
+            self._tracks = Tracks(container, self._format, self._info, self._options, self.notes)
+        if self._info.chapters and self._format.muxer in CHAPTERS:
             container.set_chapters(cast(Any, list(self._info.chapters)))
         elif self._info.chapters and self.kind in ("composite", "cutout"):
             self.notes.append(f"the chapters ({len(self._info.chapters)}) are left out: {self._called} holds "
@@ -187,19 +187,19 @@ class VideoSink(BaseSink):
         keeps its distance: AVI would hold the first picture for a start offset, and not the sound."""
         assert frame.time is not None
         self._first = zero = frame.time
-        if self._box.timed or self._grid is None:
+        if self._format.timed or self._required is None:
             return
         if self._tracks is not None:
             self._tracks.zero = zero = min([zero, *self._tracks.times(frame.packets)])
-        rate = self._grid.rate
+        rate = self._required.rate
         self._moved = round(self._first * rate) - lead(self._first - zero, rate)
 
     def _carries_tracks(self) -> bool:
-        wanted = self._options.audio and self.kind in ("composite", "cutout") and bool(self._info.tracks)
-        if wanted and self._box.audio is None:
+        requested = self._options.audio and self.kind in ("composite", "cutout") and bool(self._info.tracks)
+        if requested and self._format.audio is None:
             self.notes.append(f"{self._called} holds no sound and no subtitles")
             return False
-        return wanted
+        return requested
 
     def _check_frame(self, frame: Frame) -> None:
         shape = f"{frame.width}x{frame.height} {frame.format}"
@@ -218,8 +218,8 @@ class VideoSink(BaseSink):
 
     def _encode(self, frame: Frame) -> None:
         assert self._encoder is not None
-        if self._grid is not None and self._cfr is None:
-            frame = on_grid(frame, self._grid, self._first)
+        if self._required is not None and self._constant_rate is None:
+            frame = at_required_rate(frame, self._required, self._first)
         if self._moved and frame.pts is not None:
             frame = replace(frame, pts=frame.pts - self._moved)
         settings = self._encoder
@@ -245,7 +245,7 @@ class VideoSink(BaseSink):
             raise SinkError(f"{self.target}: frame {frame.index} at {float(frame.time):.3f} s does not come "
                             f"after the one before it, at {float(self._span[1]):.3f} s; --cfr RATE puts "
                             "frames onto a constant rate")
-        if self._box.format == "gif" and self._span is not None:
+        if self._format.muxer == "gif" and self._span is not None:
             self._hasty += frame.time - self._span[1] < GIF_DELAY
         self._span = (self._span[0] if self._span else frame.time, frame.time)
         self._lasts = (frame.duration or 0) * frame.time_base
@@ -259,8 +259,8 @@ class VideoSink(BaseSink):
 
     def _finish(self) -> None:
         """All that is still held back, then the trailer."""
-        if self._cfr is not None:
-            for frame in self._cfr.rest():
+        if self._constant_rate is not None:
+            for frame in self._constant_rate.rest():
                 self._encode(frame)
         if self._palette is not None:
             self._mux_all(self._palette.put(None))
@@ -289,9 +289,9 @@ class VideoSink(BaseSink):
         if self._hasty:
             self.notes.append(f"{self._hasty} of {self.frames} pictures are shown for 1/100 s, which players "
                               "take for 1/10: the GIF plays slowly; --cfr 50 or 25 plays right")
-        if self._cfr is not None and (self._cfr.repeated or self._cfr.left_out):
-            self.notes.append(f"at a constant {float(self._cfr.rate):g} frames a second: "
-                              f"{self._cfr.repeated} repeated, {self._cfr.left_out} left out")
+        if self._constant_rate is not None and (self._constant_rate.repeated or self._constant_rate.left_out):
+            self.notes.append(f"at a constant {float(self._constant_rate.rate):g} frames a second: "
+                              f"{self._constant_rate.repeated} repeated, {self._constant_rate.left_out} left out")
 
 
 def _pixels(info: VideoInfo, kind: str) -> str:
@@ -302,7 +302,7 @@ def _pixels(info: VideoInfo, kind: str) -> str:
     return "gray" if depth == 8 else f"gray{depth}le"
 
 
-def _pipe_box(info: VideoInfo, kind: str, options: OutputOptions) -> Container:
+def _pipe_format(info: VideoInfo, kind: str, options: OutputOptions) -> ContainerFormat:
     """Y4M where it can say it all: 8-bit opaque YUV or grey at a constant rate, not encoded; else NUT."""
     if options.codec is not None and kind != "matte":
         return NUT_RAW

@@ -13,7 +13,7 @@ from streamseg.core.pixel_formats import Colour
 from streamseg.errors import OptionError, SinkError
 from streamseg.options import Options
 from streamseg.sink import NullSink, Sink, alpha_by_default, holds_alpha, open_sink
-from streamseg.sink.constant_rate import ConstantRate, Grid, on_grid
+from streamseg.sink.constant_rate import ConstantRate, RequiredRate, at_required_rate
 from streamseg.sink.containers import EncoderInput, closest
 from streamseg.sink.quality import parse_bitrate
 from streamseg.sink.text import payload_of, text_of
@@ -60,35 +60,35 @@ def test_which_outputs_can_hold_alpha_and_which_do_by_themselves(target: str, ca
 
 
 def test_a_constant_rate_shows_each_tick_the_nearest_frame() -> None:
-    grid = ConstantRate(Fraction(10))
+    converter = ConstantRate(Fraction(10))
     given = [_frame(time) for time in (0, 20, 110, 420, 500)]
-    placed = [item for frame in given for item in grid.place(frame)] + grid.rest()
+    placed = [item for frame in given for item in converter.place(frame)] + converter.rest()
     assert [item.pts for item in placed] == [0, 1, 2, 3, 4, 5]
     assert [item.index for item in placed] == [20, 110, 110, 110, 420, 500]
     assert all(item.time_base == Fraction(1, 10) for item in placed)
-    assert (grid.repeated, grid.left_out) == (2, 1)
+    assert (converter.repeated, converter.left_out) == (2, 1)
 
 
 def test_a_constant_rate_that_is_there_already_changes_nothing() -> None:
-    grid = ConstantRate(Fraction(30000, 1001))
+    converter = ConstantRate(Fraction(30000, 1001))
     given = [replace(_frame(number * 1001, Fraction(1, 30000), 1001), index=number) for number in range(50)]
-    placed = [item for frame in given for item in grid.place(frame)] + grid.rest()
+    placed = [item for frame in given for item in converter.place(frame)] + converter.rest()
     assert [(item.index, item.pts) for item in placed] == [(number, number) for number in range(50)]
-    assert (grid.repeated, grid.left_out) == (0, 0)
+    assert (converter.repeated, converter.left_out) == (0, 0)
 
 
 def test_the_last_frame_is_shown_for_its_duration() -> None:
-    grid = ConstantRate(Fraction(10))
-    placed = grid.place(_frame(0, duration=300)) + grid.rest()
+    converter = ConstantRate(Fraction(10))
+    placed = converter.place(_frame(0, duration=300)) + converter.rest()
     assert [item.pts for item in placed] == [0, 1, 2]
 
 
-def test_milliseconds_of_ntsc_rates_count_as_on_the_grid() -> None:
-    grid = Grid(Fraction(30000, 1001), ".avi stores no times", "write .mkv")
+def test_milliseconds_of_ntsc_rates_count_as_the_required_rate() -> None:
+    required = RequiredRate(Fraction(30000, 1001), ".avi stores no times", "write .mkv")
     for number in range(200):
-        assert on_grid(_frame(round(number / grid.rate * 1000)), grid).pts == number
+        assert at_required_rate(_frame(round(number / required.rate * 1000)), required).pts == number
     with pytest.raises(SinkError, match=r"0\.050 s.*\.avi stores no times: give --cfr RATE.*or write \.mkv"):
-        on_grid(_frame(50), grid)
+        at_required_rate(_frame(50), required)
 
 
 @pytest.mark.parametrize(("codec", "payload", "text"), [

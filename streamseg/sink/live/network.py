@@ -8,16 +8,16 @@ from urllib.parse import urlsplit
 from ...core.frames import VideoInfo
 from ...errors import OptionError
 from ...options import OutputOptions
-from ..containers import Container
+from ..containers import ContainerFormat
 from .recording import LiveEncoder, LiveSink, SoundFeed
 
-BOXES = {
-    "rtmp": Container("flv", "libx264", audio="aac"),
-    "rtmps": Container("flv", "libx264", audio="aac"),
-    "rtsp": Container("rtsp", "libx264", audio="aac"),
-    "rtsps": Container("rtsp", "libx264", audio="aac"),
-    "srt": Container("mpegts", "libx264", audio="aac"),
-    "udp": Container("mpegts", "libx264", audio="aac"),
+PROTOCOLS = {
+    "rtmp": ContainerFormat("flv", "libx264", audio="aac"),
+    "rtmps": ContainerFormat("flv", "libx264", audio="aac"),
+    "rtsp": ContainerFormat("rtsp", "libx264", audio="aac"),
+    "rtsps": ContainerFormat("rtsp", "libx264", audio="aac"),
+    "srt": ContainerFormat("mpegts", "libx264", audio="aac"),
+    "udp": ContainerFormat("mpegts", "libx264", audio="aac"),
 }
 MUXER = {
     "flv": {"flvflags": "no_duration_filesize"},  # a stream cannot be gone back in to write them
@@ -33,11 +33,12 @@ class NetworkSink(LiveSink):
     def __init__(self, url: str, info: VideoInfo, options: OutputOptions, *, sound: SoundFeed | None = None) -> None:
         super().__init__()
         kind = urlsplit(url).scheme.lower()
-        if kind not in BOXES:
-            raise OptionError(f"output {url!r}: streams go to {', '.join(f'{name}://' for name in BOXES)}")
+        if kind not in PROTOCOLS:
+            raise OptionError(f"output {url!r}: streams go to {', '.join(f'{name}://' for name in PROTOCOLS)}")
         self.shown = shown(url)
-        box = BOXES[kind]
-        self._encoder = LiveEncoder(url, self.shown, box, info, options, muxer=MUXER[box.format], sound=sound)
+        container_format = PROTOCOLS[kind]
+        self._encoder = LiveEncoder(url, self.shown, container_format, info, options,
+                                    muxer=MUXER[container_format.muxer], sound=sound)
         self.notes = self._encoder.notes
 
 

@@ -18,14 +18,14 @@ from ...errors import OptionError, SinkError
 from ...options import OutputOptions
 from ..base import BaseSink
 from ..commit import checked_target, temporary_file, writing
-from ..containers import Container, container_of, extension
+from ..containers import ContainerFormat, container_of, extension
 from ..encoder import Settings, settings_for
 from ..pixels import picture_for
 
 # What Matroska and FLV count in: of finer ticks two could fall together there.
 TICKS = Fraction(1, 1000)
 KEY_SECONDS = 1       # a key frame a second: so much is lost at most
-# No frame is held back, and nothing that a call beside it needs is spent on looking ahead.
+# No frame is held back, and no CPU time is spent on lookahead: a video call needs it.
 LIVE_CODEC = {"libx264": {"preset": "superfast", "tune": "zerolatency"}}
 MUXER = {
     # a cluster a second at most, each packet to the disk at once
@@ -54,34 +54,36 @@ class LiveEncoder:
     a full disk.
     """
 
-    def __init__(self, place: str, shown: str, box: Container, info: VideoInfo, options: OutputOptions, *,
-                 muxer: dict[str, str], sound: SoundFeed | None = None, folder: Path | None = None) -> None:
+    def __init__(self, place: str, shown: str, container_format: ContainerFormat, info: VideoInfo,
+                 options: OutputOptions, *, muxer: dict[str, str], sound: SoundFeed | None = None,
+                 folder: Path | None = None) -> None:
         self.frames = 0
         self.notes: list[str] = []
         self._writing = partial(writing, shown, folder)
-        self._settings = self._chosen(shown, box, info, options)
+        self._settings = self._live_settings(shown, container_format, info, options)
         self._settings.try_out(shown)
         self._last: int | None = None
         self._sound = sound
         with self._writing():
             # Any: 'timeout' for addresses only
-            self._container: Any = av.open(place, "w", format=box.format, container_options=muxer)
+            self._container: Any = av.open(place, "w", format=container_format.muxer, container_options=muxer)
         try:
             with self._writing():
-                self._streams(box)
+                self._streams(container_format)
         except BaseException:
             self.close()
             raise
 
-    def _chosen(self, shown: str, box: Container, info: VideoInfo, options: OutputOptions) -> Settings:
-        settings, notes = settings_for(shown, box, info, "composite", options, pixels=info.format,
+    def _live_settings(self, shown: str, container_format: ContainerFormat, info: VideoInfo,
+                       options: OutputOptions) -> Settings:
+        settings, notes = settings_for(shown, container_format, info, "composite", options, pixels=info.format,
                                        colour=info.colour, size=(info.width, info.height), time_base=TICKS)
         self.notes += notes
         keys = str(max(1, round((info.rate or 30) * KEY_SECONDS)))
         live = LIVE_CODEC.get(settings.codec, {}) | {"g": keys}
         return replace(settings, options=settings.options | live | dict(options.codec_set))
 
-    def _streams(self, box: Container) -> None:
+    def _streams(self, container_format: ContainerFormat) -> None:
         settings = self._settings
         stream = self._container.add_stream(settings.codec, rate=settings.rate)
         self._video = cast(av.VideoStream, stream)
@@ -89,7 +91,7 @@ class LiveEncoder:
         self._video.time_base = settings.time_base
         self._audio: Any = None
         if self._sound is not None:
-            self._audio = self._container.add_stream(box.audio or "aac", rate=self._sound.rate,
+            self._audio = self._container.add_stream(container_format.audio or "aac", rate=self._sound.rate,
                                                      layout=self._sound.layout)
         self._container.start_encoding()
         if self._sound is not None:
@@ -171,11 +173,11 @@ class RecordingSink(LiveSink):
         with writing(target):
             self.path = path = checked_target(target, options.overwrite)
             _prove_writable(path)
-        box = container_of(target)
+        container_format = container_of(target)
 
         def encoder(place: str) -> LiveEncoder:
-            return LiveEncoder(place, target, box, info, options, muxer=MUXER[box.format], sound=sound,
-                               folder=path.parent)
+            return LiveEncoder(place, target, container_format, info, options, muxer=MUXER[container_format.muxer],
+                               sound=sound, folder=path.parent)
 
         trial = encoder(os.devnull)  # what encoder or container refuse is known before a frame has come
         trial.close()

@@ -99,10 +99,10 @@ def _pyvirtualcam() -> Any:
     return pyvirtualcam
 
 
-def _devices(wanted: str | None) -> str:
+def _devices(requested: str | None) -> str:
     """On Linux, the loopback devices that are there, where another was asked for."""
     places = sorted(Path("/sys/devices/virtual/video4linux").glob("video*/name"))
-    if wanted is None or not places:
+    if requested is None or not places:
         return ""
     names = (f"/dev/{place.parent.name} ({place.read_text().strip()})" for place in places)
     return f"There are: {', '.join(names)}. "
