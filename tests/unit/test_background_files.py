@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from fractions import Fraction
 
 import av
@@ -375,3 +376,33 @@ def test_a_video_file_loops_behind_the_subject(tmp_path, name):
         seen.append(clips.read_index(made.rgb()))
     background.close()
     assert seen == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
+
+
+def test_a_film_is_decoded_ahead_in_a_thread_of_its_own_which_ends_with_it(tmp_path):
+    def threads():
+        return [thread.name for thread in threading.enumerate() if thread.name == "streamseg-background"]
+
+    before = threads()
+    clips.video(tmp_path / "film.mp4", frames=60)
+    like = drawn.frame("yuv444p", clips.SIZE)
+    film = create(Options(background=str(tmp_path / "film.mp4"), fit="stretch"), drawn.info(like))
+    assert threads() == before  # nothing runs before the second picture is asked for
+    film.paint(Frame.empty(like), like, None)
+    assert threads() == [*before, "streamseg-background"]
+    film.close()
+    film.close()
+    assert threads() == before
+
+
+def test_a_film_that_is_damaged_further_on_shows_what_was_whole(reel, monkeypatch):
+    class Damaged(Reel):
+        def __iter__(self):
+            yield from self.frames
+            raise SourceError("the film is damaged")
+
+    monkeypatch.setattr(media, "open_source", lambda spec, options: Damaged([0, 100, 200]))
+    film = VideoBackground("clip", Options(fit="stretch"), drawn.info(drawn.frame()))
+    assert numbers(film, [0, 100]) == [0, 1]
+    with pytest.raises(SourceError, match="the film is damaged"):
+        numbers(film, [200])
+    film.close()
