@@ -151,7 +151,7 @@ def draft(facts: ModelFacts) -> dict[str, Any]:
         values["layout"] = "nchw" if first else "nhwc"
     values |= {"range": [0, 255] if picture is not None and "int8" in picture.dtype else [0, 1],
                "mean": [0, 0, 0], "std": [1, 1, 1]}
-    count = _channel_count(matte, values.get("layout") == "nchw")
+    count = _channel_count(matte, values)
     several = (count or 1) > 1
     values["activation"] = "none" if matte.made_by else "softmax" if several else "sigmoid"
     if several:
@@ -164,8 +164,15 @@ def draft(facts: ModelFacts) -> dict[str, Any]:
     return values
 
 
-def _channel_count(matte: TensorFacts, first: bool) -> int | None:
-    return (matte.shape[1] if first else matte.shape[3]) if len(matte.shape) == 4 else None
+def _channel_count(matte: TensorFacts, picture: Mapping[str, Any]) -> int | None:
+    """A matte's channels, which are where the picture's are unless its sides say otherwise."""
+    if len(matte.shape) != 4:
+        return None
+    size = tuple(picture.get("size", ()))
+    first = picture.get("layout") == "nchw"
+    if size and (matte.shape[1:3] == size) != (matte.shape[2:] == size):
+        first = matte.shape[2:] == size
+    return matte.shape[1] if first else matte.shape[3]
 
 
 def _classes(facts: ModelFacts, count: int) -> dict[str, Any]:

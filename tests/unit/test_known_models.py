@@ -227,6 +227,11 @@ def test_each_known_net_names_its_source_and_licence_and_reads_as_json() -> None
 # Files of others
 
 
+def test_the_nets_of_which_a_file_was_read_are_those_that_are_tested_with_it() -> None:
+    assert {known.names[0] for known in KNOWN if known.seen} == {
+        "exports of training.export without metadata", "selfie_segmenter", "segm_full_v679", "deeplabv3_257_mv_gpu"}
+
+
 PLAIN = {"fit": "squeeze", "mean": [0, 0, 0], "std": [1, 1, 1], "layout": "nhwc", "tail": 0.04}
 
 

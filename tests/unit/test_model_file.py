@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import zipfile
@@ -92,6 +93,12 @@ def test_one_byte_that_differs_makes_a_shipped_file_a_foreign_one(tflite: Path) 
     assert spec_of(tflite).range == (0.0, 255.0)  # it is still an export, by its signatures
 
 
+def test_the_sums_are_those_of_the_shipped_files() -> None:
+    folder = built_in().parent
+    sums = dict(reversed(line.split()) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    assert sums == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("person-*")}
+
+
 # Metadata in the file
 
 
@@ -146,6 +153,23 @@ def test_metadata_comes_back_from_a_keras_file(tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         assert sorted(archive.namelist()) == ["config.json", "model.weights.h5", "streamseg.json"]
         assert archive.read("model.weights.h5") == b"weights"
+
+
+def test_a_file_that_keras_wrote_tells_what_goes_in_and_comes_out(tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras", reason="pip install -e '.[train]'")
+    layers = keras.layers
+    pictures = [keras.Input((32, 48, 3), name="picture"), keras.Input((4,), name="number")]
+    x = layers.Conv2D(2, 3, padding="same", name="last", activation="softmax")(pictures[0])
+    keras.Model(pictures, [layers.Activation("sigmoid", name="alpha")(x), x]).save(tmp_path / "functional.keras")
+    keras.Sequential([keras.Input((8, 8, 3), name="seen"), layers.Conv2D(1, 1, name="conv"),
+                      layers.Softmax(name="soft")]).save(tmp_path / "row.keras")
+    facts = read_facts(tmp_path / "functional.keras")
+    assert [(item.name, item.shape) for item in facts.inputs] == [("picture", (None, 32, 48, 3)), ("number", (None, 4))]
+    assert [(item.name, item.made_by) for item in facts.outputs] == [("alpha", "sigmoid"), ("last", "softmax")]
+    assert facts.outputs[0].shape == (None, 32, 48, 2)
+    facts = read_facts(tmp_path / "row.keras")
+    assert [(item.name, item.shape) for item in facts.inputs] == [("seen", (None, 8, 8, 3))]
+    assert [(item.name, item.made_by) for item in facts.outputs] == [("soft", "softmax")]
 
 
 def test_keras_loads_a_file_with_metadata(tmp_path: Path) -> None:
@@ -291,6 +315,20 @@ def test_a_draft_names_the_classes_that_their_number_tells(tmp_path: Path) -> No
                           [("Conv", ["x", "w"], ["y"], {})], {"w": np.zeros((21, 3, 1, 1))})
     found = draft(read_facts(path))
     assert (found["channel"], found["classes"], found["activation"]) == (15, "voc21", "softmax")
+
+
+@pytest.mark.parametrize("size", [(48, 64), (48, 48)])
+def test_a_net_may_take_channels_first_and_give_them_last(size: tuple[int, int], onnx: ModuleType, tmp_path) -> None:
+    weights = np.zeros((5, 3, 1, 1))
+    weights[3] = 1 / 3
+    path = onnx_files.net(tmp_path / "m.onnx", {"x": (1, 3, *size)}, {"y": (1, *size, 5)},
+                          [("Conv", ["x", "w"], ["z"], {}), ("Transpose", ["z"], ["y"], {"perm": [0, 2, 3, 1]})],
+                          {"w": weights})
+    assert draft(read_facts(path))["activation"] == "softmax"  # several channels
+    path.with_suffix(".json").write_text('{"channel": 3}')
+    [alpha] = mattes([np.full((30, 40, 3), 102, np.uint8)], model=str(path))
+    assert alpha.shape == size
+    assert np.allclose(alpha, 0.36 / 0.92, atol=1e-3)
 
 
 def test_a_net_that_takes_no_picture_is_refused_in_words(tmp_path: Path) -> None:

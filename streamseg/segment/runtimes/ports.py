@@ -50,6 +50,7 @@ class Wiring:
     states: tuple[tuple[Port, Port], ...]
     constants: tuple[tuple[Port, float], ...]
     channels_first: bool
+    matte_first: bool  # of the matte: nets that were converted may take channels first and give them last
 
     @classmethod
     def of(cls, path: Path, spec: ModelSpec, inputs: Sequence[Port], outputs: Sequence[Port]) -> Wiring:
@@ -73,7 +74,7 @@ class Wiring:
             raise OptionError(_unclear(path, inputs))
         matte = outputs[0] if spec.output is None else _named(path, "output", spec.output, outputs)
         first = spec.layout == "nchw" if spec.layout else picture.channels_first
-        return cls(picture, matte, states, constants, first)
+        return cls(picture, matte, states, constants, first, _matte_first(picture, matte, first))
 
     def size(self, path: Path, spec: ModelSpec) -> Size | None:
         """(height, width) that the picture must have; None: any. Raises OptionError where the spec says another than
@@ -93,7 +94,7 @@ class Wiring:
         """A net's mattes as float32 (n, h, w, c)."""
         if mattes.ndim == 3:
             mattes = mattes[..., None]
-        elif self.channels_first:
+        elif self.matte_first:
             mattes = mattes.transpose(0, 2, 3, 1)
         return mattes.astype(np.float32, copy=False)
 
@@ -102,6 +103,14 @@ def zeros(port: Port, kind: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:
     """What a state is before the first picture. A side that the file leaves open is 1, as RobustVideoMatting's nets
     want it."""
     return np.zeros([side or 1 for side in port.shape], kind)
+
+
+def _matte_first(picture: Port, matte: Port, first: bool) -> bool:
+    """Whether a matte has its channels first: by where it has the picture's sides, else as the picture."""
+    sides = picture.shape[2:] if first else picture.shape[1:3]
+    if len(matte.shape) == 4 and None not in sides and (matte.shape[1:3] == sides) != (matte.shape[2:] == sides):
+        return matte.shape[2:] == sides
+    return first
 
 
 def _named(path: Path, what: str, name: str, ports: Sequence[Port]) -> Port:
