@@ -23,11 +23,13 @@ from . import rembg, removebg, v1
 from .answers import Json, refused
 from .engine import PictureEngine
 from .fetch import Fetcher
+from .live import Cameras, live_router
 from .metrics import CONTENT_TYPE, Metrics
 from .options import ServeOptions
 from .refusals import ClientGone, Refusal, refusal_of
 from .security import Guard
 from .services import Services
+from .studio import mount_studio
 
 BODY = 1 << 20  # of requests that read their body in no way of their own
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_type"}
@@ -54,6 +56,9 @@ def create_app(options: ServeOptions | None = None, *, method: MethodOptions | N
     app.state.services = services
     for routes in (_health(services), v1.router(services), removebg.router(services), rembg.router(services)):
         app.include_router(routes)
+    app.state.cameras = Cameras(method)
+    app.include_router(live_router(app.state.cameras))
+    mount_studio(app)
     _errors(app)
     app.add_middleware(Guard, options=options, metrics=metrics)
     return app

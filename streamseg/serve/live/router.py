@@ -1,0 +1,169 @@
+"""The live tab's addresses.
+
+    POST   /v1/live                    {sdp, type, width, height, rate, ...Settings} -> {id, sdp, type}
+    PUT    /v1/live/{id}/background    a picture as the body
+    DELETE /v1/live/{id}               ends it
+    WS     /v1/live/socket             first text: {width, height, rate, ...Settings} -> {id};
+                                       then JPEG pictures and settings in, JPEG pictures and figures out
+
+Settings go through the data channel or the socket. The id is a secret that only its browser knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
+from pydantic import ValidationError
+
+from ...errors import StreamsegError
+from ..refusals import Refusal
+from .media import JpegDecoder, JpegEncoder, camera_info
+from .sessions import PICTURE_BYTES, Camera, Cameras, CameraSettings, Settings
+
+LOG = logging.getLogger(__name__)
+
+FIRST_SECONDS = 10.0      # that a socket may take to say what it wants
+JPEG_BYTES = 1_000_000    # of a picture that comes through a socket
+SDP_CHARACTERS = 100_000
+
+
+class Offer(CameraSettings):
+    """A browser's offer."""
+
+    sdp: str
+    type: Literal["offer"]
+
+
+def live_router(cameras: Cameras) -> APIRouter:
+    """The addresses above, which the application guards as its others. ``cameras`` are closed when it ends."""
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        yield
+        await cameras.close()
+
+    router = APIRouter(lifespan=lifespan, tags=["live"])
+
+    @router.post("/v1/live")
+    async def offer(body: Offer) -> dict[str, str]:
+        """Answer a browser's WebRTC offer: its camera in, the picture with a new background out."""
+        from .peer import Peer  # aiortc is 20 MB in memory, and most servers have no camera
+
+        if len(body.sdp) > SDP_CHARACTERS:
+            raise Refusal("too_large", f"the offer has more than {SDP_CHARACTERS} characters")
+        camera, sdp = await Peer(cameras).open(body, body.sdp)
+        return {"id": camera.name, "sdp": sdp, "type": "answer"}
+
+    @router.put("/v1/live/{name}/background", status_code=204)
+    async def background(name: str, request: Request) -> None:
+        """Put a picture behind the person."""
+        camera = _found(cameras, name)
+        data = bytearray()
+        async for part in request.stream():
+            data += part
+            if len(data) > PICTURE_BYTES:
+                raise Refusal("too_large", f"the background has more than {PICTURE_BYTES // 10 ** 6} MB")
+        await camera.set_picture(bytes(data))
+
+    @router.delete("/v1/live/{name}", status_code=204)
+    async def end(name: str) -> None:
+        """End a live camera; one that has ended already is no error, for its connection may have told first."""
+        if name in cameras:
+            cameras[name].end()
+
+    @router.websocket("/v1/live/socket")
+    async def socket(socket: WebSocket) -> None:
+        await SocketCamera(cameras, socket).serve()
+
+    return router
+
+
+def _found(cameras: Cameras, name: str) -> Camera:
+    try:
+        return cameras[name]
+    except KeyError:
+        raise Refusal("not_found", "no such camera is live") from None
+
+
+class SocketCamera:
+    """A camera through a WebSocket."""
+
+    def __init__(self, cameras: Cameras, socket: WebSocket) -> None:
+        self._cameras, self._socket = cameras, socket
+        self._sending = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
+
+    async def serve(self) -> None:
+        """Work until one side ends it."""
+        if not same_origin(self._socket):  # a WebSocket is not held back by the browser as other requests are
+            await self._socket.close(1008)
+            return
+        await self._socket.accept()
+        try:
+            camera = await self._opened()
+        except (StreamsegError, ValueError, TimeoutError) as error:
+            await self._send({"end": str(error) or "The page said nothing."})
+            await self._socket.close(1008)
+            return
+        except WebSocketDisconnect:
+            return
+        sending = asyncio.create_task(self._results(camera))
+        try:
+            await self._send({"id": camera.name})
+            await self._pictures(camera)
+        except (WebSocketDisconnect, RuntimeError):  # the page has gone, or _results has closed it
+            pass
+        finally:
+            camera.end()
+            await camera.ended.wait()
+            await asyncio.gather(sending, return_exceptions=True)
+
+    async def _opened(self) -> Camera:
+        first = await asyncio.wait_for(self._socket.receive_text(), FIRST_SECONDS)
+        settings = CameraSettings.model_validate_json(first)
+        info = camera_info(settings.width, settings.height, settings.rate, full_range=True)
+        return await self._cameras.open(info, settings, JpegEncoder(info), self._tell)
+
+    async def _pictures(self, camera: Camera) -> None:
+        decoder = JpegDecoder()
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            if data := message.get("bytes"):
+                if len(data) > JPEG_BYTES:
+                    raise WebSocketDisconnect(1009)
+                try:
+                    camera.source.put(await asyncio.to_thread(decoder.decode, data))
+                except StreamsegError as error:
+                    self._tell({"note": str(error)})
+            elif text := message.get("text"):
+                try:
+                    camera.set(Settings.model_validate_json(text))
+                except ValidationError as error:
+                    self._tell({"note": f"These settings cannot be used: {error.errors()[0]['msg']}"})
+
+    async def _results(self, camera: Camera) -> None:
+        while (packet := await camera.packet()) is not None:
+            async with self._sending:
+                await self._socket.send_bytes(bytes(packet))
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        task = asyncio.ensure_future(self._send(message))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        async with self._sending:
+            await self._socket.send_text(json.dumps(message))
+
+
+def same_origin(socket: WebSocket) -> bool:
+    """Whether a socket was opened by a page of this server, or by a program that is no browser."""
+    origin = socket.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc.lower() == socket.headers.get("host", "").lower()

@@ -1,0 +1,97 @@
+"""Films in the studio: a frame at once, a job, its outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import clips
+
+from .conftest import Page
+
+pytestmark = pytest.mark.slow
+
+SIZE = (320, 240)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return clips.video(tmp_path_factory.mktemp("films") / "film.mp4", size=SIZE, frames=25, code=False, audio=True)
+
+
+@pytest.fixture
+def opened(page: Page, film: Path) -> Page:
+    page.choose(film)
+    page.shown("film.mp4")
+    return page
+
+
+def set_value(page: Page, css: str, value: str) -> None:
+    page.run("""
+        const input = document.querySelector(arguments[0]);
+        input.value = arguments[1];
+        for (const type of ["input", "change"]) input.dispatchEvent(new Event(type, { bubbles: true }));""", css, value)
+
+
+def test_its_first_frame_is_cut_out_at_once_and_another_when_it_is_asked_for(opened: Page) -> None:
+    assert clips.iou(opened.matte() > 127, clips.truth(0, SIZE)) > 0.9
+    set_value(opened, "#scrub", "0.42")   # the picture of 0.40 to 0.44 s
+    opened.until(lambda: clips.iou(opened.canvas("#after")[..., 0] > 127, clips.truth(10, SIZE)) > 0.9)
+    assert clips.iou(clips.truth(0, SIZE), clips.truth(10, SIZE)) < 0.9   # the test can fail
+
+
+def test_a_film_is_made_and_saved(opened: Page) -> None:
+    opened.click("[name=background][value=colour]")
+    opened.click("#swatches [title=Green]")
+    opened.click("[name=purpose][value=web]")
+    opened.click("[name=purpose][value=editor]")
+    set_value(opened, "#film-start", "0.2")
+    set_value(opened, "#film-duration", "0.4")
+    opened.click("#film-start-job")
+    opened.until(lambda: len(opened.all("#film-outputs li")) == 3, "the film is not made")
+    assert opened.text("#queue [data-state=done] .hint") == "done"
+    for number, (name, codec, pixels) in enumerate((("film-call.mp4", "h264", "yuv420p"), ("film-web.webm", "vp9", ""),
+                                                    ("film-editor.mov", "prores", "yuva444p12le")), 1):
+        opened.click(f"#film-outputs li:nth-child({number}) button:last-child")
+        path = opened.downloads / f"kept-{name}"
+        path.write_bytes(opened.downloaded(name))
+        told = clips.ffprobe(path)
+        video = next(stream for stream in told["streams"] if stream["codec_type"] == "video")
+        assert video["codec_name"] == codec
+        assert pixels in (video["pix_fmt"], "")
+        assert float(told["format"]["duration"]) == pytest.approx(0.4, abs=0.09)
+    assert [stream["codec_type"] for stream in clips.ffprobe(opened.downloads / "kept-film-call.mp4")["streams"]].count(
+        "audio") == 1
+
+
+def test_the_made_film_plays_with_the_background_that_was_chosen(opened: Page) -> None:
+    opened.click("[name=background][value=colour]")
+    opened.click("#swatches [title=Blue]")
+    opened.click("#film-start-job")
+    opened.until(lambda: opened.all("#film-outputs li"), "the film is not made")
+    opened.click("#film-outputs [aria-label^=Play]")
+    opened.until(lambda: opened.run("return document.getElementById('film-result').readyState >= 2"))
+    corner = opened.canvas("#film-result")[100:120, 4:20, :3].astype(int)
+    assert abs(corner - (0x2b, 0x59, 0xc3)).max() <= 6
+
+
+def test_a_film_that_is_stopped_leaves_the_page_ready(page: Page, tmp_path: Path) -> None:
+    page.choose(clips.video(tmp_path / "long.mp4", size=SIZE, frames=1500, code=False))
+    page.shown("long.mp4")
+    page.click("[name=background][value=blur]")
+    page.click("#film-start-job")
+    page.until(lambda: page.find("#film-cancel").is_displayed() and "%" in page.text("#film-hint"))
+    page.click("#film-cancel")
+    page.until(lambda: page.text("#film-hint") == "Stopped.")
+    assert page.find("#film-start-job").is_enabled()
+    assert not page.find("#film-progress").is_displayed()
+
+
+def test_a_film_that_the_browser_cannot_read_can_still_be_made(page: Page, tmp_path: Path) -> None:
+    page.choose(clips.video(tmp_path / "old.avi", size=SIZE, frames=5, code=False))
+    page.until(lambda: "cannot show the film" in page.text("#film-hint"))
+    page.click("[name=background][value=colour]")
+    page.click("#film-start-job")
+    page.until(lambda: page.all("#film-outputs li"), "the film is not made")
+    page.log()  # the browser tells of the film that it cannot read
