@@ -87,6 +87,16 @@ def birefnet_with_sigmoid(path: Path) -> Path:
                   beside=("MatMul",))
 
 
+def birefnet_in_half(path: Path) -> Path:
+    """With inputs and outputs of 16 bits, as rembg's birefnet-general-fp16."""
+    shapes = {"input_image": (1, 3, 1024, 1024)}, {"output_image": (1, 1, 1024, 1024)}
+    nodes: list[onnx_files.Node] = [
+        ("Cast", ["input_image"], ["x"], {"to": onnx_files.FLOAT}), ("Conv", ["x", "w", "b"], ["sum"], {}),
+        ("Cast", ["sum"], ["output_image"], {"to": onnx_files.FLOAT16})]
+    return onnx_files.net(path, *shapes, nodes, {"w": WEIGHTS.reshape(1, 3, 1, 1), "b": np.full(1, BIAS)},
+                          dtype=onnx_files.FLOAT16)
+
+
 def modnet(path: Path) -> Path:
     return summed(path, ("input", ("batch_size", 3, "height", "width")),
                   [("output", ("batch_size", 1, "height", "width"))], last="Sigmoid",
@@ -132,6 +142,7 @@ def total(mean: Any, std: Any) -> float:
     (anime, sigmoid(total(0, 1)), (512, 1024)),  # letterboxed: the part that the picture covers
     (birefnet, sigmoid(total(MEAN, STD)), (1024, 1024)),
     (birefnet_with_sigmoid, sigmoid(total(MEAN, STD)), (1024, 1024)),
+    (birefnet_in_half, sigmoid(total(MEAN, STD)), (1024, 1024)),
     (modnet, sigmoid(total(0.5, 0.5)), (480, 960)),
     (pphumanseg, sigmoid(total(0.5, 0.5)), (192, 192)),  # a softmax of two, the other zero
     (pphumanseg_with_softmax, sigmoid(total(0.5, 0.5)), (144, 256)),
