@@ -101,8 +101,8 @@ def _with_file(given: dict[str, Any]) -> dict[str, Any]:
 def _heeded(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """The settings without those of the file that do nothing now: a file serves several sources. What was
     ``given`` on the line stays: there it is a mistake, and refused as one."""
-    from ..live.endpoints import idle
-    unused = idle(settings, settings.get("source"), _targets(settings))
+    from ..live.endpoints import unused_settings
+    unused = unused_settings(settings, settings.get("source"), _targets(settings))
     return {name: value for name, value in settings.items() if name in given or name not in unused}
 
 
@@ -159,8 +159,8 @@ _CLEAR = "\r\x1b[K"
 
 
 def _status_line(line: dict[str, Any]) -> None:
-    from ..live.controls import figure_lines
-    click.echo(_CLEAR + "  ".join(figure_lines(line)), err=True, nl=False)
+    from ..live.controls import stats_lines
+    click.echo(_CLEAR + "  ".join(stats_lines(line)), err=True, nl=False)
 
 
 def _summary(report: LiveReport) -> str:

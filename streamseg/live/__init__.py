@@ -3,7 +3,7 @@
     capture      frames as they come, or a stand-in when there may be none
     matting      the model, or its last matte carried on, or none
     finishing    the picture that goes out, and the rule of privacy
-    engine       threads and slots between them; outputs; ``figures`` and ``governor`` each second
+    engine       threads and slots between them; outputs; ``figures`` and ``adaptive`` each second
 
 ``places`` opens what the command line names; ``desk`` and ``looks`` are keys and settings. Messages
 for the user are logged by ``streamseg.live...``. Importing this loads nothing.

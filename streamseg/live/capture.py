@@ -35,7 +35,7 @@ class Capture:
     reopen     opens the source anew; None where it makes no sense
     lasting    the source never ends by itself: its end is a loss
     reconnect  a lost source is opened again, with growing waits; else losing it ends the run with its error
-    release    True: the camera is let go while ``control.wanted`` is False
+    release    True: the camera is let go while ``control.has_consumers`` is False
 
     Live frames are given the time at which they came, in microseconds since ``began``. ``waiting``: no
     camera is open on purpose, and however long the next shot takes, none hangs. ``damaged``: parts that were
@@ -88,7 +88,7 @@ class Capture:
             source.close()
 
     def _idle(self) -> bool:
-        return self._release and not self._control.wanted and self._reopen is not None
+        return self._release and not self._control.has_consumers and self._reopen is not None
 
     def _shots(self) -> Iterator[Shot]:
         """The open source's frames, until it ends or is not wanted."""
@@ -143,7 +143,7 @@ class Capture:
         self.waiting = True
         self.close()
         LOG.info("nobody looks: the camera is let go")
-        while not self._control.wanted:
+        while not self._control.has_consumers:
             yield self._stand_in()
             self._clock.sleep(IDLE)
         try:

@@ -30,18 +30,18 @@ _NOTHING = Matte(np.zeros((9, 16), np.float32))
 
 
 class CompositeStage:
-    """Makes pictures as ``control.look`` says at that moment.
+    """Makes pictures as ``control.scene`` says at that moment.
 
-    A look that cannot be made (a broken background file) is told of, and the last good one stays; a film
+    A scene that cannot be made (a broken background file) is told of, and the last good one stays; a film
     that breaks off while it is shown gives way to a plain colour. Raises StreamsegError only when it is made
-    with a look that cannot be.
+    with a scene that cannot be.
     """
 
     def __init__(self, info: VideoInfo, options: CompositeOptions, control: Control) -> None:
         self._info, self._options, self._control = info, options, control
         self._told: set[str] = set()
-        self._asked = self._shown = control.look
-        self._compositor, self._shield = self._made(control.look)
+        self._asked = self._shown = control.scene
+        self._compositor, self._shield = self._made(control.scene)
         self._follower = Follower()
         self._last: Finished | None = None
 
@@ -55,40 +55,40 @@ class CompositeStage:
         self._compositor.close()
         self._shield.close()
 
-    def _made(self, look: Scene) -> tuple[Compositor, Compositor]:
+    def _made(self, scene: Scene) -> tuple[Compositor, Compositor]:
         """(for shots with a matte, for those without)"""
-        options = replace(self._options, background=look.background, fit=look.fit, blur=look.blur)
-        kinds = ("composite", "matte") if look.matte_view else ("composite",)
+        options = replace(self._options, background=scene.background, fit=scene.fit, blur=scene.blur)
+        kinds = ("composite", "matte") if scene.matte_view else ("composite",)
         compositor = Compositor(self._info, kinds, options)
         for note in compositor.notes:
             if note not in self._told:
                 LOG.info(note)
                 self._told.add(note)
-        if (look.background or "").strip().lower() not in ROOM:
+        if (scene.background or "").strip().lower() not in ROOM:
             return compositor, compositor
         return compositor, Compositor(self._info, kinds, replace(options, background="blur", blur=1.0))
 
-    def _take_look(self) -> bool:
-        """Make ready for the look that is asked for now. -> whether anything changed"""
-        look = self._control.look
-        if look is self._asked:
+    def _update_scene(self) -> bool:
+        """Make ready for the scene that is asked for now. -> whether anything changed"""
+        scene = self._control.scene
+        if scene is self._asked:
             return False
-        self._asked = look
-        same = replace(self._shown, mirror=look.mirror, follow=look.follow, freeze=look.freeze)
-        if same != look:
+        self._asked = scene
+        same = replace(self._shown, mirror=scene.mirror, follow=scene.follow, freeze=scene.freeze)
+        if same != scene:
             try:
-                made = self._made(look)
+                made = self._made(scene)
             except (StreamsegError, OSError) as error:
                 LOG.warning(f"{error}; what was there stays")
-                look = replace(same, matte_view=self._shown.matte_view)
+                scene = replace(same, matte_view=self._shown.matte_view)
             else:
                 self.close()
                 self._compositor, self._shield = made
-        self._shown = look
+        self._shown = scene
         return True
 
     def _finished(self, item: Matted) -> Finished:
-        changed, last, shot = self._take_look(), self._last, item.shot
+        changed, last, shot = self._update_scene(), self._last, item.shot
         same = self._shown.freeze or (item.still and not changed and self._steady())
         if last is not None and shot.seen and same:
             # Planes shared with the picture before, but no owner: its time may still be in use by an encoder

@@ -35,9 +35,9 @@ class Consumers:
 
 
 def consumers_of(outputs: Sequence[LiveOutput], window: bool) -> Consumers:
-    """The Demand for --on-demand. Raises OptionError where nothing tells who looks."""
+    """The Demand for --on-consumers. Raises OptionError where nothing tells who looks."""
     devices = [output.sink.device for output in outputs if isinstance(output.sink, VirtualSink)]
     if sys.platform != "linux" or window or len(devices) < len(outputs):
         raise OptionError("on_demand: only of a virtual camera on Linux is it known whether anybody looks: "
-                          "give --to virtual alone, or leave --on-demand out")
+                          "give --to virtual alone, or leave --on-consumers out")
     return Consumers(devices)

@@ -44,18 +44,18 @@ class Controls:
     settings  the file that is watched, None for none
     accept    is given what the file says when it has changed, and what of it has; raises OptionError for what
               is not to be
-    demand    tells whether anybody looks at an output; None: somebody always does
+    consumers    tells whether anybody looks at an output; None: somebody always does
     """
 
     def __init__(self, control: Control, clock: Clock, *, keys: Sequence[Callable[[], str]] = (),
                  choices: Sequence[str] = (), settings: str | None = None, accept: Accept = accept_all,
-                 demand: Callable[[], bool] | None = None) -> None:
+                 consumers: Callable[[], bool] | None = None) -> None:
         self._control, self._clock = control, clock
-        self._keys, self._choices, self._accept, self._demand = keys, choices, accept, demand
+        self._keys, self._choices, self._accept, self._consumers = keys, choices, accept, consumers
         self._settings = None if settings is None else config.Watch(settings)
         self._known: Mapping[str, Any] = {} if settings is None else config.read(settings)
         self._without = {name: self._unless_named(name) for name in CHANGEABLE}
-        self._background = _watched(control.look.background)
+        self._background = _watched(control.scene.background)
         self._actions: dict[str, Callable[[], None]] = {"p": self._pause}
         self._looked = clock.now()
 
@@ -72,12 +72,12 @@ class Controls:
             if key in self._actions:
                 self._actions[key]()
             else:
-                self._control.look = pressed(self._control.look, key, self._choices)
+                self._control.scene = pressed(self._control.scene, key, self._choices)
         if self._clock.now() - self._looked >= LOOK_SECONDS:
             self._looked = self._clock.now()
             self._look_at_files()
-            if self._demand is not None:
-                self._control.wanted = self._demand()
+            if self._consumers is not None:
+                self._control.has_consumers = self._consumers()
         return False
 
     def _pause(self) -> None:
@@ -88,19 +88,19 @@ class Controls:
     def _unless_named(self, name: str) -> Any:
         """What a setting is when the file no longer names it: what the command line gave, which goes before
         the file's, else the default."""
-        now = getattr(self._control.look, name)
+        now = getattr(self._control.scene, name)
         return getattr(UNSET, name) if self._known.get(name) == now else now
 
     def _look_at_files(self) -> None:
         if self._settings is not None and self._settings.changed():
             self._read_settings(self._settings.path)
-        look = self._control.look
+        scene = self._control.scene
         watched = self._background
-        if watched is None or str(watched.path) != look.background:
-            self._background = _watched(look.background)
+        if watched is None or str(watched.path) != scene.background:
+            self._background = _watched(scene.background)
         elif watched.changed():
-            self._control.look = replace(look, version=look.version + 1)
-            LOG.info(f"background {look.background} has changed and is read again")
+            self._control.scene = replace(scene, version=scene.version + 1)
+            LOG.info(f"background {scene.background} has changed and is read again")
 
     def _read_settings(self, path: Path) -> None:
         """Take over what has changed or is gone; what is broken leaves everything as it was."""
@@ -110,7 +110,7 @@ class Controls:
             edited = {name: value for name, value in values.items() if self._known.get(name) != value}
             self._accept(values, edited)
             new = gone | edited
-            self._control.look = changed(self._control.look, new)
+            self._control.scene = changed(self._control.scene, new)
         except OptionError as error:
             LOG.warning(f"{error}; the settings before it stay")
             return
@@ -128,20 +128,20 @@ class PreviewScreen:
     """The window as the engine's Screen: the picture, or the matte where that was asked for."""
 
     def __init__(self, window: PreviewWindow, figures: bool) -> None:
-        self._window, self._figures = window, figures
+        self._window, self._stats = window, figures
         self._lines: list[str] = []
 
     def show(self, finished: Finished) -> None:
         """Show it, with the figures."""
-        self._window.show(finished.view or finished.picture, self._lines if self._figures else [])
+        self._window.show(finished.view or finished.picture, self._lines if self._stats else [])
 
-    def figures(self, line: Mapping[str, Any]) -> None:
+    def show_stats(self, line: Mapping[str, Any]) -> None:
         """Take the figures of a second."""
-        self._lines = figure_lines(line)
+        self._lines = stats_lines(line)
 
-    def toggle_figures(self) -> None:
+    def toggle_stats(self) -> None:
         """Show the figures, or no longer."""
-        self._figures = not self._figures
+        self._stats = not self._stats
 
     def key(self) -> str:
         """The key pressed in it; 'q' once it was closed."""
@@ -207,7 +207,7 @@ def _bytes_waiting() -> bytes:
     return found
 
 
-def figure_lines(line: Mapping[str, Any]) -> list[str]:
+def stats_lines(line: Mapping[str, Any]) -> list[str]:
     """The figures of a second in words, for the window and the terminal."""
     latency = line["latency_ms"]
     delay = "-" if latency["p50"] is None else f"{latency['p50']:.0f} ms (95 %: {latency['p95']:.0f})"

@@ -19,7 +19,7 @@ from .adaptive_quality import LADDER, AdaptiveQuality
 from .capture import Capture
 from .composite_stage import CompositeStage
 from .options import LiveOptions, cpu_share
-from .run import _model, _smoother, look_of, refuse_transparency
+from .run import _model, _smoother, refuse_transparency, scene_of
 from .segment_stage import SegmentStage
 from .session import LiveSession
 from .stats import LiveOutput, LiveReport
@@ -43,7 +43,7 @@ class EmbeddedSession:
                  on_stats: Callable[[dict[str, Any]], None] = lambda line: None,
                  clock: Clock | None = None) -> None:
         clock = clock or SystemClock()
-        self._control = Control(LADDER[0], look_of(options, live))
+        self._control = Control(LADDER[0], scene_of(options, live))
         self._ended = False
         with ExitStack() as opening:
             model = _model(options)
@@ -59,7 +59,7 @@ class EmbeddedSession:
         governor = AdaptiveQuality(cpu_share(live.max_cpu)) if live.adapt else None
         self._session = LiveSession(
             capture, matting, finisher, [LiveOutput(info.name, sink)], clock=clock, control=self._control,
-            governor=governor, commands=lambda: self._ended, on_stats=on_stats, cores=cores(),
+            adaptive=governor, commands=lambda: self._ended, on_stats=on_stats, cores=cores(),
             duration=live.duration, timeout=options.timeout)
 
     def run(self) -> LiveReport:
@@ -81,6 +81,6 @@ class EmbeddedSession:
                 raise TypeError(f"{name} cannot be changed; what can: {', '.join(CHANGEABLE)}")
         if "background" in changes:
             refuse_transparency(changes["background"])
-        look = self._control.look
+        look = self._control.scene
         # a file's name may be the same and its content new
-        self._control.look = replace(look, **changes, version=look.version + 1)
+        self._control.scene = replace(look, **changes, version=look.version + 1)

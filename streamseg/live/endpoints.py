@@ -58,7 +58,7 @@ def kind_of(source: str | Source | None) -> str:
     return "a file" if scheme(source) is None else "an address"
 
 
-def idle(values: Mapping[str, Any], source: str | Source | None, to: Sequence[str | Sink]) -> list[str]:
+def unused_settings(values: Mapping[str, Any], source: str | Source | None, to: Sequence[str | Sink]) -> list[str]:
     """Which of the settings ``values`` do nothing, beside a source that was named or beside each other."""
     names = [] if source is None else list(IDLE.get(kind_of(source), ()))
     if any(isinstance(target, str) and "://" in target for target in to):
@@ -69,9 +69,9 @@ def idle(values: Mapping[str, Any], source: str | Source | None, to: Sequence[st
     return [name for name in names if values.get(name, defaults[name]) != defaults[name]]
 
 
-def refuse_idle(values: Mapping[str, Any], source: str | Source | None, to: Sequence[str | Sink]) -> None:
+def refuse_unused(values: Mapping[str, Any], source: str | Source | None, to: Sequence[str | Sink]) -> None:
     """Raise OptionError where one of ``values`` does nothing."""
-    names = idle(values, source, to)
+    names = unused_settings(values, source, to)
     flags = [f"--{name.replace('_', '-')}" + (f" {values[name]}" if values[name] is not True else "")
              for name in names]
     beside = [flag for name, flag in zip(names, flags, strict=True) if name != "max_cpu"]

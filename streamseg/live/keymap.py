@@ -27,22 +27,22 @@ def backgrounds(chosen: str | None, listed: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*first, *(names or USUAL)]))
 
 
-def pressed(look: Scene, key: str, choices: Sequence[str]) -> Scene:
-    """The look after a key; the same object for a key that does nothing to it."""
+def pressed(scene: Scene, key: str, choices: Sequence[str]) -> Scene:
+    """The scene after a key; the same object for a key that does nothing to it."""
     if key in ("n", "b") and choices:
-        place = choices.index(look.background) if look.background in choices else -(key == "n")
-        return replace(look, background=choices[(place + (1 if key == "n" else -1)) % len(choices)])
+        place = choices.index(scene.background) if scene.background in choices else -(key == "n")
+        return replace(scene, background=choices[(place + (1 if key == "n" else -1)) % len(choices)])
     if key in ("+", "-"):
-        blur = look.blur + (BLUR_STEP if key == "+" else -BLUR_STEP)
-        return replace(look, blur=round(min(1.0, max(0.0, blur)), 3))
+        blur = scene.blur + (BLUR_STEP if key == "+" else -BLUR_STEP)
+        return replace(scene, blur=round(min(1.0, max(0.0, blur)), 3))
     if key == "m":
-        return replace(look, mirror=not look.mirror)
+        return replace(scene, mirror=not scene.mirror)
     if key == "v":
-        return replace(look, matte_view=not look.matte_view)
-    return replace(look, freeze=not look.freeze) if key == "f" else look
+        return replace(scene, matte_view=not scene.matte_view)
+    return replace(scene, freeze=not scene.freeze) if key == "f" else scene
 
 
-def changed(look: Scene, settings: Mapping[str, Any]) -> Scene:
-    """The look with what ``settings`` say of it, which config.read has checked."""
-    made = replace(look, **{name: value for name, value in settings.items() if name in CHANGEABLE})
-    return look if made == look else made
+def changed(scene: Scene, settings: Mapping[str, Any]) -> Scene:
+    """The scene with what ``settings`` say of it, which config.read has checked."""
+    made = replace(scene, **{name: value for name, value in settings.items() if name in CHANGEABLE})
+    return scene if made == scene else made

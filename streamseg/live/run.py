@@ -26,7 +26,7 @@ from .composite_stage import CompositeStage
 from .config import FIELDS
 from .consumers import consumers_of
 from .controls import Accept, Controls, PreviewScreen, TerminalKeys, accept_all
-from .endpoints import WINDOW, Opener, Reader, open_outputs, refuse_idle, refuse_same_files
+from .endpoints import WINDOW, Opener, Reader, open_outputs, refuse_same_files, refuse_unused
 from .keymap import KEYS, backgrounds
 from .microphone import open_microphone
 from .options import LiveOptions, cpu_share
@@ -76,10 +76,10 @@ def check(source: str | Source | None, to: Sequence[str | Sink], options: Option
 
     save_config  the settings file that is to be written; ``live.config`` may be the same
     """
-    look_of(options, live)
+    scene_of(options, live)
     _smoother(options)
     values = {name: getattr(live if hasattr(live, name) else options, name) for name in FIELDS}
-    refuse_idle(values, source, to)
+    refuse_unused(values, source, to)
     listed = () if live.backgrounds is None else backgrounds(None, live.backgrounds)
     for name in listed:
         check_background(name)
@@ -94,7 +94,7 @@ def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: O
                on_stats: Callable[[dict[str, Any]], None], accept: Accept, clock: Clock,
                keys: TerminalKeys, opening: ExitStack) -> LiveSession:
     """The engine with all that belongs to it, open; ``opening`` closes what there is if a part fails."""
-    control = Control(LADDER[0], look_of(options, live))
+    control = Control(LADDER[0], scene_of(options, live))
     reader = Reader(source, options, live, clock)
     model = _model(options)
     opening.callback(model.close)
@@ -114,20 +114,20 @@ def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: O
     if screen is not None:
         opening.callback(screen.close)
     outputs = open_outputs(to, Opener(info, options, sound, clock, live.reconnect), opening)
-    demand = consumers_of(outputs, screen is not None) if live.on_demand else None
-    if demand is not None:  # else the camera would be on until the first look, though nobody wants it
-        control.wanted = demand()
-    desk = Controls(control, clock, keys=[keys] if screen is None else [keys, screen.key],
-                choices=backgrounds(control.look.background, live.backgrounds), settings=live.config,
-                accept=accept, demand=demand)
+    consumers = consumers_of(outputs, screen is not None) if live.on_demand else None
+    if consumers is not None:  # else the camera would be on until the first scene, though nobody wants it
+        control.has_consumers = consumers()
+    controls = Controls(control, clock, keys=[keys] if screen is None else [keys, screen.key],
+                choices=backgrounds(control.scene.background, live.backgrounds), settings=live.config,
+                accept=accept, consumers=consumers)
     engine = LiveSession(
         capture, matting, finisher, outputs, clock=clock, control=control,
-        governor=AdaptiveQuality(cpu_share(live.max_cpu)) if live.adapt else None, screen=screen, sound=sound,
-        commands=desk, on_stats=on_stats, cores=cores(), duration=live.duration, timeout=options.timeout)
+        adaptive=AdaptiveQuality(cpu_share(live.max_cpu)) if live.adapt else None, screen=screen, sound=sound,
+        commands=controls, on_stats=on_stats, cores=cores(), duration=live.duration, timeout=options.timeout)
     own = replace(options, overwrite=False)  # who asked for that meant the outputs he named
-    desk.on_key("r", Recorder(engine, Opener(info, own, sound, clock, live.reconnect)))
+    controls.on_key("r", Recorder(engine, Opener(info, own, sound, clock, live.reconnect)))
     if screen is not None:
-        desk.on_key("s", screen.toggle_figures)
+        controls.on_key("s", screen.toggle_stats)
     for note in [*opened.notes, *(note for output in outputs for note in output.sink.notes)]:
         LOG.info(note)
     if keys.there or screen is not None:
@@ -153,7 +153,7 @@ def _smoother(options: Options) -> smooth.Smoother:
                          live=True)
 
 
-def look_of(options: Options, live: LiveOptions) -> Scene:
+def scene_of(options: Options, live: LiveOptions) -> Scene:
     """What the options say of the outgoing picture. Raises OptionError for transparency."""
     behind = "blur" if options.background is None else options.background
     refuse_transparency(behind)

@@ -43,7 +43,7 @@ class Screen(Protocol):
     def show(self, finished: Finished) -> None:
         """Show a picture."""
 
-    def figures(self, line: Mapping[str, Any]) -> None:
+    def show_stats(self, line: Mapping[str, Any]) -> None:
         """Take the figures of a second."""
 
     def close(self) -> None:
@@ -53,7 +53,7 @@ class Screen(Protocol):
 class LiveSession:
     """One live run. ``run`` returns when it has ended, and everything given to it is closed then.
 
-    governor  chooses the step of quality; None: it stays as it is
+    adaptive  chooses the step of quality; None: it stays as it is
     commands  called in the main thread again and again: reads keys and files, changes ``control``;
               True ends the run
     on_stats  takes the line of figures of each second
@@ -63,17 +63,17 @@ class LiveSession:
     """
 
     def __init__(self, capture: Capture, matting: SegmentStage, finisher: CompositeStage, outputs: Sequence[LiveOutput],
-                 *, clock: Clock, control: Control, governor: AdaptiveQuality | None = None,
+                 *, clock: Clock, control: Control, adaptive: AdaptiveQuality | None = None,
                  screen: Screen | None = None, sound: Microphone | None = None,
                  commands: Callable[[], bool] = lambda: False,
                  on_stats: Callable[[dict[str, Any]], None] = lambda line: None,
                  cores: int = 1, duration: float | None = None, timeout: float = 15.0) -> None:
         self._capture, self._matting, self._finisher = capture, matting, finisher
         self._outputs, self._screen = list(outputs), screen
-        self._clock, self._control, self._governor = clock, control, governor
+        self._clock, self._control, self._adaptive = clock, control, adaptive
         self._commands, self._on_stats, self._sound = commands, on_stats, sound
         self._duration, self._timeout = duration, timeout
-        self._figures = Stats(clock, control, self._outputs, cores)
+        self._stats = Stats(clock, control, self._outputs, cores)
         self._graph = Graph[Shot, Matted, Finished](NEWEST, stall_timeout=None)
         self._told: set[LiveOutput | Microphone] = set()
         self._leaving: dict[LiveOutput, Callable[[], None]] = {}  # what is to be called when it has finished
@@ -101,7 +101,7 @@ class LiveSession:
         if self._outputs and all(output.failure for output in self._outputs) and self._screen is None:
             raise self._outputs[0].failure  # type: ignore[misc]
         matting = self._matting
-        return self._figures.report(self._overtaken(), matting.inferred, matting.carried, matting.still,
+        return self._stats.report(self._overtaken(), matting.inferred, matting.carried, matting.still,
                                     self._capture.damaged)
 
     def add(self, output: LiveOutput) -> None:
@@ -182,29 +182,29 @@ class LiveSession:
             self._graph.outputs.put(item)
             if self._screen is not None:
                 self._screen.show(item)
-                self._figures.window.add(self._clock.now() - item.at)
+                self._stats.window.add(self._clock.now() - item.at)
 
     def _over(self) -> bool:
         """The main thread's other work. -> whether the run is to end"""
         self._see_off()
-        if self._figures.due:
+        if self._stats.due:
             self._every_second()
-        if self._duration is not None and self._figures.elapsed >= self._duration:
+        if self._duration is not None and self._stats.elapsed >= self._duration:
             return True
         nowhere = bool(self._outputs) and all(output.ended for output in self._outputs)
         return self._commands() or (nowhere and self._screen is None)
 
     def _every_second(self) -> None:
-        line, load = self._figures.second(self._capture.arrived, self._overtaken())
-        if self._governor is not None:
-            step = self._governor.observe(load)
+        line, load = self._stats.second(self._capture.arrived, self._overtaken())
+        if self._adaptive is not None:
+            step = self._adaptive.observe(load)
             if step is not self._control.step:
                 self._control.step = step
-                self._figures.steps.append(step.name)
+                self._stats.steps.append(step.name)
                 LOG.info(f"quality: {step.name}")
         self._tell_failures()
         if self._screen is not None:
-            self._screen.figures(line)
+            self._screen.show_stats(line)
         self._on_stats(line)
 
     def _overtaken(self) -> int:

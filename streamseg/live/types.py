@@ -46,13 +46,13 @@ class Control:
     never changed in place.
 
     paused   the camera's pictures are not to be used: the background alone goes out
-    wanted   somebody looks at an output (see on_demand)
+    has_consumers  another program uses an output (see on_demand)
     """
 
     step: QualityStep
-    look: Scene
+    scene: Scene
     paused: bool = False
-    wanted: bool = True
+    has_consumers: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -43,7 +43,7 @@ def test_a_duration_ends_it(long_clip: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_in_order(long_clip: Path, tmp_path: Path, number: int) -> None:
     target = tmp_path / "talk.mkv"
-    process = started(str(long_clip), "--realtime", "--to", str(target), "--to", "null")
+    process = started(str(long_clip), "--realtime", "--no-adapt", "--to", str(target), "--to", "null")
     lines = lines_of(process, 2)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
@@ -71,7 +71,7 @@ def test_the_lines_of_figures_are_whole(long_clip: Path) -> None:
 def test_when_the_reader_of_the_figures_goes_away_the_run_ends_in_order(long_clip: Path,
                                                                         tmp_path: Path) -> None:
     target = tmp_path / "talk.mkv"
-    process = started(str(long_clip), "--realtime", "--to", str(target), "--to", "null")
+    process = started(str(long_clip), "--realtime", "--no-adapt", "--to", str(target), "--to", "null")
     lines = lines_of(process, 2)
     assert process.stdout is not None
     assert process.stderr is not None

@@ -129,7 +129,7 @@ class Keeper:
     def show(self, finished: Finished) -> None:
         self.write(finished.picture)
 
-    def figures(self, line: Any) -> None:
+    def show_stats(self, line: Any) -> None:
         self.lines.append(line)
 
     def close(self) -> None:

@@ -93,7 +93,7 @@ def test_live_says_so_once(tmp_path):
     state = Control(LADDER[0], Scene("blur"))
     finisher = CompositeStage(drawn.info(drawn.frame(), colour=Colour(1, 1, 1, 1)), Options(), state)
     for fit in ("cover", "stretch"):
-        state.look = replace(state.look, background=path, fit=fit)
-        finisher._take_look()
+        state.scene = replace(state.scene, background=path, fit=fit)
+        finisher._update_scene()
     finisher.close()
     assert told == [note(path, "HLG", "BT.709")]

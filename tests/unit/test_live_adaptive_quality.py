@@ -14,8 +14,8 @@ LOST = Load(30, 6, 1.2, 0.9)
 LATE = Load(30, 0, 3.0, 0.9)
 
 
-def places(governor: AdaptiveQuality, loads: list[Load]) -> list[int]:
-    return [LADDER.index(governor.observe(load)) for load in loads]
+def places(adaptive: AdaptiveQuality, loads: list[Load]) -> list[int]:
+    return [LADDER.index(adaptive.observe(load)) for load in loads]
 
 
 @pytest.mark.parametrize("bad", [LOST, LATE], ids=["lost", "late"])
@@ -35,22 +35,22 @@ def test_quality_goes_down_before_the_rate_does() -> None:
 
 
 def test_quality_comes_back_when_the_load_is_gone() -> None:
-    governor = AdaptiveQuality()
-    assert places(governor, [LOST] * 4)[-1] == 2
-    assert places(governor, [GOOD] * 30)[-1] == 0
+    adaptive = AdaptiveQuality()
+    assert places(adaptive, [LOST] * 4)[-1] == 2
+    assert places(adaptive, [GOOD] * 30)[-1] == 0
 
 
-def simulated(machine: Callable[[int, int], Load], seconds: int, governor: AdaptiveQuality) -> list[int]:
+def simulated(machine: Callable[[int, int], Load], seconds: int, adaptive: AdaptiveQuality) -> list[int]:
     """The places of a machine whose load follows from the place and the second."""
     found, place = [], 0
     for second in range(seconds):
-        place = LADDER.index(governor.observe(machine(place, second)))
+        place = LADDER.index(adaptive.observe(machine(place, second)))
         found.append(place)
     return found
 
 
 def test_at_the_edge_of_what_the_machine_can_do_it_does_not_swing() -> None:
-    """Step 1 is fine and step 0 is not: a governor without memory would go up and down every 7 seconds."""
+    """Step 1 is fine and step 0 is not: a adaptive without memory would go up and down every 7 seconds."""
     found = simulated(lambda place, second: GOOD if place >= 1 else LOST, 600, AdaptiveQuality())
     moves = sum(one != other for one, other in pairwise(found))
     assert found.count(1) > 540

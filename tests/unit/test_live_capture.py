@@ -276,13 +276,13 @@ def test_on_demand_the_camera_is_let_go_and_comes_back() -> None:
 
     def sleep(seconds: float) -> None:
         clock.time += seconds
-        state.wanted = clock.time > 110
+        state.has_consumers = clock.time > 110
 
     clock.sleep = sleep  # type: ignore[method-assign]
     made = Capture(first, clock, state, reopen=lambda: second, lasting=False, release=True)
     shots = iter(made)
     assert [shot.seen for shot in islice(shots, 3)] == [False, True, True]
-    state.wanted = False
+    state.has_consumers = False
     waiting = list(islice(shots, 10))
     assert first.closed == 1
     assert not any(shot.seen for shot in waiting)
@@ -294,7 +294,7 @@ def test_on_demand_the_camera_is_let_go_and_comes_back() -> None:
 
 def test_on_demand_no_picture_is_taken_while_nobody_looks_from_the_start() -> None:
     state, taken = control(), list[int]()
-    state.wanted = False
+    state.has_consumers = False
     camera = ScriptedCamera(FRAMES, before=taken.append)
     made = Capture(camera, FakeClock(), state, reopen=lambda: camera, release=True)
     assert not any(shot.seen for shot in islice(made, 5))

@@ -146,10 +146,10 @@ def test_what_the_start_refuses_is_refused_when_the_settings_are_read_again(
     assert message in refused
     if message:
         assert told == [refused.removeprefix("streamseg: error: ").rstrip() + "; the settings before it stay"]
-        assert state.look == Scene("green", mirror=True)
+        assert state.scene == Scene("green", mirror=True)
     else:
         assert told[0].startswith("live.toml is read again")
-        assert not state.look.mirror
+        assert not state.scene.mirror
 
 
 def test_save_config_writes_what_config_reads(asked: dict[str, Any], tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def help_of(command: str, flag: str) -> str:
 
 @pytest.mark.parametrize(("flag", "live_says", "run_says"), [
     ("--background", "default: blur.", "default: none where the output can hold alpha, else green."),
-    ("--threads", f"default: {2 * live_run.NET_THREADS} (2 on a single core).", "default: the cores.")])
+    ("--threads", f"default: {2 * live_run.NET_THREADS} (2 on a single core).", "default: the number of cores.")])
 def test_help_says_what_is_true_of_the_command(flag: str, live_says: str, run_says: str) -> None:
     assert live_says in help_of("live", flag)
     assert run_says in help_of("run", flag)

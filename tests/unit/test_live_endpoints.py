@@ -14,7 +14,7 @@ from streamseg.errors import OptionError, SinkError
 from streamseg.live import run as live_run
 from streamseg.live.capture import Capture
 from streamseg.live.consumers import consumers_of
-from streamseg.live.endpoints import Opener, Reader, idle
+from streamseg.live.endpoints import Opener, Reader, unused_settings
 from streamseg.live.keymap import backgrounds, pressed
 from streamseg.live.options import LiveOptions
 from streamseg.live.stats import LiveOutput
@@ -93,10 +93,10 @@ CAMERAS = {"camera": "7", "size": "9999x99", "rate": Fraction(5), "format": "yuy
 ])
 def test_beside_a_source_some_settings_do_nothing(source: Any, to: list[str], unused: set[str]) -> None:
     values = {**CAMERAS, "reconnect": True, "on_demand": True, "realtime": True, "start": 2.0, "stream": 1}
-    assert set(idle(values, source, to)) == unused
+    assert set(unused_settings(values, source, to)) == unused
     for name in unused:
-        assert idle({name: values[name]}, source, to) == [name]
-    assert idle({"backend": "av", "reconnect": False, "realtime": False, "start": 0.0}, source, to) == []
+        assert unused_settings({name: values[name]}, source, to) == [name]
+    assert unused_settings({"backend": "av", "reconnect": False, "realtime": False, "start": 0.0}, source, to) == []
 
 
 def test_what_does_nothing_is_refused_by_flag_and_source(here: Path) -> None:
@@ -160,7 +160,7 @@ def test_on_demand_a_camera_that_nobody_looks_at_is_not_wanted_from_the_start(
 
     class Engine:
         def __init__(self, capture: Capture, *rest: Any, control: Control, **more: Any) -> None:
-            self.run = lambda: wanted.append(control.wanted)
+            self.run = lambda: wanted.append(control.has_consumers)
 
     monkeypatch.setattr(live_run, "LiveSession", Engine)
     monkeypatch.setattr(live_run, "consumers_of", lambda outputs, window: lambda: looked_at)

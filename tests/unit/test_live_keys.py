@@ -48,8 +48,8 @@ def test_the_keys_go_through_the_chosen_background_and_those_listed() -> None:
 def test_keys_reach_control_and_q_ends() -> None:
     made, state, told = desk("n+p q")
     assert [made() for _ in range(5)] == [False, False, False, False, True]
-    assert state.look.background == "blur"
-    assert state.look.blur == 0.6
+    assert state.scene.background == "blur"
+    assert state.scene.blur == 0.6
     assert not state.paused  # p, then the space bar, which is p too
     assert told == ["paused: the background alone goes out", "goes on"]
 

@@ -211,7 +211,7 @@ def test_frozen_nobody_is_shown_while_it_is_paused_and_what_was_frozen_comes_bac
     state = fakes.control()
 
     def at(number: int) -> None:
-        state.look = replace(state.look, freeze=number >= 2)
+        state.scene = replace(state.scene, freeze=number >= 2)
         state.paused = number in (3, 4)
 
     frames: list[Any] = [fakes.room_frame(index, shift=index) for index in range(7)]
@@ -226,7 +226,7 @@ def test_frozen_nobody_is_shown_while_the_camera_is_lost() -> None:
     state = fakes.control()
 
     def at(number: int) -> None:
-        state.look = replace(state.look, freeze=True)
+        state.scene = replace(state.scene, freeze=True)
 
     pictures = run([FRAMES[0], SourceError("unplugged")], state, again=[FRAMES[:2]], at=at)
     alone = [is_background_alone(picture) for picture in pictures]
@@ -241,7 +241,7 @@ def test_what_is_frozen_during_a_pause_is_the_first_picture_after_it() -> None:
 
     def at(number: int) -> None:
         state.paused = number in (1, 2)
-        state.look = replace(state.look, freeze=number >= 2)
+        state.scene = replace(state.scene, freeze=number >= 2)
 
     frames: list[Any] = [fakes.room_frame(index, shift=index) for index in range(5)]
     pictures = run(frames, state, at=at)
@@ -269,7 +269,7 @@ def test_a_broken_background_leaves_the_last_good_one(tmp_path: Path) -> None:
 
     def at(number: int) -> None:
         if number == 3:
-            state.look = replace(state.look, background=str(broken))
+            state.scene = replace(state.scene, background=str(broken))
 
     pictures = run(FRAMES, state, at=at)
     assert not any(shows_the_room(picture) for picture in pictures)

@@ -37,16 +37,16 @@ def test_a_changed_settings_file_is_read_again_and_a_broken_one_keeps_the_last_g
     assert told == []
     touched(path, 'background = "green"\nblur = 0.8\nmirror = true\n')
     ticking(made, clock)
-    assert (state.look.background, state.look.blur, state.look.mirror) == ("green", 0.8, True)
+    assert (state.scene.background, state.scene.blur, state.scene.mirror) == ("green", 0.8, True)
     for broken in ('background = "b', "blur = 7", "colour = 1", 'mirror = "yes"', "background = 3",
                    "fit = true", 'follow = "no"', 'codec_set = "x"'):
         touched(path, broken)
         ticking(made, clock)
-        assert (state.look.background, state.look.blur) == ("green", 0.8)
+        assert (state.scene.background, state.scene.blur) == ("green", 0.8)
         assert told[-1].endswith("the settings before it stay")
     touched(path, 'background = "blur"\nmodel = "x.tflite"')
     ticking(made, clock)
-    assert state.look.background == "blur"
+    assert state.scene.background == "blur"
     assert told[-1] == "live.toml is read again; from the next start: model"
 
 
@@ -55,10 +55,10 @@ def test_what_a_key_changed_stays_when_another_setting_is_edited(tmp_path: Path)
     touched(path, 'background = "a.jpg"\n')
     made, state, _ = desk("n", clock=clock, settings=str(path))
     made()
-    assert state.look.background == "blur"
+    assert state.scene.background == "blur"
     touched(path, 'background = "a.jpg"\nblur = 0.9\n')
     ticking(made, clock)
-    assert (state.look.background, state.look.blur) == ("blur", 0.9)
+    assert (state.scene.background, state.scene.blur) == ("blur", 0.9)
 
 
 def test_a_setting_that_is_taken_out_of_the_file_goes_back_to_what_holds_without_it(tmp_path: Path) -> None:
@@ -69,11 +69,11 @@ def test_a_setting_that_is_taken_out_of_the_file_goes_back_to_what_holds_without
                              settings=str(path))
     touched(path, "follow = true\n")
     ticking(made, clock)
-    assert state.look == Scene("blur", blur=0.3, follow=True)
+    assert state.scene == Scene("blur", blur=0.3, follow=True)
     assert told == ["live.toml is read again; from the next start: model"]
     touched(path, "\n")
     ticking(made, clock)
-    assert state.look == Scene("blur", blur=0.3)
+    assert state.scene == Scene("blur", blur=0.3)
 
 
 def test_a_settings_file_that_is_away_for_a_moment_is_no_change(tmp_path: Path) -> None:
@@ -92,10 +92,10 @@ def test_a_background_file_that_changes_is_read_again(tmp_path: Path) -> None:
     touched(path, "one")
     made, state, told = desk(state=control(background=str(path)), clock=clock)
     ticking(made, clock)
-    assert state.look.version == 0
+    assert state.scene.version == 0
     touched(path, "two")
     ticking(made, clock)
-    assert state.look.version == 1
+    assert state.scene.version == 1
     assert "has changed and is read again" in told[0]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamseg.live.controls import PreviewScreen, figure_lines
+from streamseg.live.controls import PreviewScreen, stats_lines
 from streamseg.live.meters import Latencies, Usage, rss_mib
 from streamseg.live.stats import LiveOutput, Stats
 from streamseg.live.types import Finished
@@ -68,7 +68,7 @@ def test_resident_memory_is_what_psutil_says() -> None:
 def test_the_figures_in_words_and_in_the_window() -> None:
     line = {"fps": 29.97, "latency_ms": {"p50": 18.2, "p95": 24.0}, "dropped": 3, "cpu_percent": 61.2,
             "rss_mib": 180.4, "step": "full", "paused": False}
-    words = figure_lines(line)
+    words = stats_lines(line)
     assert words == ["30.0 fps  18 ms (95 %: 24)  3 dropped", "CPU 61 %  180 MiB  full"]
     shown: list[Any] = []
 
@@ -79,9 +79,9 @@ def test_the_figures_in_words_and_in_the_window() -> None:
             shown.append((frame, lines))
 
     screen = PreviewScreen(FakeWindow(), True)  # type: ignore[arg-type]
-    screen.figures(line)
+    screen.show_stats(line)
     picture, view = room_frame(0), room_frame(1)
     screen.show(Finished(picture, 0.0))
-    screen.toggle_figures()
+    screen.toggle_stats()
     screen.show(Finished(picture, 0.0, view))
     assert shown == [(picture, words), (view, [])]
