@@ -8,6 +8,7 @@ import html
 import logging
 import shutil
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -19,10 +20,14 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from .. import __version__
 from ..errors import StreamsegError
 from ..options import MethodOptions
-from . import rembg, removebg, v1
+from . import rembg, removebg, unscreen, v1, v1_jobs
 from .answers import Json, refused
 from .engine import PictureEngine
 from .fetch import Fetcher
+from .jobs.keeper import JobKeeper
+from .jobs.process import ProcessRunner
+from .jobs.store import FINAL, WAITING
+from .jobs.tasks import JobRunner
 from .live import Cameras, live_router
 from .metrics import CONTENT_TYPE, Metrics
 from .options import ServeOptions
@@ -37,24 +42,28 @@ _log = logging.getLogger("streamseg.serve")
 
 
 def create_app(options: ServeOptions | None = None, *, method: MethodOptions | None = None,
-               fetcher: Fetcher | None = None) -> FastAPI:
+               fetcher: Fetcher | None = None, runner: JobRunner | None = None) -> FastAPI:
     """The server as an ASGI application, for uvicorn or any other.
 
     method    its threads, device and runtime are the server's; by default those of run
     fetcher   reads addresses; by default as options.urls says
+    runner    does the films; by default a process of this machine for each
 
-    Raises OptionError for a token's file that cannot be read, SinkError where the jobs' folder cannot be made.
+    Raises OptionError for a file of a token or a secret that cannot be read.
     """
     options = options or ServeOptions()
     metrics = Metrics()
     engine = PictureEngine(method, places=options.queue, idle=options.idle)
     services = Services(options, engine, fetcher or Fetcher(on=options.urls), metrics, options.home() / "requests")
-    _gauges(services)
+    jobs = JobKeeper(options, runner or ProcessRunner(options.film_time_limit), services.fetcher, metrics,
+                     None if method is None else method.threads)
+    _gauges(services, jobs)
 
     app = FastAPI(title="streamseg", version=__version__, docs_url=None, redoc_url=None, max_body_size=None,
-                  description="Background removal for pictures and films.", lifespan=_lifespan(services))
-    app.state.services = services
-    for routes in (_health(services), v1.router(services), removebg.router(services), rembg.router(services)):
+                  description="Background removal for pictures and films.", lifespan=_lifespan(services, jobs))
+    app.state.services, app.state.jobs, app.state.failure = services, jobs, None
+    for routes in (_health(services), v1.router(services), removebg.router(services), rembg.router(services),
+                   v1_jobs.router(services, jobs), unscreen.router(services, jobs)):
         app.include_router(routes)
     app.state.cameras = Cameras(method)
     app.include_router(live_router(app.state.cameras))
@@ -64,15 +73,23 @@ def create_app(options: ServeOptions | None = None, *, method: MethodOptions | N
     return app
 
 
-def _lifespan(services: Services) -> Any:
+def _lifespan(services: Services, jobs: JobKeeper) -> Any:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        shutil.rmtree(services.scratch, ignore_errors=True)  # what a killed server left
-        services.scratch.mkdir(parents=True, mode=0o700)
+        try:
+            await jobs.start()  # takes the folder for this server alone
+            shutil.rmtree(services.scratch, ignore_errors=True)  # what a killed server left
+            services.scratch.mkdir(parents=True, mode=0o700)
+        except Exception as error:
+            app.state.failure = error  # for ``serve``, which raises it
+            await jobs.close()
+            await services.engine.close()
+            raise
         warming = asyncio.create_task(services.engine.start())
         try:
             yield
         finally:
+            await jobs.close()
             await warming
             await services.engine.close()
             shutil.rmtree(services.scratch, ignore_errors=True)
@@ -80,14 +97,20 @@ def _lifespan(services: Services) -> Any:
     return lifespan
 
 
-def _gauges(services: Services) -> None:
+def _gauges(services: Services, jobs: JobKeeper) -> None:
     engine, show = services.engine, services.metrics.gauge
     show("pictures_under_way", "Pictures under way.", lambda: engine.under_way)
     show("pictures_places", "Pictures that may be under way.", lambda: engine.places)
     show("pictures_refused_total", "Pictures refused because all places were taken.", lambda: engine.refused)
     show("method_calls_total", "Times that the method was called.", lambda: engine.groups)
     show("method_pictures_total", "Pictures that the method saw.", lambda: engine.pictures)
+    for state in (*WAITING, *FINAL):
+        show(f"films_{state}", f"Films that are {state}.", partial(_count, jobs, state))
     show("method_loaded", "1 while the method is in memory.", lambda: float(engine.is_loaded()))
+
+
+def _count(jobs: JobKeeper, state: str) -> float:
+    return float(jobs.counts.get(state, 0))
 
 
 def _health(services: Services) -> APIRouter:

@@ -44,17 +44,17 @@ def serve(options: ServeOptions, *, method: MethodOptions | None = None,
     config = uvicorn.Config(app, options.host, options.port, log_config=None, access_log=False,
                             limit_concurrency=CONNECTIONS, timeout_keep_alive=15, server_header=False,
                             date_header=True, timeout_graceful_shutdown=PATIENCE, lifespan="on", ws_max_size=1 << 20,
-                            proxy_headers=False)
+                            proxy_headers=False, log_level="critical")
     server = _Server(config, listening)
     before = cv2.getNumThreads()
     # the workers are the threads, and the process is the server's own
     cv2.setNumThreads(Threads.of(method.threads if method else None).opencv)
     try:
         server.run()
-    except SystemExit as error:  # uvicorn's way to say that the port is taken
+    except SystemExit as error:  # uvicorn's way to say that it did not start
+        if app.state.failure is not None:
+            raise app.state.failure from None
         raise OptionError(f"the server does not start on {options.host} port {options.port}: is it taken by another "
                           "program? --port 0 takes any that is free") from error
     finally:
         cv2.setNumThreads(before)
-    if not server.started:
-        raise OptionError(f"the server did not start on {options.host} port {options.port}; the log says why")

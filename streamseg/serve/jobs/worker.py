@@ -1,0 +1,169 @@
+"""What runs in a film's own process: reads a task on standard input, writes lines of JSON on standard output.
+
+    {"progress": {...}}   every now and then
+    {"report": {...}}     done: the outputs are in their folder
+    {"failure": {...}}    code and message
+    {"probe": {...}}      what a header says
+
+The process ends by itself when standard input is closed: its server has died, and another will do the film anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ...errors import OptionError, SourceError, StreamsegError
+from ...report import Progress, Report
+from ..refusals import without_paths
+from .tasks import REPORT, Failure, FilmLimits, FilmTask
+
+EVERY = 0.25  # seconds between two lines of progress
+NICE = 5      # pictures, which somebody waits for, come first
+
+
+def main() -> None:
+    """Do what the first line of standard input says."""
+    told = json.loads(sys.stdin.readline())
+    watcher = ThreadPoolExecutor(1)
+    watcher.submit(_end_with_the_server)
+    with contextlib.suppress(OSError, AttributeError):
+        os.nice(NICE)
+    names = {Path(path): name for path, name in told["names"].items()}
+    try:
+        if told["do"] == "probe":
+            _tell("probe", probe(told["path"], FilmLimits(**told["limits"])))
+        else:
+            _tell("report", done(FilmTask.of(told["task"])))
+    except Failure as failure:
+        _tell("failure", {"code": failure.code, "message": without_paths(failure.message, names)})
+    except StreamsegError as error:
+        _tell("failure", {"code": _code(error), "message": without_paths(str(error), names)})
+    sys.stdout.flush()
+    os._exit(0)  # the watcher still reads
+
+
+def _end_with_the_server() -> None:
+    while sys.stdin.read(1):
+        pass
+    os._exit(3)
+
+
+def _code(error: StreamsegError) -> str:
+    if isinstance(error, OptionError):
+        return "invalid_option"
+    return "failed_to_read" if isinstance(error, SourceError) else "method_failed"
+
+
+def _tell(what: str, values: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps({what: values}) + "\n")
+    sys.stdout.flush()
+
+
+def probe(path: str, limits: FilmLimits) -> dict[str, Any]:
+    """Width, height, seconds and frames of a film as its header states them. Raises Failure, StreamsegError."""
+    from ...options import InputOptions
+    from ...source import open_source
+
+    source = open_source(path, InputOptions(audio=False))
+    try:
+        info = source.info
+        found = {"width": info.width, "height": info.height, "seconds": info.duration, "frames": info.expected_frames,
+                 "rate": None if info.rate is None else float(info.rate)}
+    finally:
+        source.close()
+    check(found, limits)
+    return found
+
+
+def check(found: dict[str, Any], limits: FilmLimits) -> None:
+    """Raise Failure for a film beyond the limits; what the header does not say is counted as the film runs."""
+    pixels = found["width"] * found["height"] / 1e6
+    if pixels > limits.pixels:
+        raise Failure("too_many_pixels", f"the film has {found['width']} x {found['height']} pixels, {pixels:.1f} MP, "
+                      f"more than the {limits.pixels:g} MP that are the limit here")
+    if (found["seconds"] or 0) > limits.seconds:
+        raise Failure("too_long", f"the film lasts {found['seconds']:.1f} s, longer than the {limits.seconds:g} s that "
+                      "are the limit here")
+    if (found["frames"] or 0) > limits.frames:
+        raise Failure("too_many_frames", f"the film has {found['frames']} frames, more than the {limits.frames} that "
+                      "are the limit here")
+
+
+def done(task: FilmTask) -> dict[str, Any]:
+    """Do the task: all outputs appear in their folder, or none. -> the report. Raises Failure, StreamsegError."""
+    from ...api import run
+
+    folder = Path(task.folder)
+    for left in folder.glob("work-*"):  # of a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    work = folder / f"work-{os.getpid()}"
+    work.mkdir()
+    try:
+        report = run(task.source, [work / item.name for item in task.targets if item.kind == "result"] or None,
+                     progress=_Progress(task.limits), **_options(task, work))
+        if task.bundle is not None:
+            _bundle(work, task)
+        told = _told(report, task, work)
+        (work / REPORT).write_text(json.dumps(told))
+        os.replace(work, task.outputs)
+        return told
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _options(task: FilmTask, work: Path) -> dict[str, Any]:
+    more: dict[str, Any] = {item.kind: work / item.name for item in task.targets if item.kind != "result"}
+    if task.background is not None:
+        more["background"] = task.background
+    return {**task.options, **more}
+
+
+class _Progress:
+    """Tells now and then how far the film is. Raises Failure for more frames than are allowed."""
+
+    def __init__(self, limits: FilmLimits) -> None:
+        self._limits, self._due = limits, 0.0
+
+    def __call__(self, now: Progress) -> None:
+        if now.frames > self._limits.frames:
+            raise Failure("too_many_frames", f"the film has more than the {self._limits.frames} frames that are the "
+                          "limit here")
+        if time.monotonic() < self._due and now.frames != now.total:
+            return
+        self._due = time.monotonic() + EVERY
+        _tell("progress", {"frames": now.frames, "total": now.total, "elapsed": round(now.elapsed, 3),
+                           "fps": round(now.fps, 2), "eta": None if now.eta is None else round(now.eta, 1)})
+
+
+def _bundle(work: Path, task: FilmTask) -> None:
+    assert task.bundle is not None
+    with zipfile.ZipFile(work / task.bundle, "w", zipfile.ZIP_STORED) as archive:
+        for item in task.targets:
+            archive.write(work / item.name, item.name)
+    for item in task.targets:
+        (work / item.name).unlink()
+
+
+def _told(report: Report, task: FilmTask, work: Path) -> dict[str, Any]:
+    """The report without the server's paths."""
+    told = asdict(report)
+    told["input"] = task.names.get(task.source, "the film")
+    names = [item.name for item in task.targets] if task.bundle is None else [task.bundle]
+    told["outputs"] = [{"name": name, "bytes": (work / name).stat().st_size} for name in names]
+    hidden = {Path(path): name for path, name in task.names.items()}
+    told["notes"] = [without_paths(note, {**hidden, work / "x": "x"}) for note in told["notes"]]
+    return json.loads(json.dumps(told, default=str))
+
+
+if __name__ == "__main__":
+    main()
