@@ -207,7 +207,7 @@ async def _append(jobs: JobKeeper, job: Job, request: Request) -> None:
     assert job.size is not None or job.state != "uploading"
     size = job.size or 0
     async with jobs.part(job, int(text)) as path:
-        with await asyncio.to_thread(path.open, "ab") as file:
+        with await asyncio.to_thread(path.open, "ab", 0) as file:  # what came is there, also after kill -9
             async for piece in body(request, size - int(text), PATIENCE):
                 await asyncio.to_thread(file.write, piece)
     if jobs.received(job.id) == size:

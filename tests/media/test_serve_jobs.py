@@ -175,7 +175,8 @@ def test_a_film_comes_in_parts_and_goes_on_after_a_break(client: Client, film: P
     with socket.create_connection((host, int(port)), timeout=30) as line:  # breaks off in the middle
         head = f"PATCH {upload} HTTP/1.1\r\nHost: localhost\r\nUpload-Offset: 1000\r\n"
         line.sendall(head.encode() + f"Content-Length: {len(data) - 1000}\r\n\r\n".encode() + data[1000:3000])
-    until(lambda: client.head(upload).headers["Upload-Offset"] == "3000" and not client.app.state.jobs._uploading)
+        until(lambda: client.head(upload).headers["Upload-Offset"] == "3000")
+    until(lambda: not client.app.state.jobs._uploading)
     assert send(3000, data[3000:] + b"more").status_code == 413
     assert client.head(upload).headers["Upload-Offset"] == "3000"
     assert send(3000, data[3000:]).status_code == 204
