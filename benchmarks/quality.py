@@ -52,7 +52,7 @@ def entries(models: Path | None, device: str = "auto") -> list[Entry]:
     the classical methods, the peers that are there."""
     default, there = built_in(device=device), {"device": device}
     found = [Entry(OURS, "ours", "person", there),
-             Entry(WHOLE_ONLY, "ours", "person", {**there, "closer": False}),
+             Entry(WHOLE_ONLY, "ours", "person", {**there, "roi": False}),
              Entry(AS_STILLS, "ours", "person", {**there, "stills": True, "model": "medium"}),
              Entry(BOTH, "ours", "person", {**there, "stills": True})]
     found += [Entry(f"{OURS}, detail {name}", "ours", "person", {**there, "detail": name})

@@ -37,9 +37,9 @@ from .types import Control, Scene, stand_in
 
 LOG = logging.getLogger(__name__)
 
-# Of the model's parameters: heads before a camera are not small, and the second look at every eighth frame
-# would be what the delay is judged by.
-QUICK = {"detail": "medium", "closer": False}
+# Parameters of the model: in front of a camera people are not small, and the second pass at every eighth frame would
+# decide how long the delay is.
+QUICK = {"detail": "medium", "roi": False}
 # Threads of the net, where there are so many cores: a second one makes the delay 3 ms shorter, at about
 # the same CPU; a net takes half of the budget that it is given (Threads).
 NET_THREADS = 2

@@ -25,7 +25,7 @@ class Model(BaseSegmenter):
 
     May be used from several threads at once, by several runs too: each gets a session of its own, and they share the
     loaded files. Computations of one file follow one another in LiteRT and Keras, and overlap in ONNX Runtime; each
-    uses the model's threads. Films get one look a frame, pictures several, as in ``run``.
+    uses the model's threads. A film's frames get one pass each, pictures several, as in ``run``.
 
     Pickling takes the parameters along, and the model is loaded again where it arrives; so is it in a process that
     was forked off, when it is first used there.
@@ -57,7 +57,7 @@ class Model(BaseSegmenter):
     def session(self, *, stills: bool = False) -> BaseSegmenter:
         """A Segmenter for one input, for one thread at a time; its ``close`` leaves the model open.
 
-        stills   the frames are single pictures: each is looked at several times
+        stills   the frames are single pictures: each gets several passes
         Raises SegmentError once the model is closed.
         """
         return self._method.session(stills=stills).borrowed()
@@ -87,7 +87,7 @@ class Model(BaseSegmenter):
 
 def load_model(name_or_path: str | os.PathLike[str] | None = None, *, spec: str | os.PathLike[str] | None = None,
                classes: str | None = None, device: str = "auto", runtime: str = "auto", threads: int | None = None,
-               detail: str = "high", closer: bool = True) -> Model:
+               detail: str = "high", roi: bool = True) -> Model:
     """Load a model once, for any number of runs, pictures and threads.
 
     name_or_path  "medium", "large", or a model file (.tflite, .onnx, .keras); None: medium, and for pictures both
@@ -97,12 +97,12 @@ def load_model(name_or_path: str | os.PathLike[str] | None = None, *, spec: str 
     runtime       "auto", "litert", "onnx" or "keras"
     threads       budget of threads, of which the model takes half; None: the cores
     detail        "high", "medium" or "low": how many pixels a built-in model sees
-    closer        look closer where people are small in the picture (built-in models only)
+    roi           where people are small, show the model only that part of the picture (built-in models only)
 
     Raises OptionError, DeviceError or MissingDependencyError.
     """
     return _rebuilt({"model": _text(name_or_path), "model_spec": _text(spec), "classes": classes, "device": device,
-                     "runtime": runtime, "threads": threads, "detail": detail, "closer": closer})
+                     "runtime": runtime, "threads": threads, "detail": detail, "roi": roi})
 
 
 def _rebuilt(parameters: dict[str, Any]) -> Model:

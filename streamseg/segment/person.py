@@ -22,8 +22,6 @@ from ..core.geometry import (
     letterbox_box,
     nearest_size,
     net_size,
-    resize,
-    unletterbox,
 )
 from ..core.thread_budget import Threads
 from ..errors import OptionError, SegmentError
@@ -31,43 +29,45 @@ from .api import Capabilities, ParameterSegmenter, param
 from .known_models import OWN
 from .model_file import spec_of
 from .model_spec import ModelSpec
+from .passes import agreed, groups_of_one_size, inside
 from .postprocess import decided, without_doubtful
 from .roi import RegionOfInterest
 from .runtimes import Net, State
 from .runtimes.pool import NetPool
 
 BUILT_IN = ("medium", "large")
-# What both see of a single picture, in pixels; more looks of either gave no more.
-_MEDIUM_SEES, _LARGE_SEES = (50_176, 165_888), (46_080, 93_184)
+# Sizes, in pixels, of the passes of each over a single picture; more passes of either gave no better mattes.
+_MEDIUM_PASSES, _LARGE_PASSES = (50_176, 165_888), (46_080, 93_184)
 
 
 @dataclass(kw_only=True)
 class Person(ParameterSegmenter):
-    """Finds people with a neural network, frame by frame, or runs the network that ``model`` names.
+    """Finds people with a neural network, or runs the network in a model file.
 
-    Our own, which are those built in and others that training.export wrote of this family, take pictures at true
-    aspect, 16:9 as 16:9 and portrait as portrait, and look closer at people who are small in them (see
-    roi.py). A foreign model takes what its file or its model spec says, or what is known of it (see model_file.py).
+    The built-in models, and others of this family that training.export wrote, take each picture at its own aspect
+    ratio. Where people are small in it they see only that part of the picture (the region of interest, roi.py). Any
+    other model takes what its file or its model spec says, or what is known of it (model_file.py).
     """
 
-    model: str | None = param(None, "Built-in model, medium or large (slower, better on pictures), or a "
-                              "model file: .tflite, .onnx or .keras; default: medium, for pictures both.")
-    model_spec: str | None = param(None, "JSON file that says what the model wants: size, range, mean, std, "
-                                   "channel, activation, ...; default: what the file says of itself.")
-    classes: str | None = param(None, "Classes of a many-class model that are the subject, as "
-                                "person,bicyclist; their probabilities are added up.")
-    device: str = param("auto", "Where the model runs; auto is the CPU, or what a .keras model's library "
-                        "finds.", choices=("auto", "cpu", "gpu"))
-    runtime: str = param("auto", "What the model runs in; auto goes by the file.",
+    model: str | None = param(None, "Built-in model (medium, or large: slower, better on pictures), or a "
+                              "model file (.tflite, .onnx, .keras). Default: medium; for pictures both.")
+    model_spec: str | None = param(None, "JSON file that describes the model: size, range, mean, std, channel, "
+                                   "activation, and more. Default: what the model file says itself.")
+    classes: str | None = param(None, "For a model of many classes: those that are the subject, as "
+                                "person,bicyclist. Their probabilities are added.")
+    device: str = param("auto", "Where the model runs. auto: the CPU; for a .keras model a GPU, if there is "
+                        "one.", choices=("auto", "cpu", "gpu"))
+    runtime: str = param("auto", "Library that runs the model. auto: by the file's extension.",
                          choices=("auto", "litert", "keras", "onnx"))
-    threads: int | None = param(None, "Budget of threads, of which the model takes its share; default: the "
-                                "cores.", low=1, high=256)
-    detail: str = param("high", "How many pixels a built-in model sees, of 16:9 about 67,584, 46,080 or "
-                        "28,672; its time goes with them.", choices=tuple(BUDGETS))
-    closer: bool = param(True, "Look closer where people are small in the picture (built-in models only).")
-    stills: bool = param(False, "Single pictures: a built-in model looks at each at three sizes, both at two "
-                         "(with another detail than high, medium at one), and mirrored too; what most of "
-                         "them see counts. Default: what the input is.")
+    threads: int | None = param(None, "Threads for all libraries together; the model takes half of them. "
+                                "Default: the number of cores.", low=1, high=256)
+    detail: str = param("high", "Input size of a built-in model: high is about 67,584 pixels, medium 46,080, "
+                        "low 28,672. Smaller is faster.", choices=tuple(BUDGETS))
+    roi: bool = param(True, "Region of interest: where people are small, show the model only that part of the "
+                      "picture (built-in models only).")
+    stills: bool = param(False, "The input is single pictures: built-in models make several passes over "
+                         "each, at several sizes and mirrored, and the results are averaged. Default: true for "
+                         "pictures.")
     _reduced: bool = field(default=False, init=False, repr=False)
     _path: Path = field(init=False, repr=False)
     _spec: ModelSpec = field(init=False, repr=False)
@@ -75,13 +75,13 @@ class Person(ParameterSegmenter):
     _net: Net = field(init=False, repr=False)
     _memory: tuple[Size | None, State | None] = field(default=(None, None), init=False, repr=False)
     _large: Net | None = field(default=None, init=False, repr=False)  # beside medium, for single pictures
-    _closer: RegionOfInterest | None = field(init=False, repr=False)
+    _roi: RegionOfInterest | None = field(init=False, repr=False)
 
-    summary: ClassVar[str] = "People, found by a neural network trained for it; the default."
+    summary: ClassVar[str] = "Finds people with a neural network. The default."
     source: ClassVar[str] = ("U-Net on a MobileNetV2 encoder (Ronneberger et al. 2015, Sandler et al. 2018), "
                              "trained in training/; see weights/MODEL_CARD.md. Seed write-ups 2 to 4.")
-    good_for: ClassVar[str] = "People before any background, sitting, standing or moving; any light."
-    bad_for: ClassVar[str] = "Other subjects; things held; animals beside people."
+    good_for: ClassVar[str] = "People in front of any background, sitting, standing or moving, in any light."
+    bad_for: ClassVar[str] = "Subjects other than people; objects that people hold; animals next to people."
 
     def __post_init__(self) -> None:
         if self.model is None or self.model in BUILT_IN:
@@ -118,9 +118,9 @@ class Person(ParameterSegmenter):
         if self.model is None and self.stills and self.detail == "high" and self._path.suffix == ".tflite":
             self._large = self._nets.open(built_in(name="large"), OWN)
         self._memory = None, None
-        # What a net with states remembers belongs to one part of the picture: it sees the whole every time.
-        part = self.closer and self._own and not self._spec.states
-        self._closer = RegionOfInterest(self._look) if part else None
+        # The state of a net belongs to one part of the picture: a net with states sees the whole every time.
+        use_roi = self.roi and self._own and not self._spec.states
+        self._roi = RegionOfInterest(self._alphas) if use_roi else None
 
     @property
     def _own(self) -> bool:
@@ -136,7 +136,7 @@ class Person(ParameterSegmenter):
 
     def reduce(self, on: bool) -> None:
         """Let a built-in model see as few pixels as ``detail`` low does (True), or as ``detail`` says (False)."""
-        self._reduced = on
+        self._reduced = on and self.capabilities.reducible
 
     @property
     def closed(self) -> bool:
@@ -146,35 +146,35 @@ class Person(ParameterSegmenter):
     def segment(self, frames: Sequence[Frame]) -> list[Matte]:
         """One matte a frame, at the network's size for the frame's aspect."""
         mattes: list[Matte] = []
-        for group in _same_shape(frames):
-            mattes += self._closer(group) if self._closer else map(Matte, self._look(group))
+        for group in groups_of_one_size(frames):
+            mattes += self._roi(group) if self._roi else map(Matte, self._alphas(group))
         return mattes
 
     def reset(self) -> None:
         """Forget where people were, and what a net with states remembers."""
         self._memory = None, None
-        if self._closer:
-            self._closer.reset()
+        if self._roi:
+            self._roi.reset()
 
     def close(self) -> None:
         """Free the nets."""
         self._nets.close()
 
-    def _look(self, frames: Sequence[Frame], part: Box | None = None) -> list[npt.NDArray[np.float32]]:
+    def _alphas(self, frames: Sequence[Frame], part: Box | None = None) -> list[npt.NDArray[np.float32]]:
         """The nets' alphas of frames of one size, or of a part of each."""
         if not self._own:
             return self._foreign(frames)
-        looks: list[npt.NDArray[np.float32]] = []
-        for net, size in self._looks(part or frames[0]):
+        passes: list[npt.NDArray[np.float32]] = []
+        for net, size in self._passes(part or frames[0]):
             pictures = np.stack([self._prepare(frame, size, part)[0] for frame in frames])
             seen = self._spec.probability(self._run(net, pictures))
             if self.stills:
                 mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
                 seen = (seen + self._spec.probability(self._run(net, mirrored))[:, :, ::-1]) / np.float32(2)
-            looks.append(seen)
-        # agreed first: where one look is sure and another is not, the ends that are cut off still tell
-        agreed = [_agreed(seen) for seen in zip(*looks, strict=True)]
-        mattes = [without_doubtful(self._spec.stretched(alpha)) for alpha in agreed]
+            passes.append(seen)
+        # The mean comes before the ends are cut off: where passes differ, the ends still tell.
+        means = [agreed(seen) for seen in zip(*passes, strict=True)]
+        mattes = [without_doubtful(self._spec.stretched(alpha)) for alpha in means]
         return [decided(alpha) for alpha in mattes] if self.stills else mattes
 
     def _foreign(self, frames: Sequence[Frame]) -> list[npt.NDArray[np.float32]]:
@@ -188,7 +188,7 @@ class Person(ParameterSegmenter):
             shape = ", ".join(map(str, output.shape[1:]))
             raise type(error)(f"{self._path.name}, whose output is [height, width, channels] = [{shape}]: "
                               f"{error}") from error
-        return [_inside(alpha, box, size) for alpha, (_, box) in zip(alphas, prepared, strict=True)]
+        return [inside(alpha, box, size) for alpha, (_, box) in zip(alphas, prepared, strict=True)]
 
     def _run(self, net: Net, pictures: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The net's output of consecutive pictures. What a net with states remembers is of pictures of the same size,
@@ -203,16 +203,16 @@ class Person(ParameterSegmenter):
         self._memory = size, state
         return output
 
-    def _looks(self, shown: Frame | Box) -> list[tuple[Net, Size]]:
-        """Which of our own nets look at a picture and at which size, the largest last."""
+    def _passes(self, shown: Frame | Box) -> list[tuple[Net, Size]]:
+        """Which of the built-in nets see a picture, and at which sizes, the largest last."""
         if self._large:
-            looks = [*((self._large, budget) for budget in _LARGE_SEES),
-                     *((self._net, budget) for budget in _MEDIUM_SEES)]
+            passes = [*((self._large, budget) for budget in _LARGE_PASSES),
+                      *((self._net, budget) for budget in _MEDIUM_PASSES)]
         elif self.stills and self.detail == "high":
-            looks = [(self._net, budget) for budget in STILL_BUDGETS]
+            passes = [(self._net, budget) for budget in STILL_BUDGETS]
         else:
-            looks = [(self._net, BUDGETS["low" if self._reduced else self.detail])]
-        return list(dict.fromkeys((net, self._size(shown, net, budget)) for net, budget in looks))
+            passes = [(self._net, BUDGETS["low" if self._reduced else self.detail])]
+        return list(dict.fromkeys((net, self._size(shown, net, budget)) for net, budget in passes))
 
     def _size(self, shown: Frame | Box, net: Net, budget: int) -> Size:
         if net.sizes:
@@ -232,8 +232,8 @@ class Person(ParameterSegmenter):
 
 
 def built_in(runtime: str = "auto", device: str = "auto", name: str = "medium") -> Path:
-    """The file of a shipped model, one of BUILT_IN, for a runtime: LiteRT's, or Keras's for ``keras`` and a
-    GPU, which large has none of."""
+    """The file of a built-in model, one of BUILT_IN: for LiteRT, or for Keras where the runtime is ``keras`` or the
+    device a GPU. There is no Keras file of large."""
     if runtime == "onnx":
         raise OptionError("the built-in models have no ONNX file: give --model FILE.onnx, or another "
                           "--runtime")
@@ -242,41 +242,3 @@ def built_in(runtime: str = "auto", device: str = "auto", name: str = "medium") 
         raise OptionError("the built-in model large runs in LiteRT, on the CPU, only: leave --runtime and "
                           "--device out, or take --model medium")
     return Path(str(resources.files("streamseg") / "weights" / f"person-{name}.{ending}"))
-
-
-def _agreed(looks: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    """One matte of several of a picture, at the size of the last: their mean, of three or more without the
-    highest and the lowest of each pixel. One look that misses somebody would leave him too faint to be sure
-    of, and the doubtful is taken away."""
-    if len(looks) == 1:
-        return np.ascontiguousarray(looks[0])  # every frame of a video: nothing to add up
-    size = looks[-1].shape[0], looks[-1].shape[1]
-    alphas = [resize(np.ascontiguousarray(alpha), size) for alpha in looks]
-    total, count = sum(alphas), len(alphas)
-    if count > 2:
-        count -= 2
-        total = total - np.minimum.reduce(alphas) - np.maximum.reduce(alphas)
-    return np.asarray(total / np.float32(count))
-
-
-def _same_shape(frames: Sequence[Frame]) -> list[list[Frame]]:
-    """Consecutive frames of one size together: stills in a batch may differ."""
-    groups: list[list[Frame]] = []
-    for frame in frames:
-        if groups and (groups[-1][0].width, groups[-1][0].height) == (frame.width, frame.height):
-            groups[-1].append(frame)
-        else:
-            groups.append([frame])
-    return groups
-
-
-def _inside(alpha: npt.NDArray[np.float32], box: Box | None, size: Size) -> npt.NDArray[np.float32]:
-    """The part of the matte that the picture covers, in memory of its own."""
-    if box is not None:
-        rows, columns = alpha.shape[0] / size[0], alpha.shape[1] / size[1]
-        # A model may answer at another size than it was asked at.
-        top, left = round(box.top * rows), round(box.left * columns)
-        scaled = Box(top, left, max(1, min(round(box.height * rows), alpha.shape[0] - top)),
-                     max(1, min(round(box.width * columns), alpha.shape[1] - left)))
-        alpha = unletterbox(alpha, scaled)
-    return np.ascontiguousarray(alpha, dtype=np.float32)

@@ -1,8 +1,8 @@
-"""A closer look at people who are small in the picture.
+"""The region of interest: where people are small, the net sees only the part of the picture that holds them.
 
-A net sees 50,000 to 70,000 pixels, whatever the video's size: a runner a third as high as the picture is left
-with 60 rows of them. So the net is shown the part of the picture that holds the people found so far, and
-the whole picture only now and then, for those who have come since.
+A net sees 50,000 to 70,000 pixels, whatever the size of the video: of a runner a third as high as the picture it gets
+60 rows. So it is shown the part of the picture that holds the people found so far, and the whole picture only
+now and then, to find those who have come since.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from ..core.opencv import cv2
 from .elapsed import ElapsedFrames
 
 Alpha = npt.NDArray[np.float32]
-Look = Callable[[Sequence[Frame], Box | None], list[Alpha]]
+Infer = Callable[[Sequence[Frame], Box | None], list[Alpha]]
 
-SHARE = 0.7     # of the picture: where people take up more, the whole is as good
+SHARE = 0.7     # of the picture: where the region would be larger, the whole picture is as good
 MARGIN = 0.2    # of the larger side of what was found: room to move, and surroundings to judge by
-LEAST = 0.25    # of the picture's sides: beyond four times there is nothing more to see
-REFRESH = 8     # frames of the source from one look at the whole picture to the next
-_SURE, _SPECK = 0.4, 5e-4  # alpha, and share of the picture, from which on something is taken for people
+LEAST = 0.25    # of the picture's sides: a smaller region shows nothing more
+REFRESH = 8     # frames of the source from one pass over the whole picture to the next
+_SURE, _SPECK = 0.4, 5e-4  # alpha, and share of the picture, from which on something counts as people
 _STEP = 16      # pixels
-_FEW = 5e-3     # of the picture: what is left of those who walk out, or a thing that only looks like somebody
+_FEW = 5e-3     # of the picture: less is what is left of people who walk out, or a thing that looks like a person
 
 
 class RegionOfInterest:
-    """Calls ``look`` on the whole of frames (box None) or on a part of them (a Box, in pixels of the frame).
+    """Calls ``infer`` with whole frames (box None) or with a region of them (a Box, in pixels of the frame).
 
-    ``look`` gives a matte float32 (h, w) in [0, 1] for each frame, all of one shape and covering the part.
+    ``infer`` gives a matte float32 (h, w) in [0, 1] for each frame, all of one shape, which covers the region.
     """
 
-    def __init__(self, look: Look) -> None:
-        self._look = look
+    def __init__(self, infer: Infer) -> None:
+        self._infer = infer
         self._elapsed = ElapsedFrames()
         self.reset()
 
@@ -52,39 +52,39 @@ class RegionOfInterest:
         """One matte a frame; the frames are of one size and follow on those of the call before."""
         self._age += sum(map(self._elapsed.since_last, frames))
         due = self._age >= REFRESH
-        near = None if due else self._near(frames)
-        if near is None:
-            # one frame of a batch tells who has come since
+        mattes = None if due else self._in_region(frames)
+        if mattes is None:
+            # one frame of a batch shows who has come since
             rest = frames[:-1] if due and self._box else []
-            whole = self._look(frames[len(rest):], None)
+            whole = self._infer(frames[len(rest):], None)
             self._age, self._shape, self._box = 0, whole[0].shape, _people(whole, frames[0])
-            near = self._near(frames)
-            if near is None:
-                # nobody, too large, or more of them seen closely than was found: no edge may cut them off
-                self._box, near = None, (self._look(rest, None) if rest else []) + whole
-        return [Matte(alpha) for alpha in near]
+            mattes = self._in_region(frames)
+            if mattes is None:
+                # nobody, too large, or people reach over the region's edge, which may cut nobody off
+                self._box, mattes = None, (self._infer(rest, None) if rest else []) + whole
+        return [Matte(alpha) for alpha in mattes]
 
-    def _near(self, frames: Sequence[Frame]) -> list[Alpha] | None:
-        """The part's mattes as mattes of the whole; None if there is no part to look at, or it shows that
-        people were lost. Where they are now is where to look next."""
+    def _in_region(self, frames: Sequence[Frame]) -> list[Alpha] | None:
+        """The region's mattes as mattes of the whole; None if there is no region, or people have left it. Where they
+        are now is the next region."""
         box = self._box
         if box is None:
             return None
-        near = self._look(frames, box)
-        if any(_lost(alpha, box, frames[0]) for alpha in near):
+        found = self._infer(frames, box)
+        if any(_lost(alpha, box, frames[0]) for alpha in found):
             return None
-        spread = [_spread(alpha, box, frames[0], self._shape) for alpha in near]
-        wanted = _people(spread, frames[0])
-        # A box that moves with every frame would show the net every time another grid of pixels.
+        whole = [_placed(alpha, box, frames[0], self._shape) for alpha in found]
+        wanted = _people(whole, frames[0])
+        # A box that moves with every frame would show the net another grid of pixels every time.
         if wanted is None or not _holds(box, wanted):
             self._box = wanted
-        return spread
+        return whole
 
 
 def _people(mattes: Sequence[Alpha], frame: Frame) -> Box | None:
-    """The part of the frame that holds what the mattes show, and room round it; None if there is nothing,
-    or the part is nearly the whole."""
-    # every other sample tells it in a quarter of the time
+    """The part of the frame that holds what the mattes show, with room around it; None if there is nothing, or
+    the part is nearly the whole."""
+    # every other sample is enough, in a quarter of the time
     seen: Any = np.max([alpha[::2, ::2] for alpha in mattes], axis=0) > _SURE
     rows, columns = seen.shape
     count, _, about, _ = cv2.connectedComponentsWithStats(seen.astype(np.uint8))
@@ -114,7 +114,7 @@ def _span(start: float, length: float, whole: int) -> tuple[int, int]:
 
 
 def _holds(box: Box, wanted: Box) -> bool:
-    """Whether ``wanted`` lies in ``box``, but for half the room round the people, and fills most of it."""
+    """Whether ``wanted`` lies in ``box``, apart from half the room around the people, and fills most of it."""
     room = 0.5 * MARGIN * max(wanted.height, wanted.width) / (1 + 2 * MARGIN)
     return (box.top - wanted.top <= room and box.left - wanted.left <= room
             and wanted.top + wanted.height - box.top - box.height <= room
@@ -123,7 +123,7 @@ def _holds(box: Box, wanted: Box) -> bool:
 
 
 def _lost(alpha: Alpha, box: Box, frame: Frame) -> bool:
-    """Whether the part shows hardly anybody, or cuts off somebody where the picture goes on: he has moved on,
+    """Whether the region shows hardly anybody, or cuts a person off where the picture goes on: the person has moved,
     or it is another shot."""
     share = np.count_nonzero(alpha > _SURE) / alpha.size
     if share * box.height * box.width < _FEW * frame.height * frame.width:
@@ -140,8 +140,8 @@ def _lost(alpha: Alpha, box: Box, frame: Frame) -> bool:
     return any(np.count_nonzero(side > _SURE) > 2 for side in sides)
 
 
-def _spread(alpha: Alpha, box: Box, frame: Frame, shape: tuple[int, ...]) -> Alpha:
-    """A part's matte on an empty matte of the whole picture, of ``shape``."""
+def _placed(alpha: Alpha, box: Box, frame: Frame, shape: tuple[int, ...]) -> Alpha:
+    """A region's matte on an empty matte of the whole picture, of ``shape``."""
     rows, columns = shape[0] / frame.height, shape[1] / frame.width
     width, height = box.width * columns, box.height * rows
     # Areas first, so that nothing aliases; then to where exactly it belongs, half-pixel centres.

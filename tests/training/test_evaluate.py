@@ -67,7 +67,7 @@ def test_a_net_is_scored_on_the_pixels_that_it_gets_in_use(
     pytest.importorskip("keras", reason="training's own predictor imports Keras")
     picture = np.random.default_rng(2).integers(0, 256, (*shape, 3)).astype(np.uint8)
     KerasPredictor(scored := Noting()).logits([picture])
-    person = Person(threads=1, closer=False)
+    person = Person(threads=1, roi=False)
     served = []
     run = type(person._net).run
 

@@ -304,13 +304,15 @@ def test_grabcut_follows_the_subject_out_of_the_first_rectangle() -> None:
 
 
 def test_grabcut_reach_bounds_what_is_taken_from_one_frame_to_the_next() -> None:
-    def jump(reach: float) -> float:
+    def jump(reach: float, index: int = 1) -> float:
         method = create("grabcut", {"reach": reach})
         method.segment([frame(scenes.picture("dark", -15)[0])])
         rgb, mask = scenes.picture("dark", 15)
-        return iou(method.segment([frame(rgb, 1)])[0].alpha, mask)
+        return iou(method.segment([frame(rgb, index)])[0].alpha, mask)
     assert jump(0.0) < 0.8
     assert jump(0.3) > 0.9
+    assert jump(0.06) < 0.8
+    assert jump(0.06, index=5) > 0.9  # of each frame that has gone by, also of those left out
 
 
 # --- motion, plate ------------------------------------------------------------------------------

@@ -175,7 +175,7 @@ def test_a_class_of_somebody_that_fails_is_no_defect_of_ours() -> None:
      "rect is (0.1, 0.1, 0.8, 0.8); it must be text, as '0.05,0.03,0.9,0.97'"),
     ("region", {"seeds": [(1, 2)]},
      "seeds is [(1, 2)]; it must be text: Where growing starts: 'x,y;x,y' in pixels of the frame, or, with a "
-     "point, as shares of its size: '0.5,0.4'. Empty: from the border."),
+     "decimal point, as shares of its size: '0.5,0.4'. Empty: from the border."),
     ("kmeans", {"k": 2.5}, "k is 2.5; it must be a whole number"),
     ("kmeans", {"k": None}, "k is None; it must be a whole number"),
     ("kmeans", {"k": True}, "k is True; it must be a whole number"),

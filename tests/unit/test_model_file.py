@@ -65,7 +65,7 @@ def test_a_copy_of_a_shipped_file_is_ours_under_any_name(name: str, tmp_path: Pa
     for model in (name, str(path)):
         method = Person(threads=1, model=model)
         alphas.append(method.segment([frame])[0].alpha)
-        assert method._closer is not None
+        assert method._roi is not None
         method.close()
     assert np.array_equal(*alphas)
 

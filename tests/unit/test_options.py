@@ -81,7 +81,7 @@ def test_every_whole_number_refuses_a_fraction():
     (Options, {"clean": "no"}, "clean is 'no'; it must be true or false"),
     (Options, {"background": 3}, "background is 3; it must be text"),
     (Options, {"blur": True}, "blur is True; it must be a number, 0 to 1"),
-    (Options, {"set": "closer=false"}, "set is 'closer=false'; it must be a table"),
+    (Options, {"set": "roi=false"}, "set is 'roi=false'; it must be a table"),
     (LiveOptions, {"mirror": "no"}, "mirror is 'no'; it must be true or false"),
     (LiveOptions, {"duration": "3"}, "duration is '3'; it must be a number, at least 0"),
     (LiveOptions, {"camera": True}, "camera is True; it must be text"),

@@ -25,13 +25,13 @@ def test_litert_takes_a_picture_at_about_its_own_aspect(height: int, width: int)
 
 def test_the_built_in_model_sees_as_many_pixels_as_it_is_told() -> None:
     frame = frame_of(frames(1, 90, 160)[0], 0, 1)
-    method = Person(threads=1, closer=False)
+    method = Person(threads=1, roi=False)
     areas = {"high": method.segment([frame])[0].alpha.size}
     method.reduce(True)
     areas["reduced"] = method.segment([frame])[0].alpha.size
     method.close()
     for detail in ("medium", "low"):
-        method = Person(threads=1, closer=False, detail=detail)
+        method = Person(threads=1, roi=False, detail=detail)
         areas[detail] = method.segment([frame])[0].alpha.size
         method.close()
     assert areas["high"] > areas["medium"] > areas["low"] == areas["reduced"]
@@ -45,7 +45,7 @@ def test_a_file_of_our_own_training_runs_as_a_built_in_model_does(tmp_path: Path
         method = Person(threads=1, model=model, detail="low")
         alphas.append(method.segment([frame])[0].alpha)
         method.close()
-        assert method._closer is not None
+        assert method._roi is not None
     assert alphas[0].shape == (128, 224)  # a foreign model knows one detail
     assert np.array_equal(*alphas)
 
@@ -58,7 +58,7 @@ def test_frames_are_seen_by_the_model_that_is_named_and_pictures_by_both() -> No
                           "large alone": {"stills": True, "model": "large"},
                           "one look": {"stills": True, "detail": "medium"}}.items():
         person = Person(threads=1, **options)
-        seen[name] = [(net is person._net, height * width) for net, (height, width) in person._looks(shown)]
+        seen[name] = [(net is person._net, height * width) for net, (height, width) in person._passes(shown)]
         person.segment([shown])
         person.close()
     assert seen["medium"] == seen["large"] == [(True, 192 * 352)]
@@ -77,7 +77,7 @@ def answering(values: Iterator[float]) -> Callable[..., tuple[list[np.ndarray], 
 
 
 def test_a_picture_gets_what_both_models_looks_agree_on(monkeypatch) -> None:
-    method = Person(threads=1, stills=True, closer=False)
+    method = Person(threads=1, stills=True, roi=False)
     for net, value in ((method._net, 0.9), (method._large, 0.84)):
         monkeypatch.setattr(net, "run", answering(iter(lambda value=value: value, None)))
     [matte] = method.segment([frame_of(frames(1, 180, 320)[0], 0, 1)])
@@ -89,7 +89,7 @@ def test_a_picture_gets_what_both_models_looks_agree_on(monkeypatch) -> None:
 
 def test_one_look_that_misses_somebody_takes_nothing_from_him(monkeypatch) -> None:
     """A mean of all would be .75 at most, nowhere sure, and fade as a whole."""
-    method = Person(threads=1, stills=True, closer=False)
+    method = Person(threads=1, stills=True, roi=False)
     values = iter([0.0, 0.0, *[1.0] * 6])  # plain and mirrored
     for net in (method._net, method._large):
         monkeypatch.setattr(net, "run", answering(values))
@@ -110,7 +110,7 @@ def test_a_still_and_its_mirrored_picture_get_mirrored_mattes() -> None:
 @pytest.mark.parametrize(("detail", "looks"), [
     ("high", [(160, 288), (224, 416), (320, 544)]), ("low", [(128, 224)])])
 def test_a_still_is_the_mean_of_its_looks(detail: str, looks: list[tuple[int, int]], monkeypatch) -> None:
-    method = Person(threads=1, stills=True, detail=detail, closer=False, model="medium")
+    method = Person(threads=1, stills=True, detail=detail, roi=False, model="medium")
     run, shown = method._net.run, []
 
     def answer(inputs: list[np.ndarray], state: None = None) -> tuple[list[np.ndarray], None]:

@@ -1,7 +1,7 @@
-"""The working picture of the classical methods, and what they all do with it.
+"""What the classical methods share: each works on a small copy of the frame, the working picture.
 
-A matte is found on a small picture: its cost then hardly depends on the video's size, and the refiner
-sharpens the matte at full size anyway. ``size`` is the working picture's long side in pixels.
+So the cost hardly depends on the video's size, and the edge is refined at full size later in any case. ``size`` is
+the long side of the working picture in pixels.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Alpha = npt.NDArray[Any]  # float32 (h, w) in [0, 1]
 Grey = npt.NDArray[Any]  # uint8 (h, w); masks hold 0 and 255
 Picture = npt.NDArray[Any]  # uint8 (h, w, 3)
 
-POLARITY_HELP = "Which side is the subject: auto (the one the border does not show), light or dark."
-SIZE_HELP = "Long side of the working picture in pixels."
-BLUR_HELP = "Kernel of the box blur before all else, in pixels of the working picture, as 13; 1: none."
+POLARITY_HELP = "Which side is the subject: light, dark, or auto (the side that fills less of the picture's border)."
+SIZE_HELP = "The method works on a small copy of the frame: its long side in pixels."
+BLUR_HELP = "Size of the box blur that comes first, in pixels of the small copy; odd; 1: no blur."
 
 
 @dataclass(kw_only=True)
@@ -80,13 +80,13 @@ def lab_picture(frame: Frame, size: int, blur: int) -> Picture:
 
 
 def blurred(picture: npt.NDArray[Any], kernel: int) -> npt.NDArray[Any]:
-    """The preprocessor of the seeds: a box blur of ``kernel`` x ``kernel``; 1 gives the picture itself."""
+    """A box blur of ``kernel`` x ``kernel``; 1 gives the picture itself."""
     return picture if kernel <= 1 else cv2.blur(picture, (kernel, kernel))
 
 
 def softened(mask: Grey) -> Alpha:
-    """A mask of 0 and 255 as a matte whose rim is a step of about two pixels: at full size a hard
-    step would show the working picture's pixels as stairs."""
+    """A mask of 0 and 255 as a matte whose edge is a ramp of about two pixels: a hard step would show the small
+    copy's pixels as stairs at full size."""
     return np.multiply(cv2.GaussianBlur(mask, (3, 3), 0), np.float32(1 / 255), dtype=np.float32)
 
 

@@ -43,22 +43,22 @@ class Chroma(Classical):
     Each matte carries ``despill``: the key, whose reflection is then taken out of the subject's colours.
     """
 
-    key: str = param("green", f"The background's colour: auto (what the border shows on the first frame), "
-                     f"#rrggbb or {', '.join(NAMED)}.")
-    tolerance: float = param(0.4, "How far from the key is still all background, 1: all that has its hue.",
+    key: str = param("green", f"The background's colour: #rrggbb, {', '.join(NAMED)}, or auto (from the "
+                     "border of the first frame).")
+    tolerance: float = param(0.4, "How far from the key colour a pixel is still background; 1: all of its hue.",
                              low=0.0, high=1.0)
-    softness: float = param(0.3, "Width of the ramp from background to subject, same unit.", low=0.0,
+    softness: float = param(0.3, "Width of the ramp from background to subject, in the same unit.", low=0.0,
                             high=1.0)
-    angle: float = param(100.0, "Hues that count as key, degrees around it.", low=10, high=170)
-    spill: bool = param(True, "Have the key's reflection taken out of the subject's colours.")
+    angle: float = param(100.0, "Range of hues that count as the key colour, in degrees.", low=10, high=170)
+    spill: bool = param(True, "Remove the key colour's reflection from the subject.")
     size: int = param(640, SIZE_HELP, low=16, high=4096)
     _key: RGB | None = field(default=None, init=False, repr=False)
 
-    summary: ClassVar[str] = "The background is one colour, green or any other: alpha is what it is not."
+    summary: ClassVar[str] = "Chroma key: the background is one colour, green or any other."
     source: ClassVar[str] = ("van den Bergh and Lalioti 1999, 'Software chroma keying in an immersive "
                              "virtual environment' (own code). In no seed write-up.")
-    good_for: ClassVar[str] = "Green and blue screens, hair and soft edges before them."
-    bad_for: ClassVar[str] = "Subjects in the key's hue, backgrounds of several colours."
+    good_for: ClassVar[str] = "Green and blue screens, also with hair and soft edges."
+    bad_for: ClassVar[str] = "Subjects with the key's hue; backgrounds of several colours."
 
     def __post_init__(self) -> None:
         self._key = None if self.key == "auto" else _parse_key(self.key)

@@ -81,17 +81,17 @@ class KMeans(Clustering):
     """k-means over the colours (L*a*b*) of a small picture. Deterministic: the first centres come from
     an own generator with a fixed seed, so no library's global random state is read or set."""
 
-    k: int = param(2, "Groups of colours; 0: chosen on the first frame by the silhouette.", low=0, high=16)
-    engine: str = param("opencv", "cv2.kmeans, or scikit-learn's MiniBatchKMeans.",
+    k: int = param(2, "Number of colour groups; 0: found on the first frame (silhouette).", low=0, high=16)
+    engine: str = param("opencv", "opencv: cv2.kmeans; sklearn: MiniBatchKMeans.",
                         choices=("opencv", "sklearn"))
     size: int = param(192, SIZE_HELP, low=16, high=4096)
     blur: int = param(5, BLUR_HELP, low=1, high=99, odd=True)
 
-    summary: ClassVar[str] = "The colours fall into k groups; those that the border shows are background."
+    summary: ClassVar[str] = "Divides the colours into k groups; groups that fill the picture's border are background."
     source: ClassVar[str] = ("cv2.kmeans, sklearn.cluster.MiniBatchKMeans; start: Arthur and Vassilvitskii "
                              "2007 (k-means++). Seed write-up 3 (k-means), 1 (overview).")
-    good_for: ClassVar[str] = "A subject of other colours than a plain background, equal brightness too."
-    bad_for: ClassVar[str] = "Backgrounds of many colours, subjects that share a colour with them."
+    good_for: ClassVar[str] = "A subject with other colours than a plain background, also of equal brightness."
+    bad_for: ClassVar[str] = "Backgrounds of many colours; subjects that share a colour with the background."
 
     def __post_init__(self) -> None:
         if self.k == 1:
@@ -110,20 +110,20 @@ class MeanShift(Clustering):
     """Mean shift over the colours (L*a*b*) of a very small picture: as many groups as the colours have
     peaks. Later frames start from the old centres and from the bins that hold new colours."""
 
-    bandwidth: float = param(0.0, "Radius of the kernel in L*a*b* units; 0: estimated on the first frame.",
+    bandwidth: float = param(0.0, "Radius of the kernel, in units of L*a*b*; 0: estimated on the first frame.",
                              low=0, high=255)
-    quantile: float = param(0.2, "Of the distances between pixels, for the estimate of the bandwidth.",
+    quantile: float = param(0.2, "Quantile of the distances between pixels, from which the bandwidth is estimated.",
                             low=0.01, high=1.0)
-    reduced: int = param(48, "Long side of the picture in which the peaks are sought.", low=16, high=512)
+    reduced: int = param(48, "Long side, in pixels, of the picture in which the peaks are searched.", low=16, high=512)
     size: int = param(192, SIZE_HELP, low=16, high=4096)
     blur: int = param(5, BLUR_HELP, low=1, high=99, odd=True)
     _width: float = field(default=0.0, init=False, repr=False)
 
-    summary: ClassVar[str] = "The peaks among the colours, however many; those of the border are background."
+    summary: ClassVar[str] = "Finds the peaks among the colours; those that fill the picture's border are background."
     source: ClassVar[str] = ("sklearn.cluster.MeanShift with bin seeding and estimate_bandwidth; Comaniciu "
                              "and Meer 2002, 'Mean shift'. Seed write-up 3 (mean shift).")
-    good_for: ClassVar[str] = "A subject of several colours before a plain background."
-    bad_for: ClassVar[str] = "Speed; gradients and textures, where the peaks run together."
+    good_for: ClassVar[str] = "A subject of several colours in front of a plain background."
+    bad_for: ClassVar[str] = "Speed; gradients and textures, in which peaks merge."
 
     def _update(self, picture: Picture) -> None:
         from sklearn.cluster import MeanShift as Peaks

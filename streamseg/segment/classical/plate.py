@@ -37,31 +37,30 @@ class Plate(Classical):
     Raises OptionError without either, SegmentError if no plate can be made or its shape does not fit.
     """
 
-    plate: str = param("", "A picture of the scene without the subject, from the same camera position; "
-                       "empty: the median of the clip.")
+    plate: str = param("", "A picture of the scene without the subject, from the same camera position. "
+                       "Empty: the median of the clip.")
     clip: str | os.PathLike[str] | Sequence[Any] | None = param(
-        None, "What the median is taken of; default: the input, read as the run reads it.")
-    stream: int | None = param(None, "Which video stream of the clip, counted from 0; default: the best.",
+        None, "File that the median is taken of. Default: the input.")
+    stream: int | None = param(None, "Which video stream of the clip, counted from 0. Default: the best.",
                                low=0)
     deinterlace: bool = param(False, "Deinterlace the clip (bwdif).")
-    on_error: str = param("stop", "What a damaged part of the clip does.", choices=("stop", "skip"))
-    tolerance: float = param(12.0, "Difference that still is background, in levels of 255.", low=0, high=255)
-    softness: float = param(12.0, "Width of the ramp from background to subject, in levels.", low=0, high=255)
-    shadow: float = param(0.6, "Darkest shadow, as a share of the plate's brightness; 1: none are expected.",
+    on_error: str = param("stop", "At a damaged part of the clip: stop, or skip it.", choices=("stop", "skip"))
+    tolerance: float = param(12.0, "Up to this difference a pixel is background, in levels of 255.", low=0, high=255)
+    softness: float = param(12.0, "Width of the ramp from background to subject, in levels of 255.", low=0, high=255)
+    shadow: float = param(0.6, "Darkest shadow, as a share of the plate's brightness; 1: no shadows.",
                           low=0.0, high=1.0)
     exposure: bool = param(True, "Follow changes of exposure and white balance.")
     blur: int = param(3, BLUR_HELP, low=1, high=99, odd=True)
     size: int = param(320, SIZE_HELP, low=16, high=4096)
     _plate: Picture | None = field(default=None, init=False, repr=False)
 
-    summary: ClassVar[str] = "Difference from a clean picture of the background, or from the clip's median."
+    summary: ClassVar[str] = "Difference from a picture of the background alone, or from the clip's median."
     source: ClassVar[str] = ("Horprasert, Harwood and Davis 1999, 'A statistical approach for real-time "
                              "robust background subtraction and shadow detection' (own code). In no seed "
                              "write-up.")
-    good_for: ClassVar[str] = ("A still camera and a picture of the empty scene, or a subject that moves "
-                               "about.")
-    bad_for: ClassVar[str] = ("Moving cameras; without a plate, a subject that stays in one place; greys "
-                              "before a lighter grey, which look like shadows.")
+    good_for: ClassVar[str] = "A still camera, and a picture of the empty scene or a subject that moves about."
+    bad_for: ClassVar[str] = ("Moving cameras; without a plate, a subject that stays in one place; grey parts "
+                              "in front of a lighter grey, which look like shadows.")
 
     @property
     def capabilities(self) -> Capabilities:

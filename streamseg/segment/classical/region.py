@@ -1,4 +1,4 @@
-"""Region growing and graph cuts: neighbours that look alike belong together."""
+"""Region growing and graph cuts: neighbouring pixels of similar colour belong together."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ...core.frames import Frame
 from ...core.opencv import cv2
 from ...errors import OptionError
 from ..api import param
+from ..elapsed import ElapsedFrames
 from .base import SIZE_HELP, Alpha, Classical, Grey, Picture, lab_picture, softened, without_specks
 from .clustering import squared_distances, starting_centres
 
@@ -28,19 +29,19 @@ class RegionGrowing(Classical):
     subject. Given seeds lie on the subject (or on the background, if ``polarity`` says so).
     """
 
-    tolerance: float = param(16.0, "How far a pixel may be from its seed, in levels of 255 a channel.",
+    tolerance: float = param(16.0, "Largest difference between a pixel and its seed, in levels of 255 in each channel.",
                              low=0, high=255)
-    seeds: str = param("", "Where growing starts: 'x,y;x,y' in pixels of the frame, or, with a point, as "
+    seeds: str = param("", "Where growing starts: 'x,y;x,y' in pixels of the frame, or, with a decimal point, as "
                        "shares of its size: '0.5,0.4'. Empty: from the border.")
     polarity: str = param("auto", "What grows: auto (background from the border, subject from given seeds), "
                           "background or subject.", choices=("auto", "background", "subject"))
     _points: list[tuple[str, str]] = field(default_factory=list, init=False, repr=False)
 
-    summary: ClassVar[str] = "The background grows in from the border, or the subject from given points."
+    summary: ClassVar[str] = "Grows the background from the border, or the subject from given points."
     source: ClassVar[str] = ("cv2.floodFill, fixed range; Adams and Bischof 1994, 'Seeded region growing'. "
                              "Seed write-up 1 (region growing).")
-    good_for: ClassVar[str] = "An object before an even backdrop; holes in the subject stay subject."
-    bad_for: ClassVar[str] = "Textured backgrounds, strong gradients, subjects that fade into the background."
+    good_for: ClassVar[str] = "An object in front of an even backdrop; holes in the subject stay part of it."
+    bad_for: ClassVar[str] = "Textured backgrounds; strong gradients; subjects that fade into the background."
 
     def __post_init__(self) -> None:
         self._points = _parse_seeds(self.seeds)
@@ -128,22 +129,24 @@ class GrabCut(Classical):
                       "shares of the frame, 0 to 1.")
     start: int = param(5, "Iterations on the first frame.", low=1, high=50)
     iterations: int = param(1, "Iterations on later frames.", low=1, high=20)
-    reach: float = param(0.1, "How far the subject may move or grow from frame to frame, as a share of the "
+    reach: float = param(0.1, "How far the subject may move or grow from one frame to the next, as a share of the "
                          "picture's long side.", low=0.0, high=1.0)
     size: int = param(160, SIZE_HELP, low=16, high=4096)
     _box: tuple[float, ...] = field(default=(), init=False, repr=False)
     _mask: Grey | None = field(default=None, init=False, repr=False)
     _models: tuple[np.ndarray, np.ndarray] | None = field(default=None, init=False, repr=False)
+    _elapsed: ElapsedFrames = field(default_factory=ElapsedFrames, init=False, repr=False)
 
-    summary: ClassVar[str] = "Graph cut between the colours of a rectangle's inside and outside."
+    summary: ClassVar[str] = "Graph cut between the colours inside and outside a rectangle."
     source: ClassVar[str] = "cv2.grabCut; Rother, Kolmogorov and Blake 2004, 'GrabCut'. In no seed write-up."
-    good_for: ClassVar[str] = "A textured subject in the middle of the picture, before most backgrounds."
-    bad_for: ClassVar[str] = "Speed; subjects in the colours of the background, several subjects far apart."
+    good_for: ClassVar[str] = "A textured subject in the middle of the picture, in front of most backgrounds."
+    bad_for: ClassVar[str] = "Speed; subjects in the colours of the background; several subjects far apart."
 
     def __post_init__(self) -> None:
         self._box = _parse_rect(self.rect)
 
     def _alpha(self, frame: Frame) -> Alpha:
+        elapsed = self._elapsed.since_last(frame)
         picture = lab_picture(frame, self.size, self.blur)
         if picture.reshape(-1, 3).std(axis=0).max() < LEAST_SPREAD:
             self.reset()
@@ -151,7 +154,7 @@ class GrabCut(Classical):
         if self._mask is None or self._models is None or self._mask.shape != picture.shape[:2]:
             found = self._cut(picture, *self._begin(picture), self.start)
         else:
-            found = self._cut(picture, self._follow(self._mask), self._models, self.iterations)
+            found = self._cut(picture, self._follow(self._mask, elapsed), self._models, self.iterations)
         return softened(without_specks(found))
 
     def _begin(self, picture: Picture) -> tuple[Grey, tuple[np.ndarray, np.ndarray]]:
@@ -166,9 +169,10 @@ class GrabCut(Classical):
         sides = [picture[(mask == cv2.GC_PR_FGD) == side].astype(np.float32) for side in (False, True)]
         return mask, (colour_model(sides[0]), colour_model(sides[1]))
 
-    def _follow(self, last: Grey) -> Grey:
-        """The mask that the next frame starts from: far away from the last subject is background."""
-        reach = max(1, round(self.reach * max(last.shape)))
+    def _follow(self, last: Grey, elapsed: int) -> Grey:
+        """The mask that this frame starts from: far away from the last subject is background. ``elapsed``: frames of
+        the film since then."""
+        reach = max(1, round(min(1.0, self.reach * elapsed) * max(last.shape)))
         near = cv2.dilate(last, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
         mask = np.where(near > 0, np.uint8(cv2.GC_PR_BGD), np.uint8(cv2.GC_BGD))
         mask[last > 0] = cv2.GC_PR_FGD
@@ -190,6 +194,7 @@ class GrabCut(Classical):
     def reset(self) -> None:
         """Forget the subject and the colours."""
         self._mask = self._models = None
+        self._elapsed.reset()
 
 
 def _parse_rect(text: str) -> tuple[float, ...]:

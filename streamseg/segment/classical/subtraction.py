@@ -1,4 +1,4 @@
-"""Background subtraction: what moves before a still camera is the subject."""
+"""Background subtraction: what moves in front of a still camera is the subject."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ...core.opencv import cv2
 from ..api import Capabilities, param
 from .base import Alpha, Classical, Grey, rgb_picture, softened, without_specks
 
-_RATE_HELP = ("How fast the background is learnt: 0 never after the first frame, 1 anew each frame; "
-              "-1: 1/history.")
-_SHADOW_HELP = "Take a darker background for a shadow, not for the subject."
-_CLOSE_HELP = "Gaps in the subject up to this width are closed, in pixels of the working picture; 0: none."
+_RATE_HELP = ("How fast the background is learnt, 0 (only from the first frame) to 1 (anew from each "
+              "frame); -1: 1/history.")
+_SHADOW_HELP = "A darker copy of the background is a shadow, not the subject."
+_CLOSE_HELP = "Close gaps in the subject up to this width, in pixels of the small copy; 0: none."
 
 
 @dataclass(kw_only=True)
 class Subtractor(Classical):
     """What both subtractors share. ``_model`` is made on the first frame after a reset."""
 
-    history: int = param(500, "Frames that the background is learnt from.", low=1, high=100000)
+    history: int = param(500, "Number of frames that the background is learnt from.", low=1, high=100000)
     rate: float = param(-1.0, _RATE_HELP, low=-1, high=1)
     shadows: bool = param(True, _SHADOW_HELP)
     close_gaps: int = param(7, _CLOSE_HELP, low=0, high=99)
@@ -70,13 +70,14 @@ class Mog2(Subtractor):
     """A mixture of Gaussians for each pixel. The first frame after a reset is taken for background, so
     its matte is empty; a subject that stands still is learnt as background in time (see ``rate``)."""
 
-    threshold: float = param(16.0, "Squared distance from the background, in variances.", low=1, high=1000)
+    threshold: float = param(16.0, "A pixel is subject if its squared distance from the background is more than "
+                             "this, in variances.", low=1, high=1000)
 
-    summary: ClassVar[str] = "What moves before a still camera; each pixel a mixture of Gaussians."
+    summary: ClassVar[str] = "What moves in front of a still camera (background subtraction, mixture of Gaussians)."
     source: ClassVar[str] = ("cv2.createBackgroundSubtractorMOG2; Zivkovic 2004, 'Improved adaptive Gaussian "
                              "mixture model for background subtraction'. In no seed write-up.")
-    good_for: ClassVar[str] = "A still camera and a subject that enters an empty scene and keeps moving."
-    bad_for: ClassVar[str] = "Moving cameras, subjects there from the first frame or standing still, stills."
+    good_for: ClassVar[str] = "A still camera; a subject that enters an empty scene and keeps moving."
+    bad_for: ClassVar[str] = "Moving cameras; subjects that stand still, or are there from the first frame; pictures."
 
     def _make(self) -> Any:
         return cv2.createBackgroundSubtractorMOG2(self.history, self.threshold, self.shadows)
@@ -87,14 +88,14 @@ class Knn(Subtractor):
     """The k nearest of a pixel's earlier values. The first frame after a reset is taken for background,
     so its matte is empty; a subject that stands still is learnt as background in time (see ``rate``)."""
 
-    threshold: float = param(400.0, "Squared distance in RGB within which a value is background.", low=1,
+    threshold: float = param(400.0, "A pixel is background if its squared distance in RGB is at most this.", low=1,
                              high=195075)
 
-    summary: ClassVar[str] = "What moves before a still camera; each pixel its own earlier values."
+    summary: ClassVar[str] = "What moves in front of a still camera (background subtraction, nearest neighbours)."
     source: ClassVar[str] = ("cv2.createBackgroundSubtractorKNN; Zivkovic and van der Heijden 2006, "
                              "'Efficient adaptive density estimation per image pixel'. In no seed write-up.")
-    good_for: ClassVar[str] = "As mog2; steadier where little of the picture moves."
-    bad_for: ClassVar[str] = "Moving cameras, subjects there from the first frame or standing still, stills."
+    good_for: ClassVar[str] = "As mog2; better where little of the picture moves."
+    bad_for: ClassVar[str] = "Moving cameras; subjects that stand still, or are there from the first frame; pictures."
 
     def _make(self) -> Any:
         return cv2.createBackgroundSubtractorKNN(self.history, self.threshold, self.shadows)

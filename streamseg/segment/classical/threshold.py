@@ -36,19 +36,20 @@ class Threshold(Classical):
     Raises OptionError where ``type`` and ``polarity`` contradict each other or ``value`` is no level.
     """
 
-    type: str = param("auto", "What is kept: auto is binary or binary_inv, as polarity says.", choices=TYPES)
-    value: str | int = param("otsu", "Grey level 0 to 255 that divides, or otsu: found in each frame.")
+    type: str = param("auto", "What is kept; auto: binary or binary_inv, as polarity says.", choices=TYPES)
+    value: str | int = param("otsu", "Grey level, 0 to 255, that divides subject and background; otsu: found in each "
+                             "frame.")
     polarity: str = param("auto", POLARITY_HELP, choices=("auto", "light", "dark"))
     size: int = param(480, SIZE_HELP, low=16, high=4096)
     _vote: Vote = field(default_factory=Vote, init=False, repr=False)
     _level: int | None = field(default=None, init=False, repr=False)
     _elapsed: ElapsedFrames = field(default_factory=ElapsedFrames, init=False, repr=False)
 
-    summary: ClassVar[str] = "One grey level divides subject and background; the fastest method."
+    summary: ClassVar[str] = "One grey level divides subject and background. The fastest method."
     source: ClassVar[str] = ("cv2.threshold; automatic level: Otsu 1979, 'A threshold selection method from "
                              "gray-level histograms'. Seed write-up 3 (simple threshold), 1 (overview).")
-    good_for: ClassVar[str] = "A subject clearly lighter or darker than an evenly lit, plain background."
-    bad_for: ClassVar[str] = "Uneven light, textured backgrounds, subjects with light and dark parts."
+    good_for: ClassVar[str] = "A subject that is clearly lighter or darker than an evenly lit, plain background."
+    bad_for: ClassVar[str] = "Uneven light; textured backgrounds; subjects with both light and dark parts."
 
     def __post_init__(self) -> None:
         self._level = _level(self.value)
@@ -130,20 +131,20 @@ class Adaptive(Classical):
     part of the picture's border is background, what the outlines enclose is the subject.
     """
 
-    method: str = param("gaussian", "Neighbourhood: plain mean, or weighted by a Gaussian.",
+    method: str = param("gaussian", "Mean of the neighbourhood: plain, or weighted by a Gaussian.",
                         choices=("mean", "gaussian"))
-    block: int = param(11, "Side of the neighbourhood in pixels of the working picture.", low=3, high=255,
+    block: int = param(11, "Side of the neighbourhood, in pixels of the small copy; odd.", low=3, high=255,
                        odd=True)
-    c: float = param(2.0, "How many grey levels a pixel must differ from its neighbourhood.", low=-255,
+    c: float = param(2.0, "Grey levels by which a pixel must differ from its neighbourhood.", low=-255,
                      high=255)
     polarity: str = param("auto", POLARITY_HELP, choices=("auto", "light", "dark"))
     blur: int = param(5, BLUR_HELP, low=1, high=99, odd=True)
 
-    summary: ClassVar[str] = "A threshold for every neighbourhood; the outlines it gives are filled."
+    summary: ClassVar[str] = "Each pixel is compared with its neighbourhood; the outlines that this gives are filled."
     source: ClassVar[str] = ("cv2.adaptiveThreshold (ADAPTIVE_THRESH_MEAN_C, _GAUSSIAN_C) and "
                              "cv2.connectedComponents. Seed write-up 3 (adaptive threshold).")
-    good_for: ClassVar[str] = "An object with a clear outline before a plain background in uneven light."
-    bad_for: ClassVar[str] = "Textured backgrounds, soft outlines, noise stronger than c after the blur."
+    good_for: ClassVar[str] = "An object with a clear outline in front of a plain background, in uneven light."
+    bad_for: ClassVar[str] = "Textured backgrounds; soft outlines; noise that is stronger than c after the blur."
 
     def _alpha(self, frame: Frame) -> Alpha:
         grey = grey_picture(frame, self.size, self.blur)
