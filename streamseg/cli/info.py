@@ -27,7 +27,7 @@ EXAMPLES = """
     streamseg info model.onnx
 """
 PACKAGES = ("numpy", "av", "ai-edge-litert", "scikit-learn", "click", "rich", "tensorflow", "keras",
-            "onnxruntime", "matplotlib", "pyvirtualcam")
+            "onnxruntime", "pillow", "pi-heif", "matplotlib", "pyvirtualcam")
 OPENCV_WHEELS = ("opencv-python", "opencv-python-headless", "opencv-contrib-python",
                  "opencv-contrib-python-headless")
 ENCODERS = ("libx264", "libx265", "libvpx-vp9", "libsvtav1", "prores_ks", "ffv1", "qtrle", "png", "apng",

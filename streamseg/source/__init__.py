@@ -96,6 +96,7 @@ def _video(spec: str | ReadableFile, options: InputOptions) -> BaseSource:
 def _from_text(spec: str, options: InputOptions) -> BaseSource:
     from .probe import is_picture
     from .stills import PictureSource, folder, pattern
+    from .tiled import is_tiled
     from .video import VideoSource
     from .webp import AnimatedWebp
 
@@ -114,7 +115,7 @@ def _from_text(spec: str, options: InputOptions) -> BaseSource:
     if is_picture(container) and path.suffix.lower() in MJPEG:
         container.close()
         container = open_container(spec, options, format="mjpeg")
-    if is_picture(container):
+    if is_picture(container) or is_tiled(container):
         container.close()
         return PictureSource([path], spec, options, stills=True)
     return VideoSource(container, spec, spec, options, truncated=missing_in_input(spec))

@@ -47,7 +47,7 @@ def metadata_of(data: bytes) -> PictureMetadata:
     info = _info(data)
     tags = _exif_tags(info.get("exif", b""))
     large = ("a colour profile (ICC) of more than 1 MB, and all other metadata",) * (LARGE in info)
-    return PictureMetadata(_orientation(tags), _valid(info.get("icc_profile")), 1, large
+    return PictureMetadata(_orientation(tags), valid_profile(info.get("icc_profile")), 1, large
                            + _unkept(tags.keys() - {ORIENTATION}, _dots(data, info)))
 
 
@@ -133,7 +133,7 @@ def _of_tiff(pages: list[Tags]) -> PictureMetadata:
     inches = {2: 1.0, 3: 2.54}.get(tags.get(UNIT, 2), 0.0)
     found = tags.get(PROFILE)
     whole = [page for page in pages if not _number(page.get(SUBFILE, 0)) & REDUCED]
-    return PictureMetadata(_orientation(tags), _valid(found if isinstance(found, bytes) else None),
+    return PictureMetadata(_orientation(tags), valid_profile(found if isinstance(found, bytes) else None),
                            max(1, len(whole)),
                            _unkept({EXIF, GPS, MAKE} & tags.keys(), inches * _number(tags.get(X_RESOLUTION, 0))))
 
@@ -163,7 +163,7 @@ def _number(value: Any) -> Any:
         return 0
 
 
-def _valid(profile: bytes | None) -> bytes | None:
+def valid_profile(profile: bytes | None) -> bytes | None:
     """``profile`` if its length and its signature are those of one."""
     if profile is None or not HEADER < len(profile) <= LARGEST or profile[36:40] != b"acsp":
         return None

@@ -24,6 +24,7 @@ from .normalise import Normaliser
 from .open import first_bytes, mode_of, open_container, reason
 from .orientation import Turn, turn_of
 from .probe import select_stream
+from .tiled import is_tiled, read_tiled
 from .timeline import TimeRange
 from .webp import AnimatedWebp, first_of_animation
 
@@ -229,6 +230,9 @@ def read_picture(path: Path, options: InputOptions) -> Still:
         return Still(first, Turn(), metadata_of(path.read_bytes()), animated)
     container = open_container(str(path), strict)
     try:
+        if is_tiled(container):
+            whole, metadata = read_tiled(path)
+            return Still(whole, Turn(), metadata, animated=False)
         stream = select_stream(container, str(path), None)
         decoder = Decoder(container, stream, str(path), strict)
         decoder.remedy = ""

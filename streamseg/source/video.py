@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..core.frames import Frame
+from ..errors import SourceError
 from ..options import InputOptions
 from .api import BaseSource
 from .byte_input import ReadableFile
@@ -20,6 +21,7 @@ from .hdr import mastering_of
 from .normalise import Normaliser
 from .orientation import Turn, turn_of
 from .probe import is_picture, probe, video_streams
+from .tiled import is_tiled
 
 
 class VideoSource(BaseSource):
@@ -34,6 +36,8 @@ class VideoSource(BaseSource):
         self._frames: Iterator[Frame] = iter(())
         self._reader: ClipReader | None = None
         try:
+            if is_tiled(container):
+                raise SourceError(f"{name} is a picture in tiles: give it as a file, not as a stream")
             reader = self._reader = ClipReader(container, spec, name, options, truncated=truncated)
             self._decoder, self.has_times = reader.decoder, reader.has_times
             pictures = reader.pictures()

@@ -1,0 +1,75 @@
+"""Pictures made of tiles, as phones write HEIC: FFmpeg reads each tile as a stream of its own, so Pillow (AVIF)
+and libheif (HEIC, the extra ``heif``) decode them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.stream import Disposition
+
+from ..errors import DamagedInputError, MissingDependencyError, SourceError
+from .metadata import PictureMetadata, valid_profile
+from .open import MAX_PIXELS
+
+DEPENDENT = Disposition(1 << 19)  # AV_DISPOSITION_DEPENDENT, which PyAV 18 does not name
+
+
+def is_tiled(container: Any) -> bool:
+    """Whether an open input is one picture in tiles."""
+    streams = container.streams.video
+    return len(streams) > 1 and all(Disposition(stream.disposition) & DEPENDENT for stream in streams)
+
+
+def read_tiled(path: Path) -> tuple[av.VideoFrame, PictureMetadata]:
+    """The whole picture in 8 bits, upright, as rgb24 or rgba, and its metadata.
+
+    Raises MissingDependencyError where there is no decoder, SourceError and DamagedInputError.
+    """
+    with path.open("rb") as file:
+        brand = file.read(12)[8:12]
+    image = _avif(path) if brand in (b"avif", b"avis") else _heif(path)
+    if image.size[0] * image.size[1] > MAX_PIXELS:
+        raise SourceError(f"{path} is {image.size[0]} x {image.size[1]}; at most {MAX_PIXELS // 10**6} megapixels "
+                          "can be processed")
+    alpha = "A" in image.mode
+    try:
+        picture = image if image.mode in ("RGB", "RGBA") else image.convert("RGBA" if alpha else "RGB")
+        pixels = np.ascontiguousarray(np.asarray(picture))
+    except Exception as error:  # whatever the decoder raises
+        raise DamagedInputError(f"{path} does not decode: {error}") from error
+    depth = image.info.get("bit_depth", 8)
+    unkept = ("EXIF (camera, time, place)",) * bool(image.info.get("exif")) + (
+        f"the {depth} bits of a tiled picture (8 are read)",) * (depth > 8)
+    return (av.VideoFrame.from_ndarray(pixels, "rgba" if alpha else "rgb24"),
+            PictureMetadata(profile=valid_profile(image.info.get("icc_profile")), unkept=unkept))
+
+
+def _avif(path: Path) -> Any:
+    try:
+        from PIL import AvifImagePlugin
+    except ImportError as error:
+        raise MissingDependencyError(f"{path} is an AVIF in tiles, which needs Pillow 11.3 or newer: pip install -U "
+                                     "pillow") from error
+    try:
+        return AvifImagePlugin.AvifImageFile(path)
+    except Exception as error:
+        raise DamagedInputError(f"{path} cannot be read: {error}") from error
+
+
+def _heif(path: Path) -> Any:
+    try:
+        import pi_heif
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{path} is a HEIC in tiles, which needs libheif: pip install 'streamseg[heif]' (in a checkout: pip "
+            "install -e '.[heif]'), or convert it to JPEG or PNG") from error
+    try:
+        image = pi_heif.open_heif(path)
+        made = image.to_pillow()
+        made.info["bit_depth"] = image.info.get("bit_depth", 8)
+        return made
+    except Exception as error:
+        raise DamagedInputError(f"{path} cannot be read: {error}") from error
