@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import click
@@ -85,11 +86,38 @@ def test_click_knows_the_group() -> None:
                                           "info", "live", "methods", "run", "serve"]
 
 
-def test_the_readme_names_every_method_the_default_and_one_test_command() -> None:
+ROOT = Path(__file__).parents[2]
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_the_manual_names_every_method_and_the_default() -> None:
     from streamseg.segment import DEFAULT, METHODS
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    assert [name for name in METHODS if f"`{name}`" not in readme] == []
-    assert f"| `{DEFAULT}` (default) |" in readme
-    assert readme.count("` (default) |") == 1
-    commands = [line for line in readme.splitlines() if line.endswith(" && python -m pytest")]
+    manual = page("streamseg/MANUAL.md")
+    assert [name for name in METHODS if f"`{name}`" not in manual] == []
+    assert f"| `{DEFAULT}` (default) |" in manual
+    assert manual.count("` (default) |") == 1
+
+
+def test_the_manual_names_every_command() -> None:
+    from streamseg.cli import group
+    manual = page("streamseg/MANUAL.md")
+    assert [name for name in group.commands if f"| `streamseg {name}" not in manual] == []
+
+
+def test_the_readme_is_short_and_has_one_test_command() -> None:
+    lines = page("README.md").splitlines()
+    assert len(lines) <= 150
+    commands = [line for line in lines if line.endswith(" && python -m pytest")]
     assert commands == ['python -m pip install -e ".[test]" -c constraints.txt && python -m pytest']
+
+
+@pytest.mark.parametrize("name", sorted(str(path.relative_to(ROOT)) for pattern in ("*.md", "streamseg/**/*.md",
+                                        "training/*.md", "benchmarks/*.md", "findings/*.md")
+                                        for path in ROOT.glob(pattern)))
+def test_every_link_to_a_file_leads_to_one(name: str) -> None:
+    targets = re.findall(r"\]\(([^)\s]+)\)", page(name))
+    local = [target.partition("#")[0] for target in targets if not target.startswith(("http", "#", "mailto:"))]
+    assert [target for target in local if not (ROOT / name).parent.joinpath(target).exists()] == []
