@@ -156,7 +156,7 @@ def _of_array(picture: Array) -> Frame:
 def _of_file(path: str) -> Frame:
     source = open_source(path, InputOptions(audio=False))
     try:
-        if not source.info.stills or source.info.frames != 1:
+        if source.info.frames != 1:  # an AVIF picture comes as a film of one frame
             raise SourceError(f"{path!r} is not a single picture: give films and folders to streamseg.run")
         return next(iter(source))
     finally:

@@ -98,6 +98,19 @@ def test_array_image_bytes_and_path_give_the_same(model: streamseg.Model, tmp_pa
     assert streamseg.remove(image.fromarray(picture), "blur", model=model).mode == "RGB"
 
 
+@pytest.mark.parametrize("extension", [".png", ".jpg", ".webp", ".bmp", ".tiff", ".avif"])
+def test_pictures_of_all_kinds(extension: str, tmp_path: Path) -> None:
+    path = tmp_path / f"p{extension}"
+    try:
+        assert cv2.imwrite(str(path), person()[..., ::-1])
+    except (cv2.error, AssertionError):
+        pytest.skip(f"this OpenCV writes no {extension}")
+    found = streamseg.remove(path, model=HALVES)
+    assert found.shape == (120, 160, 4)
+    assert np.abs(found[:, :70, :3].astype(int) - person()[:, :70]).mean() < 6  # lossy, some of them
+    np.testing.assert_array_equal(streamseg.remove(path.read_bytes(), model=HALVES), found)
+
+
 def locked(array: Array) -> Array:
     array.setflags(write=False)
     return array
