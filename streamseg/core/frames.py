@@ -261,6 +261,7 @@ class VideoInfo:
     tracks           audio, subtitle and data tracks; ``chapters`` and ``metadata`` as PyAV gives them
     name             file name, URL or '-' for messages and default output names
     mastering        HDR10's metadata of the film
+    plays            how many times an animation plays, 0 for ever; None where the input does not say
     """
 
     width: int
@@ -281,6 +282,7 @@ class VideoInfo:
     metadata: dict[str, str] = field(default_factory=dict)
     name: str = ""
     mastering: Mastering | None = None
+    plays: int | None = None
 
     @property
     def expected_frames(self) -> int | None:

@@ -19,8 +19,10 @@ class OutputPipe:
         return int(self._stream.write(data))
 
 
-def muxer_options(container_format: ContainerFormat, options: OutputOptions, start: Fraction) -> dict[str, str]:
-    """The muxer's options for a film whose first frame is at ``start`` seconds."""
+def muxer_options(container_format: ContainerFormat, options: OutputOptions, start: Fraction,
+                  plays: int | None = None) -> dict[str, str]:
+    """The muxer's options for a video whose first frame is at ``start`` seconds. ``plays``: see VideoInfo; an
+    animation plays for ever where the input does not say."""
     if container_format.muxer in ("mp4", "mov"):
         # A partial file plays only if its index is written along the way; hybrid makes an ordinary file of
         # it at the end. The delayed header knows the B-frames' delay, without it all times would shift.
@@ -32,5 +34,7 @@ def muxer_options(container_format: ContainerFormat, options: OutputOptions, sta
     if container_format.muxer == "avi":  # the same priming would hold the first picture for two
         return {"avoid_negative_ts": "disabled"}
     if container_format.muxer == "apng":
-        return {"plays": "0"}
-    return {"loop": "0"} if container_format.muxer in ("gif", "webp") else {}
+        return {"plays": str(plays or 0)}
+    if container_format.muxer == "gif":  # GIF counts repetitions; -1: it has none
+        return {"loop": "0" if not plays else "-1" if plays == 1 else str(plays - 1)}
+    return {"loop": str(plays or 0)} if container_format.muxer == "webp" else {}

@@ -161,7 +161,7 @@ class VideoSink(BaseSink):
         size = (frame.width, frame.height)
         settings = self._settings(frame.format, frame.colour, size, frame.time_base, self.notes)
         file: Any = str(self.growing) if self.growing else OutputPipe(sys.stdout.buffer)
-        muxer = muxer_options(self._format, self._options, frame.time or Fraction(0))
+        muxer = muxer_options(self._format, self._options, frame.time or Fraction(0), self._info.plays)
         container = av.open(file, "w", format=self._format.muxer, container_options=muxer)
         self._container = container
         stream = container.add_stream(settings.codec, rate=settings.rate, hwaccel=settings.device())

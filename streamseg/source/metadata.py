@@ -10,6 +10,7 @@ import io
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 JPEG_MARK, PNG_MARK = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
@@ -56,6 +57,22 @@ def exif_orientation(data: bytes) -> int:
     if data[:4] in TIFF_MARKS:
         return _orientation(next(_directories(data), {}))
     return _orientation(_exif_tags(_info(data).get("exif", b""))) if _may_have_exif(data) else 1
+
+
+def plays_of(path: Path) -> int | None:
+    """How many times a GIF or APNG plays, 0 for ever; None where that cannot be read."""
+    from PIL import GifImagePlugin, PngImagePlugin
+
+    try:
+        with path.open("rb") as file:
+            if file.read(3) == b"GIF":
+                file.seek(0)
+                loop = GifImagePlugin.GifImageFile(file).info.get("loop")  # repetitions
+                return 1 if loop is None else 0 if loop == 0 else int(loop) + 1
+            file.seek(0)
+            return int(PngImagePlugin.PngImageFile(file).info["loop"])
+    except Exception:  # whatever a damaged file makes it raise: it still may play
+        return None
 
 
 def is_rgb(profile: bytes) -> bool:

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ..core.frames import Frame
@@ -17,10 +20,11 @@ from .byte_input import ReadableFile
 from .clip_reader import ClipReader
 from .deinterlace import deinterlaced
 from .frames import frames_of
-from .hdr import mastering_of
+from .metadata import plays_of
 from .normalise import Normaliser
 from .orientation import Turn, turn_of
 from .probe import is_picture, probe, video_streams
+from .side_data import left_out_of, mastering_of
 from .tiled import is_tiled
 
 
@@ -98,8 +102,11 @@ class VideoSource(BaseSource):
         mastering, dynamic = mastering_of(picture)
         if dynamic:
             self.notes.append("the HDR metadata of single pictures (HDR10+, Dolby Vision) is left out")
+        self.notes.extend(left_out_of(picture))
         tracks = reader.decoder.tracks + reader.decoder.attached
         self.info = probe(reader.container, reader.stream, tracks, reader.part,
                           frame=normaliser.frame(picture, 0, 0, reader.time_base, None),
                           rate=reader.rate, transposed=normaliser.turn.transpose, end=reader.end, mastering=mastering,
                           name=reader.name)
+        if reader.container.format.name in ("gif", "apng") and os.path.isfile(reader.name):
+            self.info = replace(self.info, plays=plays_of(Path(reader.name)))

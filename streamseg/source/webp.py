@@ -71,7 +71,7 @@ class AnimatedWebp(BaseSource):
         length = max(Fraction(0), total * BASE - (self._window.begin or 0))
         self.info = VideoInfo(*self._size, "gbrp", BASE, Fraction(1000 * count, total) if total else None,
                               float(min(length, self._window.limit or length)), count if whole else None, RGB,
-                              has_alpha=self._alpha, variable_rate=True, name=str(path))
+                              has_alpha=self._alpha, variable_rate=True, name=str(path), plays=self._plays())
         self._frames = self._chained(first, frames)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -103,6 +103,13 @@ class AnimatedWebp(BaseSource):
         """The whole length in milliseconds and the number of frames."""
         durations = [max(1, _int24(head, 12)) for _, _, head in self._chunks()]
         return sum(durations), len(durations)
+
+    def _plays(self) -> int | None:
+        """What the ANIM chunk says, which is the first or follows a profile."""
+        self._file.seek(12)
+        head = self._file.read(64)
+        at = head.find(b"ANIM")
+        return struct.unpack_from("<H", head, at + 12)[0] if 0 <= at <= len(head) - 14 else None
 
     def _made(self) -> Iterator[Frame]:
         canvas = np.zeros((self._size[1], self._size[0], 4), np.uint8)

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from streamseg.api import run
 from streamseg.core.frames import Frame
 from streamseg.core.opencv import cv2
 from streamseg.options import Options
 from streamseg.sink import open_sink
 from streamseg.source import open_source
-from tests import stills
+from tests import clips, stills
 
 from .sink_tools import about, made, write
 
@@ -80,3 +82,27 @@ def test_a_gif_too_fast_for_its_delays_says_so_with_the_remedy(tmp_path: Path, r
     assert ("--cfr 50" in notes) == (hasty > 0)
     mended = write(open_sink(tmp_path / "m.gif", info, options=Options(cfr=Fraction(50))), frames)
     assert "1/100 s" not in " ".join(mended.notes)
+
+
+@pytest.mark.parametrize("plays", [0, 1, 3])
+@pytest.mark.parametrize("target", [".gif", ".webp", ".apng"])
+@pytest.mark.parametrize("source", [".gif", ".webp", ".png"])
+def test_an_animation_plays_as_often_as_the_one_it_is_made_of(tmp_path: Path, source: str, target: str, plays: int
+                                                             ) -> None:
+    """Pillow writes and reads; GIF alone counts repetitions."""
+    pictures = [Image.fromarray(clips.picture(number)) for number in range(3)]
+    loop = {} if source == ".gif" and plays == 1 else {"loop": plays - 1 if source == ".gif" and plays else plays}
+    pictures[0].save(tmp_path / f"a{source}", save_all=True, append_images=pictures[1:], duration=100, **loop)
+    run(tmp_path / f"a{source}", tmp_path / f"o{target}", method="threshold", background="green")
+    with Image.open(tmp_path / f"o{target}") as made:
+        found = made.info.get("loop")
+    if target == ".gif":
+        found = 1 if found is None else found + 1 if found else 0
+    assert found == plays
+
+
+@pytest.mark.parametrize("target", [".gif", ".webp", ".apng"])
+def test_an_animation_of_a_video_plays_for_ever(tmp_path: Path, target: str) -> None:
+    run(clips.video(tmp_path / "a.mkv", frames=3), tmp_path / f"o{target}", method="threshold", background="green")
+    with Image.open(tmp_path / f"o{target}") as made:
+        assert made.info["loop"] == 0

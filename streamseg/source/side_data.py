@@ -1,4 +1,4 @@
-"""HDR10 metadata from a decoded picture: the mastering display and the content light level."""
+"""Side data of a decoded picture: HDR10 metadata, and what is not kept."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from .orientation import AS_PNG, side_data
 PQ = 16  # SMPTE ST 2084, the transfer function that HDR10, HDR10+ and Dolby Vision share
 DYNAMIC = ("DYNAMIC_HDR_PLUS", "DYNAMIC_HDR_SMPTE_2094_APP5", "DYNAMIC_HDR_VIVID", "DOVI_METADATA",
            "DOVI_RPU_BUFFER")
+LEFT_OUT = {"STEREO3D": "the layout of the two views (stereoscopic 3D)",
+            "A53_CC": "the closed captions' track inside the pictures (A/53)"}
 
 
 def mastering_of(picture: av.VideoFrame) -> tuple[Mastering | None, bool]:
@@ -26,6 +28,12 @@ def mastering_of(picture: av.VideoFrame) -> tuple[Mastering | None, bool]:
     content = (int(light[0]), int(light[1])) if len(light) == 2 and light.any() else None
     made = Mastering(display, content) if display or content else None
     return made, any(name in found for name in DYNAMIC)
+
+
+def left_out_of(picture: av.VideoFrame) -> list[str]:
+    """Notes on what comes with the picture and is not kept: stereoscopic layout, closed captions."""
+    found = {} if picture.format.name in AS_PNG else side_data(picture) or {}
+    return [f"{what} is left out" for name, what in LEFT_OUT.items() if name in found]
 
 
 def _display(data: bytes) -> tuple[Fraction, ...] | None:
