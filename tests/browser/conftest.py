@@ -36,7 +36,14 @@ class Server:
 
         self.requests: list[str] = []
         self.open = 0
-        self._server = uvicorn.Server(uvicorn.Config(self._counted(app), port=0, log_level="warning", lifespan="on"))
+        listens = self._listens = threading.Event()
+
+        class Told(uvicorn.Server):
+            async def startup(self, sockets: Any = None) -> None:
+                await super().startup(sockets)
+                listens.set()
+
+        self._server = Told(uvicorn.Config(self._counted(app), port=0, log_level="warning", lifespan="on"))
         self._thread = threading.Thread(target=self._server.run)
 
     def _counted(self, app: Any) -> Any:
@@ -55,8 +62,8 @@ class Server:
     def start(self) -> str:
         """-> its address"""
         self._thread.start()
-        while not self._server.started:
-            assert self._thread.is_alive()
+        assert self._listens.wait(PATIENCE)
+        assert self._server.started
         host, port = self._server.servers[0].sockets[0].getsockname()[:2]
         return f"http://{host}:{port}/"
 

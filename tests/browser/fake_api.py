@@ -53,11 +53,13 @@ def add_jobs(app: FastAPI, home: Path) -> None:
     ended: set[str] = set()
 
     @app.post("/v1/jobs", status_code=202)
-    async def job(file: UploadFile, outputs: Annotated[list[str], Form()],
+    async def job(file: UploadFile, output: Annotated[list[str], Form()],
                   background: Annotated[str | None, Form()] = None, start: Annotated[float, Form()] = 0,
-                  duration: Annotated[float | None, Form()] = None,
+                  duration: Annotated[float | None, Form()] = None, name: Annotated[str, Form()] = "",
+                  blur: Annotated[float, Form()] = 0.5,
                   method: Annotated[str, Form()] = "", set: Annotated[str, Form()] = "") -> dict[str, Any]:
         name = uuid.uuid4().hex
+        outputs = [text.rpartition(":")[::2] for text in output]
         folder = home / name
         folder.mkdir()
         source = folder / ("in" + Path(file.filename or "").suffix)
@@ -68,18 +70,18 @@ def add_jobs(app: FastAPI, home: Path) -> None:
         def progress(now: Any) -> None:
             if name in ended:
                 raise streamseg.StreamsegError("stopped")
-            made.update(state="running", progress=now.frames / now.total if now.total else None)
+            made.update(state="running", progress={"frames": now.frames, "total": now.total, "fps": 1, "eta": None})
 
         def work() -> None:
             try:
-                for output in outputs:
-                    behind = background if output.endswith(".mp4") else "none"
-                    streamseg.run(str(source), str(folder / output), progress=progress, background=behind, start=start,
+                for kind, file in outputs:
+                    behind = "none" if kind == "cutout" else background
+                    streamseg.run(str(source), str(folder / file), progress=progress, background=behind, start=start,
                                   duration=duration, **METHOD)
-                made.update(state="done", outputs=[{"name": output, "bytes": (folder / output).stat().st_size}
-                                                   for output in outputs])
+                made.update(state="done", outputs=[{"name": file, "bytes": (folder / file).stat().st_size}
+                                                   for _, file in outputs])
             except streamseg.StreamsegError as error:
-                made.update(state="cancelled" if name in ended else "failed", error={"message": str(error)})
+                made.update(state="failed", error={"message": str(error)})
 
         threading.Thread(target=work, daemon=True).start()
         return made
@@ -93,7 +95,7 @@ def add_jobs(app: FastAPI, home: Path) -> None:
                 if now != last:
                     yield f"event: job\ndata: {now}\n\n"
                     last = now
-                if jobs[name]["state"] in ("done", "failed", "cancelled"):
+                if jobs[name]["state"] in ("done", "failed"):
                     return
                 await asyncio.sleep(0.02)
 

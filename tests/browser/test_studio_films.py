@@ -88,6 +88,15 @@ def test_a_film_that_is_stopped_leaves_the_page_ready(page: Page, tmp_path: Path
     assert not page.find("#film-progress").is_displayed()
 
 
+def test_an_mp4_without_a_background_is_told_of_before_it_is_made(opened: Page) -> None:
+    assert "holds no transparency" in opened.text("#film-hint")
+    opened.click("[name=background][value=blur]")
+    assert opened.text("#film-hint") == ""
+    opened.click("[name=purpose][value=call]")
+    assert "Choose at least one thing" in opened.text("#film-hint")
+    assert not opened.find("#film-start-job").is_enabled()
+
+
 def test_a_film_that_the_browser_cannot_read_can_still_be_made(page: Page, tmp_path: Path) -> None:
     page.choose(clips.video(tmp_path / "old.avi", size=SIZE, frames=5, code=False))
     page.until(lambda: "cannot show the film" in page.text("#film-hint"))

@@ -5,10 +5,13 @@ import { cutOut, endJob, jobEvents, outputAddress, startJob } from "./api.js";
 import { patient } from "./queue.js";
 import { canvas, thumbnail } from "./picture.js";
 
-const PURPOSES = { call: "call.mp4", web: "web.webm", editor: "editor.mov" };
-const WORDS = { "call.mp4": "For a call or a page (.mp4)", "web.webm": "For the web, transparent (.webm)",
-  "editor.mov": "For an editor, transparent (.mov)" };
-const ENDED = ["done", "failed", "cancelled", "canceled"];
+// What a film is for: the extension decides the codec (VP9 and ProRes 4444 where there is transparency)
+const PURPOSES = {
+  call: { ending: "call.mp4", words: "For a call or a page (.mp4)", transparent: false },
+  web: { ending: "web.webm", words: "For the web, transparent (.webm)", transparent: true },
+  editor: { ending: "editor.mov", words: "For an editor, transparent (.mov)", transparent: true },
+};
+const FAILED = { failed: "The film could not be made.", gone: "The server has deleted the film." };
 
 export class Films {
   /** background: gives what is chosen; onStill(item): a frame was cut out and is to be shown. */
@@ -108,49 +111,45 @@ export class Films {
     $("film-progress").hidden = !busy;
     if (item.progress === null) $("film-progress").removeAttribute("value");
     else $("film-progress").value = item.progress;
-    $("film-hint").textContent = item.message
-      || (item.settings.purposes.length ? "" : "Choose at least one thing that the film is for.");
+    $("film-hint").textContent = item.message || this.advice(item.settings.purposes);
     $("film-outputs").replaceChildren(...item.outputs.map((output) => this.row(item, output)));
   }
 
-  row(item, { name, bytes }) {
-    const title = WORDS[name] ?? name;
-    const save = el("button", { type: "button", "aria-label": `Download: ${title}` }, "Download");
-    save.addEventListener("click", () => this.download(item, name));
-    const line = el("li", {}, el("span", { className: "grow" }, title),
-      el("span", { className: "hint" }, bytes ? `${(bytes / 1e6).toFixed(1)} MB` : ""));
+  advice(purposes) {
+    if (!purposes.length) return "Choose at least one thing that the film is for.";
+    const { kind, picture } = this.background();
+    const open = purposes.includes("call") && (kind === "none" || (kind === "picture" && !picture));
+    return open ? "An .mp4 holds no transparency: choose a background above, or it becomes green." : "";
+  }
+
+  row(item, { name, bytes, url, words }) {
+    const save = el("button", { type: "button", "aria-label": `Download: ${words}` }, "Download");
+    save.addEventListener("click", () => saveAs(url, name));
+    const line = el("li", {}, el("span", { className: "grow" }, words),
+      el("span", { className: "hint" }, `${(bytes / 1e6).toFixed(1)} MB`));
     if (/\.(mp4|webm)$/.test(name)) {
-      const play = el("button", { type: "button", "aria-label": `Play: ${title}` }, "Play");
-      play.addEventListener("click", () => this.play(item, name));
+      const play = el("button", { type: "button", "aria-label": `Play: ${words}` }, "Play");
+      play.addEventListener("click", () => this.play(url));
       line.append(play);
     }
     line.append(save);
     return line;
   }
 
-  play(item, name) {
+  play(url) {
     const player = $("film-result");
-    player.src = outputAddress(item.job, name);
+    player.src = url;
     player.hidden = false;
     player.play().catch(() => {}); // the user's own controls are there
-  }
-
-  download(item, name) {
-    saveAs(outputAddress(item.job, name), `${stem(item.name)}-${name}`);
   }
 
   async make(item) {
     const set = (changes) => { Object.assign(item, changes); this.queue.changed(item); };
     item.abort = new AbortController();
-    set({ state: "uploading", progress: 0, message: "Sending the film", outputs: [] });
+    set({ outputs: [] });
     try {
-      const fields = { ...this.fields(item), ...backgroundFields(this.background()) };
-      const made = await patient(() => startJob(item.file, fields,
-        (share) => set({ progress: share, message: "Sending the film" }), item.abort.signal),
-      item.abort.signal, (text) => set({ message: text }));
-      set({ job: made.id, state: "working", progress: null, message: "Waiting for its turn" });
-      announce(`${item.name} is being made.`);
-      await this.follow(item, set);
+      for (const fields of jobsFor(item, this.background())) await this.makeOne(item, fields, set);
+      set({ state: "done", progress: null, message: "" });
     } catch (error) {
       if (error.name === "AbortError") set({ state: "idle", progress: null, message: "Stopped." });
       else set({ state: "failed", progress: null, message: error.message });
@@ -158,22 +157,24 @@ export class Films {
     announce(`${item.name}: ${item.state === "done" ? "the film is ready" : item.message}`);
   }
 
-  fields(item) {
-    const { start, duration, purposes } = item.settings;
-    return { start: start || null, duration, outputs: purposes.map((purpose) => PURPOSES[purpose]) };
-  }
-
-  async follow(item, set) {
-    for await (const event of jobEvents(item.job, item.abort.signal)) {
-      if (event.state === "failed") throw new Error(event.error?.message ?? event.error ?? "The film could not be made.");
-      const share = event.progress ?? null;
-      set({ progress: share, message: told(event) });
-      if (ENDED.includes(event.state)) {
-        return set({ state: event.state === "done" ? "done" : "idle", progress: null, outputs: event.outputs ?? [],
-          message: event.state === "done" ? "" : "Stopped." });
+  async makeOne(item, fields, set) {
+    set({ state: "uploading", progress: 0, message: "Sending the film", job: null });
+    const made = await patient(() => startJob(item.file, fields,
+      (share) => set({ progress: share, message: "Sending the film" }), item.abort.signal),
+    item.abort.signal, (text) => set({ message: text }));
+    set({ job: made.id, state: "working", progress: null, message: "Waiting for its turn" });
+    announce(`${item.name} is being made.`);
+    for await (const event of jobEvents(made.id, item.abort.signal)) {
+      if (event.state === "failed") throw new Error(event.error?.message ?? FAILED.failed);
+      if (event.state === "done") {
+        const outputs = event.outputs.map(({ name, bytes }) => ({ name, bytes, url: outputAddress(made.id, name),
+          words: Object.values(PURPOSES).find(({ ending }) => name.endsWith(ending)).words }));
+        return set({ outputs: [...item.outputs, ...outputs] });
       }
+      const { frames, total } = event.progress ?? {};
+      set({ progress: total ? frames / total : null, message: told(event) });
     }
-    throw new Error("The server ended the connection before the film was ready.");
+    throw new Error(FAILED.gone);
   }
 
   async stop(item) {
@@ -187,19 +188,41 @@ export class Films {
   }
 }
 
-function told(event) {
-  const parts = [];
-  if (event.progress != null) parts.push(`${Math.round(100 * event.progress)} %`);
-  if (event.fps) parts.push(`${event.fps.toFixed(0)} pictures a second`);
-  if (event.eta) parts.push(`${seconds(event.eta)} to go`);
-  return parts.join(", ") || "Waiting for its turn";
+function told({ state, progress, before }) {
+  if (state === "queued" && before) return `Waiting behind ${before} other${before > 1 ? "s" : ""}`;
+  if (!progress) return state === "running" ? "Beginning" : "Waiting for its turn";
+  const parts = [progress.total ? `${Math.round(100 * progress.frames / progress.total)} %` : `${progress.frames} pictures`];
+  if (progress.fps) parts.push(`${progress.fps.toFixed(0)} pictures a second`);
+  if (progress.eta) parts.push(`${seconds(progress.eta)} to go`);
+  return parts.join(", ");
 }
 
-export function backgroundFields(background) {
+/**
+ * The fields of the jobs that make what a film is for. One job is one inference: its results all have the background
+ * that is chosen, and beside them it makes one cut-out. Only where two transparent ones and an opaque one are wanted
+ * are there two jobs.
+ */
+function jobsFor(item, background) {
+  const { start, duration, purposes } = item.settings;
+  const common = { start: start || null, duration, name: item.name };
+  const file = (purpose) => `${plain(item.name)}-${PURPOSES[purpose].ending}`;
+  const clear = purposes.filter((purpose) => PURPOSES[purpose].transparent);
+  if (clear.length === purposes.length) return [{ ...common, background: "none", output: clear.map(file) }];
+  const [beside, ...later] = clear;
+  const jobs = [{ ...common, ...backgroundFields(background),
+    output: [file("call"), ...(beside ? [`cutout:${file(beside)}`] : [])] }];
+  if (later.length) jobs.push({ ...common, background: "none", output: later.map(file) });
+  return jobs;
+}
+
+/** A film's name as the names of outputs may be. */
+const plain = (name) => stem(name.slice(name.lastIndexOf("/") + 1)).toLowerCase().replaceAll(/[^a-z0-9._-]+/g, "-")
+  .replace(/^[^a-z0-9]+/, "").slice(0, 40) || "film";
+
+function backgroundFields(background) {
   if (background.kind === "colour") return { background: background.colour };
   if (background.kind === "blur") return { background: "blur", blur: background.blur };
-  if (background.kind === "picture") return { background_file: background.file };
-  return {};
+  return background.kind === "picture" && background.file ? { background_file: background.file } : {};
 }
 
 /** A video element that has the film open and shows nothing; null where the browser cannot read it. */

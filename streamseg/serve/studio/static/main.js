@@ -1,11 +1,12 @@
-// Puts the page together: files in, the queue's list, the stage for the item that is chosen, saving.
+// Puts the page together: files in, the stage for the item that is chosen, backgrounds, saving.
 
 import { $, alertUser, announce, el, radios, saveAs, stem, tabs } from "./dom.js";
-import { call, outputAddress } from "./api.js";
+import { call } from "./api.js";
 import { exported } from "./compose.js";
 import { Films } from "./film.js";
 import { Live } from "./live.js";
-import { decoded, Picture, thumbnail } from "./picture.js";
+import { QueueList } from "./list.js";
+import { decoded, Picture } from "./picture.js";
 import { droppedFiles, Item, kindOf, Queue } from "./queue.js";
 import { Viewer } from "./viewer.js";
 import { zipped } from "./zip.js";
@@ -13,7 +14,6 @@ import { zipped } from "./zip.js";
 const BACKGROUNDS = [["none", "Transparent"], ["blur", "Blur"], ["colour", "Colour"], ["picture", "Picture"]];
 const SWATCHES = [["#ffffff", "White"], ["#1b1b1b", "Black"], ["#00b140", "Green"], ["#2b59c3", "Blue"],
   ["#e0b13a", "Yellow"], ["#b8434e", "Red"]];
-const STATES = { idle: "ready", waiting: "waiting", working: "working", uploading: "sending", done: "done", failed: "failed" };
 
 const queue = new Queue();
 const background = { kind: "none", colour: $("colour").value, blur: 0.5, picture: null, file: null };
@@ -68,94 +68,26 @@ addEventListener("paste", (event) => {
   if (files.length) take(files);
 });
 
-// --- the queue's list ---
+// --- the queue ---
 
-const rows = new Map();
+const list = new QueueList(queue, choose);
 
-function addRow(item) {
-  const picture = el("span", { className: "thumb", "aria-hidden": "true" });
-  const name = el("span", { className: "title" }, item.name);
-  const state = el("span", { className: "hint" });
-  const bar = el("progress", { max: 1, hidden: true, "aria-label": `Progress of ${item.name}` });
-  const pick = el("button", { type: "button", className: "pick" }, picture, el("span", { className: "grow" }, name, state, bar));
-  const again = el("button", { type: "button", hidden: true, "aria-label": `Try ${item.name} again` }, "Again");
-  const remove = el("button", { type: "button", className: "remove", "aria-label": `Remove ${item.name}` }, "×");
-  pick.addEventListener("click", () => choose(item));
-  again.addEventListener("click", () => queue.again(item));
-  remove.addEventListener("click", () => { focusBeside(item); queue.remove(item); });
-  const row = el("li", { id: item.id }, pick, again, remove);
-  $("queue").append(row);
-  rows.set(item, { row, picture, state, bar, pick, again });
-  drawRow(item);
-}
-
-function drawRow(item) {
-  const parts = rows.get(item);
-  if (!parts) return;
-  parts.row.dataset.state = item.state;
-  parts.state.textContent = item.message || STATES[item.state];
-  parts.bar.hidden = !["working", "uploading"].includes(item.state);
-  if (item.progress === null) parts.bar.removeAttribute("value");
-  else parts.bar.value = item.progress;
-  parts.again.hidden = !(item.kind === "picture" && item.state === "failed");
-  parts.pick.setAttribute("aria-current", String(item === chosen));
-  if (item.thumbnail && !parts.picture.firstChild) parts.picture.append(item.thumbnail);
-}
-
-function focusBeside(item) {
-  const row = rows.get(item).row;
-  (row.nextElementSibling ?? row.previousElementSibling)?.querySelector(".pick").focus();
-}
-
-function drawCount() {
-  const done = queue.items.filter((item) => item.state === "done").length;
-  const any = queue.items.length > 0;
-  $("queue-box").hidden = !any;
-  $("queue-count").textContent = `${done} of ${queue.items.length} done`;
-  $("download-all").disabled = done === 0;
-  $("panel-files").classList.toggle("empty", !any);
-}
-
-queue.addEventListener("added", (event) => {
-  event.detail.forEach(addRow);
-  drawCount();
-  event.detail.filter((item) => item.kind === "picture").forEach(makeThumbnail);
-});
 queue.addEventListener("changed", (event) => {
   const item = event.detail;
-  drawRow(item);
-  drawCount();
   if (item !== chosen) return;
   if (item.kind === "picture" && item.state === "done" && viewer.item !== item) showResult(item);
   if (item.state === "failed" || item.state === "working") waitFor(item);
 });
 queue.addEventListener("removed", (event) => {
-  const item = event.detail;
-  rows.get(item)?.row.remove();
-  rows.delete(item);
-  drawCount();
-  if (item === chosen) choose(queue.items[0] ?? null);
+  if (event.detail === chosen) choose(queue.items[0] ?? null);
 });
-
-/** Thumbnails one after the other: a hundred pictures decoded at once would fill a phone's memory. */
-let thumbnails = Promise.resolve();
-function makeThumbnail(item) {
-  thumbnails = thumbnails.then(async () => {
-    if (!queue.items.includes(item)) return;
-    const bitmap = await createImageBitmap(item.file).catch(() => null);
-    if (!bitmap) return;
-    item.thumbnail = thumbnail(bitmap, bitmap.width, bitmap.height);
-    bitmap.close();
-    drawRow(item);
-  });
-}
 
 // --- the stage ---
 
 async function choose(item) {
   chosen = item;
   opening += 1;
-  for (const other of rows.keys()) drawRow(other);
+  list.choose(item);
   $("stage").hidden = item === null;
   clearViewer();
   if (!item) return films.select(null);
@@ -228,6 +160,7 @@ function setBackground(changes) {
   for (const kind of ["colour", "blur", "picture"]) $(`background-${kind}`).hidden = background.kind !== kind;
   viewer.draw();
   drawSave();
+  if (chosen?.kind === "film") films.draw();
 }
 
 $("colour").addEventListener("input", () => setBackground({ colour: $("colour").value }));
@@ -295,9 +228,7 @@ $("download-all").addEventListener("click", () => guarded($("download-all"), asy
     if (item.kind === "picture") {
       files.push([`${stem(item.name)}.${extension($("format").value)}`, await saved(item, item === viewer.item ? viewer.picture : null)]);
     } else {
-      for (const { name } of item.outputs) {
-        files.push([`${stem(item.name)}-${name}`, await (await call(outputAddress(item.job, name))).blob()]);
-      }
+      for (const { name, url } of item.outputs) files.push([name, await (await call(url)).blob()]);
     }
   }
   saveAs(await zipped(files), "streamseg.zip");
@@ -317,7 +248,7 @@ async function guarded(button, work) {
   } finally {
     button.disabled = false;
     drawSave();
-    drawCount();
+    list.drawCount();
   }
 }
 
@@ -326,5 +257,5 @@ const basename = (name) => name.slice(name.lastIndexOf("/") + 1);
 // --- tabs ---
 
 tabs(document.querySelector("[role=tablist]"), (id) => live.shown(id === "tab-live"));
-drawCount();
+list.drawCount();
 setBackground({});
