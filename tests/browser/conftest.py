@@ -175,11 +175,9 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Ser
     from streamseg.options import MethodOptions
     from streamseg.serve import ServeOptions, create_app
 
-    from .fake_api import METHOD, WithMethod, add_jobs
+    from .asked import METHOD, WithMethod
 
-    home = tmp_path_factory.mktemp("server")
-    app = create_app(ServeOptions(folder=str(home)), method=MethodOptions(**METHOD))
-    add_jobs(app, home)
+    app = create_app(ServeOptions(folder=str(tmp_path_factory.mktemp("server"))), method=MethodOptions(**METHOD))
     cameras = app.state.cameras
     server = Server(WithMethod(app))
     yield server.start(), server, cameras
