@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -43,10 +44,11 @@ _WORDS = ("blur", "none", "original")
 
 
 class Background(Protocol):
-    """A background. Called for the frames in their order.
+    """A background. Called for the frames in their order. ``notes``: remarks for the user."""
 
-    It may have ``notes``: remarks for the user.
-    """
+    @property
+    def notes(self) -> Sequence[str]:
+        """Remarks, complete after the last frame."""
 
     def paint(self, target: Frame, frame: Frame, cover: AlphaTiles) -> None:
         """Fill all planes of ``target``, which is like ``frame``, with the background at its time."""
@@ -57,6 +59,8 @@ class Background(Protocol):
 
 class Solid:
     """One colour, RGB 0..255."""
+
+    notes: tuple[str, ...] = ()
 
     def __init__(self, rgb: colours.RGB) -> None:
         self.rgb = rgb

@@ -33,6 +33,8 @@ class Blur:
     ms at strength 0.1 and 1080p; integer arithmetic on the planes takes 4.
     """
 
+    notes: tuple[str, ...] = ()
+
     def __init__(self, strength: float) -> None:
         self.strength = strength
 

@@ -84,7 +84,7 @@ class Compositor:
     @property
     def notes(self) -> list[str]:
         """Remarks for the user on the background."""
-        return list(getattr(self._background, "notes", ()))
+        return [] if self._background is None else list(self._background.notes)
 
     @property
     def background_moves(self) -> bool:

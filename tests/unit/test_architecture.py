@@ -23,8 +23,6 @@ MAY_IMPORT_THREADING: dict[str, str] = {
 # Attributes that a contract declares with a default: nobody asks whether an object has them.
 DECLARED = {"info", "notes", "damaged", "capabilities", "statistics", "reduce", "kept", "growing", "result",
             "finish", "commit", "abort", "lost", "counts", "runs_on", "dear", "reduced"}
-# Still asked for, until the contracts that declare them are there
-PENDING = {"composite": {"notes"}}
 
 
 @dataclass(frozen=True)
@@ -171,8 +169,7 @@ def test_threads_belong_to_the_engine() -> None:
 
 def test_nobody_asks_whether_an_object_has_what_its_contract_declares() -> None:
     asked = [f"{'.'.join(module)}:{node.lineno}: {name}" for module, tree in trees().items()
-             for node in ast.walk(tree) if (name := _probed(node)) in DECLARED
-             and name not in PENDING.get(".".join(module), ())]
+             for node in ast.walk(tree) if (name := _probed(node)) in DECLARED]
     assert not asked, "\n".join(asked)
 
 
