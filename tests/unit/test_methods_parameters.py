@@ -3,12 +3,14 @@ scikit-learn."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 from skimage.filters import threshold_otsu
 from sklearn.cluster import KMeans as Oracle
+from threadpoolctl import threadpool_info
 
 from streamseg.core.opencv import cv2
 from streamseg.segment import create
@@ -313,6 +315,31 @@ def test_grabcut_reach_bounds_what_is_taken_from_one_frame_to_the_next() -> None
     assert jump(0.3) > 0.9
     assert jump(0.06) < 0.8
     assert jump(0.06, index=5) > 0.9  # of each frame that has gone by, also of those left out
+
+
+@pytest.mark.parametrize(("name", "settings"), [("meanshift", {}), ("kmeans", {"engine": "sklearn"})])
+def test_no_other_thread_loses_its_threads_meanwhile(name: str, settings: dict[str, Any],
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    """What BLAS may use is the whole process's: two methods at a time once left it changed."""
+    import sklearn.cluster
+
+    def pools() -> list[int]:
+        return [pool["num_threads"] for pool in threadpool_info()]
+
+    seen: list[list[int]] = []
+    for kind in (sklearn.cluster.MeanShift, sklearn.cluster.MiniBatchKMeans):
+        real = kind.fit
+
+        def fit(self: Any, points: Any, real: Any = real) -> Any:
+            with ThreadPoolExecutor(1) as pool:
+                seen.append(pool.submit(pools).result())
+            return real(self, points)
+
+        monkeypatch.setattr(kind, "fit", fit)
+    before = pools()
+    create(name, settings).segment([frame(scenes.picture()[0])])
+    assert seen == [before] * len(seen) != []
+    assert pools() == before
 
 
 # --- motion, plate ------------------------------------------------------------------------------

@@ -267,6 +267,7 @@ def _minibatch(points: Points, centres: Points) -> Points:
 
 
 def _one_thread() -> AbstractContextManager[Any]:
-    """scikit-learn's pools held to one thread."""
+    """scikit-learn's OpenMP held to one thread, of calls from this thread alone. BLAS is left as it is: its number of
+    threads is the whole process's, and is of no weight here (same times, 2 cores)."""
     from threadpoolctl import threadpool_limits  # here: it looks for libraries as it is imported
-    return threadpool_limits(1)
+    return threadpool_limits(1, user_api="openmp")
