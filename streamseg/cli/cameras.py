@@ -34,7 +34,7 @@ def cameras(session: Session) -> None:
     if session.json:
         show.json_object({"cameras": [asdict(camera) for camera in found]})
     elif not found:
-        click.echo("no camera is there; FILE --realtime plays a file instead")
+        click.echo("no camera was found; FILE --realtime plays a file instead")
     else:
         _print(found)
 

@@ -1,17 +1,17 @@
-"""Live: camera in, virtual camera, window, stream or file out. ``run.run`` is the way in; a frame's way is
+"""Live: a camera in; a virtual camera, a window, a stream or a file out. ``run.run`` is the entry. A frame's way:
 
-    capture      frames as they come, or a stand-in when there may be none
-    matting      the model, or its last matte carried on, or none
-    finishing    the picture that goes out, and the rule of privacy
-    engine       threads and slots between them; outputs; ``figures`` and ``adaptive`` each second
+    capture          frames as they arrive, or a placeholder where there is none
+    segment_stage    the model, or its last matte propagated, or none
+    composite_stage  the output picture, and the privacy rule
+    session          the threads and queues between them; the outputs; statistics and quality each second
 
-``places`` opens what the command line names; ``desk`` and ``looks`` are keys and settings. Messages
-for the user are logged by ``streamseg.live...``. Importing this loads nothing.
+``endpoints`` opens what the command line names; ``controls`` and ``keymap`` handle keys and settings. Messages are
+logged by ``streamseg.live...``. Importing this package loads nothing.
 """
 
 import logging
 
-logging.getLogger(__name__).addHandler(logging.NullHandler())  # who wants the messages adds a handler
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # a program that wants messages adds a handler
 
 # Modules that other packages import, beside the names here
 PUBLIC = ("config", "controls", "devices", "embedded", "endpoints", "options", "run", "stats")

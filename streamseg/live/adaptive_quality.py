@@ -1,4 +1,4 @@
-"""Quality in steps: down when the machine cannot keep up, up again when it can, without to and fro."""
+"""Quality in steps: lower when the machine cannot keep up, higher when it can, without oscillation."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from .types import QualityStep
 
-# The model costs most, about 9 ms of a core a frame; to carry its matte on with the picture costs 0.7. So
-# that comes first, then a smaller picture for it, and a lower rate last.
+# The model costs most, about 9 ms of a core a frame; to propagate its matte costs 0.7. So the model runs less
+# often first, then on a smaller picture; a lower frame rate comes last.
 LADDER = (QualityStep("full"), QualityStep("matte every 2nd", 2), QualityStep("matte every 2nd, smaller", 2, True),
           QualityStep("matte every 3rd, smaller", 3, True), QualityStep("matte every 4th, smaller", 4, True),
           QualityStep("half the rate", 2, True, 2), QualityStep("a third of the rate", 2, True, 3))
-LOST = 0.05    # share of frames dropped that counts as too much
+DROPPED = 0.05    # share of frames dropped that counts as too much
 LATE = 2.0     # frame intervals of latency (95th percentile) that count as too much
-EASE = 0.8     # of the CPU limit: above it there is no way up
+EASE = 0.8     # of the CPU limit: above it quality is not raised
 SECONDS_DOWN = 2
 SECONDS_UP = 5
 LONGEST_UP = 80
@@ -34,8 +34,8 @@ class Load:
 class AdaptiveQuality:
     """Chooses the step from one Load a second.
 
-    Down after SECONDS_DOWN seconds of overload, up after SECONDS_UP good ones. A step up that has to be
-    taken back doubles the wait for the next try; one that holds as long as that wait makes it short again.
+    Down after SECONDS_DOWN seconds of overload, up after SECONDS_UP good ones. A step up that has to be reverted
+    doubles the wait for the next attempt; one that holds for that long resets it.
     """
 
     def __init__(self, max_cpu: float | None = None, ladder: Sequence[QualityStep] = LADDER) -> None:
@@ -51,7 +51,7 @@ class AdaptiveQuality:
         return self._ladder[self._place]
 
     def observe(self, load: Load) -> QualityStep:
-        """Take in a second's Load. -> the step from now on"""
+        """Take the Load of a second. -> the step from now on"""
         over, easy = self._judged(load)
         self._bad = self._bad + 1 if over else 0
         self._good = self._good + 1 if easy else 0
@@ -74,8 +74,8 @@ class AdaptiveQuality:
         self._bad = self._good = 0
 
     def _judged(self, load: Load) -> tuple[bool, bool]:
-        """(too much, with room to spare)"""
-        lost = load.dropped > LOST * max(1, load.arrived)
+        """(overloaded, with capacity to spare)"""
+        lost = load.dropped > DROPPED * max(1, load.arrived)
         hot = self._max_cpu is not None and load.cpu > self._max_cpu
         over = lost or hot or load.delay > LATE
         cool = self._max_cpu is None or load.cpu < EASE * self._max_cpu

@@ -1,4 +1,4 @@
-"""Framing: zoom in a little and keep the head in the middle, as a calm camera operator would."""
+"""Auto framing: zoom in a little and keep the head in the middle, with smooth movements."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 from ..core.frames import Frame, Matte
 from ..core.opencv import cv2
 
-ZOOM = 1.3        # of what is shown, where somebody is there
-HEAD = 0.38       # the head's height in the picture, from the top
-SECONDS = 0.8     # after which two thirds of the way to a new place are done
-DEADBAND = 0.03   # of the picture: movements smaller than this are not followed
+ZOOM = 1.3        # where there is a person
+HEAD = 0.38       # height of the head in the picture, from the top
+SECONDS = 0.8     # after which two thirds of a movement are done
+DEADBAND = 0.03   # of the picture: smaller movements are not followed
 LEAST = 0.002     # share of the picture that a subject covers at least
 
 
@@ -27,12 +27,12 @@ class View:
     size: float = 1.0
 
     def clamped(self) -> View:
-        """The same view, moved so far that it lies within the picture."""
+        """The same view, moved into the picture."""
         half = self.size / 2
         return replace(self, x=min(1 - half, max(half, self.x)), y=min(1 - half, max(half, self.y)))
 
 
-class Follower:
+class AutoFraming:
     """Keeps the view on the subject. One for a run; call it once for each frame."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Follower:
 
     def __call__(self, matte: Matte | None, at: float) -> View:
         """The view for a frame with ``matte`` that came at ``at`` seconds."""
-        goal = View() if matte is None else wanted_view(matte)
+        goal = View() if matte is None else view_of(matte)
         moved = max(abs(goal.x - self._goal.x), abs(goal.y - self._goal.y), abs(goal.size - self._goal.size))
         if moved > DEADBAND:
             self._goal = goal
@@ -55,10 +55,10 @@ class Follower:
         return self.view
 
 
-def wanted_view(matte: Matte) -> View:
-    """The view with the subject's head at its place; all of the picture where there is nobody.
+def view_of(matte: Matte) -> View:
+    """The view with the subject's head at its place; the whole picture if there is no person.
 
-    The head is the top quarter of what the matte covers; of several persons it is that of the tallest.
+    The head is the top quarter of the matte; of several persons that of the tallest.
     """
     solid = matte.alpha > 0.5
     if solid.mean() < LEAST:

@@ -1,4 +1,4 @@
-"""Frames of a camera as Shots, for as long as they are wanted, whatever the camera does."""
+"""Frames of a camera as Shots, across losses, reconnections and pauses."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from .types import TICKS, Control, Shot, stand_in
 
 LOG = logging.getLogger(__name__)
 
-FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds before the first new try, and at most
-IDLE = 1.0                            # seconds between two stand-ins
-DARK_LEVEL = 4                        # luma over black: a covered lens has noise, a lit room has more
-DARK_SECONDS, DARK_EVERY = 3.0, 10    # of so many frames one is looked at
-PACE_FRAMES, PACE = 100, 0.7          # slow is who gives less than this share of its rate over so many
+FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds before the first new attempt, and at most
+IDLE = 1.0                            # seconds between two placeholders
+DARK_LEVEL = 4                        # luma above black: a covered lens shows noise, a lit room shows more
+DARK_SECONDS, DARK_EVERY = 3.0, 10    # every Nth frame is checked
+PACE_FRAMES, PACE = 100, 0.7          # a camera is slow below this share of its rate, over so many frames
 _SMALL = (32, 18)
 _MATRIX = {0.2126: 1, 0.30: 4, 0.299: 5, 0.212: 7, 0.2627: 9}  # Kr -> swscale's number of the matrix
 
 
 class Capture:
-    """Iterates Shots. The first is a stand-in, so that the background is there before the camera is.
+    """Iterates Shots. The first is a placeholder: the background is shown before the camera gives frames.
 
-    source     open already; its ``info`` holds for all: what a camera opened later gives is brought to it
-    reopen     opens the source anew; None where it makes no sense
+    source     an open source; frames of a camera that is opened later are converted to its ``info``
+    reopen     opens the source again; None where that makes no sense
     lasting    the source never ends by itself: its end is a loss
-    reconnect  a lost source is opened again, with growing waits; else losing it ends the run with its error
-    release    True: the camera is let go while ``control.has_consumers`` is False
+    reconnect  a lost source is opened again, with growing waits; otherwise its loss ends the run with its error
+    release    True: the camera is closed while ``control.has_consumers`` is False
 
-    Live frames are given the time at which they came, in microseconds since ``began``. ``waiting``: no
-    camera is open on purpose, and however long the next shot takes, none hangs. ``damaged``: parts that were
-    skipped, of the sources that are closed again.
+    A frame's time is that of its arrival, in microseconds since ``began``. ``waiting``: no camera is open on
+    purpose, so a long wait for the next shot is no hang. ``damaged``: skipped parts of the sources that are
+    closed.
     """
 
     def __init__(self, source: Source, clock: Clock, control: Control, *,
@@ -64,7 +64,7 @@ class Capture:
         yield self._stand_in()
         while True:
             if self._idle():
-                yield from self._let_go()
+                yield from self._release_camera()
                 continue
             lost: SourceError | None = None
             try:
@@ -77,8 +77,8 @@ class Capture:
                 if lost is not None:
                     raise lost
                 return
-            LOG.warning(f"{lost or self.info.name + ' ended'}; trying again, the background alone goes out")
-            yield from self._find_again()
+            LOG.warning(f"{lost or self.info.name + ' ended'}; trying again, only the background is shown")
+            yield from self._reopen_camera()
 
     def close(self) -> None:
         """Close the source; may be called twice."""
@@ -91,7 +91,7 @@ class Capture:
         return self._release and not self._control.has_consumers and self._reopen is not None
 
     def _shots(self) -> Iterator[Shot]:
-        """The open source's frames, until it ends or is not wanted."""
+        """The frames of the open source, until it ends or is to be released."""
         assert self._source is not None
         fitter, cut = Fitter(self.info), True
         self.waiting = False
@@ -111,14 +111,14 @@ class Capture:
                 yield self._stand_in()
                 cut = True
                 continue
-            if cut:  # how dark it was before says nothing of the time in between
+            if cut:  # earlier darkness does not count
                 self._dark_since = None
             self._watch_light(frame, at)
             yield Shot(self._stamped(fitter(frame), at), at, cut=cut)
             cut = False
 
-    def _find_again(self) -> Iterator[Shot]:
-        """Stand-ins until the source opens again."""
+    def _reopen_camera(self) -> Iterator[Shot]:
+        """Placeholders until the source opens again."""
         assert self._reopen is not None
         self.waiting = True
         self.close()
@@ -137,12 +137,12 @@ class Capture:
             LOG.info(f"{self.info.name} is back")
             return
 
-    def _let_go(self) -> Iterator[Shot]:
-        """Stand-ins, one a second, until somebody looks again."""
+    def _release_camera(self) -> Iterator[Shot]:
+        """Placeholders, one a second, until an output has a consumer again."""
         assert self._reopen is not None
         self.waiting = True
         self.close()
-        LOG.info("nobody looks: the camera is let go")
+        LOG.info("no program uses the virtual camera: the camera is released")
         while not self._control.has_consumers:
             yield self._stand_in()
             self._clock.sleep(IDLE)
@@ -150,7 +150,7 @@ class Capture:
             self._source = adapt_source(self._reopen())
         except SourceError as error:
             LOG.warning(f"{error}; trying again")
-            yield from self._find_again()
+            yield from self._reopen_camera()
 
     def _stand_in(self) -> Shot:
         at = self._clock.now()
@@ -160,12 +160,12 @@ class Capture:
         pts = max(self._last + 1, round((at - self.began) / TICKS))
         self._last = pts
         self._index += 1
-        shared = frame is self._black  # its picture goes out many times, each with its own time
+        shared = frame is self._black  # the same picture is used many times, each with its own time
         return replace(frame, pts=pts, time_base=TICKS, index=self._index - 1, duration=None, packets=(),
                        owner=None if shared else frame.owner)
 
     def _watch_pace(self, at: float) -> None:
-        """Tell, once, of a camera that is slow: most are in the dark, and it looks like our fault."""
+        """Report a slow camera once: most are slow in the dark, and users blame the program."""
         if not self._lasting or self.info.rate is None or self._given % PACE_FRAMES:
             return
         before, self._pace_from = self._pace_from, at
@@ -178,7 +178,7 @@ class Capture:
                        "little light many do; more light, or a smaller --size, makes them faster")
 
     def _watch_light(self, frame: Frame, at: float) -> None:
-        """Tell once when the pictures are black for a while: a closed shutter looks like a defect."""
+        """Report once that the pictures are black for a while: a closed shutter looks like a defect."""
         self._taken += 1
         if self._taken % DARK_EVERY != 1:
             return
@@ -188,13 +188,13 @@ class Capture:
         elif self._dark_since is None:
             self._dark_since = at
         elif at - self._dark_since > DARK_SECONDS:
-            self._dark_since = float("inf")  # told; light makes it None again
+            self._dark_since = float("inf")  # reported; light resets it
             LOG.warning("the camera's pictures are black: is its shutter closed, or does another program "
-                       "hold it?")
+                       "use it?")
 
 
 class Fitter:
-    """Brings frames to the size, format and colours that everything was made for."""
+    """Converts frames to the size, format and colours of the first source."""
 
     def __init__(self, info: VideoInfo) -> None:
         self._info = info
@@ -202,11 +202,11 @@ class Fitter:
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: Frame) -> Frame:
-        """The frame itself where it fits, else scaled and converted."""
+        """The frame itself if it matches, else scaled and converted."""
         info = self._info
         if (frame.width, frame.height, frame.format, frame.colour) == self._made_for:
             return frame
-        # said outright: swscale takes pictures without a word for limited BT.601
+        # explicit: swscale assumes limited range and BT.601
         picture: av.VideoFrame = self._reformatter.reformat(
             replace(frame, owner=None).to_av(), info.width, info.height, info.format, threads=1,
             src_color_range=_range(frame.colour, frame.format),

@@ -1,8 +1,8 @@
-"""From a shot and its matte to the picture that goes out, and the rule of privacy.
+"""From a shot and its matte to the output picture, and the privacy rule.
 
-Every picture is made by ``CompositeStage._composed``. Where there is no matte, the matte is empty, so that the
-background alone goes out: a colour, a picture or a film as it is; the blurred or original room, of which
-nothing says what is the person's and what is not, as blurred as it gets.
+Every picture is made by ``CompositeStage._composed``. Without a matte an empty one is used, so that only the
+background is shown: a colour, a picture or a video as it is. Where the background is the room itself (blur,
+original), the whole picture is blurred as strongly as possible.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from ..core.frames import Frame, Matte, VideoInfo
 from ..core.opencv import cv2
 from ..errors import StreamsegError
 from ..options import CompositeOptions
-from .auto_framing import Follower, cropped, cropped_matte
+from .auto_framing import AutoFraming, cropped, cropped_matte
 from .types import Control, Finished, Matted, Scene
 
 LOG = logging.getLogger(__name__)
 
-ROOM = ("blur", "original")  # backgrounds that are made of the camera's own picture
-PLAIN = "#202830"            # what is left when a background fails: it shows nothing of the room
+ROOM = ("blur", "original")  # backgrounds made from the camera's own picture
+PLAIN = "#202830"            # used when a background fails: it shows nothing of the room
 _NOTHING = Matte(np.zeros((9, 16), np.float32))
 
 
 class CompositeStage:
     """Makes pictures as ``control.scene`` says at that moment.
 
-    A scene that cannot be made (a broken background file) is told of, and the last good one stays; a film
-    that breaks off while it is shown gives way to a plain colour. Raises StreamsegError only when it is made
-    with a scene that cannot be.
+    A scene that cannot be made (a broken background file) is reported, and the previous one stays. A background
+    video that fails while it is shown is replaced by a plain colour. Raises StreamsegError only if the first
+    scene cannot be made.
     """
 
     def __init__(self, info: VideoInfo, options: CompositeOptions, control: Control) -> None:
@@ -42,7 +42,7 @@ class CompositeStage:
         self._told: set[str] = set()
         self._asked = self._shown = control.scene
         self._compositor, self._shield = self._made(control.scene)
-        self._follower = Follower()
+        self._framing = AutoFraming()
         self._last: Finished | None = None
 
     def __call__(self, items: Iterator[Matted]) -> Iterator[Finished]:
@@ -69,7 +69,7 @@ class CompositeStage:
         return compositor, Compositor(self._info, kinds, replace(options, background="blur", blur=1.0))
 
     def _update_scene(self) -> bool:
-        """Make ready for the scene that is asked for now. -> whether anything changed"""
+        """Prepare the scene that is requested now. -> whether anything changed"""
         scene = self._control.scene
         if scene is self._asked:
             return False
@@ -79,7 +79,7 @@ class CompositeStage:
             try:
                 made = self._made(scene)
             except (StreamsegError, OSError) as error:
-                LOG.warning(f"{error}; what was there stays")
+                LOG.warning(f"{error}; the previous one stays")
                 scene = replace(same, matte_view=self._shown.matte_view)
             else:
                 self.close()
@@ -91,13 +91,13 @@ class CompositeStage:
         changed, last, shot = self._update_scene(), self._last, item.shot
         same = self._shown.freeze or (item.still and not changed and self._steady())
         if last is not None and shot.seen and same:
-            # Planes shared with the picture before, but no owner: its time may still be in use by an encoder
+            # Planes shared with the previous picture, but no owner: an encoder may still use that one's time
             again = replace(last.picture, pts=shot.frame.pts, index=shot.frame.index, owner=None)
             return Finished(again, shot.at, last.view)
         made = self._composed(item)
         if shot.seen:
             self._last = made
-        elif not self._shown.freeze:  # what was frozen comes back after a pause or a loss
+        elif not self._shown.freeze:  # the frozen picture is shown again after a pause or a loss
             self._last = None
         return made
 
@@ -108,29 +108,29 @@ class CompositeStage:
     def _composed(self, item: Matted) -> Finished:
         frame, matte = item.shot.frame, item.matte
         if self._shown.follow:
-            view = self._follower(matte, item.shot.at)
+            view = self._framing(matte, item.shot.at)
             frame = cropped(frame, view)
             matte = None if matte is None else cropped_matte(matte, view)
         if self._shown.mirror:
             frame = mirrored(frame)
             matte = matte and replace(matte, alpha=np.ascontiguousarray(matte.alpha[:, ::-1]))
         try:
-            made = self._laid(frame, matte)
-        except (StreamsegError, OSError) as error:  # a film that is damaged further on
-            what = str(error).partition(";")[0]  # what follows is a flag, and comes too late
-            LOG.warning(f"{what}; a plain colour takes the background's place")
+            made = self._composite(frame, matte)
+        except (StreamsegError, OSError) as error:  # a video that is damaged further on
+            what = str(error).partition(";")[0]  # the rest names a flag, which is too late now
+            LOG.warning(f"{what}; a plain colour is used instead")
             self.close()
             self._compositor, self._shield = self._made(replace(self._shown, background=PLAIN))
-            made = self._laid(frame, matte)
+            made = self._composite(frame, matte)
         return Finished(made["composite"], item.shot.at, made.get("matte"))
 
-    def _laid(self, frame: Frame, matte: Matte | None) -> dict[str, Frame]:
+    def _composite(self, frame: Frame, matte: Matte | None) -> dict[str, Frame]:
         compositor = self._shield if matte is None else self._compositor
         return compositor.finish(frame, matte or _NOTHING)
 
 
 def mirrored(frame: Frame) -> Frame:
-    """The frame with left and right exchanged."""
+    """The frame mirrored left to right."""
     def flipped(plane: Any) -> Any:  # Any: OpenCV's stubs know no dtypes
         return cv2.flip(plane, 1)
 

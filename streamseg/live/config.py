@@ -85,17 +85,17 @@ def save(path: str, values: Mapping[str, Any], *, overwrite: bool) -> None:
 
 
 class Watch:
-    """Tells when a file has changed. ``changed`` is False until then, and after it has told."""
+    """Watches a file. ``changed`` is True once after each change."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._seen = self._state()
 
     def changed(self) -> bool:
-        """Whether the file is there and another than at the last call."""
+        """Whether the file exists and has changed since the last call."""
         now = self._state()
         different = now is not None and now != self._seen
-        self._seen = now or self._seen  # an editor may take it away for a moment
+        self._seen = now or self._seen  # an editor may remove it for a moment
         return different
 
     def _state(self) -> tuple[int, int, int] | None:

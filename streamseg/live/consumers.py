@@ -1,4 +1,4 @@
-"""Whether anybody looks: who has the virtual camera open."""
+"""Whether an output has a consumer: which programs have the virtual camera open."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .stats import LiveOutput
 
 
 class Consumers:
-    """Calls tell whether another process has one of ``devices`` open, as a call does while it shows a camera.
+    """Call it to learn whether another process has one of ``devices`` open, as a video call has.
 
-    /proc tells it of the user's own processes, on Linux. ``proc`` is for tests.
+    It reads /proc, which shows the user's own processes, on Linux. ``proc`` is for tests.
     """
 
     def __init__(self, devices: Sequence[str], proc: Path = Path("/proc")) -> None:
@@ -30,14 +30,14 @@ class Consumers:
     def _has_open(self, process: Path) -> bool:
         try:
             return any(os.path.realpath(entry) in self._devices for entry in (process / "fd").iterdir())
-        except OSError:  # it has ended, or is somebody else's
+        except OSError:  # it has ended, or belongs to another user
             return False
 
 
 def consumers_of(outputs: Sequence[LiveOutput], window: bool) -> Consumers:
-    """The Demand for --on-consumers. Raises OptionError where nothing tells who looks."""
+    """The Consumers for --on-demand. Raises OptionError where consumers cannot be seen."""
     devices = [output.sink.device for output in outputs if isinstance(output.sink, VirtualSink)]
     if sys.platform != "linux" or window or len(devices) < len(outputs):
-        raise OptionError("on_demand: only of a virtual camera on Linux is it known whether anybody looks: "
-                          "give --to virtual alone, or leave --on-consumers out")
+        raise OptionError("on_demand: only for a virtual camera on Linux is it known whether a program uses the "
+                          "output: give --to virtual alone, or leave --on-demand out")
     return Consumers(devices)

@@ -1,4 +1,4 @@
-"""Where the user's hand meets the run: keys, the settings file, the window, the figures on it."""
+"""User input while running: keys, the settings file, the window and the statistics in it."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from .types import Control, Finished, Scene
 LOG = logging.getLogger(__name__)
 
 Accept = Callable[[Mapping[str, Any], Collection[str]], None]
-LOOK_SECONDS = 1.0  # between two looks at the files
-UNSET = Scene("blur")  # what holds where nothing says otherwise
-ESCAPE_SECONDS = 0.025  # in which the rest of an arrow key's bytes comes, if it was not the Escape key
+LOOK_SECONDS = 1.0  # between two checks of the files
+UNSET = Scene("blur")  # the defaults
+ESCAPE_SECONDS = 0.025  # in which the other bytes of an arrow key arrive; without them it was the Escape key
 # What arrows, function keys and Alt send: ESC [ ... letter, ESC O letter, ESC and the key
 SEQUENCE = re.compile(r"\x1b(?:\[\[?[0-?]*[ -/]*[@-~]?|O.?|[^\x1b])", re.DOTALL)
 
 
 def accept_all(values: Mapping[str, Any], edited: Collection[str]) -> None:
-    """Refuse no settings."""
+    """Accept all settings."""
 
 
 class Controls:
-    """Call it again and again: it reads the keys, watches the files, and changes ``control``. -> quit?
+    """Call it repeatedly: it reads the keys, watches the files and changes ``control``. -> whether to quit
 
-    keys      callables that give the key pressed since the last call, '' for none
-    choices   the backgrounds that keys go through
-    settings  the file that is watched, None for none
-    accept    is given what the file says when it has changed, and what of it has; raises OptionError for what
-              is not to be
-    consumers    tells whether anybody looks at an output; None: somebody always does
+    keys      callables that return the key pressed since the last call, '' for none
+    choices   the backgrounds that the keys n and b go through
+    settings  the settings file to watch, None for none
+    accept    gets the settings of the file after a change, and those that changed; raises OptionError for
+              settings that are not allowed
+    consumers whether a program uses an output; None: always
     """
 
     def __init__(self, control: Control, clock: Clock, *, keys: Sequence[Callable[[], str]] = (),
@@ -60,11 +60,11 @@ class Controls:
         self._looked = clock.now()
 
     def on_key(self, key: str, action: Callable[[], None]) -> None:
-        """Have ``key`` do something that is not the look's."""
+        """Register an action of ``key`` that does not change the scene."""
         self._actions[key] = action
 
     def __call__(self) -> bool:
-        """Once around. True when the user wants to end."""
+        """Handle what has come since the last call. True when the user wants to quit."""
         for key in filter(None, [ask() for ask in self._keys]):
             key = ALIKE.get(key, key)
             if key == "q":
@@ -83,11 +83,11 @@ class Controls:
     def _pause(self) -> None:
         paused = not self._control.paused
         self._control.paused = paused
-        LOG.info("paused: the background alone goes out" if paused else "goes on")
+        LOG.info("paused: only the background is shown" if paused else "resumed")
 
     def _unless_named(self, name: str) -> Any:
-        """What a setting is when the file no longer names it: what the command line gave, which goes before
-        the file's, else the default."""
+        """The value of a setting that the file no longer names: the command line's, which takes precedence, else
+        the default."""
         now = getattr(self._control.scene, name)
         return getattr(UNSET, name) if self._known.get(name) == now else now
 
@@ -100,10 +100,10 @@ class Controls:
             self._background = _watched(scene.background)
         elif watched.changed():
             self._control.scene = replace(scene, version=scene.version + 1)
-            LOG.info(f"background {scene.background} has changed and is read again")
+            LOG.info(f"background {scene.background} has changed and was read again")
 
     def _read_settings(self, path: Path) -> None:
-        """Take over what has changed or is gone; what is broken leaves everything as it was."""
+        """Apply settings that were changed or removed; a broken file changes nothing."""
         try:
             values = config.read(path)
             gone = {name: self._without.get(name) for name in self._known if name not in values}
@@ -112,12 +112,12 @@ class Controls:
             new = gone | edited
             self._control.scene = changed(self._control.scene, new)
         except OptionError as error:
-            LOG.warning(f"{error}; the settings before it stay")
+            LOG.warning(f"{error}; the previous settings stay")
             return
         later = sorted(set(new) - set(CHANGEABLE))
         self._known = values
-        LOG.info(f"{path.name} is read again"
-                   + (f"; from the next start: {', '.join(later)}" if later else ""))
+        LOG.info(f"{path.name} was read again"
+                   + (f"; these take effect at the next start: {', '.join(later)}" if later else ""))
 
 
 def _watched(background: str | None) -> config.Watch | None:
@@ -127,24 +127,24 @@ def _watched(background: str | None) -> config.Watch | None:
 class PreviewScreen:
     """The window as the engine's Screen: the picture, or the matte where that was asked for."""
 
-    def __init__(self, window: PreviewWindow, figures: bool) -> None:
-        self._window, self._stats = window, figures
+    def __init__(self, window: PreviewWindow, stats: bool) -> None:
+        self._window, self._stats = window, stats
         self._lines: list[str] = []
 
     def show(self, finished: Finished) -> None:
-        """Show it, with the figures."""
+        """Show it, with the statistics."""
         self._window.show(finished.view or finished.picture, self._lines if self._stats else [])
 
     def show_stats(self, line: Mapping[str, Any]) -> None:
-        """Take the figures of a second."""
+        """Take the statistics of a second."""
         self._lines = stats_lines(line)
 
     def toggle_stats(self) -> None:
-        """Show the figures, or no longer."""
+        """Switch the statistics on or off."""
         self._stats = not self._stats
 
     def key(self) -> str:
-        """The key pressed in it; 'q' once it was closed."""
+        """The key pressed in the window; 'q' once it was closed."""
         return "q" if self._window.closed else self._window.key()
 
     def close(self) -> None:
@@ -152,9 +152,9 @@ class PreviewScreen:
 
 
 class TerminalKeys:
-    """Keys pressed in the terminal, one by one and without Enter; those that send several bytes (arrows,
-    say) are none. As a context manager: the terminal is as before at its end. Gives '' always where standard
-    input is no terminal, or is another program's while this one runs in a shell's background."""
+    """Keys pressed in the terminal, without Enter; keys that send several bytes (arrows) are ignored. A context
+    manager, which restores the terminal. Always '' where standard input is no terminal, or while this program
+    runs in the background of a shell."""
 
     def __init__(self) -> None:
         self._before: list[Any] | None = None
@@ -177,7 +177,7 @@ class TerminalKeys:
 
     @property
     def there(self) -> bool:
-        """Whether there is a terminal to press keys in."""
+        """Whether there is a terminal that gives keys."""
         return self._before is not None
 
     def __call__(self) -> str:
@@ -189,10 +189,10 @@ class TerminalKeys:
 
 
 def _ours() -> bool:
-    """Whether this process may use the terminal: one in a shell's background is stopped when it does."""
+    """Whether this process may use the terminal: a background process of a shell would be stopped."""
     try:
         return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
-    except OSError:  # closed, or not the one that this process was started from: nothing stops it
+    except OSError:  # closed, or not the controlling terminal: nothing stops the process
         return True
 
 
@@ -208,7 +208,7 @@ def _bytes_waiting() -> bytes:
 
 
 def stats_lines(line: Mapping[str, Any]) -> list[str]:
-    """The figures of a second in words, for the window and the terminal."""
+    """The statistics of a second as text, for the window and the terminal."""
     latency = line["latency_ms"]
     delay = "-" if latency["p50"] is None else f"{latency['p50']:.0f} ms (95 %: {latency['p95']:.0f})"
     memory = "" if line["rss_mib"] is None else f"  {line['rss_mib']:.0f} MiB"

@@ -1,4 +1,4 @@
-"""Which cameras there are. On Linux the driver itself is asked, with sizes and rates; elsewhere FFmpeg."""
+"""Lists the cameras: on Linux from the driver, with sizes and rates; elsewhere from FFmpeg."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Mode:
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """``device`` is what opens it; ``modes`` is empty where nothing tells them. ``opens``: False where it is
-    known that it does not, which its name says then."""
+    """``device`` opens it; ``modes`` is empty where they are unknown. ``opens``: False where it is known not to
+    open; its name says why."""
 
     device: str
     name: str
@@ -56,41 +56,41 @@ def _number(path: str) -> int:
     return int(re.sub(r"\D", "", path) or 0)
 
 
-def chosen_camera(wanted: str | None, there: list[Camera] | None = None) -> Camera:
+def select_camera(requested: str | None, there: list[Camera] | None = None) -> Camera:
     """The camera of a number, device, name or part of a name, in this order; for None the first that opens.
 
     Raises SourceError, and OptionError for an empty name.
     """
-    if wanted is not None and not wanted.strip():
-        raise OptionError(f"camera is {wanted!r}; it must be a number, a name or a device, as `streamseg "
+    if requested is not None and not requested.strip():
+        raise OptionError(f"camera is {requested!r}; it must be a number, a name or a device, as `streamseg "
                           "cameras` lists them, or left out for the first")
-    if wanted is not None and (os.sep in wanted or wanted.startswith("video=")):
-        return Camera(wanted, wanted)
+    if requested is not None and (os.sep in requested or requested.startswith("video=")):
+        return Camera(requested, requested)
     there = cameras() if there is None else there
     if not there:
-        raise SourceError("no camera is there: plug one in, or is it kept from this user or container? "
+        raise SourceError("no camera was found: plug one in, or is this user or container not allowed to use it? "
                           "(Linux: is there a /dev/video0, and are you in the group 'video'?) "
                           "FILE --realtime plays a file instead")
-    found = there if wanted is None else _called(wanted, there)
+    found = there if requested is None else _called(requested, there)
     if not found:
-        raise SourceError(f"camera is {wanted!r}; there are: "
+        raise SourceError(f"camera is {requested!r}; there are: "
                           + ", ".join(f"{camera.device} ({camera.name})" for camera in there))
     return next((camera for camera in found if camera.opens), found[0])
 
 
-def _called(wanted: str, there: list[Camera]) -> list[Camera]:
-    """Those that ``wanted`` may mean. A number is no part of a name: 1 is not the Webcam C910."""
-    name, named = wanted.lower(), [camera for camera in there if camera.opens]
+def _called(requested: str, there: list[Camera]) -> list[Camera]:
+    """The cameras that ``requested`` may mean. A number does not match a part of a name: 1 is not the Webcam C910."""
+    name, named = requested.lower(), [camera for camera in there if camera.opens]
     return [camera for number, camera in enumerate(there)
-            if wanted == str(_number(camera.device) if camera.device.startswith("/dev/") else number)] \
+            if requested == str(_number(camera.device) if camera.device.startswith("/dev/") else number)] \
         or [camera for camera in named if name == camera.name.lower()] \
-        or [camera for camera in named if name in camera.name.lower() and not wanted.isdecimal()]
+        or [camera for camera in named if name in camera.name.lower() and not requested.isdecimal()]
 
 
 def v4l2_camera(path: str, ask: Ask | None = None) -> Camera | None:
-    """What the driver of a /dev/video* says of itself; None for what gives no pictures (metadata nodes).
+    """The camera of a /dev/video*, as its driver describes it; None for nodes without pictures (metadata).
 
-    ``ask``: fcntl.ioctl, or what stands in for it.
+    ``ask``: fcntl.ioctl, or a replacement for tests.
     """
     if ask is None:
         import fcntl

@@ -81,6 +81,6 @@ class EmbeddedSession:
                 raise TypeError(f"{name} cannot be changed; what can: {', '.join(CHANGEABLE)}")
         if "background" in changes:
             refuse_transparency(changes["background"])
-        look = self._control.scene
+        scene = self._control.scene
         # a file's name may be the same and its content new
-        self._control.scene = replace(look, **changes, version=look.version + 1)
+        self._control.scene = replace(scene, **changes, version=scene.version + 1)

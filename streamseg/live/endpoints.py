@@ -1,4 +1,4 @@
-"""Where live pictures come from and where they go: the names on the command line, opened."""
+"""Opens the sources and outputs that are named on the command line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ..source.realtime import Realtime
 from ..validation import default_of
 from .capture import FIRST_WAIT, LONGEST_WAIT
 from .config import FIELDS
-from .devices import chosen_camera
+from .devices import select_camera
 from .microphone import Microphone
 from .options import LiveOptions, picture_size
 from .reconnecting import Reconnecting
@@ -35,15 +35,15 @@ from .stats import LiveOutput
 
 LOG = logging.getLogger(__name__)
 
-SIZE, RATE = (1280, 720), Fraction(30)  # what a camera is asked for
+SIZE, RATE = (1280, 720), Fraction(30)  # requested of a camera
 WINDOW, VIRTUAL, NULL, SCREEN = "window", "virtual", "null", "screen"
-ASKED_OF_CAMERAS = ("camera", "size", "rate", "format", "backend")
-# Settings that do nothing beside a source that was named, by its kind (see kind_of)
+CAMERA_SETTINGS = ("camera", "size", "rate", "format", "backend")
+# Settings without effect for a named source, by its kind (see kind_of)
 IDLE = {
     "a camera": ("camera", "realtime", "start", "stream"),
     "the screen": ("camera", "format", "backend", "realtime", "start", "stream"),
-    "an address": ASKED_OF_CAMERAS,
-    "a file": (*ASKED_OF_CAMERAS, "on_demand", "reconnect"),
+    "an address": CAMERA_SETTINGS,
+    "a file": (*CAMERA_SETTINGS, "on_demand", "reconnect"),
 }
 
 
@@ -59,10 +59,10 @@ def kind_of(source: str | Source | None) -> str:
 
 
 def unused_settings(values: Mapping[str, Any], source: str | Source | None, to: Sequence[str | Sink]) -> list[str]:
-    """Which of the settings ``values`` do nothing, beside a source that was named or beside each other."""
+    """Which of the settings ``values`` have no effect, because of the source or of each other."""
     names = [] if source is None else list(IDLE.get(kind_of(source), ()))
     if any(isinstance(target, str) and "://" in target for target in to):
-        names = [name for name in names if name != "reconnect"]  # it holds for streams that go out, too
+        names = [name for name in names if name != "reconnect"]  # it applies to output streams, too
     if not values.get("adapt", True):
         names.append("max_cpu")
     defaults = {name: default_of(FIELDS[name]) for name in names}
@@ -70,24 +70,24 @@ def unused_settings(values: Mapping[str, Any], source: str | Source | None, to: 
 
 
 def refuse_unused(values: Mapping[str, Any], source: str | Source | None, to: Sequence[str | Sink]) -> None:
-    """Raise OptionError where one of ``values`` does nothing."""
+    """Raise OptionError where one of ``values`` has no effect."""
     names = unused_settings(values, source, to)
     flags = [f"--{name.replace('_', '-')}" + (f" {values[name]}" if values[name] is not True else "")
              for name in names]
     beside = [flag for name, flag in zip(names, flags, strict=True) if name != "max_cpu"]
     if beside:
-        raise OptionError(f"{', '.join(beside)}: of no use beside the source {source}, which is "
+        raise OptionError(f"{', '.join(beside)}: no effect with the source {source}, which is "
                           f"{kind_of(source)}; leave that out, or the source")
     if flags:
-        raise OptionError(f"{flags[0]} lowers the quality where it must, which --no-adapt forbids: leave one "
-                          "of them out")
+        raise OptionError(f"{flags[0]} needs the adaptive quality, which --no-adapt switches off: leave one of "
+                          "them out")
 
 
 def refuse_same_files(read: Iterable[tuple[str, str | None]], written: Iterable[tuple[str, str | None]]
                       ) -> None:
-    """Raise OptionError where a file is to be written that is read as well, or that is written twice.
+    """Raise OptionError where a file would be read and written, or written twice.
 
-    Both hold flags, each with its value (None and what is no file's name are passed over).
+    Both hold flags with their values; None and values that are no file names are ignored.
     """
     taken = {_file(text): f"{flag} {text}" for flag, text in read if text and os.path.isfile(_expanded(text))}
     for flag, text in written:
@@ -100,7 +100,7 @@ def refuse_same_files(read: Iterable[tuple[str, str | None]], written: Iterable[
 
 
 def _is_file_name(target: str) -> bool:
-    """Whether an output is a file: neither window, virtual camera, nothing, standard output nor address."""
+    """Whether an output is a file: no window, virtual camera, null, standard output or address."""
     return target not in (WINDOW, NULL, "-") and target.partition(":")[0] != VIRTUAL and "://" not in target
 
 
@@ -109,18 +109,18 @@ def _expanded(text: str) -> str:
 
 
 def _file(text: str) -> object:
-    """What two names of the same file share, by whatever spelling or link."""
+    """An identity of a file, the same for every spelling of its name and every link."""
     try:
         found = os.stat(_expanded(text))
-    except (OSError, ValueError):  # none is there yet
+    except (OSError, ValueError):  # it does not exist yet
         return os.path.realpath(_expanded(text))
     return found.st_dev, found.st_ino
 
 
 class Reader:
-    """Opens the source that was named, and again when it is lost.
+    """Opens the named source, and opens it again when it is lost.
 
-    again    opens it anew; None where it makes no sense, or was not asked for
+    again    opens it again; None where that makes no sense or was not requested
     lasting  it never ends by itself: its end is a loss
     """
 
@@ -131,9 +131,9 @@ class Reader:
         kind = kind_of(source)
         if kind == "a file" and not live.realtime:
             raise OptionError(f"{source} is a file: --realtime plays it as if it were a camera; "
-                              "`streamseg run` works through it as fast as it can")
+                              "`streamseg run` processes it as fast as possible")
         endless = kind in ("a camera", "the screen", "an address")
-        # what other addresses (http) give may be a film, with an end that is none of the network's
+        # other addresses (http) may be a video with a normal end
         self.lasting = endless and (kind != "an address" or scheme(str(source)) in LIVE or live.reconnect)
         again = endless and (live.reconnect or live.on_demand)
         self.again: Callable[[], BaseSource] | None = self.open if again else None
@@ -168,12 +168,12 @@ class Reader:
         live = self._live
         if live.backend == "opencv":
             return OpenCvSource(wanted or "0", size, rate, live.format)
-        camera = chosen_camera(wanted)
+        camera = select_camera(wanted)
         return DeviceSource(camera_device(camera.device, size, rate, live.format), self._options.timeout)
 
 
 class Opener:
-    """Opens outputs by name: what --to may be, but for the window."""
+    """Opens outputs by name: every value of --to except window."""
 
     def __init__(self, info: VideoInfo, options: Options, sound: Microphone | None, clock: Clock,
                  reconnect: bool) -> None:
@@ -188,7 +188,7 @@ class Opener:
         if name == VIRTUAL:
             return VirtualSink(device or None, self._info)
         if "://" in target:
-            _refuse_no_address(target)
+            _refuse_bad_address(target)
             if self._reconnect:
                 return Reconnecting(shown(target), lambda: self._stream(target), self._clock)
             return self._stream(target)
@@ -206,7 +206,7 @@ class Opener:
 
 def open_outputs(to: Sequence[str | Sink], open_one: Callable[[str], Sink], stack: ExitStack
                  ) -> list[LiveOutput]:
-    """The outputs but for the window, open; ``stack`` takes back those there are if one fails."""
+    """The outputs except the window, open; ``stack`` closes them if one fails."""
     if not to:
         raise OptionError("no output: give --to virtual, window, null, an address or a FILE")
     names = [target for target in to if isinstance(target, str)]
@@ -222,10 +222,10 @@ def open_outputs(to: Sequence[str | Sink], open_one: Callable[[str], Sink], stac
     return made
 
 
-def _refuse_no_address(target: str) -> None:
-    """Raise OptionError for an address that cannot be taken apart."""
+def _refuse_bad_address(target: str) -> None:
+    """Raise OptionError for an address that cannot be parsed."""
     try:
         urlsplit(target).port  # noqa: B018 - it is checked only when it is asked for
     except ValueError as error:
-        raise OptionError(f"--to is {shown(target)}, which is no address ({error}): write it as "
+        raise OptionError(f"--to is {shown(target)}, which is not a valid address ({error}): write it as "
                           "rtmp://host/app/key or udp://[::1]:5000") from error

@@ -1,4 +1,4 @@
-"""What keys and the settings file do to a Scene."""
+"""How keys and the settings file change a Scene."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Any
 from .types import Scene
 
 KEYS = {
-    "n": "next background", "b": "background before", "+": "blur more", "-": "blur less", "m": "mirror",
-    "v": "matte in the window", "f": "freeze", "p": "pause: the background alone", "r": "record, or stop",
-    "s": "figures in the window", "q": "quit",
+    "n": "next background", "b": "previous background", "+": "more blur", "-": "less blur", "m": "mirror",
+    "v": "matte in the window", "f": "freeze", "p": "pause: only the background", "r": "start or stop recording",
+    "s": "statistics in the window", "q": "quit",
 }
 ALIKE = {"=": "+", "_": "-", " ": "p", "\x1b": "q"}
 BLUR_STEP = 0.1
-USUAL = ("blur", "#202830", "green")
-# What the settings file may change while all runs; the rest holds from the next start
+COMMON = ("blur", "#202830", "green")
+# Settings of the file that take effect while running; the others do at the next start
 CHANGEABLE = ("background", "fit", "blur", "mirror", "follow")
 
 
-def backgrounds(chosen: str | None, listed: str | None) -> tuple[str, ...]:
-    """What the keys n and b go through: the one chosen, then those listed, or else some usual ones."""
+def backgrounds(current: str | None, listed: str | None) -> tuple[str, ...]:
+    """The backgrounds of the keys n and b: the current one, then those listed, or else some common ones."""
     names = [name.strip() for name in (listed or "").split(",") if name.strip()]
-    first = [] if chosen is None else [chosen]
-    return tuple(dict.fromkeys([*first, *(names or USUAL)]))
+    first = [] if current is None else [current]
+    return tuple(dict.fromkeys([*first, *(names or COMMON)]))
 
 
 def pressed(scene: Scene, key: str, choices: Sequence[str]) -> Scene:
-    """The scene after a key; the same object for a key that does nothing to it."""
+    """The scene after a key; the same object if the key does not change it."""
     if key in ("n", "b") and choices:
         place = choices.index(scene.background) if scene.background in choices else -(key == "n")
         return replace(scene, background=choices[(place + (1 if key == "n" else -1)) % len(choices)])
@@ -43,6 +43,6 @@ def pressed(scene: Scene, key: str, choices: Sequence[str]) -> Scene:
 
 
 def changed(scene: Scene, settings: Mapping[str, Any]) -> Scene:
-    """The scene with what ``settings`` say of it, which config.read has checked."""
+    """The scene with ``settings``, which config.read has checked."""
     made = replace(scene, **{name: value for name, value in settings.items() if name in CHANGEABLE})
     return scene if made == scene else made

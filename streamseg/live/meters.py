@@ -1,4 +1,4 @@
-"""What a live run measures: rate, latency, drops, CPU, memory. Its size does not grow with the run."""
+"""Measurements of a live run: latency, CPU, memory. Their size does not grow with the run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 
 from ..core.clock import Clock
 
-RECENT = 300     # latencies that p50 and p95 of "now" are of: ten seconds at 30 frames a second
-BIN = 1e-4       # seconds: what the whole run's latencies are rounded to
-BINS = 100_000   # ten seconds; what is later counts as the last
+RECENT = 300     # latencies in the current p50 and p95: ten seconds at 30 frames a second
+BIN = 1e-4       # seconds: resolution of the histogram
+BINS = 100_000   # ten seconds; longer ones count in the last bin
 
 
 class Latencies:
-    """Seconds from capture to write of one output. One thread adds, another asks."""
+    """Seconds from capture to write of one output. One thread adds, another reads."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -52,26 +52,26 @@ class Latencies:
         return {**found, "max": round(self.largest * 1e3, 1)}
 
     def histogram(self) -> list[tuple[float, int]]:
-        """(ms, pictures) of each whole millisecond in which there were any."""
+        """(ms, pictures) for each millisecond with pictures."""
         whole = self._counts.reshape(-1, round(1e-3 / BIN)).sum(axis=1)
         return [(float(place), int(whole[place])) for place in np.flatnonzero(whole)]
 
 
 class Usage:
-    """CPU of this process between two calls."""
+    """CPU time of this process between two calls."""
 
     def __init__(self, clock: Clock, spent: Callable[[], float] = time.process_time) -> None:
         self._clock, self._spent = clock, spent
         self._began = self._last = (clock.now(), spent())
 
     def percent(self) -> float:
-        """Of one core, since the call before: 200 where two were busy."""
+        """Percent of one core since the previous call: 200 where two cores were busy."""
         now, before = (self._clock.now(), self._spent()), self._last
         self._last = now
         return _percent(before, now)
 
     def overall(self) -> float:
-        """Of one core, since the start."""
+        """Percent of one core since the start."""
         return _percent(self._began, (self._clock.now(), self._spent()))
 
 
@@ -81,7 +81,7 @@ def _percent(before: tuple[float, float], now: tuple[float, float]) -> float:
 
 
 def rss_mib() -> float | None:
-    """The process's resident memory now in MiB; None where neither Linux nor psutil tells it."""
+    """The resident memory of this process in MiB; None where neither Linux nor psutil reports it."""
     if Path("/proc/self/statm").exists():
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return round(pages * os.sysconf("SC_PAGE_SIZE") / 2 ** 20, 1)

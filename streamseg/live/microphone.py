@@ -1,4 +1,4 @@
-"""The microphone, on the same clock as the pictures, for recordings and streams."""
+"""The microphone, timed by the same clock as the pictures, for recordings and streams."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from ..source.camera import Device, explained
 from ..source.open import FAILURES
 
 FORMATS = {"linux": ("pulse", "alsa"), "darwin": ("avfoundation",), "win32": ("dshow",)}
-HELD = 500        # blocks, about ten seconds: what a recording that hangs may miss without a gap
-SLACK = 0.020     # seconds that the device's count of samples may be off the clock before it is set right
-WINDOW = 10       # blocks, the most punctual of which tells: threads are late, and never early
+HELD = 500        # blocks, about ten seconds: so long an output may hang without a gap in its sound
+SLACK = 0.020     # seconds by which the count of samples may differ from the clock before it is corrected
+WINDOW = 10       # blocks, of which the earliest counts: threads are late, never early
 
 
 class Microphone:
-    """Blocks of sound, each given the time at which it began to be heard.
+    """Blocks of sound, each with the time at which it began.
 
-    blocks   av.AudioFrames of one rate and layout, which come as they are recorded
+    blocks   av.AudioFrames of one rate and layout, as they are recorded
     origin   the clock's time that is 0 in a recording, as it is for the pictures
 
-    Samples are counted, because threads are late by some ms; where the count leaves the clock by SLACK (a
-    device's quartz is its own, and devices lose blocks), a gap is left or a block left out.
+    Samples are counted, because threads are late by some ms. Where the count differs from the clock by SLACK
+    (devices have their own clock, and lose blocks), a gap is left or a block is dropped.
     """
 
     def __init__(self, blocks: Iterable[av.AudioFrame], rate: int, layout: str, clock: Clock,
                  origin: float) -> None:
         self.rate, self.layout = rate, layout
         self._blocks, self._clock, self._origin = blocks, clock, origin
-        # weak: an output that is gone takes its sound with it
+        # weak references: a closed output frees its sound
         self._waiting: list[weakref.ref[deque[av.AudioFrame]]] = []
         self._start: float | None = None  # when sample 0 was heard
         self._samples = 0
@@ -54,9 +54,9 @@ class Microphone:
         return SoundFeed(self.rate, self.layout, take)
 
     def listen(self) -> Iterator[None]:
-        """Hand out the blocks as they come; for a thread of its own."""
+        """Pass on the blocks as they come; for a thread of its own."""
         for block in self._blocks:
-            start = self._heard(block.samples / self.rate)
+            start = self._start_of(block.samples / self.rate)
             if start is not None and start >= self._origin:
                 for mine in [ref() for ref in self._waiting]:
                     if mine is not None:
@@ -64,13 +64,13 @@ class Microphone:
             yield
 
     def close(self) -> None:
-        """Let the device go."""
+        """Close the device."""
         close = getattr(self._blocks, "close", None)
         if close is not None:
             close()
 
-    def _heard(self, seconds: float) -> float | None:
-        """When a block that has just come began; None for one that is to be left out."""
+    def _start_of(self, seconds: float) -> float | None:
+        """When a block that has just arrived began; None for one that is dropped."""
         measured = self._clock.now() - seconds
         if self._start is None:
             self._start = measured
@@ -111,7 +111,7 @@ class DeviceBlocks:
             raise SourceError(f"microphone: {explained(error, self._device)}") from error
 
     def close(self) -> None:
-        """Let the device go; may be called twice."""
+        """Close the device; may be called twice."""
         container, self._container = self._container, None
         if container is not None:
             container.close()

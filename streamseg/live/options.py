@@ -1,4 +1,4 @@
-"""What only ``streamseg live`` may be told; what it shares with ``run`` are fields of Options."""
+"""Options of ``streamseg live`` only; those that it shares with ``run`` are fields of Options."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ class LiveOptions:
                                 "cameras` lists them. Default: the first.", metavar="NAME")
     size: str | None = option(None, "Camera", "Picture size to ask for; default 1280x720.", metavar="WxH")
     rate: Fraction | None = option(None, "Camera", "Frames a second to ask for; default 30.", metavar="FPS")
-    format: str | None = option(None, "Camera", "What the camera is to send, as mjpeg or yuyv422; default: "
+    format: str | None = option(None, "Camera", "Pixel format of the camera, as mjpeg or yuyv422; default: "
                                 "mjpeg from 720 lines on, where raw pictures do not fit through USB 2.",
                                 metavar="NAME")
-    backend: str = option("av", "Camera", "What reads the camera: FFmpeg's devices, or OpenCV as a way out.",
+    backend: str = option("av", "Camera", "How the camera is read: by FFmpeg, or by OpenCV if that fails.",
                           choices=("av", "opencv"))
     realtime: bool = option(False, "Camera", "Play a file at its own pace, as if it were a camera.")
-    reconnect: bool = option(False, "Camera", "Try again, with growing waits, when the camera or the stream "
+    reconnect: bool = option(False, "Camera", "Open the camera or the stream again, with growing waits, when it "
                              "is lost; meanwhile the background alone goes out.")
-    on_demand: bool = option(False, "Camera", "Let the camera go while no program has the virtual camera "
-                             "open; one picture a second goes out then. On Linux.")
+    on_demand: bool = option(False, "Camera", "Close the camera while no program has the virtual camera "
+                             "open; then only one picture a second is sent. On Linux.")
 
     # picture
-    backgrounds: str | None = option(None, "Picture", "What the keys n and b go through, as "
+    backgrounds: str | None = option(None, "Picture", "Backgrounds that the keys n and b go through, as "
                                      "a.jpg,b.mp4,blur.", metavar="LIST")
-    mirror: bool = option(False, "Picture", "Show left and right as a mirror does.")
-    follow: bool = option(False, "Picture", "Zoom in a little and keep the head in the middle, gently.")
-    rest: bool = option(True, "Picture", "Compute nothing anew while the picture stands still.",
+    mirror: bool = option(False, "Picture", "Mirror the picture left to right.")
+    follow: bool = option(False, "Picture", "Zoom in a little and keep the head in the middle, with smooth movements.")
+    rest: bool = option(True, "Picture", "Do not compute again while the picture does not change.",
                         flag="--rest/--no-rest")
 
     # keeping up
     adapt: bool = option(True, "Keeping up", "Lower the quality in steps when the machine cannot keep up, "
                          "and raise it again.", flag="--adapt/--no-adapt")
-    max_cpu: str | None = option(None, "Keeping up", "Lower the quality before this share of all cores "
-                                 "together is passed, as 60%.", metavar="PERCENT")
+    max_cpu: str | None = option(None, "Keeping up", "Lower the quality above this share of the CPU time of "
+                                 "all cores together, as 60%.", metavar="PERCENT")
     duration: float | None = option(None, "Keeping up", "End after so many seconds.", low=0, metavar="S")
 
     # sound
@@ -63,7 +63,7 @@ class LiveOptions:
                                 metavar="FILE")
     json_stats: str | None = option(None, "Control", "Write a JSON line a second: fps, latency, drops, CPU, "
                                     "memory, step. - is standard output.", metavar="PATH")
-    hud: bool = option(True, "Control", "Show the figures in the window.", flag="--hud/--no-hud")
+    hud: bool = option(True, "Control", "Show statistics in the window.", flag="--hud/--no-hud")
 
     def __post_init__(self) -> None:
         for item in fields(self):

@@ -1,4 +1,4 @@
-"""An output that is opened again, with growing waits, when it breaks off: for streams over a network."""
+"""An output that is opened again, with growing waits, when it fails: for network streams."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ LOG = logging.getLogger(__name__)
 
 
 class Reconnecting(BaseSink):
-    """A Sink around the one that ``reopen`` gives. ``lost``: frames that came while there was none.
+    """A Sink around the one that ``reopen`` returns. ``lost``: frames that came while none was open.
 
-    Opening and waiting happen in ``write``, and so in the output's own thread: it holds nobody else up.
+    Opening happens in ``write``, in the output's own thread, so it delays no other output.
     """
 
     def __init__(self, name: str, reopen: Callable[[], Sink], clock: Clock) -> None:
         super().__init__()
         self._name, self._reopen, self._clock = name, reopen, clock
-        self._sink: BaseSink | None = adapt_sink(reopen())  # what cannot work at all is refused at once
+        self._sink: BaseSink | None = adapt_sink(reopen())  # an address that cannot work is refused at once
         self.notes = list(self._sink.notes)
         self._wait, self._next = FIRST_WAIT, 0.0
 
@@ -41,12 +41,12 @@ class Reconnecting(BaseSink):
             self._drop(error)
 
     def finish(self) -> None:
-        """Finish what is open."""
+        """Finish the open output."""
         if self._sink is not None:
             self._sink.close()
 
     def abort(self) -> None:
-        """Give up what is open; may be called twice."""
+        """Abort the open output; may be called twice."""
         if self._sink is not None:
             self._sink.abort()
 

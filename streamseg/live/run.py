@@ -1,4 +1,4 @@
-"""Puts a live run together: source, model, looks, outputs."""
+"""Assembles a live run: source, model, scene, outputs."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ class Recorder:
             LOG.warning(f"no recording: {error}")
             return
         self._engine.add(self._output)
-        LOG.info(f"records into {name}")
+        LOG.info(f"recording to {name}")
 
     def _tell_end(self, name: str) -> None:
         there = Path(name).exists()

@@ -130,7 +130,7 @@ class SegmentStage:
         self._forget()
         if not self._failing:  # once, not thirty times a second
             self._failing = True
-            LOG.warning(f"the model failed ({type(error).__name__}: {error}); the background alone goes out")
+            LOG.warning(f"the model failed ({type(error).__name__}: {error}); only the background is shown")
 
 
 class _Steady:

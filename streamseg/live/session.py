@@ -153,7 +153,7 @@ class LiveSession:
             if output.branch is None:  # it ended before the output's thread began
                 output.sink.abort()
             elif not output.branch.end(FINISH_SECONDS):
-                LOG.warning(f"{output.name} does not end and is left behind")
+                LOG.warning(f"{output.name} does not end in time and is abandoned")
         self._see_off()
         self._tell_failures()
         if self._screen is not None:
@@ -226,9 +226,9 @@ class LiveSession:
             if output.failure is not None and output not in self._told:
                 self._told.add(output)
                 rest = [other.name for other in self._outputs if not other.ended]
-                LOG.warning(f"{output.name} is gone: {output.failure}"
-                           + (f"; {', '.join(rest)} goes on" if rest else ""))
+                LOG.warning(f"{output.name} has failed: {output.failure}"
+                           + (f"; {', '.join(rest)} continues" if rest else ""))
         if self._sound is not None and self._heard is not None and self._heard.ended \
                 and self._sound not in self._told:
             self._told.add(self._sound)
-            LOG.warning(f"{self._heard.failure or 'the microphone ended'}; it goes on without sound")
+            LOG.warning(f"{self._heard.failure or 'the microphone ended'}; continuing without sound")

@@ -1,4 +1,4 @@
-"""The figures of a live run: a line each second, and the report at its end."""
+"""Statistics of a live run: a line each second, and the report at its end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .types import Control, Finished
 
 
 class LiveOutput:
-    """One place that pictures go to. ``branch``: its thread, once it runs."""
+    """One output. ``branch``: its thread, once it runs."""
 
     def __init__(self, name: str, sink: Sink) -> None:
         self.name, self.sink = name, adapt_sink(sink)
@@ -29,7 +29,7 @@ class LiveOutput:
 
     @property
     def dropped(self) -> int:
-        """Pictures that gave way to newer ones before they were written, or were lost."""
+        """Pictures that were replaced by newer ones before they were written, or lost."""
         return self.lost + (0 if self.branch is None else self.branch.dropped)
 
     @property
@@ -41,15 +41,15 @@ class LiveOutput:
         return None if self.branch is None else self.branch.failure
 
     def row(self) -> dict[str, Any]:
-        """What the figures say of this output."""
+        """The statistics of this output."""
         return {"name": self.name, "frames": self.latencies.count, "dropped": self.dropped,
                 "latency_ms": self.latencies.recent(), "failed": self.failure is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Running counts at a moment: frames the camera gave, those replaced by newer ones before the model,
-    pictures written to the main output."""
+    """Counts so far: frames of the camera, those replaced by newer ones before the model, pictures written to the
+    main output."""
 
     arrived: int = 0
     overtaken: int = 0
@@ -58,9 +58,9 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class LiveReport:
-    """What a live run did. Latencies are from capture to write in ms, ``cpu_percent`` is of one core,
-    ``dropped`` are frames that did not reach the first output though they were meant to (at a lower rate many
-    are not), ``histogram`` is (ms, pictures), ``damaged`` are parts of the input that were skipped."""
+    """Result of a live run. Latencies are from capture to write in ms, ``cpu_percent`` is of one core, ``dropped``
+    are frames that should have reached the first output and did not (at a lower frame rate the skipped ones do
+    not count), ``histogram`` is (ms, pictures), ``damaged`` are skipped parts of the input."""
 
     seconds: float
     frames: int
@@ -80,8 +80,8 @@ class LiveReport:
 
 
 class Stats:
-    """Rate, latency and drops are those of the first output, or of the window if there is no other at the
-    start: what a recording does that begins later is said in its row alone."""
+    """Rate, latency and drops are those of the first output, or of the window if there is no other at the start.
+    A recording that begins later appears in its own row only."""
 
     def __init__(self, clock: Clock, control: Control, outputs: Sequence[LiveOutput], cores: int) -> None:
         self._clock, self._control, self._outputs, self._cores = clock, control, outputs, cores
@@ -103,7 +103,7 @@ class Stats:
         return self._clock.now() - self._mark >= 1.0
 
     def second(self, arrived: int, overtaken: int) -> tuple[dict[str, Any], Load]:
-        """The line for the second that has passed, and what it says to the AdaptiveQuality."""
+        """The line for the last second, and its Load for the AdaptiveQuality."""
         now = self._clock.now()
         passed, self._mark = max(1e-9, now - self._mark), now
         main = self._main()
@@ -111,7 +111,7 @@ class Stats:
         self._before = counts
         latency, cpu = main.recent(), self._usage.percent()
         new = counts.arrived - before.arrived
-        # of this second alone: the AdaptiveQuality would go on lowering the quality for what is mended already
+        # of this second alone: otherwise quality would be lowered for delays that are over
         slowest = main.recent(counts.written - before.written)["p95"]
         delay = 0.0 if slowest is None else slowest / 1e3 * new / passed
         line = {"time": round(now - self._began, 3), "fps": round((main.count - before.written) / passed, 2),
@@ -121,7 +121,7 @@ class Stats:
         return line, Load(new, overtaken - before.overtaken, delay, cpu / 100 / self._cores)
 
     def report(self, overtaken: int, inferred: int, carried: int, still: int, damaged: int) -> LiveReport:
-        """All of the run."""
+        """The report on the whole run."""
         seconds, main = self.elapsed, self._main()
         return LiveReport(
             seconds=round(seconds, 3), frames=main.count, fps=round(main.count / max(seconds, 1e-9), 2),

@@ -1,4 +1,4 @@
-"""What travels between the live stages, and what they are told while they run."""
+"""What the live stages pass on, and the settings that they read while they run."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ TICKS = Fraction(1, 1_000_000)  # live times are microseconds since the start
 
 @dataclass(frozen=True, slots=True)
 class QualityStep:
-    """A step of quality. ``every``: one frame in so many goes through the model, in between the matte is
-    carried on; ``reduced``: the model sees a smaller picture; ``divisor``: one frame in so many of the
-    camera's is taken at all."""
+    """A step of quality. ``every``: the model gets every Nth frame, between them the matte is propagated;
+    ``reduced``: the model gets a smaller picture; ``divisor``: only every Nth frame of the camera is used."""
 
     name: str
     every: int = 1
@@ -28,7 +27,7 @@ class QualityStep:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """How the outgoing picture is to be made. ``version`` grows when a background file has changed."""
+    """How the output picture is made. ``version`` grows when a background file has changed."""
 
     background: str | None = None
     fit: str = "cover"
@@ -42,10 +41,10 @@ class Scene:
 
 @dataclass(slots=True)
 class Control:
-    """What the main thread sets and the stages read, each time anew. Every field is replaced as a whole,
+    """Settings that the main thread changes and the stages read for every frame. A field is always replaced,
     never changed in place.
 
-    paused   the camera's pictures are not to be used: the background alone goes out
+    paused         the camera's pictures are not used: only the background is shown
     has_consumers  another program uses an output (see on_demand)
     """
 
@@ -57,8 +56,8 @@ class Control:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:
-    """A frame as it came. ``at``: the clock when it did; ``seen``: False for a stand-in, which shows nothing
-    that a camera saw; ``cut``: the first of a camera, nothing carries over from before."""
+    """A captured frame. ``at``: the clock's time of its arrival; ``seen``: False for a placeholder, which shows
+    nothing of the camera; ``cut``: the first frame of a camera, no state of earlier ones may be used."""
 
     frame: Frame
     at: float
@@ -73,8 +72,8 @@ class Shot:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matted:
-    """``matte``: None where it is not known what is background: only the background alone may go out.
-    ``still``: matte and picture are those of the one before."""
+    """``matte``: None where it is unknown: then only the background may be shown. ``still``: matte and picture are
+    those of the previous frame."""
 
     shot: Shot
     matte: Matte | None
@@ -83,7 +82,7 @@ class Matted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finished:
-    """A picture that may go out. ``view``: the matte as grey, for the window, where it was asked for."""
+    """A picture for the outputs. ``view``: the matte in grey for the window, if requested."""
 
     picture: Frame
     at: float
@@ -91,7 +90,7 @@ class Finished:
 
 
 def stand_in(info: VideoInfo) -> Frame:
-    """A black frame like those of ``info``: what is worked on where no camera's picture may be."""
+    """A black frame like those of ``info``, processed where no picture of a camera may be shown."""
     pixel = FORMATS[info.format]
     planes = tuple(np.zeros(pixel.shape(number, info.width, info.height), pixel.dtype)
                    for number in range(pixel.planes))

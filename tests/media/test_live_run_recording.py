@@ -83,8 +83,8 @@ def test_when_the_disk_is_full_the_others_go_on_and_what_was_recorded_plays(long
          str(target), *FLAGS, "--duration", "6", "--bitrate", "2M"], capture_output=True, text=True,
         timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 1, done.stderr
-    assert f"{target} is gone: " in done.stderr
-    assert "null goes on" in done.stderr
+    assert f"{target} has failed: " in done.stderr
+    assert "null continues" in done.stderr
     assert "Traceback" not in done.stderr
     last = json.loads(done.stdout.splitlines()[-1])
     assert [row["failed"] for row in last["sinks"]] == [False, True]
@@ -173,7 +173,7 @@ def test_the_key_r_starts_a_recording_and_ends_it(tmp_path: Path, monkeypatch: p
     record = Recorder(FakeEngine(), opener)  # type: ignore[arg-type]
     record()
     made, = tmp_path.iterdir()
-    assert told == [f"records into {made.name}"]
+    assert told == [f"recording to {made.name}"]
     record()
     assert told[1] == f"recorded: {made.name}"
     assert made.suffix == ".mkv"

@@ -95,8 +95,8 @@ def test_what_was_heard_before_the_first_picture_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(("failure", "words"), [
-    (None, "the microphone ended; it goes on without sound"),
-    (SourceError("the microphone was unplugged"), "the microphone was unplugged; it goes on without sound"),
+    (None, "the microphone ended; continuing without sound"),
+    (SourceError("the microphone was unplugged"), "the microphone was unplugged; continuing without sound"),
 ], ids=["ends", "fails"])
 def test_a_microphone_that_ends_before_the_pictures_is_told_of_once(failure: Exception | None, words: str
                                                                     ) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamseg.core.frames import Matte
-from streamseg.live.auto_framing import Follower, View, cropped, cropped_matte, wanted_view
+from streamseg.live.auto_framing import AutoFraming, View, cropped, cropped_matte, view_of
 from tests.unit.live_fakes import room_frame
 
 
@@ -20,13 +20,13 @@ def head_at(x: float, y: float) -> Matte:
     return Matte((head | body).astype(np.float32))
 
 
-def seconds_of(follower: Follower, matte: Matte | None, start: float, count: int) -> Iterator[View]:
+def seconds_of(follower: AutoFraming, matte: Matte | None, start: float, count: int) -> Iterator[View]:
     for number in range(count):
         yield follower(matte, start + number / 30)
 
 
 def test_the_view_goes_to_the_head_gently_and_stays_in_the_picture() -> None:
-    follower = Follower()
+    follower = AutoFraming()
     views = list(seconds_of(follower, head_at(0.7, 0.5), 0.0, 150))
     steps = np.abs(np.diff([view.x for view in views]))
     assert steps.max() < 0.02
@@ -36,7 +36,7 @@ def test_the_view_goes_to_the_head_gently_and_stays_in_the_picture() -> None:
 
 
 def test_small_movements_are_not_followed_and_nobody_there_shows_all() -> None:
-    follower = Follower()
+    follower = AutoFraming()
     list(seconds_of(follower, head_at(0.5, 0.5), 0.0, 300))
     before = follower.view
     after = list(seconds_of(follower, head_at(0.51, 0.5), 10.0, 60))[-1]
@@ -56,4 +56,4 @@ def test_the_cut_of_picture_and_matte_agree_with_the_truth() -> None:
     assert ((cropped_matte(matte, view).alpha > 0.5) == (truth == 120)).mean() > 0.9
     assert cropped(frame, View()) is frame
     assert cropped_matte(matte, View()) is matte
-    assert wanted_view(Matte(np.zeros((9, 16), np.float32))) == View()
+    assert view_of(Matte(np.zeros((9, 16), np.float32))) == View()

@@ -95,7 +95,7 @@ def test_with_reconnect_it_tries_again_with_growing_waits_and_shows_the_backgrou
     assert shots[-2].cut
     assert waiting == [True] * 8
     assert not made.waiting
-    assert told[0] == "unplugged; trying again, the background alone goes out"
+    assert told[0] == "unplugged; trying again, only the background is shown"
     assert "next try in 16 s" in told[4]
     assert told[-1] == "fake camera is back"
 
@@ -289,7 +289,7 @@ def test_on_demand_the_camera_is_let_go_and_comes_back() -> None:
     assert np.diff([shot.at for shot in waiting]) == pytest.approx(1.0)  # one a second
     rest = list(shots)
     assert [shot.seen for shot in rest[-3:]] == [True] * 3
-    assert any("let go" in line for line in told)
+    assert any("the camera is released" in line for line in told)
 
 
 def test_on_demand_no_picture_is_taken_while_nobody_looks_from_the_start() -> None:

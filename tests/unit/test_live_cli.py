@@ -145,10 +145,10 @@ def test_what_the_start_refuses_is_refused_when_the_settings_are_read_again(
     refused = capsys.readouterr().err
     assert message in refused
     if message:
-        assert told == [refused.removeprefix("streamseg: error: ").rstrip() + "; the settings before it stay"]
+        assert told == [refused.removeprefix("streamseg: error: ").rstrip() + "; the previous settings stay"]
         assert state.scene == Scene("green", mirror=True)
     else:
-        assert told[0].startswith("live.toml is read again")
+        assert told[0].startswith("live.toml was read again")
         assert not state.scene.mirror
 
 
@@ -191,8 +191,8 @@ def test_what_is_on_the_line_and_does_nothing_is_refused(asked: dict[str, Any], 
                                                          capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "live.toml"
     path.write_text('to = "null"\nsource = "clip.mp4"\nrealtime = true\nadapt = false\n')
-    for words, message in ((["--camera", "7"], "--camera 7: of no use beside the source clip.mp4"),
-                           (["--max-cpu", "50%"], "--no-adapt forbids")):
+    for words, message in ((["--camera", "7"], "--camera 7: no effect with the source clip.mp4"),
+                           (["--max-cpu", "50%"], "--no-adapt switches off")):
         assert cli(["live", "-q", "--config", str(path), *words]) == 2
         assert message in capsys.readouterr().err
     assert "live" not in asked

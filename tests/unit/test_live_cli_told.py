@@ -36,7 +36,7 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
     clip = str(clips.video(tmp_path / "clip.mp4", frames=3))
     playing = [*method, clip, "--realtime", "--to", "null"]
     assert "holds frames back" in refusal(*playing, "--smooth", "lookahead")
-    assert "--on-demand: of no use beside the source" in refusal(*playing, "--on-demand")
+    assert "--on-demand: no effect with the source" in refusal(*playing, "--on-demand")
 
 
 @pytest.mark.parametrize(("listed", "message"), [
@@ -52,7 +52,7 @@ def test_backgrounds_that_a_key_could_not_show_are_refused_at_the_start(
 
 @pytest.mark.parametrize(("words", "message"), [
     (["--background", "none"], "no call shows"), (["--smooth", "lookahead"], "holds frames back"),
-    (["a.mp4", "--realtime", "--camera", "7"], "--camera 7: of no use beside the source a.mp4"),
+    (["a.mp4", "--realtime", "--camera", "7"], "--camera 7: no effect with the source a.mp4"),
     (["--to", "t.mkv", "--to", "./t.mkv"], "the same file")])
 def test_save_config_saves_nothing_that_the_next_start_refuses(tmp_path: Path, words: list[str], message: str
                                                                ) -> None:

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from streamseg.cli import group
 from streamseg.errors import OptionError, SourceError
 from streamseg.live import devices
-from streamseg.live.devices import Camera, Mode, chosen_camera, v4l2_camera
+from streamseg.live.devices import Camera, Mode, select_camera, v4l2_camera
 from streamseg.source import camera as cameras
 from streamseg.source.camera import Device, camera_device, explained, screen_device, subsampled
 
@@ -76,7 +76,7 @@ THERE = [Camera("/dev/video0", "Integrated"), Camera("/dev/video2", "USB Webcam"
 @pytest.mark.parametrize(("wanted", "device"), [(None, "/dev/video0"), ("2", "/dev/video2"),
                                                 ("usb", "/dev/video2"), ("/dev/video7", "/dev/video7")])
 def test_a_camera_is_chosen_by_number_name_or_device(wanted: str | None, device: str) -> None:
-    assert chosen_camera(wanted, THERE).device == device
+    assert select_camera(wanted, THERE).device == device
 
 
 @pytest.mark.parametrize(("wanted", "names", "device"), [
@@ -89,18 +89,18 @@ def test_a_camera_is_chosen_by_number_name_or_device(wanted: str | None, device:
 def test_a_number_goes_before_a_name_and_a_name_before_a_part_of_one(wanted: str, names: dict[int, str],
                                                                      device: str) -> None:
     there = [Camera(f"/dev/video{number}", name) for number, name in names.items()]
-    assert chosen_camera(wanted, there).device == device
+    assert select_camera(wanted, there).device == device
 
 
 def test_a_number_is_no_part_of_a_name() -> None:
     with pytest.raises(SourceError, match="camera is '9'; there are"):
-        chosen_camera("9", [Camera("/dev/video0", "Webcam C910")])
+        select_camera("9", [Camera("/dev/video0", "Webcam C910")])
 
 
 @pytest.mark.parametrize("empty", ["", "  "])
 def test_an_empty_name_is_refused(empty: str) -> None:
     with pytest.raises(OptionError, match="must be a number, a name or a device"):
-        chosen_camera(empty, THERE)
+        select_camera(empty, THERE)
 
 
 def test_without_a_name_the_first_camera_that_opens_is_taken(node: str, monkeypatch: pytest.MonkeyPatch
@@ -111,17 +111,17 @@ def test_without_a_name_the_first_camera_that_opens_is_taken(node: str, monkeypa
     monkeypatch.setattr(devices.os, "open", refused)
     closed = v4l2_camera(node, driver)
     assert closed == Camera(node, "cannot be opened: Permission denied", opens=False)
-    assert chosen_camera(None, [closed, *THERE]) == THERE[0]
-    assert chosen_camera(None, [closed]) == closed  # opening it says what is wrong
+    assert select_camera(None, [closed, *THERE]) == THERE[0]
+    assert select_camera(None, [closed]) == closed  # opening it says what is wrong
     with pytest.raises(SourceError):
-        chosen_camera("denied", [closed])
+        select_camera("denied", [closed])
 
 
 def test_a_camera_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(SourceError, match=r"'phone'; there are: /dev/video0 \(Integrated\), /dev/video2"):
-        chosen_camera("phone", THERE)
-    with pytest.raises(SourceError, match="no camera is there"):
-        chosen_camera(None, [])
+        select_camera("phone", THERE)
+    with pytest.raises(SourceError, match="no camera was found"):
+        select_camera(None, [])
 
 
 @pytest.mark.parametrize(("platform", "size", "format", "expected"), [
@@ -192,7 +192,7 @@ def test_every_cameras_format_becomes_420_with_its_brightness(format: str) -> No
 def test_the_command_lists_cameras_and_says_when_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     runner = CliRunner()
     monkeypatch.setattr(devices, "cameras", lambda: [])
-    assert "no camera is there" in runner.invoke(group, ["cameras"]).output
+    assert "no camera was found" in runner.invoke(group, ["cameras"]).output
     one = Camera("/dev/video0", "Fake", (Mode("MJPG", 1280, 720, (30.0, 15.0)),))
     monkeypatch.setattr(devices, "cameras", lambda: [one])
     text = runner.invoke(group, ["cameras"]).output

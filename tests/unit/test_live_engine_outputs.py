@@ -56,7 +56,7 @@ def test_an_output_that_fails_is_told_of_and_the_others_go_on() -> None:
     assert good.state == "closed"
     assert bad.state == "aborted"
     assert [row["failed"] for row in report.outputs] == [False, True]
-    assert any("bad is gone: [Errno 28] No space left" in line for line in told)
+    assert any("bad has failed: [Errno 28] No space left" in line for line in told)
     assert fakes.alive() == []
 
 
@@ -70,7 +70,7 @@ def test_of_two_outputs_with_one_name_both_failures_are_told() -> None:
     outputs = [LiveOutput("rtmp://host", Keeper(at=fail(words))) for words in ("refused", "unknown key")]
     engine_of(ScriptedCamera(FRAMES), [LiveOutput("good", Keeper()), *outputs]).run()
     gone = [line.partition(";")[0] for line in told]
-    assert gone == ["rtmp://host is gone: refused", "rtmp://host is gone: unknown key"]
+    assert gone == ["rtmp://host has failed: refused", "rtmp://host has failed: unknown key"]
 
 
 def test_an_output_can_come_and_go_while_it_runs() -> None:
@@ -164,7 +164,7 @@ def test_a_recording_that_cannot_be_finished_is_told_of_and_not_taken_for_a_whol
 
     done, report, told = recorded(Full())
     assert done == ["added", "removed"]
-    assert told == ["talk.mkv is gone: no space left on the disk"]
+    assert told == ["talk.mkv has failed: no space left on the disk"]
     assert [(row["name"], row["failed"]) for row in report.outputs] == [("talk.mkv", True)]
 
 

@@ -51,7 +51,7 @@ def test_keys_reach_control_and_q_ends() -> None:
     assert state.scene.background == "blur"
     assert state.scene.blur == 0.6
     assert not state.paused  # p, then the space bar, which is p too
-    assert told == ["paused: the background alone goes out", "goes on"]
+    assert told == ["paused: only the background is shown", "resumed"]
 
 
 @pytest.mark.parametrize("key", ["q", "\x1b"])

@@ -274,7 +274,7 @@ def test_a_broken_background_leaves_the_last_good_one(tmp_path: Path) -> None:
     pictures = run(FRAMES, state, at=at)
     assert not any(shows_the_room(picture) for picture in pictures)
     assert all((picture.planes[0][fakes.person()] == GREY).mean() > 0.9 for picture in pictures[1:])
-    assert [line for line in told if "broken.png" in line and "what was there stays" in line]
+    assert [line for line in told if "broken.png" in line and "the previous one stays" in line]
     assert len(told) == 1
 
 
@@ -308,7 +308,7 @@ def test_a_film_that_breaks_off_gives_way_to_a_plain_colour(monkeypatch: pytest.
         assert set(np.unique(picture.planes[0])) <= {RED, PLAIN, GREY}
     assert closed[0] == 3
     told_of = [line for line in told if "film.mp4" in line]
-    assert told_of == ["film.mp4 is damaged at 2 s; a plain colour takes the background's place"]
+    assert told_of == ["film.mp4 is damaged at 2 s; a plain colour is used instead"]
 
 
 def detail(picture: Frame) -> float:

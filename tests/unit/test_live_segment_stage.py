@@ -158,7 +158,7 @@ def test_a_model_that_cannot_be_reset_gives_no_mattes_until_it_can() -> None:
     made = list(matting(iter([*shots([scene(0)] * 2), *shots([scene(0)] * 4)])))
     assert [item.matte is None for item in made] == [False, False, True, True, False, False]
     assert (model.calls, model.resets) == (4, 4)
-    assert told == ["the model failed (RuntimeError: no reset); the background alone goes out",
+    assert told == ["the model failed (RuntimeError: no reset); only the background is shown",
                     "the model works again"]
 
 

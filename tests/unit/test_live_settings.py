@@ -43,11 +43,11 @@ def test_a_changed_settings_file_is_read_again_and_a_broken_one_keeps_the_last_g
         touched(path, broken)
         ticking(made, clock)
         assert (state.scene.background, state.scene.blur) == ("green", 0.8)
-        assert told[-1].endswith("the settings before it stay")
+        assert told[-1].endswith("the previous settings stay")
     touched(path, 'background = "blur"\nmodel = "x.tflite"')
     ticking(made, clock)
     assert state.scene.background == "blur"
-    assert told[-1] == "live.toml is read again; from the next start: model"
+    assert told[-1] == "live.toml was read again; these take effect at the next start: model"
 
 
 def test_what_a_key_changed_stays_when_another_setting_is_edited(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_setting_that_is_taken_out_of_the_file_goes_back_to_what_holds_without
     touched(path, "follow = true\n")
     ticking(made, clock)
     assert state.scene == Scene("blur", blur=0.3, follow=True)
-    assert told == ["live.toml is read again; from the next start: model"]
+    assert told == ["live.toml was read again; these take effect at the next start: model"]
     touched(path, "\n")
     ticking(made, clock)
     assert state.scene == Scene("blur", blur=0.3)
@@ -96,7 +96,7 @@ def test_a_background_file_that_changes_is_read_again(tmp_path: Path) -> None:
     touched(path, "two")
     ticking(made, clock)
     assert state.scene.version == 1
-    assert "has changed and is read again" in told[0]
+    assert "has changed and was read again" in told[0]
 
 
 def test_saved_settings_are_read_back_as_they_were(tmp_path: Path) -> None:
