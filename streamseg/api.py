@@ -92,7 +92,7 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *, format: s
                   for name, stats in graph.queues().items()}
         return Report(
             input=opened.info.name, frames=count, elapsed=round(elapsed, 3),
-            method=methods.shown(chosen.method), runs_on=runs_on,
+            method=methods.method_name(chosen.method), runs_on=runs_on,
             fps=round(count / elapsed, 2), first_frame_s=first, stages=stopwatch.stages(), queues=queues,
             outputs=[item.result() for item in sinks], damaged=opened.damaged,
             dropped=sum(queue.dropped for queue in queues.values()), peak_rss_mib=peak_rss_mib(),

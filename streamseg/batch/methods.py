@@ -20,8 +20,8 @@ from ..segment import (
     adapt,
     create,
     method_class,
+    method_name,
     parameters,
-    shown,
 )
 
 # Which options make a method, and are not for ``run`` when it is given one.
@@ -65,7 +65,7 @@ class OnDemand(BaseSegmenter):
     def __init__(self, methods: Methods, options: Mapping[str, Any], source: str) -> None:
         self._methods, self._options, self._source = methods, options, source
         self._observed: Observed | None = None
-        self.name = shown(options.get("method", "default"))
+        self.name = method_name(options.get("method", "default"))
 
     def borrowed(self, *, stills: bool = False) -> BaseSegmenter:
         """The object. Raises what making it raises."""

@@ -10,13 +10,13 @@ from .registry import (
     create,
     is_network,
     method_class,
+    method_name,
     parameters,
-    shown,
 )
 
 # Modules that other packages import, beside the names here
 PUBLIC = ("catalogue", "keyframes", "model", "model_file", "person")
 
 __all__ = ["DEFAULT", "METHODS", "NETWORK", "PUBLIC", "READING", "REQUIRED", "Adapted", "BaseSegmenter", "Borrowed",
-           "Capabilities", "ParameterSegmenter", "Segmenter", "adapt", "create", "is_network", "method_class", "param",
-           "parameters", "shown"]
+           "Capabilities", "ParameterSegmenter", "Segmenter", "adapt", "create", "is_network", "method_class",
+           "method_name", "param", "parameters"]

@@ -46,7 +46,7 @@ class ModelSpec:
     constants    {input: number} for the inputs that are neither picture nor state
     classes      names of the output's channels, in order, for --classes: a list, "voc21" or "camvid11"
     kind         foreign (default), or streamseg-person: one of the person nets that training.export writes,
-                 which take pictures at true aspect and look closer where people are small
+                 which take pictures at true aspect, and with a region of interest where people are small
     name         what the net is called, for people
     licence      the licence of its weights, for people
     """

@@ -1,8 +1,8 @@
 """The methods: how the subject is found. One module a family; ``METHODS`` names them all.
 
-A method is a class with ``segment``, ``reset`` and ``close`` (the Segmenter protocol). Ours are
-dataclasses whose fields, made by ``param``, are the method's parameters; ``streamseg methods`` prints
-them. To add one: write the class, add a line to METHODS.
+A method is a class with ``segment``, ``reset`` and ``close`` (the Segmenter protocol). The registered ones derive from
+ParameterSegmenter: dataclasses whose fields, made by ``param``, are the method's parameters; ``streamseg methods``
+prints them. To add one: write the class, add a line to METHODS.
 """
 
 from __future__ import annotations
@@ -78,14 +78,14 @@ def create(name: str | Segmenter, params: Mapping[str, Any] | None = None, **con
     ``context`` (clip and, how it is read, READING; threads, stills; model, model_spec, classes, device,
     runtime, which are for networks) goes to those of its names that the class has as parameters and that
     ``params`` leaves out; READING goes only with the clip. Raises OptionError on an unknown parameter or a
-    value that is not allowed, with those that are, and SegmentError where somebody's class fails.
+    value that is not allowed, with those that are, and SegmentError where a third party's class fails.
 
     ``name`` may be an object, which takes no ``params`` and nothing that is for networks: it is given back
     as Borrowed, whose ``close`` leaves it open.
     """
     if not isinstance(name, str):
         return _borrowed(name, params or {}, context)
-    name = shown(name)
+    name = method_name(name)
     cls = method_class(name)
     given = dict(params or {})
     accepted = parameters(cls)
@@ -116,12 +116,12 @@ def _borrowed(method: Segmenter, params: Mapping[str, Any], context: Mapping[str
     told = [*(f"parameter {key}" for key in params),
             *(f"{key} {value!r}" for key, value in context.items() if _for_networks(key, value))]
     if told:
-        raise OptionError(f"{told[0]} is not for method {shown(method)}, which is an object: leave it out, "
+        raise OptionError(f"{told[0]} is not for method {method_name(method)}, which is an object: leave it out, "
                           "and make the object with what it needs")
     return adapt(method, stills=bool(context.get("stills")))
 
 
-def shown(method: str | Segmenter) -> str:
+def method_name(method: str | Segmenter) -> str:
     """A method's name: that of DEFAULT for it, an object's class."""
     if not isinstance(method, str):
         return type(method).__name__
@@ -129,7 +129,7 @@ def shown(method: str | Segmenter) -> str:
 
 
 def _made(name: str, cls: type[Any], values: Mapping[str, Any]) -> Any:
-    """An object of somebody's class, which may raise anything."""
+    """An object of a third party's class, which may raise anything."""
     try:
         return cls(**values)
     except StreamsegError:

@@ -156,7 +156,7 @@ class MeanShift(Clustering):
             distances = squared_distances(found, self._centres)
             nearest = distances.argmin(axis=1)
             near = distances.min(axis=1) < self._width ** 2
-            # A new colour has no history: 0 is nobody's side, the frame at hand decides.
+            # A new colour has no history: 0 is neither side, the frame at hand decides.
             self._roles = np.where(near, self._roles[nearest], 0.0)
         self._centres = found
 
