@@ -53,14 +53,15 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *, format: s
               codec; a file object that takes bytes, as an io.BytesIO; a Sink. None if only options.matte,
               cutout or foreground is wanted. Each is written in a thread of its own
     format    what a file object is to hold, as an extension: format="mp4"; default: that of its name
-    progress  called in this thread: once when all is ready, and after each frame that was written
+    progress  called in this thread: once when all is ready, and after each frame that every output has written
     options   fields of Options. ``method`` may be an object with segment(frames), reset() and close(), for
               one run at a time. It is reset before the first frame and at each cut, and never closed, after a
               failure neither: who made it closes it
 
     All outputs are made from one inference, and appear together at the end: if one fails, none does, and
     what lay there before is untouched. Raises StreamsegError; then every partial output is gone
-    (options.keep_partial keeps it, and a note on the error says where) and no thread is left.
+    (options.keep_partial keeps it, and a note on the error says where) and no thread is left. Several runs may be
+    under way at a time; nothing that is the whole process's (OpenCV's threads, standard error) is changed.
     """
     chosen = Options.of(options)
     stopwatch = Stopwatch()
@@ -166,8 +167,8 @@ def _follow(graph: Graph[Frame, Pair, list[Frame]], sinks: Sequence[BaseSink], i
 
 
 def _segmenter(source: Any, options: Options, stills: bool) -> BaseSegmenter:
-    named = isinstance(source, (str, Path)) and str(source) != "-"
-    clip = str(source) if named else source if isinstance(source, (list, tuple)) else None
+    named = isinstance(source, (str, PathLike)) and os.fspath(source) != "-"
+    clip = os.fspath(source) if named else source if isinstance(source, (list, tuple)) else None
     reading = {name: getattr(options, name) for name in methods.READING}
     segmenter = methods.create(options.method, options.set, clip=clip, **reading, threads=options.threads,
                                device=options.device, runtime=options.runtime, model=options.model,

@@ -268,3 +268,13 @@ def test_what_is_no_output_is_refused_before_anything_is_computed(clip: Path, si
 def test_a_file_opened_for_reading_is_refused(clip: Path) -> None:
     with clip.open("rb") as file, pytest.raises(OptionError, match="takes no bytes"):
         run(clip, file, format="mp4")
+
+
+def test_a_file_object_goes_in_and_another_comes_out(clip: Path) -> None:
+    file = io.BytesIO()
+    report = run(io.BytesIO(clip.read_bytes()), file, format="mkv")
+    assert report.frames == frames_in(io.BytesIO(file.getvalue())) == FRAMES
+
+
+def test_a_method_that_reads_the_whole_clip_takes_a_pathlike(clip: Path) -> None:
+    assert streamseg.run(Pathlike(str(clip)), "null:", method="plate").frames == FRAMES
