@@ -56,7 +56,6 @@ class Peer:
         self._track = ResultTrack()
         self._camera: Camera | None = None
         self._channel: Any = None
-        self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self, settings: CameraSettings, sdp: str) -> tuple[Camera, str]:
         """The camera and the answer's SDP.
@@ -67,32 +66,40 @@ class Peer:
         if not aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True):
             raise Refusal("unsupported", "the server has no network address that WebRTC can use: choose "
                           "WebSocket as the way")
-        info = camera_info(settings.width, settings.height, settings.rate, full_range=False)
-        encoder = Vp8Encoder(info)
-        self._encoder = encoder
         try:
-            self._camera = await self._cameras.open(info, settings, encoder, self._tell)
+            await self._take(sdp)
+            info = camera_info(settings.width, settings.height, settings.rate, full_range=False)
+            self._encoder = Vp8Encoder(info)
+            self._camera = await self._cameras.open(info, settings, self._encoder, self._tell)
             self._track.camera.set_result(self._camera)
-            answer = await self._answer(sdp)
+            answer = await self._answer()
         except BaseException:
             await self.close()
             raise
-        self._tasks.append(asyncio.create_task(self._watch(self._camera)))
+        self._cameras.keep(asyncio.create_task(self._watch(self._camera)))
         return self._camera, answer
 
-    async def _answer(self, sdp: str) -> str:
-        peer = self._peer
-        peer.on("track", self._on_track)
-        peer.on("datachannel", self._on_channel)
+    async def _take(self, sdp: str) -> None:
+        """Take the offer in, before anything is loaded for it. Raises Refusal (unsupported)."""
+        self._peer.on("track", self._on_track)
+        self._peer.on("datachannel", self._on_channel)
         try:
-            await peer.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+            await self._peer.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        except Exception as error:  # whatever aiortc raises for what is no offer
+            raise Refusal("unsupported", f"the offer cannot be read: {error or type(error).__name__}") from error
+        if [item.kind for item in self._peer.getTransceivers()] != ["video"]:
+            raise Refusal("unsupported", "the offer has not exactly one video track: offer the camera alone")
+
+    async def _answer(self) -> str:
+        peer = self._peer
+        try:
             peer.addTrack(self._track)
             known = RTCRtpReceiver.getCapabilities("video")
             codecs = [codec for codec in (known.codecs if known else ()) if codec.mimeType.lower() in CODECS]
             for transceiver in peer.getTransceivers():
                 transceiver.setCodecPreferences(codecs)
             await peer.setLocalDescription(await peer.createAnswer())
-        except Exception as error:  # whatever aiortc raises for what is no offer of a camera
+        except Exception as error:  # no common codec, for one
             raise Refusal("unsupported", f"the offer cannot be answered: {error or type(error).__name__}") from error
         return str(peer.localDescription.sdp)
 
@@ -133,18 +140,18 @@ class Peer:
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         if track.kind == "video":
-            self._tasks.append(asyncio.create_task(self._pump(track)))
+            self._cameras.keep(asyncio.create_task(self._pump(track)))
 
     async def _pump(self, track: MediaStreamTrack) -> None:
         """Take every picture at once, so that none waits in aiortc: what is too many gives way in the source."""
-        assert self._camera is not None
+        camera = await asyncio.shield(self._track.camera)
         try:
             while True:
                 picture = await track.recv()
                 if isinstance(picture, av.VideoFrame):
-                    self._camera.source.put(picture)
+                    camera.source.put(picture)
         except MediaStreamError:
-            self._camera.end()
+            camera.end()
 
     def _on_channel(self, channel: Any) -> None:
         self._channel = channel

@@ -12,10 +12,10 @@ Settings go through the data channel or the socket. The id is a secret that only
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -43,7 +43,7 @@ class Offer(CameraSettings):
 
 def live_router(cameras: Cameras) -> APIRouter:
     """The addresses above, which the application guards as its others. ``cameras`` are closed when it ends."""
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
         yield
         await cameras.close()
@@ -97,7 +97,6 @@ class SocketCamera:
     def __init__(self, cameras: Cameras, socket: WebSocket) -> None:
         self._cameras, self._socket = cameras, socket
         self._sending = asyncio.Lock()
-        self._loop = asyncio.get_running_loop()
 
     async def serve(self) -> None:
         """Work until one side ends it."""
@@ -155,8 +154,11 @@ class SocketCamera:
                 await self._socket.send_bytes(bytes(packet))
 
     def _tell(self, message: dict[str, Any]) -> None:
-        task = asyncio.ensure_future(self._send(message))
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._cameras.keep(asyncio.ensure_future(self._told(message)))
+
+    async def _told(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the page has gone
+            await self._send(message)
 
     async def _send(self, message: dict[str, Any]) -> None:
         async with self._sending:

@@ -69,6 +69,7 @@ class Cameras:
                                    if item.name in SHARED})
         self.most = most
         self._live: dict[str, Camera] = {}
+        self._tasks: set[asyncio.Future[Any]] = set()
         self._threads = ThreadPoolExecutor(4 * most, "streamseg-live")
 
     def __getitem__(self, name: str) -> Camera:
@@ -99,6 +100,11 @@ class Cameras:
             camera.discard()
             raise
         return camera
+
+    def keep(self, task: asyncio.Future[Any]) -> None:
+        """Hold a task until it is done: the event loop itself holds none."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _gone(self, camera: Camera) -> None:
         self._live.pop(camera.name, None)
