@@ -18,6 +18,7 @@ from .live import live
 from .methods import methods
 from .run import run
 from .serve import serve
+from .watch import watch
 
 EXAMPLES = """
     streamseg demo
@@ -60,5 +61,5 @@ def completion(shell: str) -> None:
     click.echo(ShellComplete.source(made(group, {}, "streamseg", "_STREAMSEG_COMPLETE")))
 
 
-for command in (run, batch, demo, methods, compare, evaluate, info, bench, live, cameras, serve):
+for command in (run, batch, demo, methods, compare, evaluate, info, bench, live, cameras, serve, watch):
     group.add_command(command)

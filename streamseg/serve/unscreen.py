@@ -111,9 +111,9 @@ def _options(video: Video) -> dict[str, Any]:
 async def _shown(request: Request, jobs: JobKeeper, job: Job) -> dict[str, Any]:
     base = str(request.base_url).rstrip("/") + f"/v1.0/videos/{job.id}"
     told = await jobs.shown(job)
-    progress = told["progress"] or {}
     attributes: dict[str, Any] = {"status": STATUS[job.state]}
-    if job.state == "running" and progress.get("total"):
+    progress = told["progress"] or {}
+    if progress.get("total"):
         attributes["progress_percent"] = round(100 * progress["frames"] / progress["total"], 1)
     if job.state == "done" and job.report is not None:
         attributes |= {"result_url": f"{base}/result", "frames": job.report["frames"], "progress_percent": 100}

@@ -45,7 +45,8 @@ class FilmParameters(FilmOptions):  # type: ignore[valid-type,misc]
 
     output: Annotated[list[str], BeforeValidator(_listed)] = Field(
         ["out.mp4"], max_length=8, description="What is to be made: NAME.EXT, whose extension decides the format, or "
-        f"KIND:NAME.EXT with a kind of {', '.join(KINDS)}, as matte:alpha.mkv. May be given several times.")
+        f"KIND:NAME.EXT with a kind of {', '.join(KINDS)}, as matte:alpha.mkv. A result is what run makes: transparent "
+        "where no background is named and the format is for it. May be given several times.")
     url: str | None = Field(None, description="Address of the film; only where the server reads addresses.")
     size: int | None = Field(None, ge=1, description="Bytes of a film that comes in parts: PATCH .../upload.")
     name: str | None = Field(None, max_length=200, description="What the film is called, for the list of jobs.")
@@ -185,14 +186,14 @@ def targets_of(texts: list[str]) -> tuple[Target, ...]:
         kind, colon, name = text.rpartition(":")
         kind = kind if colon else "result"
         if kind not in KINDS:
-            raise OptionError(f"output is {text[:80]!r}; kinds are: {', '.join(KINDS)}")
+            raise OptionError(f"output has {text[:80]!r}; kinds are: {', '.join(KINDS)}")
         ending = Path(name).suffix.lower()
         if not _NAME.fullmatch(name) or ending not in CONTAINERS or ending not in MEDIA_TYPES or name != name.lower():
             endings = ", ".join(item for item in CONTAINERS if item in MEDIA_TYPES)
-            raise OptionError(f"output is {text[:80]!r}; it must be a name of small letters, digits, '.', '_' and '-', "
-                              f"ending in one of {endings}")
-        if any(item.name == name or (kind != "result" and item.kind == kind) for item in found):
-            raise OptionError(f"output {text[:80]!r} comes twice: a name, and each kind but result, may be there once")
+            raise OptionError(f"output has {text[:80]!r}; it must be a name of small letters, digits, '.', '_' and "
+                              f"'-', ending in one of {endings}")
+        if any(item.name == name for item in found):
+            raise OptionError(f"output has the name {name!r} twice")
         found.append(Target(name, kind))
     if not found:
         raise OptionError("output is empty: name at least one, as out.mp4")

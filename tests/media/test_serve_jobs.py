@@ -57,7 +57,7 @@ def ended(client: Client, job: dict[str, Any]) -> dict[str, Any]:
 # --- what is made ------------------------------------------------------------------------------
 
 def test_outputs_are_what_run_makes(client: Client, film: Path, tmp_path: Path) -> None:
-    job = hand_in(client, film, background="#204060", output=["out.mp4", "matte:alpha.mkv", "cut.webm"])
+    job = hand_in(client, film, background="#204060", output=["out.mp4", "matte:alpha.mkv", "cutout:cut.webm"])
     assert (job["state"], job["name"], job["outputs"]) in (("queued", "film.mp4", []), ("running", "film.mp4", []))
     told = ended(client, job)
     assert told["state"] == "done", told
@@ -65,7 +65,7 @@ def test_outputs_are_what_run_makes(client: Client, film: Path, tmp_path: Path) 
     assert told["expires"] > told["finished"]
     assert "GB" in told["kept"]
     assert [(made["name"], made["kind"]) for made in told["outputs"]] == [
-        ("out.mp4", "result"), ("alpha.mkv", "matte"), ("cut.webm", "result")]
+        ("out.mp4", "result"), ("alpha.mkv", "matte"), ("cut.webm", "cutout")]
     streamseg.run(film, tmp_path / "out.mp4", matte=tmp_path / "alpha.mkv", background="#204060", method="threshold")
     for made in told["outputs"]:
         data = client.get(made["url"]).content

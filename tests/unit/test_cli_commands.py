@@ -83,7 +83,7 @@ def test_click_knows_the_group() -> None:
     from streamseg.cli import group
     assert isinstance(group, click.Group)
     assert sorted(group.commands) == ["batch", "bench", "cameras", "compare", "completion", "demo", "eval",
-                                          "info", "live", "methods", "run", "serve"]
+                                          "info", "live", "methods", "run", "serve", "watch"]
 
 
 ROOT = Path(__file__).parents[2]

@@ -108,8 +108,8 @@ def test_outputs_are_names_and_no_paths() -> None:
                                                                   Target("x-1.gif"))
     for text in ("../out.mp4", "/etc/out.mp4", "a/b.mp4", "out", "out.exe", "OUT.mp4", ".mp4", "", "x:out.mp4", "-.mp4",
                  "a\0.mp4", "matte:../a.mkv", "a" * 80 + ".mp4", "null:", "-", "out.png", "%05d.mp4", "..mp4"):
-        with pytest.raises(OptionError, match="output is"):
+        with pytest.raises(OptionError, match="output has"):
             targets_of([text])
-    for texts in (["a.mp4", "a.mp4"], ["matte:a.mkv", "matte:b.mkv"], []):
+    for texts in (["a.mp4", "a.mp4"], ["matte:a.mkv", "a.mkv"], []):
         with pytest.raises(OptionError, match="output"):
             targets_of(texts)

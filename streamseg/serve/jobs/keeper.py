@@ -374,6 +374,7 @@ class JobKeeper:
         return told
 
     def _progress(self, job: Job) -> dict[str, Any] | None:
+        """frames, total, elapsed, fps and eta of a film that is worked on."""
         changes = self._changes.get(job.id)
         return changes.progress if changes is not None and job.state == "running" else None
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...core.process_lock import process_lock
 from ...errors import SinkError
 
 WAITING = ("uploading", "fetching", "queued", "running")
@@ -71,7 +72,9 @@ class JobStore:
         self._base: Any = None
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = _locked(folder / "jobs.lock")
+            self._lock = process_lock(folder / "jobs.lock")
+            if self._lock is None:
+                raise SinkError(f"another server has the jobs in {folder}: give this one a --folder of its own")
             self._base = sqlite3.connect(folder / "jobs.sqlite", timeout=30, isolation_level=None,
                                          check_same_thread=False)
             self._base.row_factory = sqlite3.Row
@@ -181,16 +184,3 @@ def _job(row: sqlite3.Row) -> Job:
     for name in ("wanted", "report", "error"):
         values[name] = None if values[name] is None else json.loads(values[name])
     return Job(**values)
-
-
-def _locked(path: Path) -> sqlite3.Connection:
-    """A lock that ends with this process, however it ends: SQLite's own, which knows each system's way."""
-    held = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-    try:
-        held.execute("PRAGMA journal_mode = MEMORY")
-        held.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        held.close()
-        raise SinkError(f"another server has the jobs in {path.parent}: give this one a --folder of its "
-                        "own") from error
-    return held

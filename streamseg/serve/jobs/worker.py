@@ -20,12 +20,15 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import OptionError, SourceError, StreamsegError
 from ...report import Progress, Report
 from ..refusals import without_paths
-from .tasks import REPORT, Failure, FilmLimits, FilmTask
+from .tasks import REPORT, Failure, FilmLimits, FilmTask, Target
+
+if TYPE_CHECKING:
+    from ...options import Options
 
 EVERY = 0.25  # seconds between two lines of progress
 NICE = 5      # pictures, which somebody waits for, come first
@@ -102,6 +105,9 @@ def check(found: dict[str, Any], limits: FilmLimits) -> None:
 def done(task: FilmTask) -> dict[str, Any]:
     """Do the task: all outputs appear in their folder, or none. -> the report. Raises Failure, StreamsegError."""
     from ...api import run
+    from ...options import Options
+    from ...sink import open_sink
+    from ...source import open_source
 
     folder = Path(task.folder)
     for left in folder.glob("work-*"):  # of a process that was killed
@@ -109,8 +115,16 @@ def done(task: FilmTask) -> dict[str, Any]:
     work = folder / f"work-{os.getpid()}"
     work.mkdir()
     try:
-        report = run(task.source, [work / item.name for item in task.targets if item.kind == "result"] or None,
-                     progress=_Progress(task.limits), **_options(task, work))
+        options = Options.of(task.options | ({"background": task.background} if task.background else {}))
+        source = open_source(task.source, options)  # ``run`` closes it, and what it opens of the outputs
+        try:
+            sinks = [open_sink(work / item.name, source.info, kind=_kind(item, options), options=options)
+                     for item in task.targets]
+        except BaseException:
+            source.close()
+            raise
+        report = run(source, sinks, progress=_Progress(task.limits), **task.options,
+                     **({"background": task.background} if task.background else {}))
         if task.bundle is not None:
             _bundle(work, task)
         told = _told(report, task, work)
@@ -121,11 +135,16 @@ def done(task: FilmTask) -> dict[str, Any]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _options(task: FilmTask, work: Path) -> dict[str, Any]:
-    more: dict[str, Any] = {item.kind: work / item.name for item in task.targets if item.kind != "result"}
-    if task.background is not None:
-        more["background"] = task.background
-    return {**task.options, **more}
+def _kind(target: Target, options: Options) -> str:
+    """Which of a compositor's pictures an output is; of a result ``run`` decides so."""
+    from ...sink import alpha_by_default
+
+    if target.kind != "result":
+        return target.kind
+    if options.show_matte:
+        return "composite"
+    wanted = options.background == "none" or (options.background is None and alpha_by_default(target.name))
+    return "cutout" if wanted else "composite"
 
 
 class _Progress:
