@@ -65,7 +65,7 @@ def create_app(options: ServeOptions | None = None, *, method: MethodOptions | N
     for routes in (_health(services), v1.router(services), removebg.router(services), rembg.router(services),
                    v1_jobs.router(services, jobs), unscreen.router(services, jobs)):
         app.include_router(routes)
-    app.state.cameras = Cameras(method)
+    app.state.cameras = Cameras(method, options.cameras)
     app.include_router(live_router(app.state.cameras))
     mount_studio(app)
     _errors(app)

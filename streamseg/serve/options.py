@@ -68,6 +68,10 @@ class ServeOptions:
     film_time_limit: float = option(21_600.0, "Limits", "Seconds that the work on a film may take.", low=1,
                                     metavar="S")
 
+    # live
+    cameras: int = option(2, "Limits", "Cameras of browsers that may be live at once; each takes about two cores, and "
+                          "more are answered 503.", low=0, high=64, metavar="N")
+
     # keeping
     keep_hours: float = option(24.0, "Keeping", "Hours after which a finished job and its files are deleted.",
                                low=0.001, metavar="H")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,15 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return clips.video(tmp_path_factory.mktemp("films") / "film.mp4", size=SIZE, frames=25, code=False, audio=True)
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_kept(page: Page) -> Iterator[None]:
+    """Each test finds the server without films."""
+    yield
+    if page.find("#queue-box").is_displayed():
+        page.click("#clear")
+    page.until(lambda: films_of(page) == [])
+
+
 @pytest.fixture
 def opened(page: Page, film: Path) -> Page:
     page.choose(film)
@@ -32,6 +44,12 @@ def set_value(page: Page, css: str, value: str) -> None:
         const input = document.querySelector(arguments[0]);
         input.value = arguments[1];
         for (const type of ["input", "change"]) input.dispatchEvent(new Event(type, { bubbles: true }));""", css, value)
+
+
+def films_of(page: Page) -> list[str]:
+    """What the server says of its films: their states."""
+    with urllib.request.urlopen(page.address + "v1/jobs", timeout=60) as answer:
+        return [job["state"] for job in json.load(answer)["jobs"]]
 
 
 def test_its_first_frame_is_cut_out_at_once_and_another_when_it_is_asked_for(opened: Page) -> None:
@@ -74,6 +92,8 @@ def test_the_made_film_plays_with_the_background_that_was_chosen(opened: Page) -
     opened.until(lambda: opened.run("return document.getElementById('film-result').readyState >= 2"))
     corner = opened.canvas("#film-result")[100:120, 4:20, :3].astype(int)
     assert abs(corner - (0x2b, 0x59, 0xc3)).max() <= 6
+    opened.click("#clear")
+    opened.until(lambda: films_of(opened) == [], "the server keeps the film that was removed")
 
 
 def test_a_film_that_is_stopped_leaves_the_page_ready(page: Page, tmp_path: Path) -> None:
@@ -84,6 +104,7 @@ def test_a_film_that_is_stopped_leaves_the_page_ready(page: Page, tmp_path: Path
     page.until(lambda: page.find("#film-cancel").is_displayed() and "%" in page.text("#film-hint"))
     page.click("#film-cancel")
     page.until(lambda: page.text("#film-hint") == "Stopped.")
+    page.until(lambda: films_of(page) == [], "the server keeps the film that was stopped")
     assert page.find("#film-start-job").is_enabled()
     assert not page.find("#film-progress").is_displayed()
 

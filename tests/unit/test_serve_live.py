@@ -201,7 +201,7 @@ async def corner_of_next(camera: Camera, index: int) -> np.ndarray:
 
 def test_a_camera_goes_through_the_engine_and_its_settings_hold_from_the_next_picture_on() -> None:
     async def work() -> None:
-        cameras, told = Cameras(METHOD), []
+        cameras, told = Cameras(METHOD, 2), []
         camera = await live_camera(cameras, told, background="#204080")
         assert camera.name in cameras
         assert np.abs(await corner_of_next(camera, 0) - (0x20, 0x40, 0x80)).max() <= 4
@@ -223,7 +223,7 @@ def test_a_picture_lies_behind_the_person_and_its_file_is_gone_with_the_camera(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     async def work() -> None:
-        cameras: Cameras = Cameras(METHOD)
+        cameras: Cameras = Cameras(METHOD, 2)
         camera = await live_camera(cameras, [], background="picture")
         with pytest.raises(OptionError, match="no picture"):
             await camera.set_picture(b"no picture")
@@ -247,7 +247,7 @@ def test_as_many_cameras_as_the_server_takes_and_no_more() -> None:
     async def work() -> None:
         cameras = Cameras(METHOD, most=1)
         camera = await live_camera(cameras, [])
-        with pytest.raises(Refusal, match="1 cameras are live") as refused:
+        with pytest.raises(Refusal, match="cameras that are live: 1") as refused:
             await live_camera(cameras, [])
         assert (refused.value.status, "Retry-After" in refused.value.headers) == (503, True)
         camera.end()
@@ -263,7 +263,7 @@ def test_a_camera_that_cannot_begin_leaves_nothing(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     async def work() -> None:
-        cameras = Cameras(MethodOptions(method="threshold", set={"polarity": "dark"}, device="gpu"))
+        cameras = Cameras(MethodOptions(method="threshold", set={"polarity": "dark"}, device="gpu"), 2)
         with pytest.raises(Exception, match="gpu"):
             await live_camera(cameras, [])
         assert len(cameras) == 0

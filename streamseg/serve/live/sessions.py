@@ -29,7 +29,6 @@ from .media import BrowserSource, Encoder, NewestFrame
 
 LOG = logging.getLogger(__name__)
 
-MOST_CAMERAS = 2                 # at once: each takes about two cores
 PICTURE_BYTES = 20_000_000       # of a background picture
 PICTURE_PIXELS = 40_000_000
 RECENT = 300                     # delays that the figures are of: ten seconds
@@ -63,14 +62,14 @@ class Cameras:
     most     cameras at once
     """
 
-    def __init__(self, method: MethodOptions | None = None, most: int = MOST_CAMERAS) -> None:
+    def __init__(self, method: MethodOptions | None, most: int) -> None:
         method = method or MethodOptions()
         self.options = Options.of({item.name: getattr(method, item.name) for item in fields(MethodOptions)
                                    if item.name in SHARED})
         self.most = most
         self._live: dict[str, Camera] = {}
         self._tasks: set[asyncio.Future[Any]] = set()
-        self._threads = ThreadPoolExecutor(4 * most, "streamseg-live")
+        self._threads = ThreadPoolExecutor(max(1, 4 * most), "streamseg-live")
 
     def __getitem__(self, name: str) -> Camera:
         """The live camera of that name. Raises KeyError."""
@@ -89,7 +88,8 @@ class Cameras:
         Raises Refusal (busy), StreamsegError.
         """
         if len(self._live) >= self.most:
-            raise Refusal("busy", f"{self.most} cameras are live, as many as this server takes: stop one first",
+            raise Refusal("busy", f"cameras that are live: {self.most}, which is all that this server takes; stop one, "
+                          "or start the server with a larger --cameras",
                           headers={"Retry-After": "30"})
         camera = Camera(secrets.token_urlsafe(12), info, encoder, tell, self._threads)
         self._live[camera.name] = camera  # before the first wait, so that none slips past the limit

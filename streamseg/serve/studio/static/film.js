@@ -146,6 +146,7 @@ export class Films {
   async make(item) {
     const set = (changes) => { Object.assign(item, changes); this.queue.changed(item); };
     item.abort = new AbortController();
+    this.discard(item); // what was made before
     set({ outputs: [] });
     try {
       for (const fields of jobsFor(item, this.background())) await this.makeOne(item, fields, set);
@@ -158,11 +159,12 @@ export class Films {
   }
 
   async makeOne(item, fields, set) {
-    set({ state: "uploading", progress: 0, message: "Sending the film", job: null });
+    set({ state: "uploading", progress: 0, message: "Sending the film" });
     const made = await patient(() => startJob(item.file, fields,
       (share) => set({ progress: share, message: "Sending the film" }), item.abort.signal),
     item.abort.signal, (text) => set({ message: text }));
-    set({ job: made.id, state: "working", progress: null, message: "Waiting for its turn" });
+    item.jobs.push(made.id);
+    set({ state: "working", progress: null, message: "Waiting for its turn" });
     announce(`${item.name} is being made.`);
     for await (const event of jobEvents(made.id, item.abort.signal)) {
       if (event.state === "failed") throw new Error(event.error?.message ?? FAILED.failed);
@@ -177,13 +179,18 @@ export class Films {
     throw new Error(FAILED.gone);
   }
 
-  async stop(item) {
+  stop(item) {
     item.abort.abort();
-    if (item.job) await endJob(item.job).catch(() => {}); // it may have ended by itself
+    this.discard(item);
+  }
+
+  /** Delete the item's jobs and their films on the server. */
+  discard(item) {
+    for (const job of item.jobs.splice(0)) endJob(job).catch(() => {}); // it may be deleted by its age already
   }
 
   forget(item) {
-    if (item.job && ["working"].includes(item.state)) this.stop(item);
+    this.discard(item);
     if (this.item === item) this.select(null);
   }
 }

@@ -119,6 +119,7 @@ export class Live {
     $("live-canvas").hidden = true;
     $("live-video").hidden = false;
     $("live-figures").hidden = true;
+    $("live-busy").textContent = "";
     $("live-start").disabled = false;
     $("live-stop").disabled = $("live-record").disabled = true;
     this.say(why);
@@ -131,13 +132,14 @@ export class Live {
     if (message.note) this.say(message.note);
     if (message.end) this.stop(message.end);
     if (!message.stats || !this.connection) return;
-    const { fps, latency_ms: latency, width, height } = message.stats;
+    const { fps, latency_ms: latency, width, height, step } = message.stats;
     const way = await this.connection.delay();
     $("live-figures").hidden = false;
     $("figure-fps").textContent = fps.toFixed(1);
     $("figure-latency").textContent = latency.p50 === null ? "-" : `${latency.p50.toFixed(0)} ms (95 %: ${latency.p95.toFixed(0)})`;
     $("figure-way").textContent = way === null ? "-" : `${way.toFixed(0)} ms`;
     $("figure-size").textContent = `${width} × ${height}`;
+    $("live-busy").textContent = step === "full" ? "" : `The machine is busy, so quality is lowered: ${step}.`;
   }
 
   record() {

@@ -38,7 +38,7 @@ export class Item {
     this.strokes = [];
     this.region = null;
     this.abort = new AbortController();
-    this.job = null;
+    this.jobs = [];
     this.outputs = [];
     this.settings = { start: 0, duration: null, purposes: ["call"], at: 0 };
   }
