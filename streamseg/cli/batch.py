@@ -19,7 +19,7 @@ from ..errors import OptionError, SourceError
 from ..options import Options
 from . import show
 from .batch_view import tell_status, view
-from .flags import Command, Flag, chosen, general_flags, option_flags
+from .flags import Command, Flag, general_flags, given_options, option_flags
 from .session import Session
 
 if TYPE_CHECKING:
@@ -59,10 +59,10 @@ def batch(session: Session, inputs: tuple[str, ...], outputs: tuple[str, ...], s
     command goes on where it was interrupted. The exit code is 1 if an input failed.
     """
     names = {item.name for item in fields(BatchOptions)}
-    told = BatchOptions.of(chosen({name: value for name, value in flags.items() if name in names}))
+    told = BatchOptions.of(given_options({name: value for name, value in flags.items() if name in names}))
     if status is not None:
         return _status(session, status, told)
-    options = chosen({name: value for name, value in flags.items() if name not in names})
+    options = given_options({name: value for name, value in flags.items() if name not in names})
     Options.of(options)
     if not inputs and told.from_ is None:
         raise OptionError("no input: give files, folders or globs, or a list with --from FILE")

@@ -16,7 +16,7 @@ from ..errors import OptionError
 from ..options import Options
 from ..validation import choice
 from . import show
-from .flags import Command, Flag, MethodName, chosen, general_flags, option_flags
+from .flags import Command, Flag, MethodName, general_flags, given_options, option_flags
 from .session import Session
 from .text import one_line
 
@@ -88,7 +88,7 @@ def bench(session: Session, clip: str | None, methods: str | None, devices: str,
     use, start-up. Every run is a process of its own; they take turns, and the best, the median and the
     spread are told. "no work" decodes and encodes and does nothing else: the limit of all the others.
     """
-    options = chosen(flags)
+    options = given_options(flags)
     overwrite = bool(options.pop("overwrite", False))
     Options.of(options)
     if allowed is not None and old is None:

@@ -11,7 +11,7 @@ from ..core.thread_budget import Threads
 from ..errors import OptionError
 from ..options import Options
 from . import show
-from .flags import Command, Flag, MethodName, chosen, general_flags, option_flags
+from .flags import Command, Flag, MethodName, general_flags, given_options, option_flags
 from .session import Session
 from .text import one_line
 
@@ -45,7 +45,7 @@ def compare(session: Session, source: str, methods: str, sheet: str, rows: int, 
     names = [name.strip() for name in methods.split(",") if name.strip()]
     if len(set(names)) != len(names) or not names:
         raise OptionError(f"--methods is {methods!r}; name each method once, with commas between them")
-    options = chosen(flags)
+    options = given_options(flags)
     Options.of(options)
     silent = session.quiet or session.json
     say = None if silent else lambda name: click.echo(f"streamseg: {one_line(name)} ...", err=True)

@@ -10,7 +10,7 @@ import click
 from ..core.thread_budget import Threads
 from ..options import Options
 from . import show
-from .flags import Command, Flag, chosen, general_flags, option_flags
+from .flags import Command, Flag, general_flags, given_options, option_flags
 from .session import Session
 from .text import one_line
 
@@ -36,7 +36,7 @@ def demo(session: Session, clip: str | None, out: str, **flags: Any) -> None:
     Writes the result with a new background, the matte, the subject with transparency, and a picture of
     all three to look at. Needs no network and no file of yours.
     """
-    options = chosen(flags)
+    options = given_options(flags)
     Options.of(options)
     silent = session.quiet or session.json
     shown = nullcontext() if silent else show.progress(clip or "demo")

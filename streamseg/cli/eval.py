@@ -12,7 +12,7 @@ import click
 from ..errors import OptionError
 from ..options import Options
 from . import show
-from .flags import Command, Flag, chosen, general_flags, option_flags
+from .flags import Command, Flag, general_flags, given_options, option_flags
 from .session import Session
 from .text import one_line
 
@@ -64,7 +64,7 @@ def evaluate(session: Session, predicted: str, truth: str | None, no_truth: bool
     if no_truth == (truth is not None):
         raise OptionError(f"TRUTH is {truth!r} and --no-truth is given: choose one" if no_truth else
                           "TRUTH is missing: give it, or --no-truth for what can be measured without")
-    options = chosen(flags)
+    options = given_options(flags)
     Options.of(options)
     overwrite = options.pop("overwrite", False)
     names = [name.strip() for name in (metrics or "").split(",") if name.strip()]

@@ -50,7 +50,7 @@ class Command(click.Command):
 
 
 def write_examples(formatter: click.HelpFormatter, examples: str) -> None:
-    """Write command lines as they stand, never wrapped: they are there to be copied."""
+    """Write command lines without wrapping, so that they can be copied."""
     with formatter.section("Examples"):
         for line in examples.strip().splitlines():
             formatter.write(f"{'':{formatter.current_indent}}{line.strip()}\n")
@@ -73,7 +73,7 @@ class Assignment(click.ParamType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter,
                        incomplete: str) -> list[CompletionItem]:
-        """'block=' and the like, of the method that is on the line already."""
+        """'block=' and the like, of the method that is on the command line."""
         if param.name != "set":
             return []
         from ..errors import StreamsegError
@@ -87,7 +87,7 @@ class Assignment(click.ParamType):
 
 
 class MethodName(click.ParamType):
-    """A method's name; completes the registered ones. What it may be is checked when it is made."""
+    """A method's name; completes the registered ones. The method is checked when it is created."""
 
     name = "NAME"
 
@@ -104,7 +104,7 @@ def option_flags(only: Collection[str] | None = None, *, of: type[Any] = Options
     """Give a command a flag for each field of ``of``, or for those named in ``only``. ``text``: which of the
     field's texts is its help, 'help' or 'live'.
 
-    Flags that are not on the line are None (mappings: empty): ``chosen`` leaves them out.
+    Flags that are not on the command line are None (mappings: empty): ``given_options`` leaves them out.
     """
     def decorate(command: F) -> F:
         for item in reversed(fields(of)):
@@ -114,8 +114,8 @@ def option_flags(only: Collection[str] | None = None, *, of: type[Any] = Options
     return decorate
 
 
-def chosen(values: dict[str, Any], *, of: type[Any] = Options) -> dict[str, Any]:
-    """The keyword arguments for ``of`` of a command's flags: only what was on the line."""
+def given_options(values: dict[str, Any], *, of: type[Any] = Options) -> dict[str, Any]:
+    """The keyword arguments for ``of`` from a command's flags: only those on the command line."""
     mappings = {item.name for item in fields(of) if isinstance(default_of(item), dict)}
     return {name: dict(value) if name in mappings else value
             for name, value in values.items() if value is not None and value != ()}
@@ -134,14 +134,14 @@ def _flag(item: Field[Any], text: str) -> Callable[[F], F]:
         settings["type"] = click.Choice(rules["choices"])
     else:
         settings |= {"type": _kind(item), "metavar": rules["metavar"]}
-    if default is not None and default != "default":  # what the default method is, `methods` says
+    if default is not None and default != "default":  # `methods` says which method is the default
         shown = f"{default:g}" if isinstance(default, float) else default
         settings["help"] += f" [default: {shown}]"
     return click.option(spelling, item.name, default=None, **settings)
 
 
 def _kind(item: Field[Any]) -> click.ParamType:
-    """How a flag's text is read. Ranges and frame rates are for Options to check: its messages name them."""
+    """How a flag's text is parsed. Options checks ranges and frame rates: its messages name the option."""
     if item.name == "method":
         return MethodName()
     if item.metadata["metavar"] in _FILES:
@@ -155,7 +155,7 @@ def general_flags(command: F) -> F:
     for names, text in ((("--verbose", "-v"), "Show each stage's times, and where an error came from."),
                         (("--quiet", "-q"), "Show nothing but errors."),
                         (("--json",), "Print one JSON object on standard output, and no table.")):
-        # eager: before the other flags are looked at, whose mistakes are told as --json wants
+        # eager: parsed before the other flags, whose errors are reported as --json requires
         command = click.option(*names, is_flag=True, expose_value=False, callback=_remember, cls=Flag,
                                is_eager=True, help=text)(command)
     return command

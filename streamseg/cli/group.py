@@ -41,13 +41,13 @@ class Group(click.Group):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples, and where there are more."""
         write_examples(formatter, EXAMPLES)
-        formatter.write("\n`streamseg COMMAND --help` tells more of each.\n")
+        formatter.write("\n`streamseg COMMAND --help` describes each command.\n")
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="streamseg %(version)s")
 def group() -> None:
-    """Take the background out of videos and pictures: sound, timing and colours stay as they came."""
+    """Remove the background of videos and pictures. Sound, timing and colours are kept."""
 
 
 @group.command("completion", cls=Command, short_help="Print the script for completion in a shell.",

@@ -56,7 +56,7 @@ def info(session: Session, model: str | None) -> None:
 
 
 def gather() -> dict[str, dict[str, Any]]:
-    """Everything, by heading. A part that fails tells its error in its own place."""
+    """Everything, by heading. A part that fails shows its error instead."""
     return {
         "versions": {"streamseg": __version__, "python": platform.python_version(),
                      "system": platform.platform(), "opencv": _guarded(_opencv),
@@ -80,7 +80,7 @@ def _model(name: str) -> dict[str, Any]:
 
 
 def _guarded(ask: Callable[[], Any]) -> Any:
-    """What ``ask`` says, or the error in words: this page is what one looks at when nothing works."""
+    """The result of ``ask``, or its error as text: users need this page when nothing works."""
     try:
         return ask()
     except Exception as error:

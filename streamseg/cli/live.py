@@ -17,7 +17,7 @@ from ..live.options import SHARED, LiveOptions
 from ..options import Options
 from ..validation import named
 from . import show
-from .flags import Command, Flag, chosen, general_flags, option_flags
+from .flags import Command, Flag, general_flags, given_options, option_flags
 from .messages import messages_shown
 from .session import Session
 from .streams import refuse_closed_output
@@ -37,37 +37,37 @@ EXAMPLES = """
     streamseg live --config live.toml
 """
 DEFAULT_TO = "virtual"
-NOT_SAVED = ("config", "overwrite")  # leave to replace a file once is none for every later run
+NOT_SAVED = ("config", "overwrite")  # permission to replace a file holds for one run only
 
 
-@click.command("live", cls=Command, short_help="Put a background behind you in calls, as you speak.",
+@click.command("live", cls=Command, short_help="Replace the background of a camera live, for calls.",
                examples=EXAMPLES)
 @click.argument("source", required=False, metavar="[SOURCE]")
 @click.option("--to", "to", multiple=True, metavar="SINK", cls=Flag, group="Output",
               help="virtual[:DEVICE] (default), window, null, an address (rtmp, rtsp, srt, udp) or a file "
-              "(.mkv, .mp4). May be given several times; the figures are about the first.")
+              "(.mkv, .mp4). May be given several times; the statistics are about the first.")
 @option_flags(SHARED, text="live")
 @option_flags(of=LiveOptions)
 @click.option("--save-config", metavar="FILE", type=click.Path(), cls=Flag, group="Control",
-              help="Write this line's settings, but for --overwrite, to FILE, for --config, and end.")
+              help="Write the settings of this command line, except --overwrite, to FILE for --config, and exit.")
 @general_flags
 @click.pass_obj
 def live(session: Session, source: str | None, to: tuple[str, ...], save_config: str | None,
          **flags: Any) -> int:
-    """Put another background behind you, live.
+    """Replace the background of a camera, a screen or a stream, live.
 
-    SOURCE is a camera's device, an address, 'screen', or with --realtime a file; without it the first camera
-    is taken. Ctrl-C, SIGTERM, the key q or the closed window end it in order, with exit code 0.
+    SOURCE is a camera's device, an address, 'screen', or with --realtime a file; default: the first camera.
+    Ctrl-C, SIGTERM, the key q or closing the window end the run, with exit code 0.
 
-    Keys, in window and terminal: n and b next background and the one before, + and - blur, m mirror, v matte,
-    f freeze, p pause, r record, s figures, q quit.
+    Keys, in the window and the terminal: n and b next and previous background, + and - blur, m mirror, v matte,
+    f freeze, p pause, r record, s statistics, q quit.
     """
     for name, path in (("--config", flags["config"]), ("--save-config", save_config)):
         named(name, path, "a file")
     given = _given(flags) | ({"source": source} if source else {}) | ({"to": list(to)} if to else {})
     settings = _with_file(given)
     from ..core import opencv  # noqa: F401 - before PyAV, or the window hangs: see sink/window.py
-    options, live_options = _options(_heeded(settings, given))
+    options, live_options = _options(_effective(settings, given))
     if save_config is not None:
         _save(save_config, settings, options, live_options)
         return 0
@@ -77,7 +77,7 @@ def live(session: Session, source: str | None, to: tuple[str, ...], save_config:
                           "--json-stats a file")
 
     def accept(values: Mapping[str, Any], edited: Collection[str]) -> None:
-        """Refuse what the start would have refused. What is ``edited`` goes before what the line gave."""
+        """Refuse what the start would refuse. ``edited`` settings take precedence over the command line."""
         lasting = {name: value for name, value in given.items() if name not in edited}
         _check({**values, **lasting}, lasting)
 
@@ -86,21 +86,21 @@ def live(session: Session, source: str | None, to: tuple[str, ...], save_config:
 
 
 def _given(flags: dict[str, Any]) -> dict[str, Any]:
-    return chosen({name: flags[name] for name in SHARED}) | chosen(
+    return given_options({name: flags[name] for name in SHARED}) | given_options(
         {name: value for name, value in flags.items() if name not in SHARED}, of=LiveOptions)
 
 
 def _with_file(given: dict[str, Any]) -> dict[str, Any]:
-    """The settings file's values, and over them what was on the line."""
+    """The values of the settings file, overridden by the command line."""
     if "config" not in given:
         return given
     from ..live.config import read
     return read(given["config"]) | given
 
 
-def _heeded(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """The settings without those of the file that do nothing now: a file serves several sources. What was
-    ``given`` on the line stays: there it is a mistake, and refused as one."""
+def _effective(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The settings without those of the file that have no effect now: a file may serve several sources. Those
+    ``given`` on the command line stay: there they are a mistake, which is refused."""
     from ..live.endpoints import unused_settings
     unused = unused_settings(settings, settings.get("source"), _targets(settings))
     return {name: value for name, value in settings.items() if name in given or name not in unused}
@@ -113,11 +113,11 @@ def _targets(settings: dict[str, Any]) -> list[str]:
 def _check(settings: dict[str, Any], given: dict[str, Any]) -> None:
     """Raise OptionError for settings that no run takes."""
     from ..live.run import check
-    check(settings.get("source"), _targets(settings), *_options(_heeded(settings, given)))
+    check(settings.get("source"), _targets(settings), *_options(_effective(settings, given)))
 
 
 def _save(path: str, settings: dict[str, Any], options: Options, live_options: LiveOptions) -> None:
-    """Write the settings, once it is known that a run takes them."""
+    """Write the settings if a run would accept them."""
     from ..live.config import save
     from ..live.run import check
     check(settings.get("source"), _targets(settings), options, live_options, save_config=path)
@@ -134,7 +134,7 @@ def _run(session: Session, source: str | None, to: list[str], options: Options, 
          accept: Accept) -> LiveReport:
     from ..core.opencv import opencv_threads
     from ..live.run import check, run
-    check(source, to, options, live_options)  # before the file of figures is looked at
+    check(source, to, options, live_options)  # before the file of statistics is checked
     silent = session.quiet or session.json
     status = None if silent or session.streaming or not show.is_terminal(sys.stderr) else _status_line
     clear = _CLEAR if status else ""
@@ -173,10 +173,10 @@ def _summary(report: LiveReport) -> str:
 
 
 class _Stats:
-    """Takes the lines of figures to a file, to standard output (-) or nowhere (None).
+    """Writes the lines of statistics to a file, to standard output (-) or nowhere (None).
 
-    The file is checked at once and opened by ``begin``: a run that cannot start makes none, and leaves the
-    one that was there. A line is written at once, so that who follows the file sees it.
+    The file is checked at once and opened by ``begin``: a run that cannot start creates none and leaves an old one
+    as it was. Each line is flushed, so that a reader of the file sees it.
     """
 
     def __init__(self, path: str | None, overwrite: bool) -> None:
@@ -215,7 +215,7 @@ class _Stats:
             self._stream.write(json.dumps(line) + "\n")
             self._stream.flush()
         except OSError as error:
-            raise SinkError(f"the figures cannot be written to {self._path or 'standard output'}: "
+            raise SinkError(f"the statistics cannot be written to {self._path or 'standard output'}: "
                             f"{error.strerror}; give --json-stats another place (recordings are whole)"
                             ) from error
 

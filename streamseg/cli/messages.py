@@ -12,7 +12,7 @@ from .text import one_line
 
 
 class MessageHandler(logging.Handler):
-    """Writes each message as ``streamseg: TEXT``. ``before``: what clears a line that is drawn over."""
+    """Writes each message as ``streamseg: TEXT``. ``before`` clears a line that is redrawn."""
 
     def __init__(self, before: str = "") -> None:
         super().__init__(logging.INFO)
@@ -25,7 +25,7 @@ class MessageHandler(logging.Handler):
 
 @contextmanager
 def messages_shown(before: str = "") -> Iterator[None]:
-    """Show the messages for the time of the block. After it the logger is as it was."""
+    """Show the messages during the block. Afterwards the logger is as before."""
     logger, handler = logging.getLogger("streamseg"), MessageHandler(before)
     level = logger.level
     logger.addHandler(handler)

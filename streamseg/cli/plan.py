@@ -1,4 +1,4 @@
-"""What `streamseg run` is to do: which input goes into which outputs."""
+"""The jobs of `streamseg run`: which input goes into which outputs."""
 
 from __future__ import annotations
 

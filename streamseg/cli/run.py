@@ -18,7 +18,7 @@ from ..core.thread_budget import Threads
 from ..errors import OptionError, SinkError, StreamsegError
 from ..options import Options
 from . import show
-from .flags import Command, Flag, chosen, general_flags, option_flags
+from .flags import Command, Flag, general_flags, given_options, option_flags
 from .plan import EXTRA, Job, jobs, refuse_at_once
 from .session import Session, described
 from .streams import refuse_closed_output
@@ -42,7 +42,7 @@ EXAMPLES = """
 """
 
 
-@click.command("run", cls=Command, short_help="Take the background out of files.", examples=EXAMPLES)
+@click.command("run", cls=Command, short_help="Remove the background of files.", examples=EXAMPLES)
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-o", "--output", "outputs", multiple=True, metavar="PATH", type=click.Path(), cls=Flag,
               group="Output", help="Where the result goes: a video, a picture, a folder, or - for standard "
@@ -52,7 +52,7 @@ EXAMPLES = """
 @general_flags
 @click.pass_obj
 def run(session: Session, inputs: tuple[str, ...], outputs: tuple[str, ...], **flags: Any) -> int:
-    """Take the background out of each INPUT.
+    """Remove the background of each INPUT.
 
     INPUT is a video, a picture, a folder with its subfolders, a pattern such as frame_%05d.png, a URL, or - for
     standard input. All outputs of an input are made in one pass. Several inputs, and the files of a folder, are
@@ -60,8 +60,8 @@ def run(session: Session, inputs: tuple[str, ...], outputs: tuple[str, ...], **f
     the others.
     """
     names = {item.name for item in fields(NamingOptions)}
-    naming = NamingOptions.of(chosen({name: value for name, value in flags.items() if name in names}))
-    options = chosen({name: value for name, value in flags.items() if name not in names})
+    naming = NamingOptions.of(given_options({name: value for name, value in flags.items() if name in names}))
+    options = given_options({name: value for name, value in flags.items() if name not in names})
     Options.of(options)
     if not outputs and not any(name in options for name in ("matte", "cutout", "foreground")):
         raise OptionError("no output: give -o PATH, --matte PATH, --cutout PATH or --foreground PATH")
@@ -106,7 +106,7 @@ def _run_all(planned: list[Job], session: Session, given: Collection[str], *, br
             except StreamsegError as error:
                 if len(planned) == 1 and not session.json:  # cli() tells of it
                     raise
-                session.tell(error, about=f"{one_line(job.source)}: " if len(planned) > 1 else "")
+                session.print_error(error, about=f"{one_line(job.source)}: " if len(planned) > 1 else "")
                 results.append({"input": job.source, "error": described(error)})
                 codes.append(error.exit_code)
     if codes and len(planned) > 1:

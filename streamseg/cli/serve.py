@@ -12,7 +12,7 @@ from ..errors import MissingDependencyError
 from ..options import MethodOptions
 from ..serve.options import SHARED, ServeOptions
 from . import show
-from .flags import Command, chosen, general_flags, option_flags
+from .flags import Command, general_flags, given_options, option_flags
 from .messages import messages_shown
 from .session import Session
 
@@ -36,8 +36,9 @@ def serve(session: Session, **flags: Any) -> None:
     and SIGTERM, once what is under way is done. /docs lists the API.
     """
     own = {item.name for item in fields(ServeOptions)}
-    options = ServeOptions(**chosen({name: value for name, value in flags.items() if name in own}, of=ServeOptions))
-    shared = MethodOptions.of(chosen({name: value for name, value in flags.items() if name not in own}))
+    mine = {name: value for name, value in flags.items() if name in own}
+    options = ServeOptions(**given_options(mine, of=ServeOptions))
+    shared = MethodOptions.of(given_options({name: value for name, value in flags.items() if name not in own}))
     try:
         from ..serve import serve as run_server
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What the command that runs tells the code around it."""
+"""The state of a command: its general flags and how it reports its end."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .text import notes_of, one_line
 @dataclass(slots=True)
 class Session:
     """``verbose``, ``quiet``, ``json``: the flags of those names. ``streaming``: an output is standard
-    output, so nothing else may be written to it. ``done``: of the command's JSON object, what a failure or
-    Ctrl-C must not lose."""
+    output, so nothing else may be written there. ``done``: the part of the command's JSON object that is printed
+    even after a failure or Ctrl-C."""
 
     verbose: bool = False
     quiet: bool = False
@@ -24,9 +24,9 @@ class Session:
     streaming: bool = False
     done: dict[str, Any] = field(default_factory=dict)
 
-    def tell_end(self, code: int, error: BaseException, message: str | None = None) -> None:
-        """With --json, print the object of a command that ended by ``error``: a script finds it whatever
-        happened. Standard output that is a stream's is left to it."""
+    def print_end(self, code: int, error: BaseException, message: str | None = None) -> None:
+        """With --json, print the object of a command that ended by ``error``, so that a script always finds one;
+        not where standard output carries a stream."""
         if self.json and not self.streaming:
             show.json_object({"exit_code": code, **self.done, "error": described(error, message)})
 
@@ -35,11 +35,11 @@ class Session:
         if self.verbose:
             click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
 
-    def tell(self, error: BaseException, about: str = "") -> None:
-        """Say on standard error what failed (and with what: ``about``), and the notes on it."""
+    def print_error(self, error: BaseException, about: str = "") -> None:
+        """Print an error (``about``: the input that failed) and its notes on standard error."""
         self.trace(error)
         click.echo(f"streamseg: error: {about}{one_line(error)}", err=True)
-        tell_notes(error)
+        print_notes(error)
 
 
 def described(error: BaseException, message: str | None = None) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def described(error: BaseException, message: str | None = None) -> dict[str, Any
         {"notes": notes} if notes else {})
 
 
-def tell_notes(error: BaseException) -> None:
+def print_notes(error: BaseException) -> None:
     """A line on standard error for each note on ``error``: what --keep-partial kept."""
     for note in notes_of(error):
         click.echo(f"streamseg: {one_line(note)}", err=True)

@@ -1,6 +1,6 @@
-"""What a person sees of a run, all of it on standard error: progress and the Report's table.
+"""What a run shows to a person, all on standard error: progress and the table of the Report.
 
-rich is imported when something is shown, never before. Standard output is left to streams and JSON.
+rich is imported only when something is shown. Standard output carries streams and JSON only.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from ..report import Progress, Report
 
-PLAIN_SECONDS = 5.0  # between two lines in a pipe: a log of a day's run stays readable
+PLAIN_SECONDS = 5.0  # between two lines in a pipe, so that the log of a long run stays readable
 REDRAW_SECONDS = 0.1
-_WIDE = 400  # columns in a pipe: nobody wraps there, so paths stay in one piece
+_WIDE = 400  # columns in a pipe, so that paths are not wrapped
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -71,7 +71,7 @@ def progress_line(now: Progress) -> str:
 
 @contextmanager
 def _bar(name: str) -> Iterator[Callable[[Progress], None]]:
-    """rich's bar, redrawn from here: its own refreshing would be one more thread."""
+    """rich's bar, redrawn from here: its own refresh needs a thread."""
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
     label = one_line(os.path.basename(name.rstrip("/")) or name)[:40]

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP end a run the same way: by an exception in the main thread."""
+"""Ctrl-C, SIGTERM and SIGHUP end a run in the same way: by an exception in the main thread."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 
 class Signals:
     """While the block runs, the first signal raises KeyboardInterrupt; later ones are ignored, so that
-    an impatient second Ctrl-C does not leave the partial output which the first was clearing away.
+    a second Ctrl-C does not interrupt the removal of the partial output.
 
     A signal that was ignored before (nohup, a shell's background job) stays ignored. Has no effect
-    outside the main thread, where Python lets nobody set handlers.
+    outside the main thread, where Python allows no handlers.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Standard error that may go away in mid-run, as a closed terminal does; standard output that may fail."""
+"""Standard error that may disappear during a run (a closed terminal), and standard output that may fail."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, TextIO, cast
 from ..errors import SinkError
 
 
-def let_go(stream: TextIO) -> None:
-    """Point ``stream`` nowhere: at its exit Python writes what still waits, and complains where it cannot."""
+def detach(stream: TextIO) -> None:
+    """Redirect ``stream`` to the null device: at exit Python flushes it, and would print an error."""
     with suppress(OSError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -20,15 +20,15 @@ def let_go(stream: TextIO) -> None:
 
 
 def refuse_closed_output(asked: str = "-") -> None:
-    """Raise SinkError where there is no standard output for what was ``asked`` for."""
+    """Raise SinkError if there is no standard output for the output ``asked``."""
     if sys.stdout is None or sys.stdout.closed:
         raise SinkError(f"{asked} means standard output, which is closed: pipe it into a program, or name a "
                         "file")
 
 
 class DetachedStream:
-    """A text stream that never fails: what cannot be written is lost, for nobody is there to read it, and so
-    is all after it. A run that only tells of itself is not to end by that; the terminal's SIGHUP ends it."""
+    """A text stream that never fails: what cannot be written is dropped, because nobody can read it. Messages must
+    not end a run; the terminal's SIGHUP does."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -41,7 +41,7 @@ class DetachedStream:
         try:
             return self._stream.write(text)
         except OSError:
-            let_go(self._stream)
+            detach(self._stream)
             return len(text)
 
     def flush(self) -> None:
@@ -49,11 +49,11 @@ class DetachedStream:
         try:
             self._stream.flush()
         except OSError:
-            let_go(self._stream)
+            detach(self._stream)
 
 
 @contextmanager
-def unheard_errors() -> Iterator[None]:
+def detached_errors() -> Iterator[None]:
     """While the block runs, standard error never fails."""
     if sys.stderr is None:  # Windows, without a console
         yield
@@ -63,8 +63,8 @@ def unheard_errors() -> Iterator[None]:
 
 
 class ObservedOutput:
-    """A text stream that remembers in ``failure`` what it last failed with: nothing else tells whether an
-    OSError was standard output's or a file's."""
+    """A text stream that keeps its last error in ``failure``: nothing else tells whether an OSError came from
+    standard output or from a file."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -93,7 +93,7 @@ class ObservedOutput:
 
 
 @contextmanager
-def watched_output() -> Iterator[ObservedOutput | None]:
+def observed_output() -> Iterator[ObservedOutput | None]:
     """Standard output as ObservedOutput for the block; None where there is none."""
     if sys.stdout is None:
         yield None

@@ -15,7 +15,7 @@ from ..batch.options import NamingOptions
 from ..options import Options
 from ..watch.options import WatchOptions
 from . import show
-from .flags import Command, Flag, chosen, general_flags, option_flags
+from .flags import Command, Flag, general_flags, given_options, option_flags
 from .messages import messages_shown
 from .session import Session
 from .text import one_line
@@ -49,9 +49,9 @@ def watch(session: Session, folder: str, output: str, status: bool, **flags: Any
         return _status(session, output)
     own = {item.name for item in fields(WatchOptions)}
     names = {item.name for item in fields(NamingOptions)}
-    told = WatchOptions.of(chosen({key: value for key, value in flags.items() if key in own}))
-    naming = NamingOptions.of(chosen({key: value for key, value in flags.items() if key in names}))
-    options = chosen({key: value for key, value in flags.items() if key not in own | names})
+    told = WatchOptions.of(given_options({key: value for key, value in flags.items() if key in own}))
+    naming = NamingOptions.of(given_options({key: value for key, value in flags.items() if key in names}))
+    options = given_options({key: value for key, value in flags.items() if key not in own | names})
     Options.of(options)
     from ..watch.watcher import Watcher
 

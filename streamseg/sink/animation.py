@@ -1,4 +1,4 @@
-"""What FFmpeg's animations leave to be mended: how long their last picture is shown.
+"""Corrects how long the last picture of an animation is shown, which FFmpeg's muxers do not write.
 
 Of WebP and APNG FFmpeg hands on when each picture begins, and so knows no end of the last: it is given the
 pictures' average length, or the length of the one before it. GIF's muxer asks for lengths.
@@ -19,7 +19,7 @@ GIF_DELAY = Fraction(2, 100)  # seconds; players take GIF's smallest delay, 1/10
 
 
 def last_until(path: Path, format: str, length: Fraction) -> None:
-    """Have the last picture of the animation at ``path`` end ``length`` seconds after the first begins.
+    """Make the last picture of the animation at ``path`` end ``length`` seconds after the first begins.
 
     ``format``: FFmpeg's muxer; others than webp and apng are left alone, as is a file of one picture.
     """
@@ -33,7 +33,7 @@ def _webp(file: BinaryIO, length: Fraction) -> None:
     """https://developers.google.com/speed/webp/docs/riff_container#animation"""
     places = [place + 12 for name, place, _ in _chunks(file, 12, "<4sI") if name == b"ANMF"]
     shown = [int.from_bytes(_at(file, place, 3), "little") for place in places]
-    if places:  # libwebp makes one of pictures that are alike: what is left may be more than the last one's
+    if places:  # libwebp merges equal pictures: the rest may be longer than the last picture's own duration
         left = round(1000 * length) - sum(shown[:-1])
         file.seek(places[-1])
         file.write(min(max(left, 1), LONGEST).to_bytes(3, "little"))

@@ -1,4 +1,4 @@
-"""Which extension is which container, and which codecs and pixel formats it gets.
+"""Container formats by file extension, with their codecs and pixel formats.
 
 Codec and pixel format follow the extension and the frame's format: ``closest`` takes, of the formats
 an encoder accepts, the one that loses least (depth, chroma, alpha), and of those the smallest.
@@ -52,19 +52,19 @@ NUT_RAW = ContainerFormat("nut", "rawvideo", "rawvideo", "rawvideo", "aac", None
 # Tracks that MPEG-TS has a type for (FFmpeg's mpegtsenc.c), by the codec's own name.
 MPEGTS = ("mp1", "mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "dts", "truehd", "opus", "s302m",
           "dvb_subtitle", "dvb_teletext", "klv", "timed_id3")
-# Muxers that write chapters, and those whose pixels are square: of GIF and APNG for all but FFmpeg
+# Muxers that write chapters, and those with square pixels (of GIF and APNG only FFmpeg reads another aspect)
 CHAPTERS = ("mp4", "mov", "matroska", "webm", "nut")
 SQUARE = ("gif", "apng", "webp")
-# Sound that keeps its times in AVI, which counts them: FLAC's, E-AC-3's and Vorbis' are read back too short
+# Sound that keeps its times in AVI, which counts blocks: FLAC, E-AC-3 and Vorbis are read back too short
 AVI = ("mp2", "mp3", "aac", "ac3", "pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le",
        "pcm_alaw", "pcm_mulaw")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tiff", ".tif", ".bmp")
 ALPHA_PICTURES = (".png", ".webp", ".tiff", ".tif")
-# What players show: H.264 and its kin are shown in 4:2:0, hardly anywhere in RGB, 4:4:4 of RGB or grey.
+# Codecs for delivery: players show them in 4:2:0, and rarely in RGB, in 4:4:4 or in grey.
 DELIVERY = ("h264", "hevc", "vp9", "vp8", "av1", "mpeg4")
 # Encoders that take any size with subsampled chroma; H.264 in 4:2:0 can only crop by twos.
 ODD_SIZES = ("libvpx-vp9", "libvpx", "ffv1", "prores_ks", "rawvideo", "wrapped_avframe", "libaom-av1")
-PATTERN = re.compile(r"%(?:0\d)?d")  # not %20d: that is the blank and the d of 'my%20dog.png' out of a URL
+PATTERN = re.compile(r"%(?:0\d)?d")  # not %20d, which in a URL is a blank and a d, as in 'my%20dog.png'
 
 
 def extension(target: str) -> str:
@@ -94,7 +94,7 @@ def container_of(target: str) -> ContainerFormat:
 
 
 def no_alpha(target: str) -> OptionError:
-    """The refusal of an output that cannot hold transparency, with those that can."""
+    """The error for an output that cannot hold transparency; it lists those that can."""
     return OptionError(f"{target}: {extension(target)} cannot hold transparency; use .mov (ProRes 4444), "
                        ".webm (VP9), .mkv (FFV1), .apng, .webp, .gif, pictures (frame_%05d.png or a "
                        "folder/), or give a background other than none")
@@ -124,7 +124,7 @@ class EncoderInput:
 
 
 def closest(source: EncoderInput, supported: Iterable[str]) -> str | None:
-    """Of ``supported`` the format that loses least of ``source``, and then carries least in vain.
+    """The format of ``supported`` that loses least of ``source``, and of those the smallest.
 
     Formats with a palette, below 8 bits, in hardware or of floats are left out; None if none is left.
     """
@@ -138,10 +138,10 @@ def closest(source: EncoderInput, supported: Iterable[str]) -> str | None:
         lost = (source.alpha and not to.alpha, to.grey and not source.grey, max(source.depth - to.depth, 0),
                 max(to.sx * to.sy - source.sx * source.sy, 0) if not source.grey else 0,
                 source.rgb != to.rgb and not source.grey)
-        vain = (source.grey and not to.grey, to.depth - source.depth, to.rgb and source.grey,
+        waste = (source.grey and not to.grey, to.depth - source.depth, to.rgb and source.grey,
                 source.sx * source.sy - to.sx * to.sy, to.alpha and not source.alpha, not item.is_planar,
                 position)
-        rank = tuple(int(part) for part in (*lost, *vain))
+        rank = tuple(int(part) for part in (*lost, *waste))
         if best is None or rank < best[0]:
             best = (rank, name)
     return best[1] if best else None

@@ -1,4 +1,4 @@
-"""Which video encoder, with which settings: from the container, the frames' format and the options."""
+"""Selects the video encoder and its settings from the container, the frames' format and the options."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from .quality import LOSSLESS, rate_control
 DEFAULTS: dict[str, dict[str, str]] = {
     "libx264": {"preset": "veryfast"},
     "libx265": {"preset": "veryfast", "x265-params": "log-level=error"},
-    # cpu-used 6 is libvpx's usual for video on the fly; alternate references would hide alpha frames
+    # cpu-used 6 is libvpx's value for live video; alternate references would hide alpha frames
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "auto-alt-ref": "0",
                    "crf": "32", "b": "0"},
     "libsvtav1": {"preset": "10"},
     "ffv1": {"level": "3", "slicecrc": "1", "slices": "4"},
-    # libwebp leaves pixels as they were that changed little; at its own 75 slow motion leaves ghosts
+    # libwebp does not update pixels that change little; at its default, 75, slow motion leaves traces
     "libwebp_anim": {"quality": "90"},
 }
 HARDWARE = {"cuda": "nvenc", "vaapi": "vaapi", "qsv": "qsv", "videotoolbox": "videotoolbox", "amf": "amf"}
@@ -39,8 +39,8 @@ _QSCALE_FLAG, _DURATION_FLAG = 1 << 1, 1 << 8
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything an encoder is opened with. ``width`` and ``height`` are those of the written picture,
-    one more than the frame's where the codec only takes even sizes."""
+    """The settings of an encoder. ``width`` and ``height`` are those of the written picture: one more than the
+    frame's where the codec takes even sizes only."""
 
     codec: str
     pix_fmt: str
@@ -84,7 +84,7 @@ class Settings:
         return HWAccel(self.hwaccel) if self.hwaccel in ("vaapi", "qsv") else None
 
     def try_out(self, target: str) -> None:
-        """Open the encoder once and throw it away: what it refuses is known before anything is computed.
+        """Open the encoder once as a trial: what it refuses is known before anything is computed.
 
         Raises OptionError for options it does not know or values it does not take, DeviceError for
         hardware that is not there.
@@ -113,11 +113,11 @@ class Settings:
 def settings_for(target: str, container_format: ContainerFormat, info: VideoInfo, kind: str, options: OutputOptions, *,
                  pixels: str, colour: Colour, size: tuple[int, int], time_base: Fraction
                  ) -> tuple[Settings, list[str]]:
-    """The encoder's settings for frames of format ``pixels``, and remarks on what is not kept.
+    """The encoder's settings for frames of format ``pixels``, and notes on what is not kept.
 
     Raises OptionError if codec and container or codec and alpha do not go together.
     """
-    if kind == "matte":  # an auxiliary output: the encoder options are those of the picture's own
+    if kind == "matte":  # an auxiliary output: the encoder options are for the main picture
         options = replace(options, codec=None, codec_set={}, quality=None, bitrate=None, hwaccel=None)
     notes: list[str] = []
     name, hardware = _encoder_name(target, container_format, kind, options, notes)
@@ -171,7 +171,7 @@ def _encoder_name(target: str, container_format: ContainerFormat, kind: str, opt
 
 
 def _codec(target: str, container_format: ContainerFormat, name: str, hardware: str | None) -> av.Codec:
-    """The encoder, checked to be there, to be for pictures and to fit into the container."""
+    """The encoder; checked that it exists, encodes pictures and fits the container."""
     try:
         codec = av.Codec(name, "w")
     except ValueError as error:
@@ -238,7 +238,7 @@ def _raw_format(source: EncoderInput) -> str:
 
 
 def _colour(codec: str, source: EncoderInput, to: EncoderInput, colour: Colour, height: int) -> Colour:
-    """The tags of what is written: as they came, but for what a conversion makes of them."""
+    """The colour tags of the output: those of the input, changed where a conversion changes them."""
     if source.grey:
         return replace(colour, matrix=2, range=2)
     if to.rgb or to.name == "pal8":

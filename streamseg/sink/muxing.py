@@ -1,4 +1,4 @@
-"""How FFmpeg's muxers are opened: standard output as a file, and the options of each container."""
+"""Options of FFmpeg's muxers, and standard output as a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .containers import ContainerFormat
 
 
 class OutputPipe:
-    """Standard output as a file that can only be written: a shell's redirection would offer seeking."""
+    """Standard output as a file that cannot seek: a shell's redirection to a file could."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Copies of packets: one packet may go to several outputs, and muxing changes it."""
+"""Copies of packets: a packet may go to several outputs, and muxing changes it."""
 
 from __future__ import annotations
 

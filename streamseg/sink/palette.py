@@ -1,4 +1,4 @@
-"""RGBA to 256 colours for GIF, a palette for each picture, through FFmpeg's palettegen and paletteuse."""
+"""RGBA to 256 colours for GIF, with a palette for each picture, by FFmpeg's palettegen and paletteuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames as an encoder wants them: planes as they are where they fit, converted where they do not."""
+"""Converts frames to an encoder's pixel format; planes that fit are used as they are."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def picture_for(frame: Frame, settings: Settings, alpha: bool) -> av.VideoFrame:
         picture.duration = frame.duration
     picture.colorspace, picture.color_range = settings.colour.matrix, settings.colour.range
     picture.color_primaries, picture.color_trc = settings.colour.primaries, settings.colour.transfer
-    # A decoded picture still says whether it was an I, P or B picture, and encoders take that as an order.
+    # A decoded picture keeps its type (I, P or B), and encoders would take it as an instruction.
     picture.pict_type = av.video.frame.PictureType.NONE
     return picture
 
@@ -100,7 +100,7 @@ def _extended(frame: Frame, width: int, height: int) -> Frame:
 
 
 def _converted(picture: av.VideoFrame, frame: Frame, settings: Settings) -> av.VideoFrame:
-    """Through swscale, with matrix and ranges said outright: untagged YUV would count as BT.601."""
+    """By swscale, with explicit matrix and ranges: untagged YUV would count as BT.601."""
     source_range = 2 if frame.pixel.rgb or frame.pixel.planes == 1 else frame.colour.range or 1
     target_range = settings.colour.range or source_range
     # PyAV numbers these as swscale does: 1 is BT.709, 5 BT.601, 7 SMPTE 240M, 9 BT.2020

@@ -1,4 +1,4 @@
-"""How well a picture is encoded: what ``quality`` and ``bitrate`` mean for each encoder.
+"""Rate control: what ``quality`` and ``bitrate`` mean for each encoder.
 
 ``quality`` 0..100 becomes: crf 51 - q/2 (libx264, libx265), 63 - 0.6 q (libvpx, libaom, SVT-AV1);
 cq or global_quality 51 - q/2 (NVENC, QSV, VAAPI); a quantiser 31 - 0.3 q (MPEG-2 and -4, MJPEG,

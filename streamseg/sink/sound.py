@@ -1,4 +1,4 @@
-"""Sound that a container cannot hold as it is: decoded and encoded again, times kept."""
+"""Transcodes sound that a container cannot hold as it is; times are kept."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "
 RATE = 48000
 
 
-class Sound:
+class SoundTranscoder:
     """One track, decoded and encoded as ``codec`` with the channels of ``layout`` (see ``layout_for``).
 
     A part that does not decode becomes silence as long as it and is counted in ``damaged`` where ``skip``
@@ -74,7 +74,7 @@ class Sound:
 
 def layout_for(codec: str, template: Any) -> str | None:
     """The layout that the encoder ``codec`` gets: the track's own, else the usual one of as many channels,
-    else stereo. None for more than eight channels without names, which nobody can mix."""
+    else stereo. None for more than eight channels without names, which cannot be mixed down."""
     context = template.codec_context
     usual = LAYOUTS.get(context.layout.nb_channels)
     if usual is None and _unnamed(context.layout):
@@ -85,7 +85,7 @@ def layout_for(codec: str, template: Any) -> str | None:
 
 
 def channels(layout: str) -> int:
-    """How many channels a layout has."""
+    """The number of channels of a layout."""
     return av.AudioLayout(layout).nb_channels
 
 
@@ -139,7 +139,7 @@ def _at(packet: av.Packet | None) -> str:
 
 
 def _silence(packet: av.Packet | None, like: av.AudioFrame | None) -> list[av.AudioFrame]:
-    """Silence in the place of ``packet``; none where nothing was decoded before that says of which kind.
+    """Silence in place of ``packet``; none before the first block is decoded, whose format is needed.
 
     A gap would do where the container stores times; AVI does not, and all after it would come too early.
     """

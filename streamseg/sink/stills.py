@@ -52,7 +52,7 @@ class PictureSink(BaseSink):
             self.path = self._place()
         self._root = self.path if self._folder else self.path.parent
         self._new_root = self._folder and not self._root.exists()
-        # inside the folder if there is one: what lies beside it may be another disk
+        # inside the folder if it exists: its parent may be on another disk
         self._made = temporary_folder(self._root if self._new_root else self._root / "pictures")
         self._sizes: dict[str, int] = {}
         self._lost_profile = False
@@ -81,7 +81,7 @@ class PictureSink(BaseSink):
         self.frames += 1
 
     def finish(self) -> None:
-        """Verify all pictures. Raises SinkError, and then nothing is left behind."""
+        """Verify all pictures. Raises SinkError, and then nothing is left."""
         if self._done or self._finished:
             return
         try:
@@ -154,7 +154,7 @@ class PictureSink(BaseSink):
         return path
 
     def _name(self, frame: Frame) -> str:
-        """The file's name: the pattern or the one name filled in, or the input's with a fit extension."""
+        """The file's name: from the pattern, the single name, or the input's name with a suitable extension."""
         if not self._folder:
             return _filled(self.path.name, self.frames + 1) if self._pattern else self.path.name
         if frame.name is None:
@@ -178,7 +178,7 @@ class PictureSink(BaseSink):
             self.notes.append(f"{ext} is lossless: quality changes nothing there")
 
     def _leftovers(self) -> None:
-        """Whoever reads the pattern reads an earlier, longer run's last frames with these."""
+        """Note pictures of an earlier, longer run: a reader of the pattern would read them, too."""
         left = [path.name for path in self._earlier if path.name not in self._sizes and path.exists()]
         if left:
             span = left[0] if len(left) == 1 else f"{left[0]} to {left[-1]}"
@@ -186,7 +186,7 @@ class PictureSink(BaseSink):
                               f"{self._root}, and would be taken for frames of this one: remove them")
 
     def _verify(self) -> None:
-        """Every file has the size that was written; the first one decodes, with alpha where it should."""
+        """Check that every file has the size that was written, and that the first decodes, with its alpha."""
         for name, size in self._sizes.items():
             path = self._made / name
             found = path.stat().st_size if path.exists() else 0

@@ -1,4 +1,4 @@
-"""Text of subtitle packets, from one codec's payload to another's. Styles are not kept."""
+"""Converts the text of subtitle packets between codecs. Styles are not kept."""
 
 from __future__ import annotations
 

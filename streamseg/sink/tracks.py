@@ -19,10 +19,10 @@ from ..errors import DamagedInputError, SinkError
 from ..options import OutputOptions
 from .containers import AVI, MPEGTS, ContainerFormat
 from .packets import copied
-from .sound import Sound, channels, layout_for
+from .sound import SoundTranscoder, channels, layout_for
 from .text import ASS_HEADER, TEXT_CODECS, payload_of, text_of
 
-# Tags that describe the input's copy of a track (mkvmerge's statistics), or that the muxer writes itself
+# Tags that describe the track in the input file (mkvmerge's statistics), or that the muxer writes itself
 _STALE = ("DURATION", "BPS", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS", "encoder", "handler_name",
           "vendor_id")
 
@@ -37,13 +37,13 @@ _QUICKTIME = {"deu": "ger", "nld": "dut", "swe": "sve", "ell": "gre", "isl": "ic
 
 
 class TrackWriter(Protocol):
-    """One track's way into the output."""
+    """Writes one track into the output."""
 
     def send(self, packet: av.Packet) -> list[av.Packet]:
-        """Packets to mux for one of the input."""
+        """The packets to mux for one packet of the input."""
 
     def flush(self) -> list[av.Packet]:
-        """What is still held back at the end."""
+        """The packets that are still held back at the end."""
 
 
 class Tracks:
@@ -63,7 +63,7 @@ class Tracks:
         self._from_start = not options.start
         self._container = container
         self._format = container_format
-        self._lanes: dict[int, TrackWriter] = {}
+        self._writers: dict[int, TrackWriter] = {}
         self._named: dict[int, str] = {}
         self._damaged: dict[str, int] = {}
         for track in info.tracks:
@@ -73,35 +73,35 @@ class Tracks:
                 raise SinkError(f"the source was closed before its {track.kind} track {track.index} could be "
                                 "copied: close it after the first frame is written, or open the sink with "
                                 "OutputOptions(audio=False)")
-            lane = self._lane(track)
-            if lane is not None:
-                self._lanes[track.stream.index], self._named[track.stream.index] = lane, name_of(track)
+            writer = self._writer_for(track)
+            if writer is not None:
+                self._writers[track.stream.index], self._named[track.stream.index] = writer, name_of(track)
 
     def times(self, packets: Iterable[av.Packet]) -> list[Fraction]:
         """The times of those of ``packets`` whose tracks are kept."""
         return [packet.pts * packet.time_base for packet in packets if packet.pts is not None
-                and packet.time_base is not None and packet.stream_index in self._lanes]
+                and packet.time_base is not None and packet.stream_index in self._writers]
 
     def put(self, packets: Iterable[av.Packet]) -> None:
-        """Mux copies of ``packets``; those of tracks that are not kept are passed over."""
+        """Mux copies of ``packets``; those of tracks that are not kept are ignored."""
         for packet in packets:
-            lane = self._lanes.get(packet.stream_index)
-            if lane is not None and packet.size:
-                self._put_one(lane, packet)
+            writer = self._writers.get(packet.stream_index)
+            if writer is not None and packet.size:
+                self._put_one(writer, packet)
 
     def close(self) -> None:
-        """Mux what the lanes still hold, and remark what was damaged."""
-        for lane in self._lanes.values():
-            self._mux(lane.flush())
-            if isinstance(lane, Sound) and lane.damaged:
-                self._notes.append(f"{lane.damaged} parts of {lane.named} did not decode and are silent")
+        """Mux what is still held back, and note what was damaged."""
+        for writer in self._writers.values():
+            self._mux(writer.flush())
+            if isinstance(writer, SoundTranscoder) and writer.damaged:
+                self._notes.append(f"{writer.damaged} parts of {writer.named} did not decode and are silent")
         for named, count in self._damaged.items():
             self._notes.append(f"{count} damaged parts of {named} are left out")
 
-    def _put_one(self, lane: TrackWriter, packet: av.Packet) -> None:
+    def _put_one(self, writer: TrackWriter, packet: av.Packet) -> None:
         """Mux one packet. A damaged one, which no container takes, is counted, or raises DamagedInputError."""
         try:
-            self._mux(lane.send(packet))
+            self._mux(writer.send(packet))
         except av.error.InvalidDataError as error:
             named, when = self._named[packet.stream_index], packet.dts if packet.pts is None else packet.pts
             if not self._skip:
@@ -118,7 +118,7 @@ class Tracks:
                 packet.dts = None if packet.dts is None else packet.dts - shift
             self._container.mux_one(packet)
 
-    def _lane(self, track: Track) -> TrackWriter | None:
+    def _writer_for(self, track: Track) -> TrackWriter | None:
         named = name_of(track)
         if track.kind in ("attachment", "cover picture"):
             self._attach(track.kind, track.stream)
@@ -147,7 +147,7 @@ class Tracks:
             self._container.streams.video[0].metadata.setdefault("timecode", code)
 
     def _attach(self, kind: str, stream: Any) -> None:
-        """Fonts that subtitles are shown in. PyAV gives a cover picture only when the header is written."""
+        """Keep fonts of subtitles. (PyAV gives cover pictures only when the header is written.)"""
         name = stream.metadata.get("filename", stream.name or "unnamed")
         if kind == "attachment" and self._format.muxer == "matroska":
             self._container.add_attachment(name, stream.mimetype or "application/octet-stream", stream.data)
@@ -164,7 +164,7 @@ class Tracks:
             return None
         mixed = ", mixed down to stereo" if channels(layout) < given else ""
         self._notes.append(f"{named} became {codec}{mixed}: the container cannot hold it as it is")
-        sound = Sound(self._container, track.stream, codec, layout, source=self._source, named=named,
+        sound = SoundTranscoder(self._container, track.stream, codec, layout, source=self._source, named=named,
                       skip=self._skip)
         _labelled(sound.stream, track)
         return sound
@@ -201,7 +201,7 @@ def holds(format: str, template: Any) -> bool:
 
 
 class Copy:
-    """Packets as they are."""
+    """Copies packets."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

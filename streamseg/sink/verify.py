@@ -1,4 +1,4 @@
-"""Reading back what was written: a file is given its name only when it holds what was put in."""
+"""Reads back what was written: a file gets its name only if it holds what was written to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .containers import EncoderInput
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What must be found in the file. ``span``: seconds from the first frame's time to the last's.
+    """The expected content of the file. ``span``: seconds from the first frame's time to the last's.
     ``transparent``: some pixel of the first frame was not opaque."""
 
     frames: int
@@ -74,7 +74,7 @@ def _verify(container: av.container.InputContainer, written: Written, shown: obj
 def _verify_alpha(stream: av.VideoStream, packet: av.Packet, written: Written, shown: object) -> None:
     """Decode the first frame: it has an alpha channel, and it is not opaque where it was not."""
     name = stream.codec_context.name
-    # FFmpeg's own VP9 decoder leaves the alpha layer out; libvpx's reads it.
+    # FFmpeg's own VP9 decoder ignores the alpha layer; libvpx's reads it.
     context = av.CodecContext.create("libvpx-vp9" if name == "vp9" else name, "r")
     assert isinstance(context, av.VideoCodecContext)
     context.extradata = stream.codec_context.extradata

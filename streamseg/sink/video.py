@@ -1,4 +1,4 @@
-"""One muxed file, or standard output: pictures encoded, other tracks copied, verified, renamed."""
+"""A video output, a file or standard output: encodes pictures, copies other tracks, verifies, renames."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .pixels import picture_for
 from .tracks import Tracks
 from .verify import Written, verify
 
-# What describes the input file itself, not its content
+# Tags that describe the input file, not its content
 _FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", "encoder", "DURATION")
 
 
@@ -61,8 +61,8 @@ class VideoSink(BaseSink):
         self._shape: str | None = None  # of the first frame
         self._first, self._moved = Fraction(0), 0  # its time; ticks of a constant rate that are taken off
         self._span: tuple[Fraction, Fraction] | None = None  # the first and the last frame's time
-        self._lasts = Fraction(0)  # the last one's duration
-        self._hasty = 0  # frames that come too soon after the one before for a GIF
+        self._last_duration = Fraction(0)  # the last one's duration
+        self._too_fast = 0  # frames that come too soon after the one before for a GIF
         self._transparent = self._lost_profile = False
         self._finished = self._done = self._stopping = False
 
@@ -85,7 +85,7 @@ class VideoSink(BaseSink):
                 self._encode(placed)
 
     def finish(self) -> None:
-        """Write what is held back and verify the file. Raises SinkError, and then nothing is left behind."""
+        """Write what is held back and verify the file. Raises SinkError, and then nothing is left."""
         if self._done or self._finished:
             return
         if self._shape is None:
@@ -94,8 +94,8 @@ class VideoSink(BaseSink):
         try:
             with writing(self.target, self.path and self.path.parent):
                 self._finish()
-                if self.growing is not None and self._span is not None and self._lasts:
-                    last_until(self.growing, self._format.muxer, self._span[1] + self._lasts - self._span[0])
+                if self.growing is not None and self._span is not None and self._last_duration:
+                    last_until(self.growing, self._format.muxer, self._span[1] + self._last_duration - self._span[0])
             if self.growing is not None:
                 verify(self.growing, self._format.muxer, self._written(), self.target, lambda: self._stopping)
                 self.size = self.growing.stat().st_size
@@ -110,7 +110,7 @@ class VideoSink(BaseSink):
         self._stopping = True
 
     def placements(self) -> Sequence[Placement]:
-        """The file, once it is finished."""
+        """The finished file."""
         if not self._finished or self._done or self.path is None or self.growing is None:
             return ()
         return [Placement(self.growing, self.path, self.target, self._options.overwrite)]
@@ -157,7 +157,7 @@ class VideoSink(BaseSink):
         return made
 
     def _start(self, frame: Frame) -> None:
-        """Open the encoder for what the first frame really is, add the tracks, write the header."""
+        """Open the encoder for the format of the first frame, add the tracks, write the header."""
         size = (frame.width, frame.height)
         settings = self._settings(frame.format, frame.colour, size, frame.time_base, self.notes)
         file: Any = str(self.growing) if self.growing else OutputPipe(sys.stdout.buffer)
@@ -183,8 +183,8 @@ class VideoSink(BaseSink):
         self._shape = f"{frame.width}x{frame.height} {frame.format}"
 
     def _begin(self, frame: Frame) -> None:
-        """Where the grid begins. Without times in the container what comes first begins at 0, and the rest
-        keeps its distance: AVI would hold the first picture for a start offset, and not the sound."""
+        """The time at which the constant rate begins. In a container without times the first track begins at 0, and
+        the others keep their distance: AVI would repeat the first picture for a start offset, but not the sound."""
         assert frame.time is not None
         self._first = zero = frame.time
         if self._format.timed or self._required is None:
@@ -246,9 +246,9 @@ class VideoSink(BaseSink):
                             f"after the one before it, at {float(self._span[1]):.3f} s; --cfr RATE puts "
                             "frames onto a constant rate")
         if self._format.muxer == "gif" and self._span is not None:
-            self._hasty += frame.time - self._span[1] < GIF_DELAY
+            self._too_fast += frame.time - self._span[1] < GIF_DELAY
         self._span = (self._span[0] if self._span else frame.time, frame.time)
-        self._lasts = (frame.duration or 0) * frame.time_base
+        self._last_duration = (frame.duration or 0) * frame.time_base
 
     def _mux_all(self, pictures: list[Any]) -> None:
         assert self._container is not None
@@ -258,7 +258,7 @@ class VideoSink(BaseSink):
                 self._container.mux_one(packet)
 
     def _finish(self) -> None:
-        """All that is still held back, then the trailer."""
+        """Write what is still held back, then the trailer."""
         if self._constant_rate is not None:
             for frame in self._constant_rate.rest():
                 self._encode(frame)
@@ -273,7 +273,7 @@ class VideoSink(BaseSink):
             sys.stdout.buffer.flush()
 
     def _shut(self) -> None:
-        """Close the file whatever state it is in; FFmpeg's trailer may well fail then."""
+        """Close the file in any state; FFmpeg's trailer may fail then."""
         if self._container is not None:
             with contextlib.suppress(Exception):
                 self._container.close()
@@ -286,8 +286,8 @@ class VideoSink(BaseSink):
                        self.kind == "cutout", self._transparent)
 
     def _remarks(self) -> None:
-        if self._hasty:
-            self.notes.append(f"{self._hasty} of {self.frames} pictures are shown for 1/100 s, which players "
+        if self._too_fast:
+            self.notes.append(f"{self._too_fast} of {self.frames} pictures are shown for 1/100 s, which players "
                               "take for 1/10: the GIF plays slowly; --cfr 50 or 25 plays right")
         if self._constant_rate is not None and (self._constant_rate.repeated or self._constant_rate.left_out):
             self.notes.append(f"at a constant {float(self._constant_rate.rate):g} frames a second: "
@@ -303,7 +303,7 @@ def _pixels(info: VideoInfo, kind: str) -> str:
 
 
 def _pipe_format(info: VideoInfo, kind: str, options: OutputOptions) -> ContainerFormat:
-    """Y4M where it can say it all: 8-bit opaque YUV or grey at a constant rate, not encoded; else NUT."""
+    """Y4M where it suffices: 8-bit opaque YUV or grey at a constant rate, not encoded; else NUT."""
     if options.codec is not None and kind != "matte":
         return NUT_RAW
     plain = FORMATS[info.format].depth == 8 and not FORMATS[info.format].rgb and kind != "cutout"

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import streamseg.tools.bench
-from streamseg.cli.flags import chosen
+from streamseg.cli.flags import given_options
 from streamseg.cli.run import run
 from streamseg.composite import Compositor
 from streamseg.core.frames import Frame, Matte, VideoInfo
@@ -57,7 +57,7 @@ def test_options_become_the_flags_that_mean_them() -> None:
     options = {"method": "threshold", "set": {"value": "90"}, "audio": False, "overwrite": True, "blur": 0.3,
                "batch": 4, "codec_set": {"preset": "fast", "tune": "film"}}
     context = run.make_context("run", ["in.mp4", "-o", "out.mp4", *flags(options)])
-    assert chosen({name: context.params[name] for name in options}) == options
+    assert given_options({name: context.params[name] for name in options}) == options
 
 
 def test_no_work_is_no_work_whatever_the_methods_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_no_work_is_no_work_whatever_the_methods_are_given(monkeypatch: pytest.M
              "set": {"value": "9"}, "model": "a.tflite", "codec": "libx264", "threads": 2}
     words = flags({**given, **Variant(LIMIT).options})
     params = run.make_context("run", ["in.mp4", "-o", "out.mp4", *words]).params
-    options = Options.of(chosen({item.name: params[item.name] for item in fields(Options)}))
+    options = Options.of(given_options({item.name: params[item.name] for item in fields(Options)}))
     assert options == Options(method=f"{NoWork.__module__}:NoWork", background="original", smooth="none",
                               every="1", codec="libx264", threads=2)
     frame = a_frame()

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from streamseg.cli import group
-from streamseg.cli.flags import chosen
+from streamseg.cli.flags import given_options
 from streamseg.cli.run import run
 from streamseg.errors import OptionError
 from streamseg.options import Options
@@ -40,7 +40,7 @@ def a_value(item: Field[Any]) -> tuple[list[str], Any]:
 
 def parsed(*words: str) -> dict[str, Any]:
     context = run.make_context("run", ["in.mp4", "-o", "out.mp4", *words])
-    return chosen({name: context.params[name] for name in FIELDS})
+    return given_options({name: context.params[name] for name in FIELDS})
 
 
 @pytest.mark.parametrize("name", FIELDS)

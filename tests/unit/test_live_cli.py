@@ -272,7 +272,7 @@ def test_json_stats_to_a_device_replace_nothing_and_a_full_one_is_told(
         asked: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli(["live", "-q", "--to", "null", "--json-stats", "/dev/null"]) == 0
     assert cli(["live", "-q", "--to", "null", "--json-stats", "/dev/full"]) == 1
-    assert ("error: the figures cannot be written to /dev/full: No space left on device; give --json-stats "
+    assert ("error: the statistics cannot be written to /dev/full: No space left on device; give --json-stats "
             "another place") in capsys.readouterr().err
 
 

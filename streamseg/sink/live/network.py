@@ -1,4 +1,4 @@
-"""A stream to an address: RTMP, RTSP, SRT, UDP."""
+"""A network stream: RTMP, RTSP, SRT, UDP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROTOCOLS = {
     "udp": ContainerFormat("mpegts", "libx264", audio="aac"),
 }
 MUXER = {
-    "flv": {"flvflags": "no_duration_filesize"},  # a stream cannot be gone back in to write them
+    "flv": {"flvflags": "no_duration_filesize"},  # a stream cannot seek back to write them
     "rtsp": {"rtsp_transport": "tcp"},
     "mpegts": {"flush_packets": "1"},
 }
@@ -28,7 +28,7 @@ MUXER = {
 
 class NetworkSink(LiveSink):
     """Streams to ``url``. Raises OptionError for another kind of address, SinkError when it cannot be
-    reached or breaks off."""
+    reached or fails."""
 
     def __init__(self, url: str, info: VideoInfo, options: OutputOptions, *, sound: SoundFeed | None = None) -> None:
         super().__init__()
@@ -43,6 +43,7 @@ class NetworkSink(LiveSink):
 
 
 def shown(target: str) -> str:
-    """An output for messages and figures: of an address kind, host and port; user and path may be secret."""
+    """An output's name for messages and statistics; of an address only scheme, host and port: user and path may be
+    secret."""
     kind, address, rest = target.partition("://")
     return f"{kind}://{re.split('[/?#]', rest)[0].rpartition('@')[2]}" if address else target

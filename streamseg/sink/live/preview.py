@@ -1,4 +1,4 @@
-"""A window with the picture, and the keys that are pressed in it. For the main thread only."""
+"""A window that shows the picture and takes keys. For the main thread only."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PreviewWindow:
             cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         except cv2.error as error:
             raise SinkError("a window cannot be shown: this OpenCV has none (opencv-python-headless?): "
-                            "pip install opencv-python in its place") from error
+                            "pip install opencv-python instead") from error
         self._open = True
         self._shown = False
 
@@ -55,7 +55,7 @@ class PreviewWindow:
         return self._shown and cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1
 
     def close(self) -> None:
-        """Take it away; may be called twice."""
+        """Close the window; may be called twice."""
         if self._open:
             self._open = False
             try:

@@ -1,4 +1,4 @@
-"""Live pictures (and sound) encoded into a file as they come, playable at whatever moment it breaks off."""
+"""Encodes live pictures and sound into a file that plays even if it is cut off at any moment."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from ..containers import ContainerFormat, container_of, extension
 from ..encoder import Settings, settings_for
 from ..pixels import picture_for
 
-# What Matroska and FLV count in: of finer ticks two could fall together there.
+# The tick of Matroska and FLV: two finer ticks could become one there.
 TICKS = Fraction(1, 1000)
-KEY_SECONDS = 1       # a key frame a second: so much is lost at most
+KEY_SECONDS = 1       # a key frame a second: at most one second is lost
 # No frame is held back, and no CPU time is spent on lookahead: a video call needs it.
 LIVE_CODEC = {"libx264": {"preset": "superfast", "tune": "zerolatency"}}
 MUXER = {
@@ -157,7 +157,7 @@ class LiveSink(BaseSink):
 
 class RecordingSink(LiveSink):
     """Records into ``target``, Matroska or fragmented MP4, under its own name from the first frame on: until
-    then nothing is made there, and what lies there stays.
+    then nothing is made there, and an existing file is not touched.
 
     After kill -9 it plays up to the last second. Raises OptionError for another extension, SinkError for a
     file that exists (without ``options.overwrite``) and for what goes wrong on the disk.
@@ -172,14 +172,14 @@ class RecordingSink(LiveSink):
                               "even if the machine stops in the middle; `streamseg run` makes others of them")
         with writing(target):
             self.path = path = checked_target(target, options.overwrite)
-            _prove_writable(path)
+            _check_writable(path)
         container_format = container_of(target)
 
         def encoder(place: str) -> LiveEncoder:
             return LiveEncoder(place, target, container_format, info, options, muxer=MUXER[container_format.muxer],
                                sound=sound, folder=path.parent)
 
-        trial = encoder(os.devnull)  # what encoder or container refuse is known before a frame has come
+        trial = encoder(os.devnull)  # an encoder or container that refuses is known before the first frame
         trial.close()
         self.notes = trial.notes
         self._target, self._mode, self._encoder_into = target, "wb" if options.overwrite else "xb", encoder
@@ -199,19 +199,19 @@ class RecordingSink(LiveSink):
 
     def _begun(self) -> LiveEncoder:
         with writing(self._target, self.path.parent):
-            self.path.open(self._mode).close()  # FFmpeg would replace a file that was put there meanwhile
+            self.path.open(self._mode).close()  # FFmpeg would replace a file that was created meanwhile
         self._made = True
         return self._encoder_into(str(self.path))
 
 
 def _has_picture(path: Path) -> bool:
-    """Whether a picture got as far as the disk: a full one may have none, or no more than a header."""
+    """Whether a picture reached the disk: on a full disk there may be only a header."""
     with contextlib.suppress(OSError, av.error.FFmpegError), av.open(str(path)) as container:
         return any(packet.size for packet in container.demux(video=0))
     return False
 
 
-def _prove_writable(path: Path) -> None:
+def _check_writable(path: Path) -> None:
     """Raise an OSError or a SinkError where ``path`` cannot be written; nothing there changes."""
     if path.exists():
         path.open("ab").close()

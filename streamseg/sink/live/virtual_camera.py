@@ -1,4 +1,4 @@
-"""A virtual camera that calls can choose: v4l2loopback, OBS or UnityCapture, through pyvirtualcam."""
+"""A virtual camera for video calls: v4l2loopback, OBS or UnityCapture, by pyvirtualcam."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FIXES = {
 
 
 class VirtualSink(BaseSink):
-    """Gives each frame to the virtual camera ``device`` (None: the first there is), in I420, limited range.
+    """Sends each frame to the virtual camera ``device`` (None: the first there is), in I420, limited range.
 
     Raises MissingDependencyError without pyvirtualcam, SinkError with the remedy for this system where there
     is no device.
@@ -51,7 +51,7 @@ class VirtualSink(BaseSink):
         self._reformatter = VideoReformatter()
 
     def write(self, frame: Frame) -> None:
-        """Show one frame. Raises SinkError when the device is gone."""
+        """Send one frame. Raises SinkError if the device fails."""
         self._fill(self._limited(frame))
         try:
             self._camera.send(self._buffer)
@@ -59,11 +59,11 @@ class VirtualSink(BaseSink):
             raise SinkError(f"virtual camera {self.device} takes no more pictures: {error}") from error
 
     def finish(self) -> None:
-        """Let the device go."""
+        """Close the device."""
         self.abort()
 
     def abort(self) -> None:
-        """Let the device go; may be called twice."""
+        """Close the device; may be called twice."""
         camera, self._camera = self._camera, None
         if camera is not None:
             camera.close()
@@ -79,7 +79,7 @@ class VirtualSink(BaseSink):
         return Frame.from_av(made, frame.index)
 
     def _fill(self, frame: Frame) -> None:
-        """The frame's planes one behind the other; an odd last row or column is left out."""
+        """Copy the frame's planes into the buffer; an odd last row or column is dropped."""
         width, height = self._size
         start = 0
         for number, plane in enumerate(frame.planes):
