@@ -6,8 +6,10 @@ import ast
 import re
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -47,9 +49,43 @@ def test_every_import_is_of_a_declared_package() -> None:
     assert {"numpy", "av", "sklearn", "threadpoolctl"} <= set(owners)
 
 
-def test_every_base_dependency_has_a_lower_bound_and_a_tested_version() -> None:
-    tested = {normal(line.partition("==")[0]) for line in (ROOT / "constraints.txt").read_text().splitlines()
-              if "==" in line}
-    for line in PROJECT["dependencies"]:
-        assert ">=" in line
-        assert normal(line.partition(">=")[0]) in tested
+def pins() -> dict[str, str]:
+    """constraints.txt: normal name -> version."""
+    lines = (line.partition("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+    return {normal(name): version for name, _, version in lines}
+
+
+def all_extras() -> dict[str, list[Requirement]]:
+    """The base's requirements under "", and each extra's."""
+    groups = {"": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}
+    return {name: [Requirement(line) for line in lines] for name, lines in groups.items()}
+
+
+def test_every_dependency_has_a_lower_bound_and_a_tested_version_at_or_above_it() -> None:
+    tested = pins()
+    for extra, requirements in all_extras().items():
+        for item in requirements:
+            name = normal(item.name)
+            if name == "streamseg":
+                assert item.extras <= set(PROJECT["optional-dependencies"])
+                continue
+            assert [part.operator for part in item.specifier] == [">="], (extra, str(item))
+            assert item.specifier.contains(tested[name]), (extra, str(item), tested[name])
+
+
+def test_the_tested_versions_admit_each_other() -> None:
+    """What constraints.txt names can be installed together: a pin that another package forbids is a failed install."""
+    tested, refused, seen = pins(), [], 0
+    for name in tested:
+        try:
+            lines = requires(name) or []
+        except PackageNotFoundError:
+            continue
+        for item in map(Requirement, lines):
+            needed = normal(item.name)
+            if needed in tested and (item.marker is None or item.marker.evaluate({"extra": ""})):
+                seen += 1
+                if not item.specifier.contains(tested[needed], prereleases=True):
+                    refused.append(f"{name} needs {item}, constraints.txt has {tested[needed]}")
+    assert refused == []
+    assert seen > 20
