@@ -20,7 +20,7 @@ from .engine import LOSSLESS, Graph
 from .errors import OptionError, SinkError
 from .options import Options
 from .report import Forecast, Progress, Queue, Report, Stopwatch, peak_rss_mib
-from .segment import BaseSegmenter, Segmenter
+from .segment import BaseSegmenter
 from .segment.keyframes import KeyframeSegmenter
 from .sink import (
     BaseSink,
@@ -137,13 +137,14 @@ def _batch(info: VideoInfo, options: Options) -> int:
     return 1 if info.live or info.stills else options.batch
 
 
-def _matting(source: Source, segmenter: Segmenter, options: Options, stopwatch: Stopwatch
+def _matting(source: Source, segmenter: BaseSegmenter, options: Options, stopwatch: Stopwatch
              ) -> Callable[[Iterator[Frame]], Iterator[Pair]]:
     """Frames to pairs of frame and matte: the method, and what steadies its mattes."""
     info = source.info
-    smoothed = not info.stills and options.smooth != "none"
+    persistence = smooth.frames_to_last(options, network=segmenter.capabilities.expensive)
+    smoothed = not info.stills and (options.smooth != "none" or persistence > 0)
     steady = smooth.create(options.smooth, strength=options.smooth_strength, window=options.lookahead,
-                           hysteresis=options.hysteresis, live=info.live) if smoothed else None
+                           hysteresis=options.hysteresis, live=info.live, persistence=persistence) if smoothed else None
 
     def pairs(frames: Iterator[Frame]) -> Iterator[Pair]:
         moving = frames if info.stills else tracked(frames)

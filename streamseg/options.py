@@ -130,6 +130,9 @@ class TemporalOptions(CommonOptions):
                                low=0.0, high=0.5, metavar="0..0.5")
     lookahead: int = option(4, "Matte", "How many later frames smoothing by lookahead uses.", low=1, high=32,
                             metavar="N")
+    persistence: int | None = option(None, "Matte", "How many frames something new must last before it counts as the "
+                                     "subject; at the border and beside the subject fewer; 0: none; default: 8 for a "
+                                     "network with smoothing, else 0.", low=0, high=100, metavar="N")
     skip_still: float | None = option(None, "Matte", "Compute no new matte while no part of the picture "
                                       "changes by more than this PSNR, as 40; default: always compute.",
                                       low=0.0, metavar="DB")

@@ -51,7 +51,7 @@ class EmbeddedSession:
             info = replace(source.info, live=True)
             finisher = CompositeStage(info, options, self._control)
             opening.callback(finisher.close)
-            matting = SegmentStage(model, self._control, smoother=_smoother(options), skip_still=live.rest)
+            matting = SegmentStage(model, self._control, smoother=_smoother(options, model), skip_still=live.rest)
             matting.warm_up(stand_in(info))
             opening.pop_all()
         capture = Capture(source, clock, self._control, reconnect=False)

@@ -14,8 +14,8 @@ from ..validation import check, choice, frames_per_second, worded
 
 # The fields of Options that mean the same here
 SHARED = ("start", "stream", "timeout", "on_error", "method", "set", "model", "model_spec", "classes",
-          "device", "runtime", "threads", "smooth", "smooth_strength", "hysteresis", "edges", "subject",
-          "clean", "threshold", "erode", "feather", "light_wrap", "background", "fit", "blur", "codec",
+          "device", "runtime", "threads", "smooth", "smooth_strength", "hysteresis", "persistence", "edges",
+          "subject", "clean", "threshold", "erode", "feather", "light_wrap", "background", "fit", "blur", "codec",
           "codec_set", "quality", "bitrate", "overwrite")
 
 

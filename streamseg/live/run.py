@@ -103,7 +103,7 @@ def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: O
     info = replace(opened.info, live=True)
     finisher = CompositeStage(info, options, control)
     opening.callback(finisher.close)
-    matting = SegmentStage(model, control, smoother=_smoother(options), skip_still=live.rest)
+    matting = SegmentStage(model, control, smoother=_smoother(options, model), skip_still=live.rest)
     matting.warm_up(stand_in(info))
     capture = Capture(opened, clock, control, reopen=reader.again, lasting=reader.lasting,
                       reconnect=live.reconnect, release=live.on_demand)
@@ -145,12 +145,14 @@ def _model(options: Options) -> segment.Segmenter:
                           model_spec=options.model_spec, classes=options.classes)
 
 
-def _smoother(options: Options) -> smooth.Smoother:
+def _smoother(options: Options, model: segment.Segmenter | None = None) -> smooth.Smoother:
+    """What follows the model; without one only the options are checked."""
+    network = model is not None and segment.adapt(model).capabilities.expensive
     if options.smooth == "lookahead":
         raise OptionError("smooth is 'lookahead', which holds frames back: live it is auto, none, ema, "
                           "adaptive or flow")
     return smooth.create(options.smooth, strength=options.smooth_strength, hysteresis=options.hysteresis,
-                         live=True)
+                         live=True, persistence=smooth.frames_to_last(options, network=network))
 
 
 def scene_of(options: Options, live: LiveOptions) -> Scene:

@@ -9,6 +9,8 @@ pair for each that comes in, in order, the frames themselves untouched.
     flow        the mattes so far are moved along with the picture before they are averaged
     lookahead   as flow, and from the frames that follow as well: nothing trails; gives frames late
 
+Before any of them, ``persistence`` leaves out what has not lasted long enough to be the subject (persistence.py).
+
 A filter works at half the matte's size and the correction that it finds is added to the matte. That costs
 a quarter of the time and keeps the rim sharp: a matte that is moved again and again blurs.
 benchmarks/smoothing.py compares them; its result is in benchmarks/results/smoothing.json.
@@ -24,27 +26,31 @@ from ..options import TemporalOptions
 from ..validation import choice
 from .average import average
 from .motion_compensated import follow
+from .persistence import persistent
 from .shots import Pair
 
 # Modules that other packages import, beside the names here
 PUBLIC: tuple[str, ...] = ()
 
-__all__ = ["NAMES", "Pair", "Smoother", "create"]
+__all__ = ["NAMES", "PERSISTENCE", "Pair", "Smoother", "create", "frames_to_last"]
 
 Smoother = Callable[[Iterator[Pair]], Iterator[Pair]]
 NAMES = ("auto", "none", "ema", "adaptive", "flow", "lookahead")
+PERSISTENCE = 8  # frames, for networks
 _DEFAULT = TemporalOptions()
 
 
 def create(name: str, *, strength: float = _DEFAULT.smooth_strength,
            hysteresis: float = _DEFAULT.hysteresis, window: int = _DEFAULT.lookahead,
-           live: bool = False) -> Smoother:
+           live: bool = False, persistence: int = 0) -> Smoother:
     """The smoother ``name``, one of NAMES; call it with the pairs.
 
     strength    0 to below 1: how much of a steady pixel comes from the frames before
     hysteresis  0 to 0.5: how far beyond 0.5 a matte must go to change the label of a pixel that is at 0.5
     window      how many frames ``lookahead`` looks ahead, and holds
     live        ``auto`` is lookahead, or flow where frames cannot wait
+    persistence how many frames something new must last before it counts as the subject; 0: none. ``lookahead``
+                then holds ``window`` frames more
 
     Raises OptionError. Nothing runs but in the caller's thread.
     """
@@ -57,6 +63,23 @@ def create(name: str, *, strength: float = _DEFAULT.smooth_strength,
         raise OptionError(f"window is {window}; allowed is at least 1: to look at no later frame take flow")
     if name == "auto":
         name = "flow" if live else "lookahead"
+    if persistence < 0:
+        raise OptionError(f"persistence is {persistence}; allowed is at least 0: 0 believes everything at once")
+    steady = _named(name, strength, hysteresis, window)
+    if not persistence:
+        return steady
+    ahead = window if name == "lookahead" else 0
+    return lambda pairs: steady(persistent(pairs, persistence, ahead))
+
+
+def frames_to_last(options: TemporalOptions, *, network: bool) -> int:
+    """``options.persistence``, or its default for a network and for other methods."""
+    if options.persistence is not None:
+        return options.persistence
+    return PERSISTENCE if network and options.smooth != "none" else 0
+
+
+def _named(name: str, strength: float, hysteresis: float, window: int) -> Smoother:
     if name == "none":
         return iter
     band = hysteresis * (1 - strength)  # of the mean: a matte that comes moves it only so far

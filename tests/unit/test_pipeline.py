@@ -102,9 +102,10 @@ def test_stills_and_smooth_none_are_not_smoothed(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("live", "options", "wanted"), [
-    (False, {}, {"name": "auto", "strength": 0.6, "hysteresis": 0.15, "window": 4, "live": False}),
-    (True, {"smooth": "ema", "smooth_strength": 0.5, "hysteresis": 0.0, "lookahead": 2},
-     {"name": "ema", "strength": 0.5, "hysteresis": 0.0, "window": 2, "live": True})])
+    (False, {}, {"name": "auto", "strength": 0.6, "hysteresis": 0.15, "window": 4, "live": False,
+                  "persistence": 0}),
+    (True, {"smooth": "ema", "smooth_strength": 0.5, "hysteresis": 0.0, "lookahead": 2, "persistence": 3},
+     {"name": "ema", "strength": 0.5, "hysteresis": 0.0, "window": 2, "live": True, "persistence": 3})])
 def test_the_options_reach_the_smoother(monkeypatch: pytest.MonkeyPatch, live: bool,
                                         options: dict[str, Any], wanted: dict[str, Any]):
     asked: list[dict[str, Any]] = []

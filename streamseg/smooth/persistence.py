@@ -1,0 +1,304 @@
+"""Blobs must last before they are taken for the subject.
+
+A net that judges each frame by itself takes a cow, a goat or a flag for a person now and then, for a few frames.
+A person does not appear in the middle of a shot out of nothing. So each separate part of a matte is followed from
+frame to frame, and left out until it has earned its place. It belongs to the subject at once if it
+
+- carries on a part that did, or one that was there up to MEMORY frames ago;
+- comes off such a part, and either is sure or has been in it for long, as an arm or somebody who walks away;
+- is small and lies beside such a part, as fingers do.
+
+Else it must last: a few frames if it comes in at the picture's border or was there when the shot began, more if it
+appears in the middle. A frame in which the part is not sure counts less. What is earned counts for the frames
+that are still held, too: with look-ahead nobody comes late.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import count as natural
+from typing import Any
+
+import numpy as np
+
+from ..core.opencv import cv2
+from ..core.resampling import shrink
+from ..temporal import Array, Motion, MotionTracker, working_size
+from .shots import Pair
+
+CORE, FAINT = 0.5, 0.1  # alpha of a part, and of what hangs on to it
+SURE = 0.98       # mean alpha from which a part is sure, its rim reckoned as if it were sharp
+_RIM = 0.25       # by how much a sharp rim lowers the alpha of its samples, in the mean
+# What a frame counts in which a part is not sure though the shot's largest has been, and in which no largest was:
+# there are nets that are never sure
+DOUBTFUL, VAGUE = 0.1, 0.5
+STRIP = 0.15      # of the picture's sides: how far from the border what comes in reaches in its first frame
+# Of the picture, and of the subject: up to this a part beside the subject is the subject's, as a hand whose arm
+# the net does not see
+SMALL, PIECE = 8e-3, 0.25
+_BESIDE = 10.0    # samples: how far that is at most, and 3/4 of the square root of the subject's area
+MEMORY = 8        # frames for which a place remembers that the subject was there
+GAP = 1           # frames that a part may be away while it is still doubted
+_REACH = 2        # samples by which motion may be wrong
+_NEVER = np.float32(1e9)
+_NO_MAP: Any = None  # remap: x and y are both in the first map
+
+
+@dataclass(slots=True, eq=False)
+class _Part:
+    """A separate part of one frame's matte. ``origin``: the part of an earlier frame that it carries on."""
+
+    area: int
+    earned: float
+    need: float
+    accepted: bool
+    origin: _Part | None
+    first: int  # number of the frame in which it was new
+    seen: int   # and of its own
+
+    def accept(self) -> None:
+        """Take it for the subject, and what it was in the frames before, too."""
+        part: _Part | None = self
+        while part is not None and not part.accepted:
+            part.accepted = True
+            part = part.origin
+
+
+@dataclass(slots=True, eq=False)
+class _Held:
+    """A frame that waits. ``labels``: int32 (h, w), 0 where nothing is; part n has the label n + 1."""
+
+    pair: Pair
+    labels: Array
+    parts: list[_Part]
+
+
+def persistent(pairs: Iterator[Pair], frames: int, window: int) -> Iterator[Pair]:
+    """The pairs without the parts that have not lasted ``frames`` frames; ``window`` frames are looked ahead at."""
+    waiting: deque[_Held] = deque()
+    follower, tracker, shape = _Follower(frames, window), MotionTracker(), None
+    for frame, matte in pairs:
+        motion = tracker.of(frame)
+        if motion.cut or matte.alpha.shape != shape:
+            while waiting:
+                yield _released(waiting.popleft())
+            follower.forget()
+        shape = matte.alpha.shape
+        waiting.append(follower((frame, matte), motion))
+        if len(waiting) > window:
+            yield _released(waiting.popleft())
+    while waiting:
+        yield _released(waiting.popleft())
+
+
+def _released(held: _Held) -> Pair:
+    """The pair without the parts that are doubted."""
+    frame, matte = held.pair
+    for part in held.parts:
+        part.origin = None  # what is out cannot change: let go of what came before it
+    if all(part.accepted for part in held.parts):
+        return held.pair
+    if not any(part.accepted for part in held.parts):
+        return frame, replace(matte, alpha=np.zeros_like(matte.alpha))
+    kept = np.array([0, *(part.accepted for part in held.parts)], np.float32)
+    _keep_small(kept, held)
+    # each sample goes with the part that is nearest
+    _, nearest = cv2.distanceTransformWithLabels((held.labels == 0).astype(np.uint8), cv2.DIST_L2, 3,
+                                                 labelType=cv2.DIST_LABEL_PIXEL)
+    inside = held.labels > 0
+    owner = np.zeros(int(nearest.max()) + 1, np.int32)
+    owner[nearest[inside]] = held.labels[inside]
+    share: Any = cv2.resize(kept[owner[nearest]], matte.alpha.shape[::-1])
+    return frame, replace(matte, alpha=matte.alpha * share)
+
+
+def _keep_small(kept: Array, held: _Held) -> None:
+    """Keep small parts beside the subject in ``kept``, 1 or 0 for each label."""
+    subject = kept[held.labels] > 0
+    area = int(np.count_nonzero(subject))
+    most = min(SMALL * held.labels.size, PIECE * area)
+    small = [label for label, part in enumerate(held.parts, start=1) if not part.accepted and part.area <= most]
+    if not small:
+        return
+    far: Any = cv2.distanceTransform((~subject).astype(np.uint8), cv2.DIST_L2, 3)
+    reach = min(_BESIDE, 0.75 * area ** 0.5)
+    for label in small:
+        kept[label] = far[held.labels == label].min() <= reach
+
+
+class _Follower:
+    """Follows the parts of mattes through a shot."""
+
+    def __init__(self, frames: int, window: int) -> None:
+        self._need, self._soon = float(frames), float(min(frames, window + 1))
+        self.forget()
+
+    def forget(self) -> None:
+        """Another shot begins."""
+        # float32 (h, w, 2): which track was at a sample last, and since which frame the subject has been there
+        self._map: Array | None = None
+        self._tracks: dict[int, _Part] = {}
+        self._number = 0
+        self._anchored = False  # whether the largest part was sure in any frame
+
+    def __call__(self, pair: Pair, motion: Motion) -> _Held:
+        """Find the parts of a frame and what they carry on."""
+        half = working_size(pair[1].alpha.shape)
+        size = max(8, half[0] // 2), max(8, half[1] // 2)
+        alpha = shrink(pair[1].alpha, size)
+        self._number += 1
+        before = self._moved(motion, half, size)
+        labels, count = _labelled(alpha)
+        held = _Held(pair, labels, [])
+        if count:
+            held.parts = self._judged(labels, count, alpha, before)
+        self._remember(held, before)
+        return held
+
+    def _moved(self, motion: Motion, half: tuple[int, int], size: tuple[int, int]) -> Array | None:
+        """The map, moved along with the picture."""
+        if self._map is None or not self._tracks:
+            return None
+        displacement: Any = motion.displacement(half)
+        exact = (2 * size[0], 2 * size[1]) == half
+        place = displacement[::2, ::2] if exact else cv2.resize(displacement, size)
+        place = place * np.array([size[0] / half[0], size[1] / half[1]], np.float32)
+        place += _grid(size)
+        return cv2.remap(self._map, place, _NO_MAP, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+
+    def _judged(self, labels: Array, count: int, alpha: Array, before: Array | None) -> list[_Part]:
+        """The parts of a frame, in the order of their labels."""
+        areas, sure = _sureness(labels, count, alpha)
+        self._anchored = self._anchored or bool(sure[1 + int(areas[1:].argmax())])
+        shared, numbers = self._shared(labels, count, before)
+        # each track goes on as the part that it shares most with
+        main = [int(column[1:].argmax()) + 1 if column[1:].any() else 0 for column in shared.T[1:]]
+        parts = []
+        for label in range(1, count + 1):
+            origins = [self._tracks[numbers[i]] for i, child in enumerate(main) if child == label]
+            if origins:
+                origin = max(origins, key=lambda part: (part.accepted, part.area))
+                part = self._continued(origin, labels, label, areas, sure)
+            else:
+                part = self._new(labels, label, areas, sure)
+                touched = (self._tracks[numbers[i]] for i in np.flatnonzero(shared[label, 1:]))
+                if any(other.accepted for other in touched):
+                    part.accepted = bool(sure[label]) or self._long(before, labels == label)
+            if part.earned >= part.need:
+                part.accept()
+            parts.append(part)
+        return parts
+
+    def _continued(self, origin: _Part, labels: Array, label: int, areas: Array, sure: Array) -> _Part:
+        """The part ``label``, which carries on ``origin``."""
+        part = replace(origin, area=int(areas[label]), earned=origin.earned + self._gain(sure[label], origin.first),
+                       origin=origin, seen=self._number)
+        if not origin.accepted and sure[label] and (origin.first == 1 or _comes_in(labels == label)):
+            part.need = self._soon
+        return part
+
+    def _new(self, labels: Array, label: int, areas: Array, sure: Array) -> _Part:
+        """The part ``label``, which was not there before."""
+        soon = (sure[label] or not self._anchored) and (self._number == 1 or _comes_in(labels == label))
+        return _Part(int(areas[label]), self._gain(sure[label], self._number), self._soon if soon else self._need,
+                     False, None, self._number, self._number)
+
+    def _gain(self, sure: bool, first: int) -> float:
+        """What a frame counts for a part that was new in frame ``first``."""
+        if sure:
+            return 1.0
+        return DOUBTFUL if self._anchored else 1.0 if first == 1 else VAGUE
+
+    def _long(self, before: Array | None, mask: Array) -> bool:
+        """Whether the subject has been where the part is for as long as something new must last."""
+        return before is not None and float(np.median(before[..., 1][mask])) <= self._number - self._need
+
+    def _shared(self, labels: Array, count: int, before: Array | None) -> tuple[Array, list[int]]:
+        """(samples that each part (row, from 1) shares with each track (column, from 1), the tracks' numbers)."""
+        if before is None:
+            return np.zeros((count + 1, 1), np.int64), []
+        ids: Any = before[..., 0]
+        if count == 1 and len(self._tracks) == 1:  # mostly so: one subject, and nothing else
+            overlap = int(np.count_nonzero(ids[labels > 0]))
+            if overlap:
+                return np.array([[0, 0], [0, overlap]]), list(self._tracks)
+        near = cv2.dilate(ids, np.ones((2 * _REACH + 1, 2 * _REACH + 1), np.uint8))
+        ids = np.where(ids > 0, ids, near).astype(np.int32)
+        numbers = sorted(self._tracks)
+        index = np.zeros(int(ids.max()) + 1, np.int32)
+        for column, number in enumerate(numbers, start=1):
+            if number < len(index):
+                index[number] = column
+        width = len(numbers) + 1
+        joint = labels * width + index[ids]
+        return np.bincount(joint.ravel(), minlength=(count + 1) * width).reshape(count + 1, width), numbers
+
+    def _remember(self, held: _Held, before: Array | None) -> None:
+        """Note where the parts are, and where those lately were that are away."""
+        numbers = {id(part): number for number, part in self._tracks.items()}
+        self._tracks = {number: part for number, part in self._tracks.items()
+                        if self._number - part.seen <= (MEMORY if part.accepted else GAP)}
+        new: Array = np.zeros(len(held.parts) + 1, np.float32)
+        accepted = np.zeros(len(held.parts) + 1, bool)
+        # what carries on keeps its number; only then is it known which are free
+        for label, part in sorted(enumerate(held.parts, start=1), key=lambda item: item[1].origin is None):
+            number = next(free for free in natural(1) if free not in self._tracks) if part.origin is None \
+                else numbers[id(part.origin)]
+            self._tracks[number] = part
+            new[label], accepted[label] = number, part.accepted
+        ids: Any = np.zeros(held.labels.shape, np.float32)
+        since: Any = np.full(held.labels.shape, _NEVER, np.float32)
+        if before is not None:
+            # those that are gone, and those that are here, for they are where they are now
+            away = np.zeros(int(before[..., 0].max()) + 1, bool)
+            away[[number for number, part in self._tracks.items()
+                  if part.seen < self._number and number < len(away)]] = True
+            ids = np.where(away[before[..., 0].astype(np.int32)], before[..., 0], ids)
+            since = before[..., 1]
+        ids = np.where(held.labels > 0, new[held.labels], ids)
+        since = np.where(accepted[held.labels], np.minimum(since, self._number), _NEVER)
+        self._map = cv2.merge([ids, since])
+
+
+def _labelled(alpha: Array) -> tuple[Array, int]:
+    """(labels of the parts, from 1 on; how many). What is faint and hangs on to no core is a part, too."""
+    core = (alpha > CORE).astype(np.uint8)
+    count, labels = cv2.connectedComponents(core)
+    faint_count, faint = cv2.connectedComponents((alpha > FAINT).astype(np.uint8))
+    if faint_count > 1:
+        cores = np.bincount(faint.ravel(), core.ravel(), faint_count)
+        extra = np.flatnonzero(cores[1:] == 0) + 1
+        if len(extra):
+            number = np.zeros(faint_count, np.int32)
+            number[extra] = np.arange(count, count + len(extra))
+            labels = np.where(number[faint] > 0, number[faint], labels)
+            count += len(extra)
+    return labels, count - 1
+
+
+def _sureness(labels: Array, count: int, alpha: Array) -> tuple[Array, Array]:
+    """(samples of each label, whether it is sure)."""
+    areas = np.bincount(labels.ravel(), minlength=count + 1)
+    sums = np.bincount(labels.ravel(), alpha.ravel(), count + 1)
+    inner = cv2.erode((labels > 0).astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1)
+    rims = areas - np.bincount(labels.ravel(), inner.ravel(), count + 1)
+    return areas, sums + _RIM * rims >= SURE * areas
+
+
+def _comes_in(mask: Array) -> bool:
+    """Whether a part touches a side of the picture and reaches no further from it than STRIP."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    for places, length in ((rows, mask.shape[0]), (columns, mask.shape[1])):
+        reach = max(2, STRIP * length)
+        if (places[0] == 0 and places[-1] < reach) or (places[-1] == length - 1 and places[0] >= length - reach):
+            return True
+    return False
+
+
+@lru_cache(maxsize=8)
+def _grid(size: tuple[int, int]) -> Array:
+    columns, rows = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
+    return np.dstack([columns, rows])
