@@ -11,6 +11,7 @@ PyAV, OpenCV, NumPy and rich are imported only when a command needs them, so tha
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 
 import click
@@ -28,7 +29,8 @@ __all__ = ["cli", "group"]
 def cli(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments`` (default: sys.argv) and return the exit code."""
     session = Session()
-    with detached_errors(), observed_output() as out, Signals() as signals:
+    with warnings.catch_warnings(), detached_errors(), observed_output() as out, Signals() as signals:
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged EXIF, which is no concern of the picture
         try:
             return _ended(arguments, session, signals, out)
         except OSError as error:

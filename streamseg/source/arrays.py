@@ -18,7 +18,7 @@ from .clip_reader import DEFAULT_RATE
 from .timeline import TimeRange
 
 RGB = Colour(matrix=0, range=2)
-WANTED = ("uint8 or uint16 of shape (h, w, 3) in RGB order, (h, w, 4) in RGBA order with straight alpha, or "
+ALLOWED = ("uint8 or uint16 of shape (h, w, 3) in RGB order, (h, w, 4) in RGBA order with straight alpha, or "
           "(h, w) in grey")
 
 
@@ -35,16 +35,16 @@ class ArraySource(BaseSource):
                               "list, or stack pictures along the first axis")
         self._items = iter(items)
         self._base = 1 / (options.rate or DEFAULT_RATE)
-        self._window = TimeRange.of(options)
+        self._part = TimeRange.of(options)
         self._size: tuple[int, int] | None = None
         self._given = False
         frames = self._made()
         first = next(frames, None)
         if first is None:
             raise SourceError("the iterable has no picture" + (
-                " in the requested part" if options.start or self._window.limit is not None else ""))
+                " in the requested part" if options.start or self._part.limit is not None else ""))
         known = isinstance(items, (list, tuple, np.ndarray)) and not options.start
-        count = len(items) if known and self._window.limit is None else None  # type: ignore[arg-type]
+        count = len(items) if known and self._part.limit is None else None  # type: ignore[arg-type]
         self.info = VideoInfo(first.width, first.height, first.format, first.time_base,
                               None if self._given else 1 / self._base,
                               None if count is None or self._given else float(count * self._base), count,
@@ -66,18 +66,18 @@ class ArraySource(BaseSource):
         yield from rest
 
     def _made(self) -> Iterator[Frame]:
-        window, index = self._window, 0
+        part, index = self._part, 0
         for number, item in enumerate(self._items):
             self._given = isinstance(item, Frame)
             frame = self._checked(item, number)
             time = frame.time if frame.time is not None else number * frame.time_base
-            if window.skips(time):
+            if part.skips(time):
                 continue
-            if window.origin is None:
-                window.open(time)
-            if window.past(time):
+            if part.origin is None:
+                part.open(time)
+            if part.past(time):
                 return
-            shift = window.shift(frame.time_base)
+            shift = part.shift(frame.time_base)
             if frame.index != index or shift:
                 pts = None if frame.pts is None else frame.pts - shift
                 frame = dataclasses.replace(frame, index=index, pts=pts)
@@ -85,7 +85,7 @@ class ArraySource(BaseSource):
             index += 1
 
     def _checked(self, item: Any, number: int) -> Frame:
-        """The item as a Frame. Raises SourceError that names the item if it is none of what is wanted."""
+        """The item as a Frame. Raises SourceError that names the item if it is not allowed."""
         frame = item if isinstance(item, Frame) else frame_of(item, number, self._base)
         size = (frame.width, frame.height)
         if self._size is not None and size != self._size:
@@ -99,12 +99,12 @@ def frame_of(item: Any, number: int, base: Any) -> Frame:
     """A gbrp or gbrp16le Frame of an array; grey has the same plane three times."""
     if not isinstance(item, np.ndarray):
         raise SourceError(f"item {number} of the iterable is {type(item).__name__}; it must be a Frame or an "
-                          f"array, {WANTED}")
+                          f"array, {ALLOWED}")
     fits = item.dtype in (np.uint8, np.uint16) and item.size and (
         item.ndim == 2 or (item.ndim == 3 and item.shape[2] in (3, 4)))
     if not fits:
         raise SourceError(f"item {number} of the iterable is {item.dtype} of shape {item.shape}; it must be "
-                          f"{WANTED}")
+                          f"{ALLOWED}")
     format = "gbrp" if item.dtype == np.uint8 else "gbrp16le"
     parts: Any = [item.copy()] * 3 if item.ndim == 2 else cv2.split(item)
     red, green, blue = parts[:3]

@@ -1,4 +1,4 @@
-"""Cameras and the screen as Sources: through FFmpeg's devices, or through OpenCV as a way out."""
+"""Cameras and the screen as Sources: by FFmpeg's devices, or by OpenCV where those fail."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .orientation import Turn
 
 MICROSECONDS = Fraction(1, 1_000_000)
 BT601 = 6
-MJPEG_FROM = 720  # lines: 720p30 in raw 4:2:2 is 442 Mbit/s, more than USB 2 carries beside anything else
+MJPEG_FROM = 720  # lines: 720p30 in raw 4:2:2 is 442 Mbit/s, more than USB 2 carries
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +41,16 @@ class Device:
 
 def camera_device(device: str, size: tuple[int, int], rate: Fraction, format: str | None) -> Device:
     """The Device of a camera on this system; MJPEG from 720 lines on unless ``format`` says otherwise."""
-    wanted = format or ("mjpeg" if size[1] >= MJPEG_FROM else None)
+    mode = format or ("mjpeg" if size[1] >= MJPEG_FROM else None)
     options = {"video_size": f"{size[0]}x{size[1]}", "framerate": str(rate)}
     if sys.platform == "darwin":
         pixels = {"pixel_format": format} if format else {}
         return Device("avfoundation", f"{device}:none", options | pixels)
     if sys.platform == "win32":
         named = device if device.startswith("video=") else f"video={device}"
-        key = "vcodec" if wanted == "mjpeg" else "pixel_format"
-        return Device("dshow", named, options | ({key: wanted} if wanted else {}))
-    return Device("v4l2", device, options | ({"input_format": wanted} if wanted else {}))
+        key = "vcodec" if mode == "mjpeg" else "pixel_format"
+        return Device("dshow", named, options | ({key: mode} if mode else {}))
+    return Device("v4l2", device, options | ({"input_format": mode} if mode else {}))
 
 
 def screen_device(size: tuple[int, int] | None, rate: Fraction) -> Device:
@@ -68,7 +68,7 @@ def screen_device(size: tuple[int, int] | None, rate: Fraction) -> Device:
 
 
 class DeviceSource(BaseSource):
-    """Frames of a Device as they come, in 4:2:0, with their number as time: who captures knows the time.
+    """Frames of a Device as they arrive, in 4:2:0, with their number as time: the live capture sets the time.
 
     Raises SourceError when it cannot be opened or is lost, SourceTimeoutError when nothing comes.
     """
@@ -113,7 +113,7 @@ class DeviceSource(BaseSource):
         yield from self._frames
 
     def close(self) -> None:
-        """Let the device go; may be called twice."""
+        """Close the device; may be called twice."""
         container, self._container = self._container, None
         if container is not None:
             container.close()
@@ -134,17 +134,17 @@ class DeviceSource(BaseSource):
                 index += 1
 
     def _wait(self) -> None:
-        """Until something is there to be read: a read itself could not be taken back."""
+        """Wait until there is something to read: a blocking read cannot be cancelled."""
         if self._poll is not None and not self._poll.poll(self._timeout * 1000):
             raise SourceTimeoutError(f"nothing came from {self._device.file} for {self._timeout:g} s: it "
-                                     "hangs; plug it in anew, or --timeout waits longer")
+                                     "hangs; plug it in again, or --timeout waits longer")
 
     def _decoded(self, packet: Any) -> list[av.VideoFrame]:
         try:
             pictures: list[av.VideoFrame] = packet.decode()
         except av.error.EOFError:
             return []
-        except FAILURES:  # a torn MJPEG picture, as cameras give when they start
+        except FAILURES:  # an incomplete MJPEG picture, as cameras give at the start
             self._damaged += 1
             return []
         return pictures
@@ -210,7 +210,7 @@ class OpenCvSource(BaseSource):
         raise SourceError(f"camera {self._name} gives no more pictures: was it unplugged?")
 
     def close(self) -> None:
-        """Let the camera go; may be called twice."""
+        """Close the camera; may be called twice."""
         self._capture.release()
 
     def _next(self, index: int) -> Frame | None:
@@ -229,7 +229,7 @@ class OpenCvSource(BaseSource):
 
 @contextmanager
 def _silent_opencv() -> Iterator[None]:
-    """Keeps OpenCV from writing to stderr what an exception says better."""
+    """Keep OpenCV from writing to stderr what the exception says."""
     logging: Any = cv2.utils.logging  # the stubs do not know it
     before = logging.getLogLevel()
     logging.setLogLevel(logging.LOG_LEVEL_SILENT)
@@ -255,7 +255,7 @@ def _poll(file: str) -> Any:
 
 
 def explained(error: Exception, device: Device) -> SourceError:
-    """The SourceError that says in plain words what an error of a device means."""
+    """The SourceError for an error of a device, with the remedy."""
     number, name = getattr(error, "errno", None), device.file
     if number == errno.EBUSY:
         return SourceError(f"{name} is in use by another program: close the call or browser tab that has it"
@@ -265,7 +265,7 @@ def explained(error: Exception, device: Device) -> SourceError:
     if number == errno.ENOENT:
         return SourceError(f"{name} is not there: plug it in; `streamseg cameras` lists those there are")
     if number in (errno.EACCES, errno.EPERM):
-        return SourceError(f"{name}: permission denied; Linux: sudo usermod -aG video $USER and log in anew; "
+        return SourceError(f"{name}: permission denied; Linux: sudo usermod -aG video $USER and log in again; "
                            "macOS: System Settings, Privacy, Camera; Windows: Settings, Privacy, Camera")
     if number == errno.EINVAL:
         asked = " ".join(f"{key}={value}" for key, value in device.options.items())

@@ -1,4 +1,4 @@
-"""A file as if it were a camera: each frame comes when its time has come."""
+"""Plays a file at its own pace, as if it were a camera."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..core.clock import Clock, SystemClock
 from ..core.frames import Frame
 from .api import BaseSource, Source, adapt_source
 
-# Later than this by so many seconds, the machine slept or the reader did: go on from here, not in a rush.
+# After a delay of so many seconds (the machine slept) playing continues from there, at the normal pace.
 JUMP = 1.0
 
 
 class Realtime(BaseSource):
-    """``source`` at its own pace. A frame that is late comes at once, unless it is late by JUMP."""
+    """``source`` at its own pace. A late frame is given at once, unless it is late by JUMP."""
 
     def __init__(self, source: Source, clock: Clock | None = None) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Realtime(BaseSource):
         return self._source.damaged
 
     def __iter__(self) -> Iterator[Frame]:
-        """The source's frames, untouched; each is decoded before its time, so that it comes on it."""
+        """The frames of the source, unchanged; each is decoded ahead of its time."""
         rate = self.info.rate or Fraction(25)
         origin: float | None = None
         for frame in self._source:

@@ -1,4 +1,4 @@
-"""Pictures from files: one, a folder of them (each on its own), or a numbered sequence (a film)."""
+"""Picture files: one, a folder of independent pictures, or a numbered sequence that is a video."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PICTURES = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", "
             ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".exr", ".hdr", ".dds", ".tga", ".qoi", ".dpx", ".sgi",
             ".avif", ".heic", ".heif")
 LISTED = 5  # names that a message lists
-HEAD = 1 << 16  # bytes that tell an animation; what may come before its mark, a colour profile, is smaller
+HEAD = 1 << 16  # bytes in which the mark of an animation stands, even behind a colour profile
 
 
 def folder(path: Path, only: str | None) -> list[Path]:
@@ -43,20 +43,20 @@ def folder(path: Path, only: str | None) -> list[Path]:
     files = _listed(path, lambda item: item.is_file() and not item.name.startswith("."))
     if only is not None:
         found = [item for item in files if fnmatch.fnmatch(item.name, only)]
-        wanted = f"matches {only!r}"
+        criterion = f"matches {only!r}"
     else:
         found = [item for item in files if item.suffix.lower() in PICTURES]
-        wanted = f"is a picture ({', '.join(PICTURES[:6])}, ...); --only '*.EXT' takes others"
+        criterion = f"is a picture ({', '.join(PICTURES[:6])}, ...); --only '*.EXT' takes others"
     if not found:
-        raise SourceError(f"none of the {len(files)} files in {path} {wanted}")
+        raise SourceError(f"none of the {len(files)} files in {path} {criterion}")
     return sorted(found, key=lambda item: natural(item.name))
 
 
 def is_animated(path: Path) -> bool:
-    """Whether a picture file is a film: a WebP, PNG, AVIF or HEIF of several pictures. False where it cannot
-    be read, or is no file but an address, a pattern or a pipe: opening it will tell.
+    """Whether a picture file is an animation: a WebP, PNG, AVIF or HEIF of several pictures. False for addresses,
+    patterns, pipes and files that cannot be read: opening them reports why.
 
-    Told by marks, as FFmpeg's demuxers do: to open a large PNG decodes it, 12 megapixels in a second.
+    Decided by marks in the file, as in FFmpeg's demuxers: opening a PNG decodes it, 12 megapixels in a second.
     """
     head = first_bytes(path, HEAD)
     animated_png = head.startswith(b"\x89PNG") and b"acTL" in head.partition(b"IDAT")[0]
@@ -64,10 +64,10 @@ def is_animated(path: Path) -> bool:
     return animated_png or sequence or AnimatedWebp.recognises(path)
 
 
-def _listed(path: Path, wanted: Callable[[Path], object]) -> list[Path]:
-    """What lies in a folder and is ``wanted``. Raises SourceError."""
+def _listed(path: Path, accept: Callable[[Path], object]) -> list[Path]:
+    """The entries of a folder for which ``accept`` is true. Raises SourceError."""
     try:
-        return [item for item in path.iterdir() if wanted(item)]
+        return [item for item in path.iterdir() if accept(item)]
     except OSError as error:
         raise SourceError(f"the folder {path} cannot be read: {reason(error)}") from error
 
@@ -105,14 +105,14 @@ def pattern(path: Path) -> list[Path]:
 class PictureSource(BaseSource):
     """Pictures as frames, one decoded at a time; ``pts`` is the place in the list, in 1/rate seconds.
 
-    stills    each picture keeps its own size and format, and ``info.stills`` is set; else they are the
-              frames of a film and all get the first one's
+    stills    each picture keeps its size and format, and ``info.stills`` is set; otherwise they are frames of a
+              video, which all get the size and format of the first
     """
 
     def __init__(self, paths: Sequence[Path], name: str, options: InputOptions, *, stills: bool) -> None:
         super().__init__()
         self._unread: list[str] = []
-        self._unkept: dict[str, list[str]] = {}  # what is in files and in no output, and in which
+        self._unkept: dict[str, list[str]] = {}  # what no output keeps, with the files that have it
         self._other_profiles: list[str] = []
         self._options = options
         self._normaliser: Normaliser | None = None
@@ -138,7 +138,7 @@ class PictureSource(BaseSource):
         return self._frames
 
     def close(self) -> None:
-        """Nothing stays open between pictures."""
+        """Nothing: no file stays open between pictures."""
 
     def _all(self, first: Frame, rest: Iterator[Frame]) -> Iterator[Frame]:
         yield first
@@ -160,7 +160,7 @@ class PictureSource(BaseSource):
             try:
                 frame = self._one(path, index, place)
             except SourceError as error:
-                if len(self._paths) == 1:  # nothing is left to skip to
+                if len(self._paths) == 1:  # there is no other picture to go on with
                     raise
                 self._damaged += 1
                 if self._options.on_error == "stop":
@@ -191,7 +191,7 @@ class PictureSource(BaseSource):
         elif metadata.profile is not None:
             self._other_profiles.append(path.name)
         if self._stills and frame.alpha is not None and frame.alpha.min() == frame.pixel.peak:
-            return dataclasses.replace(frame, alpha=None, owner=None)  # WebP, palettes: said, not used
+            return dataclasses.replace(frame, alpha=None, owner=None)  # WebP, palettes: opaque everywhere
         return frame
 
 
@@ -200,7 +200,7 @@ def _few(names: Sequence[str]) -> str:
 
 
 def _part(count: int, rate: Fraction, options: InputOptions) -> tuple[int, int]:
-    """First and last place (exclusive) of a sequence's part that ``options`` ask for."""
+    """First and last place (exclusive) of the requested part of a sequence."""
     window = TimeRange.of(options)
     first = 0 if window.begin is None else -int(-window.begin * rate // 1)
     last = count if window.limit is None else first - int(-window.limit * rate // 1)
@@ -219,7 +219,7 @@ class Still:
 
 
 def read_picture(path: Path, options: InputOptions) -> Still:
-    """A file's first picture, and what is known of the file. Raises SourceError."""
+    """The first picture of a file, with its metadata. Raises SourceError."""
     strict = dataclasses.replace(options, on_error="stop", audio=False, stream=None, hwaccel=None,
                                  start=0.0, duration=None, preview=None)
     missing = missing_in_file(path) if os.path.isfile(path) else None

@@ -1,6 +1,7 @@
-"""Animated WebP, which FFmpeg cannot decode: its frames one by one through OpenCV, laid on the canvas.
+"""Animated WebP, which FFmpeg cannot decode: OpenCV decodes its frames one by one, composited on the canvas.
 
-OpenCV's own reader of animations holds them all in memory; here one is decoded at a time.
+OpenCV's reader of animations keeps all frames in memory, Pillow's refuses truncated and damaged files; here one
+frame is decoded at a time, and damage is skipped or reported.
 Source of the layout and of the blending: https://developers.google.com/speed/webp/docs/riff_container
 """
 
@@ -38,7 +39,7 @@ class AnimatedWebp(BaseSource):
     @staticmethod
     def recognises(path: Path) -> bool:
         """True for a file whose first bytes say that it is an animated WebP; False also where they cannot
-        be read: ``opened`` says why."""
+        be read: opening it reports why."""
         head = first_bytes(path, 21)
         return len(head) == 21 and head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(
             head[20] & ANIMATED)
@@ -47,9 +48,9 @@ class AnimatedWebp(BaseSource):
         super().__init__()
         self._path = path
         self._options = options
-        self._window = TimeRange.of(options)
+        self._part = TimeRange.of(options)
         self._cut = missing_in_file(path)
-        if self._cut and options.on_error == "stop" and self._window.limit is None:
+        if self._cut and options.on_error == "stop" and self._part.limit is None:
             raise DamagedInputError(f"{path} is cut off: {self._cut}; --on-error skip takes what is there")
         self._file: BinaryIO = path.open("rb")
         try:
@@ -67,10 +68,10 @@ class AnimatedWebp(BaseSource):
         except BaseException:
             self.close()
             raise
-        whole = self._window.begin is None and self._window.limit is None
-        length = max(Fraction(0), total * BASE - (self._window.begin or 0))
+        whole = self._part.begin is None and self._part.limit is None
+        length = max(Fraction(0), total * BASE - (self._part.begin or 0))
         self.info = VideoInfo(*self._size, "gbrp", BASE, Fraction(1000 * count, total) if total else None,
-                              float(min(length, self._window.limit or length)), count if whole else None, RGB,
+                              float(min(length, self._part.limit or length)), count if whole else None, RGB,
                               has_alpha=self._alpha, variable_rate=True, name=str(path), plays=self._plays())
         self._frames = self._chained(first, frames)
 
@@ -123,14 +124,14 @@ class AnimatedWebp(BaseSource):
                 self._damage(f"the frame at {begin / 1000:.3f} s does not decode")
                 continue
             area = canvas[y:y + part.shape[0], x:x + part.shape[1]]
-            area[:] = part if head[15] & 2 else laid_over(part, area)
+            area[:] = part if head[15] & 2 else composited(part, area)
             when = begin * BASE
-            if not self._window.skips(when):
-                if self._window.origin is None:
-                    self._window.open(when)
-                if self._window.past(when):
+            if not self._part.skips(when):
+                if self._part.origin is None:
+                    self._part.open(when)
+                if self._part.past(when):
                     return
-                yield self._frame(canvas, index, begin - self._window.shift(BASE), duration)
+                yield self._frame(canvas, index, begin - self._part.shift(BASE), duration)
                 index += 1
             if head[15] & 1:
                 area[:] = 0
@@ -171,7 +172,7 @@ def _int24(data: bytes, at: int) -> int:
 
 
 def decoded(body: bytes, width: int, height: int) -> Picture | None:
-    """The BGRA picture of an ANMF chunk's sub-chunks, made a WebP file of its own; None if it is none."""
+    """The BGRA picture in the sub-chunks of an ANMF chunk, decoded as a WebP file; None if it does not decode."""
     extended = b""
     if body[:4] == b"ALPH":
         size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
@@ -187,8 +188,8 @@ def decoded(body: bytes, width: int, height: int) -> Picture | None:
     return picture if picture.shape[2] == 4 else cv2.cvtColor(picture, cv2.COLOR_BGR2BGRA)
 
 
-def laid_over(above: Picture, below: Picture) -> Picture:
-    """Straight-alpha BGRA over BGRA."""
+def composited(above: Picture, below: Picture) -> Picture:
+    """Straight-alpha BGRA composited over BGRA."""
     if above[..., 3].min() == 255:
         return above
     top = above[..., 3:].astype(np.float32) / 255

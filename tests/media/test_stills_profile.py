@@ -207,3 +207,20 @@ def test_pillow_is_loaded_for_pictures_and_not_for_videos(tmp_path: Path, name: 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True,
                           cwd=Path(__file__).parents[2])
     assert done.stdout.split() == [str(loaded)]
+
+
+def test_damaged_exif_is_neither_an_error_nor_a_warning_on_the_screen(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "a maker with a name that does not fit into four bytes"
+    path = tmp_path / "a.jpg"
+    Image.fromarray(clips.picture(3)).save(path, exif=exif)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"Exif\0\0") + 6
+    data[at + 18:at + 22] = b"\xff\xff\xff\x7f"  # where the text begins
+    path.write_bytes(data)
+    with pytest.warns(UserWarning, match="EXIF|File"):  # the test can fail
+        Image.open(path).getexif()
+    done = subprocess.run([sys.executable, "-m", "streamseg", "run", str(path), "-o", str(tmp_path / "o.png"), "-q",
+                           "--method", "threshold"], capture_output=True, text=True, timeout=120,
+                          cwd=Path(__file__).parents[2])
+    assert (done.returncode, done.stderr) == (0, "")
