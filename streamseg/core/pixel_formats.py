@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+FULL, LIMITED = 2, 1  # a Colour's range, numbered as FFmpeg does
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 

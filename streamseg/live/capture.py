@@ -11,10 +11,9 @@ from av.video.reformatter import VideoReformatter
 
 from ..core.clock import Clock
 from ..core.frames import Frame, VideoInfo
-from ..core.pixel_formats import FORMATS, Colour
+from ..core.pixel_formats import FORMATS, FULL, LIMITED, Colour
 from ..errors import SourceError
 from ..source import BaseSource, Source, adapt_source
-from ..source.normalise import FULL, LIMITED
 from .types import TICKS, Control, Shot, stand_in
 
 LOG = logging.getLogger(__name__)

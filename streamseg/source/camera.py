@@ -18,10 +18,10 @@ from av.video.reformatter import VideoReformatter
 
 from ..core.frames import Frame, VideoInfo
 from ..core.opencv import cv2
-from ..core.pixel_formats import Colour
+from ..core.pixel_formats import FULL, LIMITED, Colour
 from ..errors import OptionError, SourceError, SourceTimeoutError
 from .api import BaseSource
-from .normalise import FULL, LIMITED, Normaliser, layout
+from .normalise import Normaliser, layout
 from .open import FAILURES, reason
 from .orientation import Turn
 

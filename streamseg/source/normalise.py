@@ -18,12 +18,9 @@ from av.video.reformatter import VideoReformatter
 
 from ..core.frames import Frame, plane_view
 from ..core.opencv import cv2
-from ..core.pixel_formats import FORMATS, Colour, PixelFormat
+from ..core.pixel_formats import FORMATS, FULL, LIMITED, Colour, PixelFormat
 from ..errors import SourceError
 from .orientation import Turn
-
-FULL = 2
-LIMITED = 1
 
 
 @dataclass(frozen=True, slots=True)

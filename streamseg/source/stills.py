@@ -195,6 +195,17 @@ class PictureSource(BaseSource):
         return frame
 
 
+def still_frame(path: Path, options: InputOptions) -> Frame | None:
+    """The picture in a file as a Frame, its alpha kept even if it is opaque. None for an animation or a file that
+    is no picture by its extension. Raises SourceError."""
+    if path.suffix.lower() not in PICTURES or not path.is_file() or AnimatedWebp.recognises(path):
+        return None
+    still = read_picture(path, options)
+    if still.animated:
+        return None
+    return Normaliser(still.turn, fixed=False).frame(still.picture, 0, 0, Fraction(1), None)
+
+
 def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
 

@@ -11,10 +11,10 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from ...core.frames import Frame, VideoInfo
+from ...core.pixel_formats import FULL, LIMITED
 from ...errors import MissingDependencyError, SinkError
 from ..base import BaseSink
 
-FULL, LIMITED = 2, 1
 DEFAULT_RATE = 30.0
 FIXES = {
     "linux": "load v4l2loopback: sudo modprobe v4l2loopback exclusive_caps=1 card_label=streamseg "

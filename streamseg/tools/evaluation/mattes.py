@@ -7,7 +7,6 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,7 @@ from ...core.frames import Frame
 from ...errors import OptionError, SourceError
 from ...options import Options
 from ...source import open_source
-from ...source.normalise import Normaliser
-from ...source.stills import LISTED, PICTURES, natural, read_picture
-from ...source.webp import AnimatedWebp
+from ...source.stills import LISTED, natural, still_frame
 
 # Of 255 levels: how far the chroma of a grey picture strays in lossy codecs.
 _NEUTRAL = 6
@@ -115,14 +112,11 @@ class MatteClip:
         self.spec = spec
         self.still = False
         self._source: Any = None
-        path = Path(spec)
-        if path.suffix.lower() in PICTURES and path.is_file() and not AnimatedWebp.recognises(path):
-            read = read_picture(path, options)
-            if not read.animated:
-                self.still, self.frames = True, 1
-                normaliser = Normaliser(read.turn, fixed=False)
-                self._frames = iter([normaliser.frame(read.picture, 0, 0, Fraction(1), None)])
-                return
+        frame = still_frame(Path(spec), options)
+        if frame is not None:
+            self.still, self.frames = True, 1
+            self._frames = iter([frame])
+            return
         self._source = open_source(spec, options)
         self.frames = self._source.info.frames
         self._frames = iter(self._source)
