@@ -86,7 +86,7 @@ class Bench:
             self.forms.append("gpu")
             # TensorFlow takes all of the device's memory, and benchmarks start processes that need some
             os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-            segment.create("person", device="gpu").close()
+            segment.create_segmenter("person", device="gpu").close()
         return chosen
 
     def save(self, result: Mapping[str, Any], out: Path | None) -> Path:

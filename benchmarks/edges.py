@@ -132,7 +132,7 @@ def colour_errors(frame: Frame, truth: Array, subject: Frame) -> tuple[float, fl
 
 def quality(material: Material, count: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """(set -> method -> figures, kind -> colour errors), means over the pictures."""
-    model = segment.create("person", {"threads": 1})
+    model = segment.create_segmenter("person", {"threads": 1})
     found: dict[str, dict[str, list[dict[str, float]]]] = {" ".join(item): {} for item in SETS}
     colours: dict[str, list[tuple[float, float]]] = {}
     for kind in KINDS:

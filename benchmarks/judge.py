@@ -47,7 +47,7 @@ class Entry:
 
     def open(self, clip: Path | None = None) -> Segmenter:
         """The method, ready."""
-        return segment.create(self.method, self.params, clip=None if clip is None else str(clip))
+        return segment.create_segmenter(self.method, self.params, clip=None if clip is None else str(clip))
 
 
 # --- pictures ---------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ def judge_scene(entry: Entry, scene: Clip) -> Scores:
         method.reset()
         pairs = ((frame, method.segment([frame])[0]) for frame in scene.frames)
         began = time.perf_counter()
-        mattes = [matte for _, matte in smooth.create(entry.smoothing)(pairs)]
+        mattes = [matte for _, matte in smooth.create_smoother(entry.smoothing)(pairs)]
         spent = time.perf_counter() - began
     finally:
         method.close()

@@ -60,7 +60,7 @@ class Kernels:
             self._frames = [frame for frame, _ in zip(source, range(PICTURES), strict=False)]
         finally:
             source.close()
-        self._segmenter = segment.create("person", device=device)
+        self._segmenter = segment.create_segmenter("person", device=device)
         alpha = self._segmenter.segment(self._frames[:1])[0].alpha
         self._small = alpha.shape[1], alpha.shape[0]
         path = built_in(device=device)

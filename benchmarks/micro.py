@@ -104,7 +104,7 @@ def before_the_rim(frames: list[Frame], mattes: list[Matte]) -> dict[str, Kernel
     def steadied(name: str) -> Kernel:
         # forth and back: a jump would be a cut, which is not smoothed over
         pairs = [*zip(frames, mattes, strict=True)]
-        found = smooth.create(name)(cycle(pairs + pairs[-2:0:-1]))
+        found = smooth.create_smoother(name)(cycle(pairs + pairs[-2:0:-1]))
         return lambda number: next(found)
 
     return {

@@ -112,18 +112,18 @@ class Tables:
         """Smooth one clip in every way and score it."""
         raw = self._segmented(clip, self._segmenter)
         for name in METHODS:
-            smoother = smooth.create(name)
+            smoother = smooth.create_smoother(name)
             steady = list(smoother(iter(raw)))
             self._keep(name, clip, steady)
             self.ms[name].append(fastest_ms(smoother, raw, self._repeats))
             if clip.cut is not None:
                 self.after_cut[name] = left_after_cut(raw, steady, clip.cut, smoother)
         if self._strips is not None:
-            steady = list(smooth.create("auto")(iter(raw)))
+            steady = list(smooth.create_smoother("auto")(iter(raw)))
             write_strip(self._strips / f"{clip.name.replace(', ', '_').replace(' ', '_')}.png", raw, steady)
         for name, how in SPARSE.items() if clip.made else ():
             sparse = KeyframeSegmenter(self._segmenter, **how)
-            self._keep(name, clip, list(smooth.create("auto")(iter(self._segmented(clip, sparse)))))
+            self._keep(name, clip, list(smooth.create_smoother("auto")(iter(self._segmented(clip, sparse)))))
             self.computed[name].append(sparse.computed / len(clip.frames))
 
     @staticmethod
@@ -184,7 +184,7 @@ def main(words: Sequence[str] | None = None) -> None:
     bench.parser.add_argument("--strips", type=Path, help="folder for pictures of the rim, before and after")
     chosen = bench.parse(words)
     cv2.setNumThreads(1)
-    segmenter = segment.create("default", threads=1)
+    segmenter = segment.create_segmenter("default", threads=1)
     tables = Tables(segmenter, chosen.repeats, chosen.strips)
     with tempfile.TemporaryDirectory() as folder:
         for clip in all_clips(chosen, Path(folder)):

@@ -143,7 +143,7 @@ def _matting(source: Source, segmenter: BaseSegmenter, options: Options, stopwat
     info = source.info
     persistence = smooth.frames_to_last(options, network=segmenter.capabilities.expensive)
     smoothed = not info.stills and (options.smooth != "none" or persistence > 0)
-    steady = smooth.create(options.smooth, strength=options.smooth_strength, window=options.lookahead,
+    steady = smooth.create_smoother(options.smooth, strength=options.smooth_strength, window=options.lookahead,
                            hysteresis=options.hysteresis, live=info.live, persistence=persistence) if smoothed else None
 
     def pairs(frames: Iterator[Frame]) -> Iterator[Pair]:
@@ -171,7 +171,7 @@ def _segmenter(source: Any, options: Options, stills: bool) -> BaseSegmenter:
     named = isinstance(source, (str, PathLike)) and os.fspath(source) != "-"
     clip = os.fspath(source) if named else source if isinstance(source, (list, tuple)) else None
     reading = {name: getattr(options, name) for name in methods.READING}
-    segmenter = methods.create(options.method, options.set, clip=clip, **reading, threads=options.threads,
+    segmenter = methods.create_segmenter(options.method, options.set, clip=clip, **reading, threads=options.threads,
                                device=options.device, runtime=options.runtime, model=options.model,
                                model_spec=options.model_spec, classes=options.classes, stills=stills)
     every = interval(options.every)

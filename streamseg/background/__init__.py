@@ -30,10 +30,10 @@ __all__ = [
     "Solid",
     "VideoBackground",
     "blend",
-    "create",
     "enlarge",
     "fill",
     "from_rgb",
+    "open_background",
     "sample_values",
     "small_planes",
     "to_rgb",
@@ -74,7 +74,7 @@ class Solid:
         """Nothing is held."""
 
 
-def create(options: BackgroundOptions, info: VideoInfo) -> Background | None:
+def open_background(options: BackgroundOptions, info: VideoInfo) -> Background | None:
     """The background that ``options`` asks for; the green of green screens if it asks for none, None for the
     original.
 
@@ -90,7 +90,7 @@ def create(options: BackgroundOptions, info: VideoInfo) -> Background | None:
     colour = colours.parse(wanted)
     if colour is not None:
         return Solid(colour)
-    check(wanted)
+    check_background(wanted)
     source = open_source(wanted, reading(options))
     try:
         notes = light.remarks(wanted, source.info.colour, info.colour)
@@ -104,7 +104,7 @@ def create(options: BackgroundOptions, info: VideoInfo) -> Background | None:
     return Picture(picture, options.fit, aspect / info.sample_aspect, notes)
 
 
-def check(wanted: str) -> None:
+def check_background(wanted: str) -> None:
     """Raise OptionError unless ``wanted`` is a word, a colour, a file that is there, a URL or a pattern."""
     if wanted.strip().lower() in _WORDS or colours.parse(wanted) is not None:
         return

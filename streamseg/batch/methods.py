@@ -18,7 +18,7 @@ from ..segment import (
     Borrowed,
     Segmenter,
     adapt,
-    create,
+    create_segmenter,
     method_class,
     method_name,
     parameters,
@@ -136,4 +136,4 @@ def _created(made: Mapping[str, Any], threads: int | None, stills: bool, *, clip
     whole = Options.of(reading) if reading is not None else Options()
     how = {name: getattr(whole, name) for name in READING} if clip is not None else {}
     context = {name: value for name, value in made.items() if name not in ("method", "set")}
-    return create(made["method"], made["set"], clip=clip, threads=threads, stills=stills, **context, **how)
+    return create_segmenter(made["method"], made["set"], clip=clip, threads=threads, stills=stills, **context, **how)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..background import Background, VideoBackground, blend, create, sample_values, whole_numbers
+from ..background import Background, VideoBackground, blend, open_background, sample_values, whole_numbers
 from ..core.frames import Frame, Matte, VideoInfo
 from ..core.opencv import cv2
 from ..core.pixel_formats import Colour
@@ -55,7 +55,7 @@ class Compositor:
             if (options.background or "").strip().lower() == "none":
                 raise OptionError("background none leaves transparency, which an opaque picture cannot hold: "
                                   "write to .mov, .webm, .png or .apng, or choose another background")
-            self._background = create(options, info)
+            self._background = open_background(options, info)
 
     def finish(self, frame: Frame, matte: Matte) -> dict[str, Frame]:
         """kind -> picture, each with the frame's time, duration, index, name and packets."""

@@ -139,7 +139,7 @@ def _model(options: Options) -> segment.Segmenter:
     accepted = (segment.parameters(segment.method_class(options.method)) if isinstance(options.method, str)
                 else {})
     settings = {name: value for name, value in QUICK.items() if name in accepted} | dict(options.set)
-    return segment.create(options.method, settings,
+    return segment.create_segmenter(options.method, settings,
                           threads=options.threads or 2 * min(NET_THREADS, cores()),
                           device=options.device, runtime=options.runtime, model=options.model,
                           model_spec=options.model_spec, classes=options.classes)
@@ -151,7 +151,7 @@ def _smoother(options: Options, model: segment.Segmenter | None = None) -> smoot
     if options.smooth == "lookahead":
         raise OptionError("smooth is 'lookahead', which holds frames back: live it is auto, none, ema, "
                           "adaptive or flow")
-    return smooth.create(options.smooth, strength=options.smooth_strength, hysteresis=options.hysteresis,
+    return smooth.create_smoother(options.smooth, strength=options.smooth_strength, hysteresis=options.hysteresis,
                          live=True, persistence=smooth.frames_to_last(options, network=network))
 
 
@@ -166,7 +166,7 @@ def check_background(name: str) -> None:
     """Refuse, before the call, what a key could not put behind the speaker in it. Raises OptionError."""
     try:
         refuse_transparency(name)
-        background.check(name)
+        background.check_background(name)
     except OptionError as error:
         raise OptionError(f"--backgrounds: {error}") from error
 

@@ -7,7 +7,7 @@ from .registry import (
     NETWORK,
     READING,
     REQUIRED,
-    create,
+    create_segmenter,
     is_network,
     method_class,
     method_name,
@@ -18,5 +18,5 @@ from .registry import (
 PUBLIC = ("catalogue", "keyframes", "model", "model_file", "person")
 
 __all__ = ["DEFAULT", "METHODS", "NETWORK", "PUBLIC", "READING", "REQUIRED", "Adapted", "BaseSegmenter", "Borrowed",
-           "Capabilities", "ParameterSegmenter", "Segmenter", "adapt", "create", "is_network", "method_class",
+           "Capabilities", "ParameterSegmenter", "Segmenter", "adapt", "create_segmenter", "is_network", "method_class",
            "method_name", "param", "parameters"]

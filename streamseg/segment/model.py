@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..core.frames import Frame, Matte
 from .api import BaseSegmenter, Capabilities, parameter_values
 from .person import Person
-from .registry import create
+from .registry import create_segmenter
 
 
 class Model(BaseSegmenter):
@@ -106,7 +106,7 @@ def load_model(name_or_path: str | os.PathLike[str] | None = None, *, spec: str 
 
 
 def _rebuilt(parameters: dict[str, Any]) -> Model:
-    method = create("person", parameters)
+    method = create_segmenter("person", parameters)
     assert isinstance(method, Person)
     return Model(method)
 

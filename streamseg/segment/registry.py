@@ -72,7 +72,7 @@ def _imported(name: str) -> Any:
                           "from `streamseg methods`") from error
 
 
-def create(name: str | Segmenter, params: Mapping[str, Any] | None = None, **context: Any) -> BaseSegmenter:
+def create_segmenter(name: str | Segmenter, params: Mapping[str, Any] | None = None, **context: Any) -> BaseSegmenter:
     """Make the method ``name`` with ``params`` (values may be strings, as from the command line).
 
     ``context`` (clip and, how it is read, READING; threads, stills; model, model_spec, classes, device,

@@ -125,7 +125,7 @@ class _Loaded:
             self._open.move_to_end(asked.key)
             return self._open[asked.key]
         options, own = asked.options, self._own
-        method = methods.create(options.method, options.set, threads=own.threads, device=own.device,
+        method = methods.create_segmenter(options.method, options.set, threads=own.threads, device=own.device,
                                 runtime=own.runtime, model=options.model, classes=options.classes, stills=True)
         self._open[asked.key] = method
         while len(self._open) > LOADED:

@@ -1,6 +1,6 @@
 """Steady mattes: filters over time, each a generator from (Frame, Matte) pairs to (Frame, Matte) pairs.
 
-``create`` gives one by name. All start afresh after a cut or where the matte's size changes, and give one
+``create_smoother`` gives one by name. All start afresh after a cut or where the matte's size changes, and give one
 pair for each that comes in, in order, the frames themselves untouched.
 
     none        the mattes as they come
@@ -32,7 +32,7 @@ from .shots import Pair
 # Modules that other packages import, beside the names here
 PUBLIC: tuple[str, ...] = ()
 
-__all__ = ["NAMES", "PERSISTENCE", "Pair", "Smoother", "create", "frames_to_last"]
+__all__ = ["NAMES", "PERSISTENCE", "Pair", "Smoother", "create_smoother", "frames_to_last"]
 
 Smoother = Callable[[Iterator[Pair]], Iterator[Pair]]
 NAMES = ("auto", "none", "ema", "adaptive", "flow", "lookahead")
@@ -40,7 +40,7 @@ PERSISTENCE = 8  # frames, for networks
 _DEFAULT = TemporalOptions()
 
 
-def create(name: str, *, strength: float = _DEFAULT.smooth_strength,
+def create_smoother(name: str, *, strength: float = _DEFAULT.smooth_strength,
            hysteresis: float = _DEFAULT.hysteresis, window: int = _DEFAULT.lookahead,
            live: bool = False, persistence: int = 0) -> Smoother:
     """The smoother ``name``, one of NAMES; call it with the pairs.

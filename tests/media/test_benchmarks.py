@@ -183,7 +183,7 @@ def test_smoothing_alone_is_all_its_work_that_done_ahead_too(
 
     monkeypatch.setattr(alone.cv2, "setNumThreads", lambda count: None)  # of this process
     monkeypatch.setattr(alone, "time", SimpleNamespace(perf_counter=lambda: now))
-    monkeypatch.setattr(alone, "create", lambda *_, **__: steady)
+    monkeypatch.setattr(alone, "create_smoother", lambda *_, **__: steady)
     found = alone.stages_alone(clip, 12, {"method": f"{__name__}:Batches"})
     assert found["smooth"] == 1000
 

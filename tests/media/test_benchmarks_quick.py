@@ -169,7 +169,7 @@ def test_a_gpu_is_looked_for_before_anything_is_measured(name: str, monkeypatch:
     def nowhere(method: str, *, device: str) -> None:
         raise DeviceError(f"{method} finds no {device}")
 
-    monkeypatch.setattr(common.segment, "create", nowhere)
+    monkeypatch.setattr(common.segment, "create_segmenter", nowhere)
     monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # so that what it sets is put back
     with pytest.raises(DeviceError, match="person finds no gpu"):
         importlib.import_module(f"benchmarks.{name}").main(["--quick", "--device", "gpu"])

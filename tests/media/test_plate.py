@@ -10,7 +10,7 @@ import av
 import numpy as np
 
 import streamseg
-from streamseg.segment import create
+from streamseg.segment import create_segmenter
 from tests import clips, damage
 from tests.unit import scenes
 
@@ -67,7 +67,7 @@ def test_the_median_skips_what_the_run_skips(tmp_path: Path) -> None:
 def test_a_clip_of_its_own_is_not_read_as_the_run_reads(tmp_path: Path) -> None:
     empty = clips.video(tmp_path / "empty.mkv", codec="ffv1", frames=3,
                         content=lambda index: np.full((120, 160, 3), 200, np.uint8))
-    create("plate", {"clip": str(empty)}, clip=None, stream=1, deinterlace=False, on_error="stop").close()
+    create_segmenter("plate", {"clip": str(empty)}, clip=None, stream=1, deinterlace=False, on_error="stop").close()
 
 
 class Cautious:
@@ -84,5 +84,5 @@ class Cautious:
 
 
 def test_how_the_clip_is_read_is_told_to_those_alone_who_take_it() -> None:
-    method: Any = create(f"{__name__}:Cautious", clip="a.mp4", on_error="stop")
+    method: Any = create_segmenter(f"{__name__}:Cautious", clip="a.mp4", on_error="stop")
     assert method.original.on_error == "warn"

@@ -6,7 +6,7 @@ from typing import Any
 
 from streamseg.core.frames import Matte
 from streamseg.core.opencv import cv2
-from streamseg.segment import create
+from streamseg.segment import create_segmenter
 
 from .scenes import frame
 
@@ -15,7 +15,7 @@ MOVING = ("mog2", "knn", "plate")
 
 
 def matte_of(name: str, rgb: Any, format: str = "yuv420p", **params: Any) -> Matte:
-    method = create(name, params)
+    method = create_segmenter(name, params)
     matte, = method.segment([frame(rgb, format=format)])
     method.close()
     return matte

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
-from streamseg.background import Blur, Solid, create, fill, sample_values
+from streamseg.background import Blur, Solid, fill, open_background, sample_values
 from streamseg.background.colours import NAMES, parse
 from streamseg.composite import Compositor
 from streamseg.core.frames import Frame
@@ -106,7 +106,7 @@ def test_all_names_of_css_are_known():
 @pytest.mark.parametrize(("wanted", "kind"), [
     (None, Solid), ("blur", Blur), ("#123", Solid), ("navy", Solid)])
 def test_words_make_backgrounds(wanted, kind):
-    made = create(Options(background=wanted), drawn.info(drawn.frame()))
+    made = open_background(Options(background=wanted), drawn.info(drawn.frame()))
     assert isinstance(made, kind)
     made.close()
     if wanted is None:
@@ -114,30 +114,30 @@ def test_words_make_backgrounds(wanted, kind):
 
 
 def test_the_original_is_no_background():
-    assert create(Options(background=" Original"), drawn.info(drawn.frame())) is None
+    assert open_background(Options(background=" Original"), drawn.info(drawn.frame())) is None
 
 
 @pytest.mark.parametrize(("wanted", "hint"), [
     ("bluur", "blur"), ("tomatoe", "tomato"), ("missing.png", "nor a file that exists"), ("#12", "#rrggbb")])
 def test_an_unknown_background_names_what_is_near(wanted, hint):
     with pytest.raises(OptionError, match=hint) as caught:
-        create(Options(background=wanted), drawn.info(drawn.frame()))
+        open_background(Options(background=wanted), drawn.info(drawn.frame()))
     assert repr(wanted) in str(caught.value)
 
 
 def test_a_mistyped_file_name_is_told_the_right_one(tmp_path):
     (tmp_path / "beach.png").write_bytes(b"")
     with pytest.raises(OptionError, match=r"did you mean .*beach\.png"):
-        create(Options(background=str(tmp_path / "beech.png")), drawn.info(drawn.frame()))
+        open_background(Options(background=str(tmp_path / "beech.png")), drawn.info(drawn.frame()))
     with pytest.raises(OptionError, match="folder"):
-        create(Options(background=str(tmp_path)), drawn.info(drawn.frame()))
+        open_background(Options(background=str(tmp_path)), drawn.info(drawn.frame()))
 
 
 @pytest.mark.parametrize("wanted", ["x" * 300, "folder/" + "x" * 300, "x" * 300 + "/wall.png", "wall\0.png",
                                     "wall\0/wall.png", ""])
 def test_what_cannot_be_a_files_name_is_an_unknown_background(wanted):
     with pytest.raises(OptionError, match="nor a file that exists"):
-        create(Options(background=wanted), drawn.info(drawn.frame()))
+        open_background(Options(background=wanted), drawn.info(drawn.frame()))
 
 
 @pytest.mark.parametrize("asked", ["stat", "iterdir"])
@@ -147,7 +147,7 @@ def test_a_closed_folder_holds_no_background(tmp_path, monkeypatch, asked):
 
     monkeypatch.setattr(Path, asked, closed)
     with pytest.raises(OptionError, match="nor a file that exists"):
-        create(Options(background=str(tmp_path / "wall.png")), drawn.info(drawn.frame()))
+        open_background(Options(background=str(tmp_path / "wall.png")), drawn.info(drawn.frame()))
 
 
 def red_on_grey(format, size):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
-from streamseg.background import Picture, VideoBackground, create, media, sample_values
+from streamseg.background import Picture, VideoBackground, media, open_background, sample_values
 from streamseg.background.media import converted
 from streamseg.composite import Compositor
 from streamseg.core.frames import Frame
@@ -318,7 +318,7 @@ def test_a_picture_file_lies_behind_the_subject(tmp_path):
 
 def test_an_exif_turned_picture_is_upright(tmp_path):
     path = stills.exif_image(tmp_path / "turned.jpg", 6)
-    background = create(Options(background=str(path), fit="stretch"), drawn.info(drawn.frame()))
+    background = open_background(Options(background=str(path), fit="stretch"), drawn.info(drawn.frame()))
     frame = drawn.frame("yuv444p", clips.SIZE)
     made = Frame.empty(frame)
     background.paint(made, frame, None)
@@ -330,7 +330,7 @@ def test_a_short_video_file_is_read_once(tmp_path, monkeypatch, name, frames, ra
     path = clips.video(tmp_path / name, frames=frames, rate=Fraction(rate))
     opened = []
     monkeypatch.setattr(media, "open_source", lambda *given: opened.append(given) or open_source(*given))
-    background = create(Options(background=str(path)), drawn.info(drawn.frame()))
+    background = open_background(Options(background=str(path)), drawn.info(drawn.frame()))
     for number in range(4):
         frame = drawn.frame("yuv444p", clips.SIZE, pts=number, time_base=Fraction(1, 2))
         background.paint(Frame.empty(frame), frame, None)
@@ -348,7 +348,7 @@ def test_the_pixels_shapes_are_those_of_the_film_and_of_its_background(tmp_path,
         clips.video(path, frames=2, size=(128, 144), sar=Fraction(2), code=False)
     frame = drawn.frame("yuv444p", (180, 144))
     info = drawn.info(frame, sample_aspect=Fraction(64, 45))
-    background = create(Options(background=str(path), fit="contain"), info)
+    background = open_background(Options(background=str(path), fit="contain"), info)
     made = Frame.empty(frame)
     background.paint(made, frame, None)
     background.close()
@@ -366,7 +366,7 @@ def test_a_video_file_loops_behind_the_subject(tmp_path, name):
     with av.open(str(path)) as container:
         times = [float(picture.pts * picture.time_base) for picture in container.decode(video=0)]
     step = Fraction(times[1] - times[0]).limit_denominator(1000)
-    background = create(Options(background=str(path), fit="stretch"), drawn.info(drawn.frame()))
+    background = open_background(Options(background=str(path), fit="stretch"), drawn.info(drawn.frame()))
     assert isinstance(background, VideoBackground)
     seen = []
     for number in range(12):
@@ -385,7 +385,7 @@ def test_a_film_is_decoded_ahead_in_a_thread_of_its_own_which_ends_with_it(tmp_p
     before = threads()
     clips.video(tmp_path / "film.mp4", frames=60)
     like = drawn.frame("yuv444p", clips.SIZE)
-    film = create(Options(background=str(tmp_path / "film.mp4"), fit="stretch"), drawn.info(like))
+    film = open_background(Options(background=str(tmp_path / "film.mp4"), fit="stretch"), drawn.info(like))
     assert threads() == before  # nothing runs before the second picture is asked for
     film.paint(Frame.empty(like), like, None)
     assert threads() == [*before, "streamseg-background"]

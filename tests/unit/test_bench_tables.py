@@ -60,7 +60,7 @@ def test_a_live_run_too_short_for_its_figures_is_refused_before_it(
 
 def test_another_form_of_a_benchmark_has_a_result_of_its_own(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(common.segment, "create", lambda method, *, device: io.BytesIO())  # it can be closed
+    monkeypatch.setattr(common.segment, "create_segmenter", lambda method, *, device: io.BytesIO())  # it can be closed
     monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "")  # so that it is put back
     monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH")
     bench = common.Bench("live", "", device=True)

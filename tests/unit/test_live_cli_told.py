@@ -108,7 +108,7 @@ def test_help_says_what_is_true_of_the_command(flag: str, live_says: str, run_sa
 def test_the_model_is_set_to_be_quick_unless_it_is_told_otherwise(
         given: dict[str, Any], wanted: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
-    monkeypatch.setattr(live_run.segment, "create", lambda name, settings, **context: seen.update(settings))
+    monkeypatch.setattr(live_run.segment, "create_segmenter", lambda name, settings, **context: seen.update(settings))
     live_run._model(Options.of(given))
     assert seen == wanted
 

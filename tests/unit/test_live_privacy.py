@@ -299,7 +299,7 @@ def test_a_film_that_breaks_off_gives_way_to_a_plain_colour(monkeypatch: pytest.
     def create(options: Options, info: Any) -> Any:
         return Film((255, 0, 0)) if options.background == "film.mp4" else Solid((0x20, 0x28, 0x30))
 
-    monkeypatch.setattr(composite, "create", create)
+    monkeypatch.setattr(composite, "open_background", create)
     told = messages()
     pictures = run(FRAMES, fakes.control(background="film.mp4"), PersonModel(fail_at(failing)))
     assert len(pictures) == 7

@@ -177,7 +177,7 @@ def test_a_smoother_gets_every_matte_of_the_model_and_begins_anew_after_a_cut() 
 
 @pytest.mark.parametrize("name", ["ema", "adaptive", "flow"])
 def test_the_live_smoothers_give_each_frame_its_matte_at_once(name: str) -> None:
-    made = matted([scene(2 * number) for number in range(5)], Bright(), smoother=smooth.create(name))
+    made = matted([scene(2 * number) for number in range(5)], Bright(), smoother=smooth.create_smoother(name))
     for number, item in enumerate(made):
         alpha = item.matte.alpha > 0.5  # type: ignore[union-attr]
         mask = truth(2 * number)

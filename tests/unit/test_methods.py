@@ -14,7 +14,7 @@ from sklearn.cluster import get_bin_seeds
 import streamseg
 from streamseg.core.frames import Frame, Matte
 from streamseg.core.opencv import cv2
-from streamseg.segment import create
+from streamseg.segment import create_segmenter
 from streamseg.segment.classical.clustering import _bins
 
 from . import scenes
@@ -91,7 +91,7 @@ def test_uneven_light_is_for_adaptive_and_not_for_threshold() -> None:
 def test_subject_that_walks_through_is_found_and_its_shadow_is_not(name: str, tmp_path: Any) -> None:
     clip = scenes.crossing(shadow=0.75)
     params = {"plate": plate_file(tmp_path, scenes.empty("light", 99))} if name == "plate" else {}
-    method = create(name, params)
+    method = create_segmenter(name, params)
     scores = []
     for index, (rgb, mask) in enumerate(clip):
         matte, = method.segment([frame(rgb, index)])
@@ -106,7 +106,7 @@ def test_subject_that_walks_through_is_found_and_its_shadow_is_not(name: str, tm
 
 def test_plate_takes_the_median_of_a_clip(tmp_path: Any) -> None:
     clip = scenes.crossing(30, before=14)
-    method = create("plate", {"clip": [rgb for rgb, _ in clip]})
+    method = create_segmenter("plate", {"clip": [rgb for rgb, _ in clip]})
     for rgb, mask in clip[16::5]:
         assert_subject(method.segment([frame(rgb)])[0], mask)
 
@@ -146,10 +146,10 @@ def test_chroma_edge_is_soft_in_the_mixtures_order() -> None:
 
 
 def test_chroma_says_which_colour_to_despill() -> None:
-    assert create("chroma").despill == (0, 177, 64)  # type: ignore[attr-defined]
-    assert create("chroma", {"spill": "false"}).despill is None  # type: ignore[attr-defined]
-    assert create("chroma", {"key": "white"}).despill is None  # type: ignore[attr-defined]
-    method = create("chroma", {"key": "auto"})
+    assert create_segmenter("chroma").despill == (0, 177, 64)  # type: ignore[attr-defined]
+    assert create_segmenter("chroma", {"spill": "false"}).despill is None  # type: ignore[attr-defined]
+    assert create_segmenter("chroma", {"key": "white"}).despill is None  # type: ignore[attr-defined]
+    method = create_segmenter("chroma", {"key": "auto"})
     assert method.despill is None  # type: ignore[attr-defined]
     method.segment([frame(scenes.picture("screen")[0])])
     found = method.despill  # type: ignore[attr-defined]
@@ -196,9 +196,9 @@ def test_pixel_formats_give_nearly_the_same_matte(name: str) -> None:
 @pytest.mark.parametrize("name", ["mog2", "knn"])
 def test_a_clip_gives_the_same_mattes_again(name: str) -> None:
     frames = [frame(rgb, index) for index, (rgb, _) in enumerate(scenes.crossing(10))]
-    first = create(name).segment(frames)
+    first = create_segmenter(name).segment(frames)
     cv2.setRNGSeed(77)
-    for one, two in zip(first, create(name).segment(frames), strict=True):
+    for one, two in zip(first, create_segmenter(name).segment(frames), strict=True):
         np.testing.assert_array_equal(one.alpha, two.alpha)
 
 
@@ -215,9 +215,9 @@ def test_same_input_gives_the_same_matte_whatever_the_global_random_state(name: 
 
 @pytest.mark.parametrize("name", [*STILL, "mog2", "knn"])
 def test_reset_forgets_all_earlier_frames(name: str) -> None:
-    method = create(name)
+    method = create_segmenter(name)
     rgb, mask = scenes.picture("screen", 20)
-    fresh = create(name).segment([frame(rgb)])[0].alpha
+    fresh = create_segmenter(name).segment([frame(rgb)])[0].alpha
     method.segment([frame(item[0], index) for index, item in enumerate(scenes.crossing(6, "dark", 0))])
     method.reset()
     np.testing.assert_array_equal(method.segment([frame(rgb)])[0].alpha, fresh)
@@ -235,7 +235,7 @@ def test_empty_background_gives_an_empty_matte(name: str) -> None:
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (3, 2), (17, 200), (255, 143)])
 def test_odd_and_tiny_pictures_give_a_matte_of_their_shape(name: str, width: int, height: int) -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    method = create(name)
+    method = create_segmenter(name)
     for matte in method.segment([frame(rgb, 0, "yuv444p"), frame(rgb, 1, "yuv444p")]):
         rows, columns = matte.alpha.shape
         assert abs(columns - rows * width / height) <= 1
@@ -243,7 +243,7 @@ def test_odd_and_tiny_pictures_give_a_matte_of_their_shape(name: str, width: int
 
 @pytest.mark.parametrize("name", [*STILL, "mog2", "knn"])
 def test_size_that_changes_in_mid_stream_is_followed(name: str) -> None:
-    method = create(name)
+    method = create_segmenter(name)
     for scale in (1.0, 0.5):
         rgb = cv2.resize(scenes.picture("screen")[0], None, fx=scale, fy=scale)
         alpha = method.segment([frame(rgb)])[0].alpha
@@ -254,7 +254,7 @@ def test_size_that_changes_in_mid_stream_is_followed(name: str) -> None:
 def test_segment_changes_no_plane_of_the_frame(name: str) -> None:
     given = frame(scenes.picture("dark")[0], format="yuv444p")
     before = [plane.copy() for plane in given.planes]
-    create(name, {"size": scenes.WIDTH}).segment([given, given])
+    create_segmenter(name, {"size": scenes.WIDTH}).segment([given, given])
     for plane, copy in zip(given.planes, before, strict=True):
         np.testing.assert_array_equal(plane, copy)
 
@@ -276,7 +276,7 @@ def test_the_bins_are_those_of_sklearn() -> None:
 
 def test_meanshift_goes_on_where_a_flat_picture_changes_by_about_a_bandwidth() -> None:
     for first, later in ((0, 12), (0, 15), (20, 27), (40, 50), (100, 112)):
-        method = create("meanshift", {"bandwidth": 8.0})
+        method = create_segmenter("meanshift", {"bandwidth": 8.0})
         for index, level in enumerate((first, later)):
             method.segment([frame(np.full((48, 64, 3), level, np.uint8), index)])
 
@@ -285,7 +285,7 @@ def test_meanshift_goes_on_where_a_flat_picture_changes_by_about_a_bandwidth() -
 def test_clusters_are_found_in_the_smallest_pictures(size: tuple[int, int]) -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
     for name, params in (("meanshift", {}), ("kmeans", {"engine": "sklearn", "k": 5})):
-        assert create(name, params).segment([frame(rgb)])[0].alpha.ndim == 2
+        assert create_segmenter(name, params).segment([frame(rgb)])[0].alpha.ndim == 2
 
 
 @pytest.mark.parametrize("name", ["threshold", "kmeans", "meanshift", "grabcut", "region"])
@@ -293,7 +293,7 @@ def test_clusters_are_found_in_the_smallest_pictures(size: tuple[int, int]) -> N
 def test_sides_do_not_swap_while_the_subject_moves(name: str, kind: str) -> None:
     if (name, kind) == ("threshold", "equal"):
         pytest.skip("threshold sees no colour")
-    method = create(name)
+    method = create_segmenter(name)
     for index in range(20):
         rgb, mask = scenes.picture(kind, 4.0 * index - 40, index)
         assert_subject(method.segment([frame(rgb, index)])[0], mask)
@@ -301,7 +301,7 @@ def test_sides_do_not_swap_while_the_subject_moves(name: str, kind: str) -> None
 
 @pytest.mark.parametrize("name", ["threshold", "kmeans", "meanshift"])
 def test_sides_do_not_swap_when_the_subject_covers_the_border_for_a_moment(name: str) -> None:
-    method = create(name)
+    method = create_segmenter(name)
     scores = []
     for index in range(12):
         rgb, mask = scenes.picture("dark", 0, index)
@@ -327,8 +327,8 @@ def test_person_on_the_lower_edge_is_the_subject() -> None:
 def test_no_method_imports_scikit_learn_before_it_is_used() -> None:
     code = ("import sys, streamseg.segment.catalogue as c\n"
             f"for name in {(*STILL, *MOVING)!r}: c.describe(name)\n"
-            "from streamseg.segment import create\n"
-            "create('kmeans'); create('meanshift'); create('grabcut')\n"
+            "from streamseg.segment import create_segmenter\n"
+            "create_segmenter('kmeans'); create_segmenter('meanshift'); create_segmenter('grabcut')\n"
             "assert 'sklearn' not in sys.modules and 'tensorflow' not in sys.modules\n")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -17,7 +17,16 @@ from streamseg.errors import OptionError
 from streamseg.live.adaptive_quality import LADDER
 from streamseg.live.segment_stage import SegmentStage
 from streamseg.options import Options
-from streamseg.segment import METHODS, BaseSegmenter, Borrowed, Capabilities, Segmenter, adapt, create, method_class
+from streamseg.segment import (
+    METHODS,
+    BaseSegmenter,
+    Borrowed,
+    Capabilities,
+    Segmenter,
+    adapt,
+    create_segmenter,
+    method_class,
+)
 from streamseg.segment.keyframes import KeyframeSegmenter
 from tests.unit.fakes import FakeSegmenter, FakeSink
 from tests.unit.live_fakes import control
@@ -104,15 +113,16 @@ def test_capabilities_of_another_kind_are_refused() -> None:
     ("knn", Capabilities(stateful=True)),
     ("person", Capabilities(expensive=True, reducible=True, runs_on="LiteRT (CPU, 1 thread)"))])
 def test_each_method_declares_what_it_is(name: str, wanted: Capabilities) -> None:
-    method = create(name, threads=1)
+    method = create_segmenter(name, threads=1)
     assert method.capabilities == wanted
     method.close()
 
 
 def test_plate_takes_the_clip_unless_it_has_a_plate(tmp_path: Any) -> None:
     picture = np.full((16, 32, 3), 90, np.uint8)
-    assert create("plate", clip=[picture] * 3).capabilities.takes_clip
-    assert not create("plate", {"plate": plate_file(tmp_path, picture)}, clip=[picture]).capabilities.takes_clip
+    assert create_segmenter("plate", clip=[picture] * 3).capabilities.takes_clip
+    with_plate = create_segmenter("plate", {"plate": plate_file(tmp_path, picture)}, clip=[picture])
+    assert not with_plate.capabilities.takes_clip
 
 
 @pytest.mark.parametrize(("options", "named"), [({"every": "3"}, "every is 3"), ({"skip_still": 40.0},
@@ -176,7 +186,7 @@ def test_a_copied_or_pickled_method_is_made_anew_with_its_parameters(
     picture = np.full((48, 64, 3), 90, np.uint8)
     given: dict[str, dict[str, Any]] = {"plate": {"plate": plate_file(tmp_path, picture)},
                                         "person": {"detail": "low", "threads": 1}, "region": {"size": 99}}
-    method = create(name, given.get(name, {"size": 99}))
+    method = create_segmenter(name, given.get(name, {"size": 99}))
     first = method.segment([frame(picture)])[0].alpha
     twin = duplicate(method)
     method.close()

@@ -13,7 +13,7 @@ from sklearn.cluster import KMeans as Oracle
 from threadpoolctl import threadpool_info
 
 from streamseg.core.opencv import cv2
-from streamseg.segment import create
+from streamseg.segment import create_segmenter
 from streamseg.segment.classical.base import working_size
 from streamseg.segment.classical.clustering import best_centres, squared_distances, starting_centres
 from streamseg.segment.classical.plate import exposure_gain
@@ -25,7 +25,7 @@ from .scenes import assert_subject, frame, iou
 
 
 def alpha_of(name: str, rgb: Any, **params: Any) -> Any:
-    return create(name, params).segment([frame(rgb, format="yuv444p")])[0].alpha
+    return create_segmenter(name, params).segment([frame(rgb, format="yuv444p")])[0].alpha
 
 
 def ramp() -> Any:
@@ -39,7 +39,7 @@ def ramp() -> Any:
 def test_size_is_the_long_side_and_never_enlarges(size: int, expected: tuple[int, int]) -> None:
     given = frame(scenes.picture()[0])
     assert working_size(given, size) == expected
-    assert create("threshold", {"size": size}).segment([given])[0].alpha.shape == expected[::-1]
+    assert create_segmenter("threshold", {"size": size}).segment([given])[0].alpha.shape == expected[::-1]
 
 
 def test_upright_pictures_keep_their_shape() -> None:
@@ -70,7 +70,7 @@ def test_inside_excess_has_known_answers() -> None:
 
 def frames_until_the_side_changes(name: str, every: int, **settings: Any) -> int:
     """Frames of a film from the one on which the lit side becomes the border's to the first matte that says so."""
-    method = create(name, settings)
+    method = create_segmenter(name, settings)
     subject, around = (np.full((48, 64, 3), 40, np.uint8) for _ in range(2))
     subject[16:32, 20:44] = 220
     around[:] = 220
@@ -106,7 +106,7 @@ def test_otsu_divides_where_scikit_image_does() -> None:
     given = frame(rgb)
     luma = given.luma()
     expected = luma > threshold_otsu(luma)
-    found = create("threshold", {"type": "binary"}).segment([given])[0].alpha
+    found = create_segmenter("threshold", {"type": "binary"}).segment([given])[0].alpha
     # The matte's rim is softened by a 3 x 3 kernel: compare where the neighbourhood agrees.
     solid = cv2.blur(expected.astype(np.float32), (3, 3))
     np.testing.assert_array_equal(found[solid == 1], 1.0)
@@ -121,7 +121,7 @@ def test_fixed_levels_and_the_five_types_on_a_ramp(value: Any) -> None:
     level = int(value)
     keep = {}
     for kind in ("binary", "binary_inv", "trunc", "tozero", "tozero_inv"):
-        keep[kind] = create("threshold", {"type": kind, "value": value}).segment([given])[0].alpha[32]
+        keep[kind] = create_segmenter("threshold", {"type": kind, "value": value}).segment([given])[0].alpha[32]
     inner = np.abs(luma - level) > 2
     np.testing.assert_array_equal(keep["binary"][inner], (luma > level)[inner])
     np.testing.assert_array_equal(keep["binary_inv"][inner], (luma <= level)[inner])
@@ -140,7 +140,7 @@ def test_fixed_levels_and_the_five_types_on_a_ramp(value: Any) -> None:
                                              ("binary_inv", "dark"), ("tozero_inv", "dark")])
 def test_each_type_finds_the_side_it_keeps_and_loses_the_other(kind: str, scene: str) -> None:
     rgb, mask = scenes.picture(scene)
-    assert_subject(create("threshold", {"type": kind}).segment([frame(rgb)])[0], mask)
+    assert_subject(create_segmenter("threshold", {"type": kind}).segment([frame(rgb)])[0], mask)
     other, mask = scenes.picture("light" if scene == "dark" else "dark")
     assert iou(alpha_of("threshold", other, type=kind), mask) < 0.2
 
@@ -201,7 +201,7 @@ def test_outlines_are_filled_also_where_the_picture_cuts_them() -> None:
 @pytest.mark.parametrize("k", [2, 4])
 def test_kmeans_groups_as_scikit_learn_does(engine: str, k: int) -> None:
     rgb, _ = scenes.textured()
-    method = create("kmeans", {"engine": engine, "k": k, "blur": 1, "size": 96})
+    method = create_segmenter("kmeans", {"engine": engine, "k": k, "blur": 1, "size": 96})
     given = frame(rgb, format="gbrp")
     method.segment([given])
     points = cv2.cvtColor(given.rgb((96, 54)), cv2.COLOR_RGB2LAB).reshape(-1, 3).astype(np.float32)
@@ -230,7 +230,7 @@ def test_more_groups_find_a_subject_of_two_colours() -> None:
 
 @pytest.mark.parametrize("name", ["kmeans", "meanshift"])
 def test_centres_are_carried_so_that_labels_keep_their_meaning(name: str) -> None:
-    method = create(name)
+    method = create_segmenter(name)
     first = None
     for index in range(6):
         rgb, _ = scenes.picture("equal", 5.0 * index, index)
@@ -255,7 +255,7 @@ def test_bandwidth_decides_how_many_peaks_there_are() -> None:
     rgb = rgb.repeat(64, axis=0)[None].repeat(scenes.HEIGHT, axis=0)
     counts = []
     for bandwidth in (10.0, 200.0):
-        method = create("meanshift", {"bandwidth": bandwidth})
+        method = create_segmenter("meanshift", {"bandwidth": bandwidth})
         method.segment([frame(rgb)])
         counts.append(len(method._centres))  # type: ignore[attr-defined]
     assert counts[0] == 4
@@ -296,8 +296,8 @@ def test_grabcut_looks_in_the_rectangle() -> None:
 
 
 def test_grabcut_follows_the_subject_out_of_the_first_rectangle() -> None:
-    carried = create("grabcut", {"rect": "0.25,0.05,0.5,0.9"})
-    fresh = create("grabcut", {"rect": "0,0,0.3,1"})
+    carried = create_segmenter("grabcut", {"rect": "0.25,0.05,0.5,0.9"})
+    fresh = create_segmenter("grabcut", {"rect": "0,0,0.3,1"})
     for index in range(14):
         rgb, mask = scenes.textured(5.0 * index, index)
         found = carried.segment([frame(rgb, index)])[0]
@@ -307,7 +307,7 @@ def test_grabcut_follows_the_subject_out_of_the_first_rectangle() -> None:
 
 def test_grabcut_reach_bounds_what_is_taken_from_one_frame_to_the_next() -> None:
     def jump(reach: float, index: int = 1) -> float:
-        method = create("grabcut", {"reach": reach})
+        method = create_segmenter("grabcut", {"reach": reach})
         method.segment([frame(scenes.picture("dark", -15)[0])])
         rgb, mask = scenes.picture("dark", 15)
         return iou(method.segment([frame(rgb, index)])[0].alpha, mask)
@@ -337,7 +337,7 @@ def test_no_other_thread_loses_its_threads_meanwhile(name: str, settings: dict[s
 
         monkeypatch.setattr(kind, "fit", fit)
     before = pools()
-    create(name, settings).segment([frame(scenes.picture()[0])])
+    create_segmenter(name, settings).segment([frame(scenes.picture()[0])])
     assert seen == [before] * len(seen) != []
     assert pools() == before
 
@@ -349,7 +349,7 @@ def test_rate_decides_whether_a_standing_subject_is_learnt(name: str) -> None:
     rgb, mask = scenes.picture("light")
     scores = []
     for rate in (0.0, 0.3):
-        method = create(name, {"rate": rate})
+        method = create_segmenter(name, {"rate": rate})
         method.segment([frame(scenes.empty("light", index), index) for index in range(3)])
         mattes = method.segment([frame(rgb, index) for index in range(3, 23)])
         scores.append(iou(mattes[-1].alpha, mask))
@@ -363,7 +363,7 @@ def test_shadows_are_subject_only_when_told_so(name: str) -> None:
     dim[90:130, 40:200] *= 0.7
     taken = []
     for shadows in ("true", "false"):
-        method = create(name, {"shadows": shadows})
+        method = create_segmenter(name, {"shadows": shadows})
         method.segment([frame(scenes.empty("dark", index), index) for index in range(3)])
         taken.append(method.segment([frame(dim.astype(np.uint8), 3)])[0].alpha.mean())
     assert taken[0] < 0.01
@@ -373,7 +373,7 @@ def test_shadows_are_subject_only_when_told_so(name: str) -> None:
 def plate_of(tmp_path: Any, kind: str, **params: Any) -> Any:
     path = str(tmp_path / "plate.png")
     cv2.imwrite(path, scenes.empty(kind, 99)[..., ::-1])
-    return create("plate", {"plate": path, **params})
+    return create_segmenter("plate", {"plate": path, **params})
 
 
 def test_exposure_that_drifts_is_followed_unless_told_not_to(tmp_path: Any) -> None:
@@ -414,7 +414,7 @@ def test_plate_tolerance_and_softness_are_levels(tmp_path: Any) -> None:
 
 def flat_alpha(colour: tuple[int, int, int], **params: Any) -> float:
     rgb = np.full((32, 32, 3), colour, np.uint8)
-    return float(create("chroma", params).segment([frame(rgb, format="gbrp")])[0].alpha.mean())
+    return float(create_segmenter("chroma", params).segment([frame(rgb, format="gbrp")])[0].alpha.mean())
 
 
 def test_chroma_tolerance_softness_and_angle_on_flat_colours() -> None:

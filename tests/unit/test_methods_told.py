@@ -11,7 +11,7 @@ import pytest
 
 from streamseg.core.frames import Matte
 from streamseg.errors import OptionError, SegmentError
-from streamseg.segment import Segmenter, create, method_class, parameters
+from streamseg.segment import Segmenter, create_segmenter, method_class, parameters
 from streamseg.segment.catalogue import describe
 
 from . import scenes
@@ -96,7 +96,7 @@ def test_what_is_not_annotated_is_told_as_such() -> None:
     ("share", None, None), ("place", Path("a"), Path("a"))])
 def test_a_value_for_somebodys_class_becomes_what_its_constructor_shows(name: str, given: Any,
                                                                         taken: Any) -> None:
-    told = create(DEMANDING, {"place": "here", name: given}).original.told[name]  # type: ignore[attr-defined]
+    told = create_segmenter(DEMANDING, {"place": "here", name: given}).original.told[name]  # type: ignore[attr-defined]
     assert (told, type(told)) == (taken, type(taken))
 
 
@@ -114,7 +114,7 @@ def test_a_value_for_somebodys_class_becomes_what_its_constructor_shows(name: st
 def test_what_somebodys_class_cannot_be_made_of_is_named(name: str, params: dict[str, Any],
                                                          message: str) -> None:
     with pytest.raises(OptionError) as raised:
-        create(name, params)
+        create_segmenter(name, params)
     assert message in str(raised.value)
 
 
@@ -126,14 +126,14 @@ def test_a_module_that_does_not_load_is_named_with_what_is_wrong(text: str, what
     (tmp_path / "does_not_load.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(OptionError) as raised:
-        create("does_not_load:M")
+        create_segmenter("does_not_load:M")
     assert str(raised.value).startswith(f"method 'does_not_load:M' cannot be loaded ({what}")
     assert "give package.module:Class of something importable from here (PYTHONPATH)" in str(raised.value)
 
 
 def test_a_class_of_somebody_that_fails_is_no_defect_of_ours() -> None:
     with pytest.raises(SegmentError, match=r"Demanding cannot be made: RuntimeError: it broke\. --verbose"):
-        create(DEMANDING, {"place": "", "mode": "broken"})
+        create_segmenter(DEMANDING, {"place": "", "mode": "broken"})
 
 
 # --- parameters that are not allowed ------------------------------------------------------------
@@ -189,7 +189,7 @@ def test_a_class_of_somebody_that_fails_is_no_defect_of_ours() -> None:
 ])
 def test_what_is_not_allowed_is_named_with_what_is(name: str, params: dict[str, str], message: str) -> None:
     with pytest.raises(OptionError) as raised:
-        create(name, params)
+        create_segmenter(name, params)
     assert str(raised.value) == message
 
 
@@ -199,7 +199,7 @@ def test_what_is_not_allowed_is_named_with_what_is(name: str, params: dict[str, 
     ("mog2", {"shadows": 0}, False), ("region", {"seeds": PurePath("3,3")}, "3,3")])
 def test_what_says_the_same_is_taken(name: str, params: dict[str, Any], taken: Any) -> None:
     (key, _), = params.items()
-    found = getattr(create(name, params), key)
+    found = getattr(create_segmenter(name, params), key)
     assert (found, type(found)) == (taken, type(taken))
 
 
@@ -215,12 +215,12 @@ def test_seed_outside_the_frame_is_an_error() -> None:
 ])
 def test_plate_refuses_a_clip_that_cannot_be_read_twice(clip: Any, what: str) -> None:
     with pytest.raises(SegmentError) as raised:
-        create("plate", {"clip": clip})
+        create_segmenter("plate", {"clip": clip})
     assert str(raised.value).startswith(what)
     assert str(raised.value).endswith("give plate=FILE, a picture of the scene without the subject")
 
 
 def test_plate_of_another_shape_is_an_error(tmp_path: Any) -> None:
-    method = create("plate", {"plate": plate_file(tmp_path, scenes.empty()[:, :144])})
+    method = create_segmenter("plate", {"plate": plate_file(tmp_path, scenes.empty()[:, :144])})
     with pytest.raises(SegmentError, match=r"shape \(width : height 1\.000\) is not the clip's \(1\.778\)"):
         method.segment([frame(scenes.picture()[0])])

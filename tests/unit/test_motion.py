@@ -104,7 +104,7 @@ def test_all_that_ask_for_cuts_and_motion_share_them(counted: Counted) -> None:
     """Key frames, a smoother and the choice of a subject, one after the other."""
     keyframes, selection = KeyframeSegmenter(Truth(PLACES), every=3), Selection("largest", clean=True, steady=True)
     pairs = ((item, keyframes.segment([item])[0]) for item in tracked(shots(PLACES)))
-    for item, matte in smooth.create("lookahead")(pairs):
+    for item, matte in smooth.create_smoother("lookahead")(pairs):
         selection(matte, item)
     assert (counted.cuts, counted.flows) == (29, 29)
 
@@ -113,7 +113,7 @@ def test_all_that_ask_for_cuts_and_motion_share_them(counted: Counted) -> None:
 def test_live_looks_once_too_at_every_step_of_quality(counted: Counted, step: int) -> None:
     state, selection = control(), Selection("largest", clean=True, steady=True)
     state.step = LADDER[step]
-    stage = SegmentStage(Truth(PLACES), state, smoother=smooth.create("auto", live=True))
+    stage = SegmentStage(Truth(PLACES), state, smoother=smooth.create_smoother("auto", live=True))
     for item in stage(Shot(given, given.index / 30, cut=given.index == 0) for given in shots(PLACES)):
         assert item.matte is not None
         selection(item.matte, item.shot.frame)

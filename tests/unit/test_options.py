@@ -10,7 +10,7 @@ import pytest
 from streamseg.errors import OptionError
 from streamseg.live.options import LiveOptions
 from streamseg.options import Options
-from streamseg.segment import create
+from streamseg.segment import create_segmenter
 from streamseg.validation import interval
 
 
@@ -103,7 +103,7 @@ def test_an_array_that_is_no_value_is_told_by_its_shape(name: str, allowed: str)
 
 def test_an_array_of_a_methods_parameter_is_told_by_its_shape():
     with pytest.raises(OptionError, match=r"value is an array of shape \(5,\) and type float64; it must be"):
-        create("threshold", {"value": np.zeros(5)})
+        create_segmenter("threshold", {"value": np.zeros(5)})
 
 
 def test_numbers_of_numpy_and_paths_are_taken():

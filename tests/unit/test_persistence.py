@@ -33,7 +33,7 @@ def shown(count: int, cut: int | None = None) -> list[Frame]:
 def kept(alphas: Sequence[Array], *, ahead: int = 4, frames: int = FRAMES, cut: int | None = None) -> list[Array]:
     """What persistence alone makes of mattes before a picture that stands still."""
     name, extra = ("lookahead", {"window": ahead}) if ahead else ("flow", {})
-    steady = smooth.create(name, strength=0, hysteresis=0, persistence=frames, **extra)  # type: ignore[arg-type]
+    steady = smooth.create_smoother(name, strength=0, hysteresis=0, persistence=frames, **extra)  # type: ignore[arg-type]
     pairs = [(item, Matte(alpha)) for item, alpha in zip(shown(len(alphas), cut), alphas, strict=True)]
     return [matte.alpha for _, matte in steady(iter(pairs))]
 
@@ -70,7 +70,7 @@ def test_nobody_comes_late_who_comes_in_at_the_border() -> None:
     places = [330.0 - 8 * index for index in range(20)]
     alphas = [disc(x, radius=40) for x in places]
     for ahead in (0, 4):
-        steady = smooth.create("lookahead" if ahead else "flow", strength=0, hysteresis=0, persistence=FRAMES)
+        steady = smooth.create_smoother("lookahead" if ahead else "flow", strength=0, hysteresis=0, persistence=FRAMES)
         pairs = [(frame(picture(x), index), Matte(alpha)) for index, (x, alpha) in
                  enumerate(zip(places, alphas, strict=True))]
         for alpha, (_, matte) in zip(alphas, steady(iter(pairs)), strict=True):
@@ -129,7 +129,7 @@ def test_each_frame_comes_out_once_in_order_and_untouched(count: int) -> None:
     pairs: list[Pair] = [(item, Matte(SUBJECT)) for item in shown(count)]
     for _, matte in pairs:
         matte.alpha.setflags(write=False)
-    found = list(smooth.create("none", persistence=FRAMES)(iter(pairs)))
+    found = list(smooth.create_smoother("none", persistence=FRAMES)(iter(pairs)))
     assert [id(item) for item, _ in found] == [id(item) for item, _ in pairs]
     assert all(matte is given for (_, matte), (_, given) in zip(found, pairs, strict=True))
 
@@ -143,14 +143,14 @@ def test_no_more_frames_are_held_than_both_look_ahead() -> None:
             taken += 1
             yield item, Matte(SUBJECT)
 
-    steady: Callable[..., object] = smooth.create("lookahead", window=3, persistence=FRAMES)
+    steady: Callable[..., object] = smooth.create_smoother("lookahead", window=3, persistence=FRAMES)
     for given, _ in enumerate(steady(source()), start=1):  # type: ignore[arg-type, var-annotated]
         assert taken - given <= 6
 
 
 def test_a_tiny_matte_is_no_trouble() -> None:
     pairs = [(item, Matte(np.full((9, 16), 0.9, np.float32))) for item in shown(6)]
-    found = list(smooth.create("lookahead", persistence=FRAMES)(iter(pairs)))
+    found = list(smooth.create_smoother("lookahead", persistence=FRAMES)(iter(pairs)))
     assert [matte.alpha.shape for _, matte in found] == [(9, 16)] * 6
 
 
@@ -164,7 +164,7 @@ def test_how_long_things_must_last_goes_by_the_options_and_the_method(
 
 def test_a_negative_number_of_frames_is_refused() -> None:
     with pytest.raises(OptionError, match="persistence is -1; allowed is at least 0"):
-        smooth.create("flow", persistence=-1)
+        smooth.create_smoother("flow", persistence=-1)
 
 
 def test_the_size_of_the_test_mattes_is_that_of_the_pictures() -> None:

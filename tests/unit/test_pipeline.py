@@ -48,8 +48,8 @@ class Stages:
         self.compositor = FakeCompositor(faults.get("composite"))
         self.sink = FakeSink(faults.get("sink"))
         monkeypatch.setattr(pipeline, "open_source", lambda source, options: source)
-        monkeypatch.setattr(pipeline.methods, "create", lambda *_, **__: adapt(self.segmenter, owned=True))
-        monkeypatch.setattr(pipeline.smooth, "create", lambda *_, **__: self.smoother)
+        monkeypatch.setattr(pipeline.methods, "create_segmenter", lambda *_, **__: adapt(self.segmenter, owned=True))
+        monkeypatch.setattr(pipeline.smooth, "create_smoother", lambda *_, **__: self.smoother)
         monkeypatch.setattr(pipeline, "Compositor", lambda *_, **__: self.compositor)
         monkeypatch.setattr(pipeline, "open_sink", lambda target, *_, **__: target)
         monkeypatch.setattr(channel, "JOIN_SECONDS", 2.0)
@@ -111,7 +111,7 @@ def test_the_options_reach_the_smoother(monkeypatch: pytest.MonkeyPatch, live: b
     asked: list[dict[str, Any]] = []
     stages = Stages(monkeypatch)
     stages.source.info = replace(INFO, live=live)
-    monkeypatch.setattr(pipeline.smooth, "create",
+    monkeypatch.setattr(pipeline.smooth, "create_smoother",
                         lambda name, **rest: asked.append({"name": name, **rest}) or stages.smoother)
     stages.run(**options)
     assert asked == [wanted]

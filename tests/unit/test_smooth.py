@@ -65,7 +65,7 @@ def error(alphas: list[Array], truths: list[Array]) -> float:
 
 
 def smoothed(name: str, pairs: list[smooth.Pair], **options: Any) -> list[Array]:
-    return [matte.alpha for _, matte in smooth.create(name, **options)(iter(pairs))]
+    return [matte.alpha for _, matte in smooth.create_smoother(name, **options)(iter(pairs))]
 
 
 # --- what all must do -------------------------------------------------------------------------
@@ -74,7 +74,7 @@ def smoothed(name: str, pairs: list[smooth.Pair], **options: Any) -> list[Array]
 @pytest.mark.parametrize("count", [0, 1, 2, 9])
 def test_each_frame_comes_out_once_in_order_with_a_matte_of_its_size(name: str, count: int) -> None:
     pairs, _ = clip([120.0] * count, noise=0.2)
-    found = list(smooth.create(name)(iter(pairs)))
+    found = list(smooth.create_smoother(name)(iter(pairs)))
     assert [id(item) for item, _ in found] == [id(item) for item, _ in pairs]
     assert all(matte.alpha.shape == SIZE for _, matte in found)
 
@@ -142,7 +142,7 @@ def test_tiny_mattes_are_smoothed_too(name: str) -> None:
 
 def test_none_gives_the_very_objects() -> None:
     pairs, _ = clip([120.0] * 3)
-    assert list(smooth.create("none")(iter(pairs))) == pairs
+    assert list(smooth.create_smoother("none")(iter(pairs))) == pairs
 
 
 def test_ema_is_the_weighted_mean_of_all_that_came() -> None:
@@ -228,7 +228,7 @@ def test_lookahead_holds_no_more_frames_than_its_window(window: int) -> None:
             taken += 1
             yield pair
 
-    for given, _ in enumerate(smooth.create("lookahead", window=window)(source()), start=1):
+    for given, _ in enumerate(smooth.create_smoother("lookahead", window=window)(source()), start=1):
         assert taken - given <= window
     assert (taken, given) == (12, 12)
 
@@ -292,4 +292,4 @@ def test_motion_is_found_in_narrow_pictures_too(shape: tuple[int, int]) -> None:
                                    {"name": "ema", "hysteresis": 0.6}, {"name": "lookahead", "window": 0}])
 def test_what_is_not_allowed_is_refused_with_what_is(wrong: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match="allowed"):
-        smooth.create(**wrong)
+        smooth.create_smoother(**wrong)

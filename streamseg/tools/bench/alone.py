@@ -30,7 +30,7 @@ from ...core.opencv import cv2
 from ...errors import StreamsegError
 from ...options import Options
 from ...sink import open_sink
-from ...smooth import Pair, Smoother, create
+from ...smooth import Pair, Smoother, create_smoother
 from ...source import open_source
 
 T = TypeVar("T")
@@ -83,12 +83,12 @@ def stages_alone(clip: str | Path, frames: int, options: dict[str, Any]) -> dict
     context = {item.name: getattr(chosen, item.name) for item in fields(Options)
                if (item.metadata["group"] == "Method" and item.name not in ("method", "set"))
                or item.name in segment.READING}
-    segmenter = segment.create(chosen.method, chosen.set, clip=str(clip), **context)
+    segmenter = segment.create_segmenter(chosen.method, chosen.set, clip=str(clip), **context)
     try:
         pairs, found["small picture"], found["infer"] = _segmented(segmenter, decoded, chosen.batch)
     finally:
         segmenter.close()
-    steady = create(chosen.smooth, strength=chosen.smooth_strength, window=chosen.lookahead,
+    steady = create_smoother(chosen.smooth, strength=chosen.smooth_strength, window=chosen.lookahead,
                     hysteresis=chosen.hysteresis)
     pairs, found["smooth"] = _steadied(steady, pairs)
     _, found["refine"] = _finished("matte", pairs, info, chosen)
