@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from streamseg.cli.group import group
 from streamseg.serve.options import TOKEN_VARIABLE, ServeOptions
 from tests.container_tools import ROOT, Stage, stages
 
@@ -117,6 +118,12 @@ def test_compose_file_is_valid(parts: list[Stage]) -> None:
     assert serve["environment"] == {TOKEN_VARIABLE: "t0ken"}
     assert [item.split(":")[1] for item in serve["volumes"]] == [parts[1].one("VOLUME")]
     assert [item.split(":")[0] for item in serve["ports"]] == ["127.0.0.1"]
+    watch = services["watch"]
+    assert watch["profiles"] == ["watch"]  # not started with the server
+    assert watch["command"][0] in group.commands
+    assert [item.partition(":")[2] for item in watch["volumes"]] == ["/in:ro", "/out"]
+    assert watch["command"][1:] == ["/in", "/out"]
+    assert watch["healthcheck"] == {"disable": True}  # it listens on no port
     for service in services.values():
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]
