@@ -8,10 +8,12 @@
     methods      networks that are loaded once for all items
     runner       the embedded default: one item after the other in this process
     remote       inputs and outputs in object stores, through fsspec
+    ray_runner   on Ray: workers, tasks, what becomes of those that die
+    split        long films in parts
     shards       machines that share a list without talking to each other
 
 Importing this loads nothing.
 """
 
 PUBLIC = ("inputs", "ledger", "lists", "methods", "names", "options", "plan", "rehearsal",
-          "remote", "report", "runner", "shards")
+          "remote", "ray_runner", "report", "runner", "shards")

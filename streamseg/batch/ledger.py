@@ -52,10 +52,11 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An item as the ledger has it. ``job``: source, sinks and options of its run."""
+    """An item as the ledger has it. ``real``: the source with links followed. ``job``: source, sinks and options."""
 
     id: int
     source: str
+    real: str
     target: str
     job: dict[str, Any]
     options: str
@@ -322,8 +323,8 @@ def at_work(path: str | Path) -> bool:
 
 
 def _row(row: sqlite3.Row) -> Row:
-    return Row(row["id"], row["source"], row["target"], json.loads(row["job"]), row["options"], row["state"],
-               row["round"], row["stamp"], row["content"], row["attempts"])
+    return Row(row["id"], row["source"], row["real"], row["target"], json.loads(row["job"]), row["options"],
+               row["state"], row["round"], row["stamp"], row["content"], row["attempts"])
 
 
 def _lock_name(path: str) -> str:

@@ -26,6 +26,7 @@ from ..segment import (
 
 # Which options make a method, and are not for ``run`` when it is given one.
 MAKING = ("method", "set", "model", "model_spec", "classes", "device", "runtime")
+STATEFUL = ("mog2", "knn")  # they learn from all frames since the beginning
 KEPT = 4  # methods held at a time: pictures and films, of two settings
 _SURE, _SOFT = 0.5, (0.2, 0.8)  # a pixel that is the subject's; one that a sure network does not leave
 _LEAST, _MOST = 0.0005, 0.6     # of a picture: a subject covers at least; grey is one that is soft in more than
@@ -121,6 +122,14 @@ class Methods:
             self._own = None
         while self._made:
             self._made.popitem()[1].close()
+
+
+def splittable(options: Mapping[str, Any]) -> bool:
+    """Whether the method gives for a frame what does not depend on all frames before it, nor on the whole film."""
+    name = options.get("method", "default")
+    if not isinstance(name, str) or ":" in name:
+        return False  # nobody knows
+    return not _looks_at_the_clip(name) and shown(name) not in STATEFUL
 
 
 def _looks_at_the_clip(name: str) -> bool:

@@ -50,6 +50,16 @@ class BatchOptions(NamingOptions):
                                "AWS Batch or Kubernetes say in the environment (auto/N: they say I alone).",
                                metavar="I/N|auto")
     report: str | None = option(None, GROUP, "Write a line for each item: .csv, .jsonl or .json.", metavar="PATH")
+    on: str | None = option(None, GROUP, "Where the work is done: ray (this machine, or the cluster that this "
+                            "process is part of) or ray://HEAD:10001; default: in this process.", metavar="ray|ray://HOST:PORT")
+    workers: int | None = option(None, GROUP, "Workers on Ray; default: as many as the CPUs allow.", low=1,
+                                 high=100_000, metavar="N")
+    cpus_per_worker: int = option(1, GROUP, "CPUs of a worker on Ray, and its budget of threads.", low=1, high=1024,
+                                  metavar="N")
+    gpus_per_worker: float = option(0.0, GROUP, "GPUs of a worker on Ray; 0.5: two workers share one.", low=0.0,
+                                    high=64, metavar="N")
+    split: float = option(300.0, GROUP, "On Ray: films of twice this many seconds and more are done in parts of about "
+                          "this length; 0: never.", low=0.0, metavar="S")
     dry_run: bool = option(False, GROUP, "Plan and refuse, but do nothing.")
 
     def __post_init__(self) -> None:

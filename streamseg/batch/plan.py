@@ -24,7 +24,7 @@ from .shards import Shard
 # Of Options what leaves the result as it is: how fast, how patient, and where to.
 _IDLE = ("threads", "timeout", "retry", "stall_timeout", "overwrite", "keep_partial", "matte", "cutout", "foreground",
          "batch", "only")
-_FILES = ("background", "model", "model_spec")  # options that may name a file, whose change changes the result
+FILES = ("background", "model", "model_spec")  # options that may name a file, whose change changes the result
 SHOWN = 3  # cases that a refusal names
 
 
@@ -120,11 +120,11 @@ class Planner:
         real = made.source if is_address(made.source) else os.path.realpath(made.source.removeprefix("file://"))
         known = next((row for path, _ in targets if (row := self._ledger.of_target(path)) is not None), None)
         if known is not None and known.round == self._ledger.round:
-            if (known.source, known.options) == (made.source, key):
+            if (known.real, known.options) == (real, key):
                 planned.twice += 1
             else:
                 refused.add(TWICE, f"{known.source} and {made.source} to {targets[0][0]}")
-        elif known is not None and self._settled(known, made, key, planned, refused):
+        elif known is not None and self._settled(known, made, real, key, planned, refused):
             pass
         elif known is None and self._ledger.is_output(real):
             planned.made += 1
@@ -157,9 +157,9 @@ class Planner:
                 self._swept.add(folder)
                 remove_leftovers(Path(folder), self._killed)
 
-    def _settled(self, known: Row, made: Job, key: str, planned: Planned, refused: Refused) -> bool:
+    def _settled(self, known: Row, made: Job, real: str, key: str, planned: Planned, refused: Refused) -> bool:
         """Whether an item of an earlier round stays as it is, done or failed, or is refused."""
-        same = known.options == key and known.source == made.source
+        same = known.options == key and known.real == real
         if not same and known.state == "done" and not self._overwrite:
             if any(_there(path) for path, _ in targets_of(made.sinks, made.options)):
                 refused.add(OTHER if known.options != key else EXISTS, known.target)
@@ -177,12 +177,12 @@ class Planner:
 
     def _as_it_was(self, known: Row) -> bool:
         """Whether an item's input is the one that was read. Only one that has another stamp is read again."""
-        now = files.stamp(known.source)
+        now = files.stamp(known.real)
         if now == known.stamp:
             return True
-        if is_address(known.source) or known.content is None or now is None:
+        if is_address(known.real) or known.content is None or now is None:
             return False
-        if files.digest(known.source) != known.content:
+        if files.digest(known.real) != known.content:
             return False
         self._ledger.restamp(known.id, now)
         return True
@@ -215,7 +215,7 @@ def options_key(options: Mapping[str, Any], kinds: Sequence[str]) -> str:
     whole = Options.of(options)
     told = {item.name: getattr(whole, item.name) for item in fields(Options) if item.name not in _IDLE}
     told = {name: dict(value) if isinstance(value, Mapping) else value for name, value in told.items()}
-    for name in _FILES:
+    for name in FILES:
         if isinstance(told[name], str) and os.path.isfile(told[name]):
             told[name] = [told[name], files.stamp(told[name])]
     text = json.dumps([told, list(kinds)], default=str, sort_keys=True)

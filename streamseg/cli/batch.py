@@ -96,6 +96,9 @@ def _batch(session: Session, inputs: Sequence[str], outputs: Sequence[str], opti
         check_name(told.report)
     shard, left_out = shard_of(told.shard), LeftOut()
     path = _ledger_path(told, places, shard)
+    if told.on is not None:
+        from ..batch.ray_runner import Crew
+        Crew.of(told)  # what it refuses
     if told.dry_run and not os.path.exists(path):
         path = ":memory:"
     with ExitStack() as stack:
@@ -109,7 +112,7 @@ def _batch(session: Session, inputs: Sequence[str], outputs: Sequence[str], opti
         planner = Planner(ledger, outputs, options, told, shard, Rehearsal().refusal)
         planned = planner.plan(items, keep=not told.dry_run)
         _tell_plan(session, planned, left_out, shard, told)
-        state = None if told.dry_run else _done(session, ledger, methods)
+        state = None if told.dry_run else _done(session, ledger, methods, told)
         if state is not None and told.report is not None:
             write([ledger], told.report)
         return _end(session, ledger, planned, left_out, state)
@@ -155,11 +158,13 @@ def _tell_plan(session: Session, planned: Planned, left_out: LeftOut, shard: Sha
                    "array's other tasks", err=True)
 
 
-def _done(session: Session, ledger: Ledger, methods: Any) -> State:
-    from ..batch.runner import run_all
-
+def _done(session: Session, ledger: Ledger, methods: Any, told: BatchOptions) -> State:
     try:
         with view(session) as watch:
+            if told.on is not None:
+                from ..batch.ray_runner import Crew, run_on_ray
+                return run_on_ray(ledger, Crew.of(told), watch=watch)
+            from ..batch.runner import run_all
             return run_all(ledger, watch=watch, methods=methods)
     except BaseException as error:
         counts = ledger.counts()

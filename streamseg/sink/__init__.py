@@ -35,7 +35,7 @@ from .stills import PictureSink, is_folder, one_still
 from .video import VideoSink
 
 # Modules that other packages import, beside the names here
-PUBLIC = ("commit", "containers", "live", "pixels", "stills")
+PUBLIC = ("commit", "containers", "join", "live", "pixels", "stills")
 
 __all__ = [
     "KINDS",

@@ -28,7 +28,7 @@ from .tracks import Tracks
 from .verify import Written, verify
 
 # Tags that describe the input file, not its content
-_FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", "encoder", "DURATION")
+FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", "encoder", "DURATION")
 
 
 class VideoSink(BaseSink):
@@ -170,7 +170,7 @@ class VideoSink(BaseSink):
         self._stream.time_base = settings.time_base
         self._encoder = settings
         container.metadata.update({key: value for key, value in self._info.metadata.items()
-                                   if key not in _FILE_TAGS})
+                                   if key not in FILE_TAGS})
         if self._carries_tracks():
             self._tracks = Tracks(container, self._format, self._info, self._options, self.notes)
         if self._info.chapters and self._format.muxer in CHAPTERS:
