@@ -129,7 +129,7 @@ def splittable(options: Mapping[str, Any]) -> bool:
     name = options.get("method", "default")
     if not isinstance(name, str) or ":" in name:
         return False  # nobody knows
-    return not _looks_at_the_clip(name) and shown(name) not in STATEFUL
+    return not _looks_at_the_clip(name) and method_name(name) not in STATEFUL
 
 
 def _looks_at_the_clip(name: str) -> bool:

@@ -1,8 +1,8 @@
 """Long films in parts: where they are split, what a part computes beside its own frames, and how parts are joined.
 
 A part that begins at a cut computes what the whole film would: there every state begins afresh. Any other part
-computes LEAD frames before its own, in which the states become those of the whole film, and as many behind them as
-the smoother looks ahead; neither are written.
+computes LEAD frames before its own, or up to twice as many, in which the states become those of the whole film, and
+as many behind them as the smoother looks ahead; neither are written.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ from .inputs import is_address
 from .methods import MAKING, Methods, OnDemand, splittable
 from .names import EXTRA, NULL, is_still
 
-LEAD = 48      # frames; a multiple of all distances of key mattes up to 4
+# Frames: a multiple of the distances of key mattes (3) and of the looks at the whole picture (16, 8 key mattes), so
+# that a part that begins so many frames after a shot's first counts them as the whole film does.
+LEAD = 48
 TRIED = 2      # key frames near a border at which a cut is looked for
 NEAR = 0.25    # of a part: how far a border may move to a key frame
 _WHOLE_ONLY = ("start", "duration", "preview", "cfr", "rate", "deinterlace", "skip_still", "keep_partial")
@@ -172,9 +174,10 @@ def _spans(order: Sequence[int], borders: Sequence[tuple[int, bool]], options: O
     starts = [(0, True), *borders]
     ends = [place for place, _ in borders] + [len(order)]
     after = [cut for _, cut in borders] + [True]
-    made = []
+    made, shot = [], 0
     for number, ((first, cut), last, clean) in enumerate(zip(starts, ends, after, strict=True)):
-        lead = first if cut else max(0, first - LEAD)
+        shot = first if cut else shot
+        lead = shot + max(0, (first - shot) // LEAD - 1) * LEAD if not cut else first
         tail = last if clean else min(len(order), last + ahead)
         start = None
         if lead > 0:  # a little before the frame, so that no rounding skips it

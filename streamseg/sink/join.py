@@ -74,7 +74,7 @@ class JoinedSink(BaseSink):
         self.target, self.kind = target, kind
         self._info, self._options, self._parts = info, options, parts
         self._time_base, self._packets = time_base, packets
-        self._box = container_of(target)
+        self._format = container_of(target)
         self.path = checked_target(target, options.overwrite)
         self.growing = temporary_file(self.path)
         self._times = array("q")
@@ -95,7 +95,7 @@ class JoinedSink(BaseSink):
                 self._write(self.growing)
             span = (self._times[-1] - self._times[0]) * self._time_base
             size = self._parts[0].width, self._parts[0].height
-            verify(self.growing, self._box.format,
+            verify(self.growing, self._format.muxer,
                    Written(len(self._times), *size, span, self.kind == "cutout", False), self.target)
             self.size = self.growing.stat().st_size
         except BaseException:
@@ -124,8 +124,8 @@ class JoinedSink(BaseSink):
         start = self._times[0] * self._time_base
         with contextlib.ExitStack() as stack:
             container = stack.enter_context(av.open(
-                str(place), "w", format=self._box.format,
-                container_options=muxer_options(self._box, self._options, start)))
+                str(place), "w", format=self._format.muxer,
+                container_options=muxer_options(self._format, self._options, start)))
             opened = av.open(self._parts[0].path)
             stack.callback(opened.close)
             model = opened.streams.video[0]
@@ -137,8 +137,8 @@ class JoinedSink(BaseSink):
                                        if key not in FILE_TAGS})
             tracks = None
             if self._options.audio and self.kind in ("composite", "cutout") and self._info.tracks:
-                tracks = Tracks(container, self._box, self._info, self._options, self.notes)
-            if self._info.chapters and self._box.format in CHAPTERS:
+                tracks = Tracks(container, self._format, self._info, self._options, self.notes)
+            if self._info.chapters and self._format.muxer in CHAPTERS:
                 container.set_chapters(cast(Any, list(self._info.chapters)))
             container.start_encoding()
             beside = _Beside(self._packets() if tracks is not None else iter(()))
