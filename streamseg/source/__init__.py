@@ -32,7 +32,7 @@ from .open import missing_in_input, mode_of, open_container, scheme
 
 MJPEG = (".mjpeg", ".mjpg")  # FFmpeg takes these for one JPEG
 # What other packages import beside the names here
-PUBLIC = ("arrays", "camera", "normalise", "open", "orientation", "probe", "realtime", "stills", "webp")
+PUBLIC = ("arrays", "camera", "normalise", "open", "orientation", "probe", "realtime", "stills")
 __all__ = ["PUBLIC", "BaseSource", "Source", "adapt_source", "open_source", "refuse_idle"]
 
 
