@@ -241,7 +241,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
-def answer(address: str, file: Path) -> bytes:
+def answer(address: str, file: Path, headers: dict[str, str] | None = None) -> bytes:
     """What the API itself answers to a picture, asked without the page."""
     boundary = "studio-test"
     parts = [f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
@@ -249,6 +249,6 @@ def answer(address: str, file: Path) -> bytes:
     parts.append(f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{file.name}"\r\n\r\n'.encode()
                  + file.read_bytes() + f"\r\n--{boundary}--\r\n".encode())
     request = urllib.request.Request(address + "v1/pictures", b"".join(parts),
-                                     {"Content-Type": f"multipart/form-data; boundary={boundary}"})
+                                     {"Content-Type": f"multipart/form-data; boundary={boundary}", **(headers or {})})
     with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
         return bytes(reply.read())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import clips
+from tests import clips, stills
 
 from .conftest import Page
 
@@ -57,6 +57,18 @@ def test_its_first_frame_is_cut_out_at_once_and_another_when_it_is_asked_for(ope
     set_value(opened, "#scrub", "0.42")   # the picture of 0.40 to 0.44 s
     opened.until(lambda: clips.iou(opened.canvas("#after")[..., 0] > 127, clips.truth(10, SIZE)) > 0.9)
     assert clips.iou(clips.truth(0, SIZE), clips.truth(10, SIZE)) < 0.9   # the test can fail
+
+
+def test_what_is_chosen_last_is_shown_however_long_the_one_before_takes(page: Page, film: Path, tmp_path: Path) -> None:
+    picture = stills.image(tmp_path / "person.png", size=(200, 100))
+    page.choose(film, picture)
+    page.run("""
+        const [first, second] = document.querySelectorAll("#queue .pick");
+        for (const row of [second, first, second]) row.click();""")
+    page.shown("person.png")
+    page.until(lambda: page.text("#queue-count") == "1 of 2 done")
+    page.until(lambda: page.canvas("#after").shape[:2] == (100, 200))
+    assert not page.find("#film-panel").is_displayed()
 
 
 def test_a_film_is_made_and_saved(opened: Page) -> None:

@@ -93,8 +93,9 @@ async function choose(item) {
   if (!item) return films.select(null);
   $("stage-title").textContent = item.name;
   await films.select(item);
+  if (item !== chosen) return; // another was chosen while the film was being opened
   if (item.cutOut) await showResult(item);
-  else if (item === chosen) await showWaiting(item);
+  else await showWaiting(item);
   drawSave();
 }
 
