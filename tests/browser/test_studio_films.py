@@ -108,6 +108,17 @@ def test_the_made_film_plays_with_the_background_that_was_chosen(opened: Page) -
     opened.until(lambda: films_of(opened) == [], "the server keeps the film that was removed")
 
 
+def test_the_first_seconds_are_tried_and_played(page: Page, tmp_path: Path) -> None:
+    page.choose(clips.video(tmp_path / "long.mp4", size=SIZE, frames=150, code=False))
+    page.shown("long.mp4")
+    page.click("[name=background][value=blur]")
+    set_value(page, "#film-start", "1")
+    page.click("#film-try")
+    page.until(lambda: page.run("return document.getElementById('film-result').readyState >= 2"), "it does not play")
+    assert page.run("return document.getElementById('film-result').duration") == pytest.approx(3, abs=0.1)
+    assert len(page.all("#film-outputs li")) == 1
+
+
 def test_a_film_that_is_stopped_leaves_the_page_ready(page: Page, tmp_path: Path) -> None:
     page.choose(clips.video(tmp_path / "long.mp4", size=SIZE, frames=1500, code=False))
     page.shown("long.mp4")

@@ -11,6 +11,7 @@ const PURPOSES = {
   web: { ending: "web.webm", words: "For the web, transparent (.webm)", transparent: true },
   editor: { ending: "editor.mov", words: "For an editor, transparent (.mov)", transparent: true },
 };
+const TRIED = 3; // seconds
 const FAILED = { failed: "The film could not be made.", gone: "The server has deleted the film." };
 
 export class Films {
@@ -26,6 +27,7 @@ export class Films {
     $("end-here").addEventListener("click", () => this.trim("end"));
     $("film-panel").addEventListener("change", () => this.read());
     $("film-start-job").addEventListener("click", () => this.make(this.item));
+    $("film-try").addEventListener("click", () => this.attempt(this.item));
     $("film-cancel").addEventListener("click", () => this.stop(this.item));
     queue.addEventListener("changed", (event) => event.detail === this.item && this.draw());
     queue.addEventListener("removed", (event) => this.forget(event.detail));
@@ -106,7 +108,7 @@ export class Films {
   draw() {
     const { item } = this;
     const busy = ["uploading", "working"].includes(item.state);
-    $("film-start-job").disabled = busy || item.settings.purposes.length === 0;
+    $("film-start-job").disabled = $("film-try").disabled = busy || item.settings.purposes.length === 0;
     $("film-cancel").hidden = !busy;
     $("film-progress").hidden = !busy;
     if (item.progress === null) $("film-progress").removeAttribute("value");
@@ -143,13 +145,21 @@ export class Films {
     player.play().catch(() => {}); // the user's own controls are there
   }
 
-  async make(item) {
+  /** Make the first seconds alone, for one purpose, and play them: how the film will move. */
+  async attempt(item) {
+    const { duration, purposes } = item.settings;
+    const shown = purposes.find((purpose) => purpose !== "editor") ?? "web"; // browsers show no ProRes
+    await this.make(item, { ...item.settings, duration: Math.min(TRIED, duration ?? TRIED), purposes: [shown] });
+    if (this.item === item && item.outputs.length) this.play(item.outputs[0].url);
+  }
+
+  async make(item, settings = item.settings) {
     const set = (changes) => { Object.assign(item, changes); this.queue.changed(item); };
     item.abort = new AbortController();
     this.discard(item); // what was made before
     set({ outputs: [] });
     try {
-      for (const fields of jobsFor(item, this.background())) await this.makeOne(item, fields, set);
+      for (const fields of jobsFor(item.name, settings, this.background())) await this.makeOne(item, fields, set);
       set({ state: "done", progress: null, message: "" });
     } catch (error) {
       if (error.name === "AbortError") set({ state: "idle", progress: null, message: "Stopped." });
@@ -209,10 +219,9 @@ function told({ state, progress, before }) {
  * that is chosen, and beside them it makes one cut-out. Only where two transparent ones and an opaque one are wanted
  * are there two jobs.
  */
-function jobsFor(item, background) {
-  const { start, duration, purposes } = item.settings;
-  const common = { start: start || null, duration, name: item.name };
-  const file = (purpose) => `${plain(item.name)}-${PURPOSES[purpose].ending}`;
+function jobsFor(name, { start, duration, purposes }, background) {
+  const common = { start: start || null, duration, name };
+  const file = (purpose) => `${plain(name)}-${PURPOSES[purpose].ending}`;
   const clear = purposes.filter((purpose) => PURPOSES[purpose].transparent);
   if (clear.length === purposes.length) return [{ ...common, background: "none", output: clear.map(file) }];
   const [beside, ...later] = clear;
@@ -249,9 +258,12 @@ function closed(player) {
   player.load();
 }
 
+/**
+ * Have the player hold the frame at so many seconds. It is sought even where it should be there already: a frame that
+ * was drawn right after "loadeddata" came out blank once, on a busy machine.
+ */
 function frameAt(player, at) {
   return new Promise((resolve, reject) => {
-    if (Math.abs(player.currentTime - at) < 1e-3 && player.readyState >= 2) return resolve();
     player.onseeked = () => resolve();
     player.onerror = () => reject(new Error("this frame cannot be read"));
     player.currentTime = Math.min(at, Math.max(0, player.duration - 0.05));
