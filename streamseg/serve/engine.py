@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import logging
+import sys
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -266,7 +268,16 @@ class PictureEngine:
         if not self._waiting:
             self._loaded.close()
             gc.collect()
+            _give_memory_back()
             _log.info("no picture for %g s: the method is let go", self._idle)
+
+
+def _give_memory_back() -> None:
+    """Hand what was freed back to the system. glibc keeps it for itself: 530 of the 600 MB that two sizes of the
+    default method take stayed, and 180 after this. Elsewhere nothing."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # musl has no such call
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _fail(group: Sequence[_Asked], error: StreamsegError) -> None:

@@ -44,6 +44,8 @@ FIGURES = {
                 "rows/selfie_256x256/scenes/ms", "rows/streamseg run/scenes/ms"),
     "scaling": tuple(f"curves/{curve}/figures/*/rss_mib/median"
                      for curve in ("size", "threads", "batch", "length", "files", "persons")),
+    "serve": ("one/own_ms/p50", "one/request_ms/p50", "many/ratio", "soak/rss_mib_first", "idle/rss_mib", "kill/whole",
+              "watch/outputs", "fuzz/uploads"),
     "smoothing": ("methods/flow/ms_a_frame", "methods/*/scenes/iou", "methods/*/scenes/lag_frames_worst",
                   "fewer/*/computed", "fewer/*/scenes/dtssd"),
 }
