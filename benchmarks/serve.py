@@ -128,7 +128,7 @@ def pictures(work: Path, count: int, size: tuple[int, int]) -> list[Path]:
 def one(work: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     """The request's time beside that of the same steps in this process."""
     paths = pictures(work, 4 if chosen.quick else 20, chosen.size)
-    own, method = [], segment.create("default", {}, stills=True)
+    own, method = [], segment.create_segmenter("default", {}, stills=True)
 
     def alone(path: Path) -> float:
         began = time.perf_counter()
