@@ -36,7 +36,7 @@ from .sink import (
     path_text,
 )
 from .sink.commit import refuse_input
-from .source import BaseSource, Source, open_source, refuse_idle
+from .source import BaseSource, Source, open_source, refuse_unused
 from .stages import blame, decode_stage, finish_stage, output_stage, segment_stage, smooth_stage
 from .temporal import tracked
 from .validation import interval
@@ -129,7 +129,7 @@ def _opened(source: Any, options: Options, stack: ExitStack) -> tuple[BaseSource
     policy = LOSSLESS.batched(_batch(opened.info, options))
     graph = Graph[Frame, Pair, list[Frame]](policy.from_live() if live else policy, stall_timeout=options.stall_timeout)
     stack.callback(graph.runner.unless_running, "decode", opened.close)
-    refuse_idle(source, opened, options)
+    refuse_unused(source, opened, options)
     return opened, graph
 
 

@@ -14,7 +14,7 @@ from fractions import Fraction
 from os import PathLike
 from typing import Any, Self
 
-from .validation import check, check_method, choice, frames_per_second, interval, named, worded
+from .validation import check_method, check_value, choice, frames_per_second, interval, named, worded
 
 
 def option(default: Any, group: str, help: str, *, choices: tuple[str, ...] | None = None,
@@ -65,7 +65,7 @@ class CommonOptions:
             if item.name == "method" and not isinstance(value, str):
                 check_method(value)
             else:
-                check(item.name, value, item.metadata, str(item.type))
+                check_value(item.name, value, item.metadata, str(item.type))
             if item.name == "every":
                 interval(value)
             if item.name in _TARGETS:

@@ -70,7 +70,7 @@ KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-def check(name: str, value: Any, rules: Mapping[str, Any], kind: str = "") -> None:
+def check_value(name: str, value: Any, rules: Mapping[str, Any], kind: str = "") -> None:
     """Raise OptionError unless ``value`` is among rules['choices'], within rules['low'..'high'] and of a type
     that the annotation ``kind`` takes; None passes where ``kind`` says so, or is not given."""
     if value is None and (not kind or kind.endswith("| None")):

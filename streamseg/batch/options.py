@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from ..options import option
-from ..validation import check, choice, named
+from ..validation import check_value, choice, named
 
 GROUP = "Batch"
 FORMATS = ("png", "webp", "tiff", "jpg")
@@ -23,7 +23,7 @@ class NamingOptions:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            check(item.name, getattr(self, item.name), item.metadata, str(item.type))
+            check_value(item.name, getattr(self, item.name), item.metadata, str(item.type))
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
@@ -64,6 +64,6 @@ class BatchOptions(NamingOptions):
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            check(item.name, getattr(self, item.name), item.metadata, str(item.type))
+            check_value(item.name, getattr(self, item.name), item.metadata, str(item.type))
         for name in ("from_", "ledger", "report"):
             named(name.rstrip("_"), getattr(self, name), "a file")

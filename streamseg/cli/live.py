@@ -112,15 +112,15 @@ def _targets(settings: dict[str, Any]) -> list[str]:
 
 def _check(settings: dict[str, Any], given: dict[str, Any]) -> None:
     """Raise OptionError for settings that no run takes."""
-    from ..live.run import check
-    check(settings.get("source"), _targets(settings), *_options(_effective(settings, given)))
+    from ..live.run import check_settings
+    check_settings(settings.get("source"), _targets(settings), *_options(_effective(settings, given)))
 
 
 def _save(path: str, settings: dict[str, Any], options: Options, live_options: LiveOptions) -> None:
     """Write the settings if a run would accept them."""
     from ..live.config import save
-    from ..live.run import check
-    check(settings.get("source"), _targets(settings), options, live_options, save_config=path)
+    from ..live.run import check_settings
+    check_settings(settings.get("source"), _targets(settings), options, live_options, save_config=path)
     kept = {name: value for name, value in settings.items() if name not in NOT_SAVED}
     save(path, kept, overwrite=options.overwrite)
 
@@ -133,8 +133,8 @@ def _options(settings: dict[str, Any]) -> tuple[Options, LiveOptions]:
 def _run(session: Session, source: str | None, to: list[str], options: Options, live_options: LiveOptions,
          accept: Accept) -> LiveReport:
     from ..core.opencv import opencv_threads
-    from ..live.run import check, run
-    check(source, to, options, live_options)  # before the file of statistics is checked
+    from ..live.run import check_settings, run
+    check_settings(source, to, options, live_options)  # before the file of statistics is checked
     silent = session.quiet or session.json
     status = None if silent or session.streaming or not show.is_terminal(sys.stderr) else _status_line
     clear = _CLEAR if status else ""

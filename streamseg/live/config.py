@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import OptionError, SinkError
 from ..options import Options
-from ..validation import check, choice, worded
+from ..validation import check_value, choice, worded
 from .options import SHARED, LiveOptions
 
 FIELDS: dict[str, Field[Any]] = {item.name: item for item in fields(Options) if item.name in SHARED} | {
@@ -49,7 +49,7 @@ def checked(name: str, value: Any) -> Any:
     item = FIELDS.get(name)  # source is text and no field
     kind, rules = ("str", {}) if item is None else (str(item.type), item.metadata)
     value = worded(name, value)
-    check(name, value, rules, kind)
+    check_value(name, value, rules, kind)
     return value
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import OptionError
 from ..options import option
-from ..validation import check, choice, frames_per_second, worded
+from ..validation import check_value, choice, frames_per_second, worded
 
 # The fields of Options that mean the same here
 SHARED = ("start", "stream", "timeout", "on_error", "method", "set", "model", "model_spec", "classes",
@@ -68,7 +68,7 @@ class LiveOptions:
     def __post_init__(self) -> None:
         for item in fields(self):
             object.__setattr__(self, item.name, worded(item.name, getattr(self, item.name)))
-            check(item.name, getattr(self, item.name), item.metadata, str(item.type))
+            check_value(item.name, getattr(self, item.name), item.metadata, str(item.type))
         if self.rate is not None:
             object.__setattr__(self, "rate", frames_per_second("rate", self.rate))
         if self.size is not None:

@@ -61,7 +61,7 @@ def run(source: str | Source | None, to: Sequence[str | Sink], *, options: Optio
 
     Raises StreamsegError; nothing is left open then.
     """
-    check(source, to, options, live)
+    check_settings(source, to, options, live)
     clock = clock or SystemClock()
     with TerminalKeys() as keys, ExitStack() as opening:
         engine = _assembled(source, to, options, live, on_stats, accept, clock, keys, opening)
@@ -70,7 +70,7 @@ def run(source: str | Source | None, to: Sequence[str | Sink], *, options: Optio
         return engine.run()
 
 
-def check(source: str | Source | None, to: Sequence[str | Sink], options: Options, live: LiveOptions, *,
+def check_settings(source: str | Source | None, to: Sequence[str | Sink], options: Options, live: LiveOptions, *,
           save_config: str | None = None) -> None:
     """Refuse what cannot be, as far as the values alone tell it. Raises OptionError.
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import OptionError, SegmentError
-from ..validation import check, choice
+from ..validation import check_value, choice
 from . import class_lists as names
 
 LARGEST_SIDE = 16384  # no net is larger: a slip of the pen shall not ask for terabytes
@@ -99,9 +99,9 @@ class ModelSpec:
         choice("layout", made.get("layout"), (None, "nhwc", "nchw"))
         choice("kind", made.get("kind", FOREIGN), KINDS)
         if "tail" in made:
-            check("tail", made["tail"], {"low": 0.0, "high": 0.45}, "float")
+            check_value("tail", made["tail"], {"low": 0.0, "high": 0.45}, "float")
         if "pixels" in made:
-            check("pixels", made["pixels"], {"low": 1024, "high": LARGEST_SIDE ** 2}, "int")
+            check_value("pixels", made["pixels"], {"low": 1024, "high": LARGEST_SIDE ** 2}, "int")
         return replace(base or cls(), **made)
 
     def values(self) -> dict[str, Any]:

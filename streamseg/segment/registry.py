@@ -18,7 +18,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ..errors import OptionError, SegmentError, StreamsegError
-from ..validation import check, check_segmenter, choice, default_of, format_value
+from ..validation import check_segmenter, check_value, choice, default_of, format_value
 from .api import BaseSegmenter, Segmenter, adapt
 
 METHODS: dict[str, str] = {
@@ -180,7 +180,7 @@ def _parse(name: str, value: Any, rules: Mapping[str, Any]) -> Any:
     if not _fits(value, kinds) and (value is not None or rules.get("default") is not None):
         number = f"{value:g}" if isinstance(value, float) else format_value(value)
         raise OptionError(f"{name} is {number}; it must be {_words(kinds, rules)}")
-    check(name, value, rules)
+    check_value(name, value, rules)
     if rules.get("odd") and isinstance(value, int) and value % 2 == 0:
         raise OptionError(f"{name} is {value}; it must be odd: {value - 1} or {value + 1}")
     return value

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import OptionError
 from ..options import option
-from ..validation import check, named
+from ..validation import check_value, named
 
 # The fields of Options that are the server's own: requests cannot change them.
 SHARED = ("threads", "device", "runtime")
@@ -83,7 +83,7 @@ class ServeOptions:
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            check(item.name, value, item.metadata, str(item.type))
+            check_value(item.name, value, item.metadata, str(item.type))
             if isinstance(value, str):
                 named(item.name, value, "a text")
         if self.token is not None and self.token_file is not None:

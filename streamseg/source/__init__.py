@@ -33,7 +33,7 @@ from .open import missing_in_input, mode_of, open_container, scheme
 MJPEG = (".mjpeg", ".mjpg")  # FFmpeg takes these for one JPEG
 # What other packages import beside the names here
 PUBLIC = ("arrays", "camera", "normalise", "open", "orientation", "probe", "realtime", "stills")
-__all__ = ["PUBLIC", "BaseSource", "Source", "adapt_source", "open_source", "refuse_idle"]
+__all__ = ["PUBLIC", "BaseSource", "Source", "adapt_source", "open_source", "refuse_unused"]
 
 
 def open_source(spec: str | os.PathLike[str] | bytes | ReadableFile | Iterable[Any] | Source,
@@ -67,7 +67,7 @@ def open_source(spec: str | os.PathLike[str] | bytes | ReadableFile | Iterable[A
                       "iterable of arrays or Frames, or a Source")
 
 
-def refuse_idle(spec: Any, source: Source, options: InputOptions) -> None:
+def refuse_unused(spec: Any, source: Source, options: InputOptions) -> None:
     """Raise OptionError for an option that has no effect on ``source``, which was opened from ``spec``."""
     from .video import VideoSource
     from .webp import AnimatedWebp

@@ -28,7 +28,7 @@ from ..segment import is_network, method_class
 from ..sink import open_sink
 from ..sink.commit import checked_target, temporary_file
 from ..sink.containers import PICTURES, extension, numbered
-from ..source import open_source, refuse_idle
+from ..source import open_source, refuse_unused
 
 Picture = npt.NDArray[Any]  # uint8 (h, w, 3) RGB
 
@@ -116,7 +116,7 @@ def _originals(source: str | Path, options: Options, rows: int,
     """The frames of the rows by index, and their times. Counts by decoding: containers may be wrong."""
     opened = open_source(source, options)
     try:
-        refuse_idle(source, opened, options)
+        refuse_unused(source, opened, options)
         check_values(opened.info, options)
         count = sum(1 for _ in opened)
     finally:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from ..options import option
-from ..validation import check, choice
+from ..validation import check_value, choice
 
 GROUP = "Watch"
 
@@ -27,7 +27,7 @@ class WatchOptions:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            check(item.name, getattr(self, item.name), item.metadata, str(item.type))
+            check_value(item.name, getattr(self, item.name), item.metadata, str(item.type))
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:

@@ -44,7 +44,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def checked(source: Any, *to: Any, save_config: str | None = None, **given: Any) -> None:
     of = {name: given.pop(name) for name in list(given) if name in LiveOptions.__dataclass_fields__}
-    live_run.check(source, to, Options(**given), LiveOptions(realtime=source == "film.mkv", **of),
+    live_run.check_settings(source, to, Options(**given), LiveOptions(realtime=source == "film.mkv", **of),
                    save_config=save_config)
 
 
