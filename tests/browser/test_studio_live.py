@@ -79,7 +79,7 @@ def test_what_is_live_is_recorded(page: Page, screen: str) -> None:
     page.until(lambda: shows(page, screen, GREEN))
     page.click("#live-record")
     assert page.find("#live-record").get_attribute("aria-pressed") == "true"
-    page.until(lambda: "MB" in page.text("#live-state"), "nothing is recorded")
+    page.until(lambda: "B." in page.text("#live-state"), "nothing is recorded")
     page.click("#live-record")
     page.until(lambda: list(page.downloads.glob("streamseg-live.*[m4]")))
     saved, = page.downloads.glob("streamseg-live.*")

@@ -84,6 +84,8 @@ export function saveAs(source, name) {
 
 export const stem = (name) => name.replace(/\.[^.]*$/, "") || name;
 
+export const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
+
 export function seconds(value) {
   if (!Number.isFinite(value)) return "";
   const whole = Math.max(0, Math.round(value));

@@ -1,6 +1,6 @@
 // Films: a frame of it that is worked on like a picture at once, and the job that makes the film itself.
 
-import { $, alertUser, announce, el, saveAs, seconds, stem } from "./dom.js";
+import { $, alertUser, announce, el, saveAs, seconds, size, stem } from "./dom.js";
 import { cutOut, endJob, jobEvents, outputAddress, startJob } from "./api.js";
 import { patient } from "./queue.js";
 import { canvas, thumbnail } from "./picture.js";
@@ -128,7 +128,7 @@ export class Films {
     const save = el("button", { type: "button", "aria-label": `Download: ${words}` }, "Download");
     save.addEventListener("click", () => saveAs(url, name));
     const line = el("li", {}, el("span", { className: "grow" }, words),
-      el("span", { className: "hint" }, `${(bytes / 1e6).toFixed(1)} MB`));
+      el("span", { className: "hint" }, size(bytes)));
     if (/\.(mp4|webm)$/.test(name)) {
       const play = el("button", { type: "button", "aria-label": `Play: ${words}` }, "Play");
       play.addEventListener("click", () => this.play(url));

@@ -1,7 +1,7 @@
 // The live tab: the browser's camera to the server and back, by WebRTC, or by a WebSocket where that is closed.
 // No timer runs: figures come from the server once a second, frames when the camera has one.
 
-import { $, alertUser, radios, saveAs } from "./dom.js";
+import { $, alertUser, radios, saveAs, size } from "./dom.js";
 import { call } from "./api.js";
 import { canvas, decoded } from "./picture.js";
 import { PeerWay, SocketWay } from "./ways.js";
@@ -155,7 +155,7 @@ export class Live {
       recorder.ondataavailable = ({ data }) => {
         parts.push(data);
         bytes += data.size;
-        if (this.recorder === recorder && bytes) this.say(`Recording: ${(bytes / 1e6).toFixed(1)} MB.`);
+        if (this.recorder === recorder && bytes) this.say(`Recording: ${size(bytes)}.`);
       };
       recorder.onstop = () => {
         if (!bytes) return alertUser("Nothing was recorded: it was stopped before the first picture.");
