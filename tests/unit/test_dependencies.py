@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONTENT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = CONTENT["project"]
 # In the place of another package: the demo's second photo, other backends of Keras.
 ALTERNATIVES = {"scikit-image", "jax", "torch"}
 
@@ -89,3 +93,14 @@ def test_the_tested_versions_admit_each_other() -> None:
                     refused.append(f"{name} needs {item}, constraints.txt has {tested[needed]}")
     assert refused == []
     assert seen > 20
+
+
+def test_the_source_distribution_holds_what_is_tracked() -> None:
+    """Its README, its tests and its Dockerfile name files that would otherwise be missing."""
+    if not (ROOT / ".git").exists() or not shutil.which("git"):
+        pytest.skip("what is tracked is known to git alone")
+    listed = subprocess.run(["git", "-c", "safe.directory=*", "ls-files"], cwd=ROOT, capture_output=True, text=True,
+                            check=True).stdout.split("\n")
+    included = CONTENT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    top = {name.partition("/")[0] for name in listed if name}
+    assert top - {".gitignore", "pyproject.toml"} == set(included)  # hatchling takes these two by itself
