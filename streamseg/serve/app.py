@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import html
 import logging
 import shutil
@@ -37,6 +38,7 @@ from .services import Services
 from .studio import mount_studio
 
 BODY = 1 << 20  # of requests that read their body in no way of their own
+FULL = (errno.ENOSPC, errno.EDQUOT)
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_type"}
 _log = logging.getLogger("streamseg.serve")
 
@@ -158,6 +160,12 @@ def _errors(app: FastAPI) -> None:
     @app.exception_handler(ClientGone)
     async def on_gone(request: Request, error: Any) -> Response:
         return Response(status_code=499)  # nobody reads it
+
+    @app.exception_handler(OSError)
+    async def on_system(request: Request, error: Any) -> Response:
+        if error.errno in FULL:
+            return refused(request, Refusal("storage_full", "the server's disk is full: try again later"))
+        return await on_defect(request, error)
 
     @app.exception_handler(Exception)
     async def on_defect(request: Request, error: Any) -> Response:

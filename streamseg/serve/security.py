@@ -96,7 +96,8 @@ class Guard:
         preflight = scope.get("method") == "OPTIONS" and origin is not None
         if self._token is None or scope["path"] in OPEN or preflight or self._knows_token(scope, headers):
             return None
-        return Refusal("unauthorized", "the token is missing or wrong: send it as X-Api-Key")
+        return Refusal("unauthorized", "the token is missing or wrong: send it as X-Api-Key, or open "
+                       "/?token=TOKEN in a browser once")
 
     def _knows_token(self, scope: Scope, headers: Headers) -> bool:
         assert self._token is not None

@@ -144,6 +144,8 @@ async def handed_in(services: Services, jobs: JobKeeper, id: str, dialect: str, 
     if size is not None and size > services.options.max_film * 1e6:
         raise Refusal("too_large", f"the film has {size / 1e6:.1f} MB, more than the {services.options.max_film:g} MB "
                       "that are the limit here")
+    if size is not None:
+        await jobs.make_room(size)
     return await jobs.accept(id, dialect, wanted, size=size, hook=hook)
 
 
@@ -208,6 +210,8 @@ async def _append(jobs: JobKeeper, job: Job, request: Request) -> None:
     assert job.size is not None or job.state != "uploading"
     size = job.size or 0
     async with jobs.part(job, int(text)) as path:
+        if not path.parent.is_dir():
+            raise Refusal("not_found", "the job was deleted")
         with await asyncio.to_thread(path.open, "ab", 0) as file:  # what came is there, also after kill -9
             async for piece in body(request, size - int(text), PATIENCE):
                 await asyncio.to_thread(file.write, piece)

@@ -287,6 +287,18 @@ class _Unprobed:
         return {}
 
 
+def test_a_film_in_parts_needs_room_too(tmp_path: Path) -> None:
+    with serve_tools.running(tmp_path / "home", ready=False, keep_gb=0.001) as client:
+        answer = client.post("/v1/jobs", json={**FAST, "size": 2_000_000})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (507, "storage_full")
+
+
+def test_a_part_of_a_deleted_film_is_404(client: Client) -> None:
+    job = client.post("/v1/jobs", json={**FAST, "size": 1000}).json()
+    assert client.delete(job["url"]).status_code == 204
+    assert client.patch(job["upload"]["url"], data=b"x", headers={"Upload-Offset": "0"}).status_code == 404
+
+
 def test_many_films_are_503(tmp_path: Path) -> None:
     with serve_tools.running(tmp_path / "home", ready=False, max_jobs=2) as client:
         for _ in range(2):

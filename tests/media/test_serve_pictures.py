@@ -164,6 +164,15 @@ def test_a_body_that_is_too_large_is_refused_by_its_header(tmp_path: Path) -> No
         assert "the limit here" in answer
 
 
+def test_a_full_disk_is_507(client: Client, person: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: Any, **settings: Any) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("streamseg.serve.services.tempfile.mkdtemp", full)
+    answer = client.post("/v1/pictures", files=upload(person))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (507, "storage_full")
+
+
 def test_a_full_queue_is_503_with_a_time_to_try_again(tmp_path: Path, person: Path) -> None:
     with serve_tools.running(tmp_path / "home", queue=1) as client:
         services = client.app.state.services

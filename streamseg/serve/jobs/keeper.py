@@ -163,7 +163,7 @@ class JobKeeper:
         Raises Refusal: busy where as many wait as may, storage_full where there is no room.
         """
         await self._refuse_many()
-        await self._make_room(bytes)
+        await self.make_room(bytes)
         id = secrets.token_urlsafe(12).replace("-", "a").replace("_", "b")
         await asyncio.to_thread(self.folder(id).mkdir, mode=0o700)
         try:
@@ -193,7 +193,10 @@ class JobKeeper:
     async def check(self, id: str, name: str) -> None:
         """Look at a film's header. Raises Refusal for what is no film, or is beyond the limits."""
         path = self.folder(id) / SOURCE
-        head = await asyncio.to_thread(head_of, path)
+        try:
+            head = await asyncio.to_thread(head_of, path)
+        except FileNotFoundError as error:
+            raise Refusal("not_found", "the job was deleted") from error
         if not head:
             raise Refusal("failed_to_read", "the film is empty")
         if kind_of(head) not in FILMS:
@@ -449,7 +452,7 @@ class JobKeeper:
         while True:
             await self._count()
             await self._sweep()
-            await self._make_room(0, refuse=False)
+            await self.make_room(0, refuse=False)
             await asyncio.sleep(min(SWEEP, max(0.05, self._options.keep_hours * 3600 / 4)))
 
     async def _sweep(self) -> None:
@@ -459,7 +462,7 @@ class JobKeeper:
             if expires is not None and expires < time.time() and job.id not in self._uploading:
                 await self.delete(job.id)
 
-    async def _make_room(self, bytes: int, *, refuse: bool = True) -> None:
+    async def make_room(self, bytes: int, *, refuse: bool = True) -> None:
         """Delete the oldest finished jobs until ``bytes`` more fit. Raises Refusal (storage_full)."""
         most = self._options.keep_gb * 1e9
         used, free = await asyncio.to_thread(self._room)
