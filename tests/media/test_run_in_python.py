@@ -49,7 +49,7 @@ def test_progress_foretells_no_size_of_pictures_or_nothing(film: Path, tmp_path:
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"rate": 10}, "rate is 10, but .* is a film, which has its own times: leave --rate out; --cfr gives"),
+    ({"rate": 10}, "rate is 10, but .* is a video, which has its own times: leave --rate out; --cfr gives"),
     ({"only": "*.jpg"}, r"only is '\*.jpg', but .* is no folder to take files of: leave --only out")],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None)
 @pytest.mark.parametrize("kind", ["film", "animation"])

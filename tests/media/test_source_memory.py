@@ -13,9 +13,10 @@ from streamseg.source import open_source
 from tests import clips
 
 
-def held(size: tuple[int, int]) -> list[bool]:
-    """Of each decoded picture there is, whether it is of this size."""
-    return [(item.width, item.height) == size for item in gc.get_objects() if isinstance(item, av.VideoFrame)]
+def held(size: tuple[int, int]) -> set[int]:
+    """The decoded pictures of this size that there are, by their identity."""
+    return {id(item) for item in gc.get_objects() if isinstance(item, av.VideoFrame)
+            and (item.width, item.height) == size}
 
 
 @pytest.mark.parametrize("read", [3, 12], ids=["in part", "to its end"])
@@ -23,14 +24,16 @@ def test_a_film_that_was_closed_leaves_no_pictures_in_memory(tmp_path: Path, rea
     """Whenever the garbage collector comes: a live run, a service and a folder of films open many."""
     path = clips.video(tmp_path / "in.mp4", frames=12)
     gc.collect()
+    before = held(clips.SIZE)  # other tests' pictures
     gc.disable()
     try:
         source = open_source(path)
         frames = list(itertools.islice(source, read))
         size = source.info.width, source.info.height
-        assert any(held(size))
+        assert size == clips.SIZE
+        assert held(size) - before
         source.close()
         del source, frames
-        assert not any(held(size))
+        assert not held(size) - before
     finally:
         gc.enable()
