@@ -150,13 +150,32 @@ class _Follower:
         size = max(8, half[0] // 2), max(8, half[1] // 2)
         alpha = shrink(pair[1].alpha, size)
         self._number += 1
-        before = self._moved(motion, half, size)
         labels, count = _labelled(alpha)
         held = _Held(pair, labels, [])
+        if count == 1 and self._goes_on(held):
+            return held
+        before = self._moved(motion, half, size)
         if count:
             held.parts = self._judged(labels, count, alpha, before)
         self._remember(held, before)
         return held
+
+    def _goes_on(self, held: _Held) -> bool:
+        """Whether the one part carries on the one track, which is the subject's: mostly so, and motion is not
+        needed to tell. Then it is noted."""
+        if len(self._tracks) != 1 or self._map is None or not self._anchored:
+            return False
+        (number, origin), = self._tracks.items()
+        ids, since = cv2.split(self._map)
+        here = held.labels > 0
+        if not origin.accepted or origin.seen != self._number - 1 or not np.any(ids[here]):
+            return False
+        part = replace(origin, area=int(np.count_nonzero(here)), origin=origin, seen=self._number)
+        held.parts = [part]
+        self._tracks = {number: part}
+        self._map = cv2.merge([held.labels.astype(np.float32) * number,
+                               np.where(here, np.minimum(since, self._number), _NEVER)])
+        return True
 
     def _moved(self, motion: Motion, half: tuple[int, int], size: tuple[int, int]) -> Array | None:
         """The map, moved along with the picture."""
@@ -221,10 +240,6 @@ class _Follower:
         if before is None:
             return np.zeros((count + 1, 1), np.int64), []
         ids: Any = before[..., 0]
-        if count == 1 and len(self._tracks) == 1:  # mostly so: one subject, and nothing else
-            overlap = int(np.count_nonzero(ids[labels > 0]))
-            if overlap:
-                return np.array([[0, 0], [0, overlap]]), list(self._tracks)
         near = cv2.dilate(ids, np.ones((2 * _REACH + 1, 2 * _REACH + 1), np.uint8))
         ids = np.where(ids > 0, ids, near).astype(np.int32)
         numbers = sorted(self._tracks)

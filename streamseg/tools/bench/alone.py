@@ -30,7 +30,7 @@ from ...core.opencv import cv2
 from ...errors import StreamsegError
 from ...options import Options
 from ...sink import open_sink
-from ...smooth import Pair, Smoother, create_smoother
+from ...smooth import Pair, Smoother, create_smoother, frames_to_last
 from ...source import open_source
 
 T = TypeVar("T")
@@ -86,10 +86,11 @@ def stages_alone(clip: str | Path, frames: int, options: dict[str, Any]) -> dict
     segmenter = segment.create_segmenter(chosen.method, chosen.set, clip=str(clip), **context)
     try:
         pairs, found["small picture"], found["infer"] = _segmented(segmenter, decoded, chosen.batch)
+        persistence = frames_to_last(chosen, network=segmenter.capabilities.expensive)
     finally:
         segmenter.close()
     steady = create_smoother(chosen.smooth, strength=chosen.smooth_strength, window=chosen.lookahead,
-                    hysteresis=chosen.hysteresis)
+                    hysteresis=chosen.hysteresis, persistence=persistence)
     pairs, found["smooth"] = _steadied(steady, pairs)
     _, found["refine"] = _finished("matte", pairs, info, chosen)
     made, whole = _finished("composite", pairs, info, chosen)
