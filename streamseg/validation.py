@@ -126,7 +126,8 @@ def check_method(found: object) -> None:
 
 def _shown(number: Real) -> str:
     try:
-        return f"{float(number):g}"
+        shown = float(number)
+        return f"{shown:.0f}" if shown.is_integer() and abs(shown) < MOST else f"{shown:g}"
     except OverflowError:
         return "a number of more than 300 digits"
 

@@ -51,6 +51,8 @@ def _ended(arguments: Sequence[str] | None, session: Session, signals: Signals, 
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
         error.show()
+        # where parsing itself failed, no flag was seen yet
+        session.json = session.json or "--json" in (sys.argv[1:] if arguments is None else arguments)
         session.print_end(error.exit_code, error, error.format_message())
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:

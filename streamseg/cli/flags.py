@@ -86,6 +86,23 @@ class Assignment(click.ParamType):
                 for name, rules in known.items() if name.startswith(incomplete)]
 
 
+class Number(click.ParamType):
+    """A number; the message for anything else says so in plain words."""
+
+    def __init__(self, kind: type[int] | type[float]) -> None:
+        self.name = "whole number" if kind is int else "number"
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | float:
+        """1.5 from '1.5'."""
+        try:
+            return self._kind(value)
+        except ValueError:
+            seconds = isinstance(param, click.Option) and param.metavar == "S"
+            what = "number of seconds, as 90 or 1.5" if seconds else self.name
+            self.fail(f"{value!r} is not a {what}", param, ctx)
+
+
 class MethodName(click.ParamType):
     """A method's name; completes the registered ones. The method is checked when it is created."""
 
@@ -146,7 +163,7 @@ def _kind(item: Field[Any]) -> click.ParamType:
         return MethodName()
     if item.metadata["metavar"] in _FILES:
         return click.Path()  # for completion; nothing is checked here
-    kinds: dict[str, click.ParamType] = {"int": click.INT, "float": click.FLOAT}
+    kinds: dict[str, click.ParamType] = {"int": Number(int), "float": Number(float)}
     return kinds.get(str(item.type).removesuffix(" | None"), click.STRING)
 
 

@@ -165,7 +165,7 @@ def _status_line(line: dict[str, Any]) -> None:
 
 def _summary(report: LiveReport) -> str:
     latency = report.latency_ms
-    delay = "" if latency["p50"] is None else f", {latency['p50']:.1f} ms (95 %: {latency['p95']:.1f})"
+    delay = "" if latency["p50"] is None else f", delay {latency['p50']:.1f} ms (95 %: {latency['p95']:.1f})"
     parts = f"{report.damaged} damaged part{'s' * (report.damaged != 1)} skipped"
     damaged = f", {parts}" if report.damaged else ""
     return (f"{report.frames} frames in {report.seconds:.1f} s, {report.fps:.1f} fps{delay}, "

@@ -42,8 +42,10 @@ def jobs(inputs: Sequence[str], outputs: Sequence[str], options: dict[str, Any],
     for flag, target in [("-o", target) for target in outputs] + [(f"--{kind}", path)
                                                                   for kind, path in extra.items()]:
         if target != NULL and not is_folder(target):
+            missing = [source for source in inputs if not is_address(source) and not os.path.lexists(source)]
+            spaces = f" ({missing[0]} does not exist: a name with spaces needs quotes)" if missing else ""
             raise OptionError(f"{flag} is {target!r}; {len(inputs)} inputs need a folder there: end its name "
-                              f"with '/', as {target if target != '-' else 'out'}/")
+                              f"with '/', as {target if target != '-' else 'out'}/{spaces}")
     only = options.pop("only", None) if folders else None
     items = expand(inputs, left_out or LeftOut(), only=only, outputs=[*outputs, *extra.values()])
     planned = [job(item, outputs, options, naming) for item in items]

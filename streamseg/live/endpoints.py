@@ -18,7 +18,7 @@ from ..errors import OptionError, SourceError
 from ..options import Options
 from ..sink import NullSink, Sink
 from ..sink.live.network import PROTOCOLS, NetworkSink, shown
-from ..sink.live.recording import RecordingSink, SoundFeed
+from ..sink.live.recording import RecordingSink, SoundFeed, check_extension
 from ..sink.live.virtual_camera import VirtualSink
 from ..source import BaseSource, Source, adapt_source, open_source
 from ..source.camera import DeviceSource, OpenCvSource, camera_device, screen_device
@@ -182,19 +182,16 @@ class Opener:
 
     def __call__(self, target: str) -> Sink:
         """The sink of a --to. Raises OptionError, SinkError or MissingDependencyError."""
+        refuse_bad_output(target)
         name, _, device = target.partition(":")
         if target == NULL:
             return NullSink()
         if name == VIRTUAL:
             return VirtualSink(device or None, self._info)
         if "://" in target:
-            _refuse_bad_address(target)
             if self._reconnect:
                 return Reconnecting(shown(target), lambda: self._stream(target), self._clock)
             return self._stream(target)
-        if not Path(target).suffix:
-            raise OptionError(f"--to is {target!r}; it must be virtual, window, null, an address "
-                              f"({', '.join(PROTOCOLS)}) or a file .mkv or .mp4")
         return RecordingSink(target, self._info, self._options, sound=self._subscribed())
 
     def _stream(self, url: str) -> NetworkSink:
@@ -220,6 +217,17 @@ def open_outputs(to: Sequence[str | Sink], open_one: Callable[[str], Sink], stac
             stack.callback(sink.abort)
             made.append(LiveOutput(shown(target) if isinstance(target, str) else type(sink).__name__, sink))
     return made
+
+
+def refuse_bad_output(target: str) -> None:
+    """Raise OptionError for a --to that names no output, as far as the name alone tells it."""
+    if "://" in target:
+        _refuse_bad_address(target)
+    elif _is_file_name(target):
+        if not Path(target).suffix:
+            raise OptionError(f"--to is {target!r}; it must be virtual, window, null, an address "
+                              f"({', '.join(PROTOCOLS)}) or a file .mkv or .mp4")
+        check_extension(target)
 
 
 def _refuse_bad_address(target: str) -> None:

@@ -26,7 +26,7 @@ from .composite_stage import CompositeStage
 from .config import FIELDS
 from .consumers import consumers_of
 from .controls import Accept, Controls, PreviewScreen, TerminalKeys, accept_all
-from .endpoints import WINDOW, Opener, Reader, open_outputs, refuse_same_files, refuse_unused
+from .endpoints import WINDOW, Opener, Reader, open_outputs, refuse_bad_output, refuse_same_files, refuse_unused
 from .keymap import KEYS, backgrounds
 from .microphone import open_microphone
 from .options import LiveOptions, cpu_share
@@ -80,6 +80,9 @@ def check_settings(source: str | Source | None, to: Sequence[str | Sink], option
     _smoother(options)
     values = {name: getattr(live if hasattr(live, name) else options, name) for name in FIELDS}
     refuse_unused(values, source, to)
+    for target in to:
+        if isinstance(target, str):
+            refuse_bad_output(target)
     listed = () if live.backgrounds is None else backgrounds(None, live.backgrounds)
     for name in listed:
         check_background(name)

@@ -91,3 +91,13 @@ def test_an_assignment_without_name_or_value_is_a_usage_error(words: list[str]) 
 def test_the_range_of_a_flag_is_checked_by_options() -> None:
     with pytest.raises(OptionError, match="blur is 3; allowed is 0 to 1"):
         Options.of(parsed("--blur", "3"))
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["--start", "0:01"], "'0:01' is not a number of seconds, as 90 or 1.5"),
+    (["--feather", "much"], "'much' is not a number\n"),
+    (["--batch", "1.5"], "'1.5' is not a whole number\n"),
+])
+def test_what_is_no_number_is_refused_in_plain_words(words: list[str], message: str) -> None:
+    done = CliRunner().invoke(group, ["run", "in.mp4", "-o", "out.mp4", *words])
+    assert (done.exit_code, message in done.stderr) == (2, True)

@@ -102,6 +102,14 @@ def test_several_inputs_into_one_file_are_refused(output: str, flag: str) -> Non
         jobs(["a.mp4", "b.mp4"], outputs, options)
 
 
+def test_a_name_with_spaces_and_without_quotes_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"my does not exist: a name with spaces needs quotes"):
+        jobs(["my", "film.mp4"], ["out.mp4"], {})
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(OptionError, match=r"as out\.mp4/$"):
+        jobs([str(tmp_path / "a.mp4"), "http://host/b.mp4"], ["out.mp4"], {})
+
+
 def test_null_takes_any_number() -> None:
     assert [job.sinks for job in jobs(["a.mp4", "b.mp4"], ["null:"], {})] == [["null:"], ["null:"]]
 

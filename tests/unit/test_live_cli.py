@@ -226,7 +226,7 @@ def test_json_stats_on_standard_output_is_a_line_each_and_nothing_else(asked: di
     assert cli(["live", "--to", "null", "--json-stats", "-"]) == 0
     out, err = capsys.readouterr()
     assert [json.loads(line) for line in out.splitlines()] == [{"fps": 30.0}]
-    assert "30 frames in 1.0 s, 30.0 fps, 10.0 ms (95 %: 12.0)" in err
+    assert "30 frames in 1.0 s, 30.0 fps, delay 10.0 ms (95 %: 12.0)" in err
 
 
 @pytest.mark.parametrize("words", [[], ["--overwrite"]])

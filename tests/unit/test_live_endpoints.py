@@ -78,6 +78,15 @@ def test_different_files_and_what_is_no_file_pass(here: Path) -> None:
     checked(None, "virtual", config="live.toml", save_config="live.toml")  # brings it up to date
 
 
+@pytest.mark.parametrize(("target", "message"), [
+    ("vitual", "--to is 'vitual'; it must be virtual"), ("talk.avi", r"live recordings are \.mkv or \.mp4"),
+    ("out/", "--to is 'out/'"), ("rtmp://host:port/x", "is not a valid address"),
+])
+def test_an_output_that_is_none_is_refused_before_a_camera_is_looked_for(target: str, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        checked(None, "null", target)
+
+
 # --- settings without effect -------------------------------------------------------------------------
 
 CAMERAS = {"camera": "7", "size": "9999x99", "rate": Fraction(5), "format": "yuyv422", "backend": "opencv"}

@@ -31,6 +31,8 @@ from streamseg.validation import interval
     ({"retry": 10 ** 400}, "retry is a number of more than 300 digits; allowed is at least 0, at most 1e+09"),
     ({"lookahead": 10 ** 400}, "lookahead is a number of more than 300 digits; allowed is 1 to 32"),
     ({"erode": -10 ** 400}, "erode is a number of more than 300 digits; allowed is -100 to 100"),
+    ({"feather": 1e6}, "feather is 1000000; allowed is 0 to 200"),
+    ({"blur": 1.25}, "blur is 1.25; allowed is 0 to 1"),
     ({"stall_timeout": 1e300}, "stall_timeout is 1e+300; allowed is at least 0.1, at most 1e+09"),
     ({"matte": ""}, "matte is ''; it must be a file, a folder/, - or null:; leave it out"),
     ({"cutout": ""}, "cutout is ''; it must be a file"), ({"foreground": ""}, "foreground is ''; it must be"),

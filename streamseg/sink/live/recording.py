@@ -155,6 +155,13 @@ class LiveSink(BaseSink):
             self.finish()
 
 
+def check_extension(target: str) -> None:
+    """Raise OptionError for a file that is no live recording's."""
+    if extension(target) not in SUFFIXES:
+        raise OptionError(f"output {target!r}: live recordings are {' or '.join(SUFFIXES)}, which play "
+                          "even if the machine stops in the middle; `streamseg run` makes others of them")
+
+
 class RecordingSink(LiveSink):
     """Records into ``target``, Matroska or fragmented MP4, under its own name from the first frame on: until
     then nothing is made there, and an existing file is not touched.
@@ -167,9 +174,7 @@ class RecordingSink(LiveSink):
 
     def __init__(self, target: str, info: VideoInfo, options: OutputOptions, *, sound: SoundFeed | None = None) -> None:
         super().__init__()
-        if extension(target) not in SUFFIXES:
-            raise OptionError(f"output {target!r}: live recordings are {' or '.join(SUFFIXES)}, which play "
-                              "even if the machine stops in the middle; `streamseg run` makes others of them")
+        check_extension(target)
         with writing(target):
             self.path = path = checked_target(target, options.overwrite)
             _check_writable(path)
