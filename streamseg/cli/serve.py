@@ -17,8 +17,7 @@ from .messages import messages_shown
 from .session import Session
 
 EXAMPLES = """
-    streamseg serve
-    curl -s -F file=@photo.jpg http://127.0.0.1:7000/v1/pictures -o cutout.png
+    streamseg serve    # then: curl -s -F file=@photo.jpg http://127.0.0.1:7000/v1/pictures -o cutout.png
     streamseg serve --port 8080 --folder /srv/streamseg
     streamseg serve --host 0.0.0.0 --token-file /etc/streamseg.token
 """
