@@ -12,12 +12,17 @@ what it makes:
 An exception in a stage travels downstream in order, after the items before it, and comes out of the
 last iterator. Leaving the ``with`` block, for whatever reason, cancels every channel and joins every
 thread; each stage's generator is closed in its own thread.
+
+A program may end while a run is under way: an iterator that was never closed, or a run in a daemon thread. FFmpeg and
+the runtimes abort the process when their threads outlive the interpreter, so runs are ended at exit.
 """
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
+import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -29,6 +34,7 @@ from .policy import Link
 T = TypeVar("T")
 
 JOIN_SECONDS = 5.0  # what the stages get to notice the end before they are left behind
+_RUNNING: weakref.WeakSet[Any] = weakref.WeakSet()  # what is to be ended when the program ends
 
 
 class Worker(Generic[T]):
@@ -95,6 +101,7 @@ class StageRunner:
         where who looks at the pictures also looks at the time."""
         self._stall_timeout = stall_timeout
         self._workers: list[Worker[Any]] = []
+        self._owner = threading.current_thread()
         self.channels: dict[str, Channel[Any]] = {}  # behind each stage of the row, by the stage's name
 
     def thread(self, name: str, items: Iterator[T], *, capacity: int = 1, newest: bool = False,
@@ -132,6 +139,8 @@ class StageRunner:
 
     def start(self, worker: Worker[Any]) -> None:
         """Let a worker's thread run; it ends with the block."""
+        if not self._workers:
+            _end_at_exit(self)
         self._workers.append(worker)
         worker.launch()
 
@@ -176,14 +185,24 @@ class StageRunner:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
+        self.end(stuck=isinstance(error, StallError))
+        _RUNNING.discard(self)
+
+    def end(self, *, stuck: bool = False) -> None:
+        """Cancel every stage and wait for the threads; ``stuck``: no longer than JOIN_SECONDS."""
         self.cancel()
-        stuck = isinstance(error, StallError)
         begin = time.monotonic()
         for worker in self._workers:
             worker.stop()
         for worker in self._workers:
             patience = JOIN_SECONDS if stuck or worker.patience is None else worker.patience
             worker.join(begin + patience)
+
+    def end_at_exit(self) -> None:
+        """End the run because the program ends; where it runs in a thread of its own that one removes what it wrote."""
+        self.end(stuck=True)
+        if self._owner is not threading.current_thread() and self._owner.is_alive():
+            self._owner.join(JOIN_SECONDS)
 
     def cancel(self) -> None:
         """Wake every stage that waits, with Cancelled."""
@@ -194,3 +213,15 @@ class StageRunner:
 def _cancel(targets: Iterable[Target[Any] | Channel[Any]]) -> None:
     for target in targets:
         target.cancel()
+
+
+def _end_at_exit(runner: StageRunner) -> None:
+    if not _RUNNING:
+        atexit.unregister(_end_all)
+        atexit.register(_end_all)
+    _RUNNING.add(runner)
+
+
+def _end_all() -> None:
+    for runner in list(_RUNNING):
+        runner.end_at_exit()
