@@ -95,7 +95,7 @@ def _plain(error: StreamsegError) -> StreamsegError:
     return type(error)(str(error))
 
 
-def _absolute(job: dict[str, Any]) -> dict[str, Any]:
+def absolute(job: dict[str, Any]) -> dict[str, Any]:
     """A job for a worker, which runs in another folder: paths from the root."""
     def path(name: Any, *, there: bool) -> Any:
         local = isinstance(name, str) and name != NULL and "://" not in name
@@ -359,7 +359,7 @@ class Driver:
         return False
 
     def _first(self, row: Row) -> Task:
-        row.job.update(_absolute(row.job))
+        row.job.update(absolute(row.job))
         split = self._crew.split is not None and may_be_split(row.job)
         return Task("survey" if split else "whole", row)
 
