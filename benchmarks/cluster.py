@@ -41,14 +41,16 @@ ROWS = 100_000
 
 
 class Stand:
-    """What is measured, each part by its name. ``quick``: a tiny form."""
+    """What is measured, each part by its name. ``quick``: a tiny form; ``pictures`` of loop, ``film`` seconds of
+    split."""
 
-    def __init__(self, work: Path, *, quick: bool, repeats: int) -> None:
+    def __init__(self, work: Path, *, quick: bool, repeats: int, pictures: int, film: float) -> None:
         self._work, self._quick, self._repeats = work, quick, repeats
+        self._pictures, self._film = pictures, film
 
     def loop(self) -> dict[str, Any]:
         """Seconds of `batch` and of `run` for each picture."""
-        count = 3 if self._quick else 200
+        count = 3 if self._quick else self._pictures
         folder = self._work / "pictures"
         folder.mkdir()
         rng = np.random.default_rng(0)
@@ -83,7 +85,7 @@ class Stand:
 
     def split(self) -> dict[str, Any]:
         """Seconds of a film in one piece and in 8 parts on 2 workers."""
-        size, seconds = (TINY, 4.0) if self._quick else ((640, 360), 600.0)
+        size, seconds = (TINY, 4.0) if self._quick else ((640, 360), self._film)
         film = [str(make_clip(self._work / "film.mp4", size=size, seconds=seconds))]
         whole, parts, joins = [], [], []
         for turn in range(self._repeats):
@@ -199,12 +201,18 @@ def main(words: list[str] | None = None) -> Path:
     """Measure, and write cluster.json and cluster.png."""
     bench = Bench("cluster", __doc__, repeats=3)
     bench.parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts, default all")
+    bench.parser.add_argument("--pictures", type=int, default=200, help="of loop, default %(default)s")
+    bench.parser.add_argument("--film", type=float, default=600.0, help="seconds of split's film, default %(default)s")
     chosen = bench.parse(words)
     os.environ.setdefault("PYTHONPATH", str(Path(__file__).parents[1]))  # for Ray's workers
     result: dict[str, Any] = {"cores": cores()}
     for name in chosen.only:
         with tempfile.TemporaryDirectory() as work:
-            result[name] = getattr(Stand(Path(work), quick=chosen.quick, repeats=chosen.repeats), name)()
+            stand = Stand(Path(work), quick=chosen.quick, repeats=chosen.repeats, pictures=chosen.pictures,
+                          film=chosen.film)
+            measure = {"loop": stand.loop, "workers": stand.workers, "split": stand.split, "ledger": stand.ledger,
+                       "messages": stand.messages}
+            result[name] = measure[name]()
             print(f"{name}: {result[name]}", file=sys.stderr, flush=True)
     path = bench.save(result, chosen.out)
     if "workers" in result:
