@@ -9,6 +9,7 @@ import html
 import logging
 import shutil
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -37,6 +38,7 @@ from .security import Guard
 from .services import Services
 from .studio import mount_studio
 
+FILE_THREADS = 6  # that read, write and delete files
 BODY = 1 << 20  # of requests that read their body in no way of their own
 FULL = (errno.ENOSPC, errno.EDQUOT)
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_type"}
@@ -78,6 +80,8 @@ def create_app(options: ServeOptions | None = None, *, method: MethodOptions | N
 def _lifespan(services: Services, jobs: JobKeeper) -> Any:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # Python's own would grow to 32 threads on a large machine, each with memory of its own
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(FILE_THREADS, "streamseg-files"))
         try:
             await jobs.start()  # takes the folder for this server alone
             shutil.rmtree(services.scratch, ignore_errors=True)  # what a killed server left
