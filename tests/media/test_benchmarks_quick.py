@@ -52,7 +52,8 @@ FIGURES = {
 PLOTS = {"quality": "quality.png", "scaling": "scaling.png"}
 TOOLS = {"scenes", "table"}  # commands that measure nothing
 # Those that need more than the test extra are run in their tiny form elsewhere
-ELSEWHERE = {"live_tab": "tests/browser/test_benchmark_live_tab.py", "cluster": "tests/cluster/test_benchmark_cluster.py"}
+ELSEWHERE = {"live_tab": "tests/browser/test_benchmark_live_tab.py",
+             "cluster": "tests/cluster/test_benchmark_cluster.py"}
 ON_GPU = ("limits", "live", "offline", "peers", "quality", "scaling")
 needs_no_gpu = pytest.mark.skipif(bool(glob("/dev/nvidia[0-9]*")), reason="this machine has a GPU")
 
