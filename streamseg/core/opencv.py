@@ -6,6 +6,7 @@ opencv-python's wheel links against libGL and glib, which slim machines and cont
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,7 +22,14 @@ except ImportError as error:
         "pip uninstall -y opencv-python && pip install opencv-python-headless"
     ) from error
 
-__all__ = ["cv2", "opencv_threads"]
+__all__ = ["cv2", "opencv_threads", "pyav_came_first"]
+
+
+def pyav_came_first() -> bool:
+    """Whether PyAV was imported before OpenCV. Both wheels carry X11's libraries: then OpenCV's windows hang, and
+    FFmpeg's screen capture ends the process (seen with av 18.1, opencv-python 5.0)."""
+    loaded = list(sys.modules)
+    return "av" in loaded and loaded.index("av") < loaded.index("cv2")
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from .api import BaseSource
 from .normalise import Normaliser, layout
 from .open import FAILURES, reason
 from .orientation import Turn
+from .screen import ScreenCapture
 
 MICROSECONDS = Fraction(1, 1_000_000)
 BT601 = 6
@@ -76,8 +77,16 @@ class DeviceSource(BaseSource):
     def __init__(self, device: Device, timeout: float) -> None:
         super().__init__()
         self._device, self._timeout = device, timeout
+        self._screen: ScreenCapture | None = None
+        self._container: Any = None
         try:
-            self._container: Any = av.open(device.file, "r", format=device.format, options=device.options)
+            if device.format == "x11grab":
+                self._screen = ScreenCapture(device.file, device.options, timeout)
+                self._container = self._screen.container
+            else:
+                self._container = av.open(device.file, "r", format=device.format, options=device.options)
+        except SourceError:
+            raise
         except FAILURES as error:
             raise explained(error, device) from error
         try:
@@ -90,7 +99,7 @@ class DeviceSource(BaseSource):
         self._stream = self._container.streams.video[0]
         context = self._stream.codec_context
         context.thread_count = 1  # frame threads would hold frames back
-        self._poll = _poll(self._device.file)
+        self._poll = _poll(self._device.file) if self._screen is None else self._screen.poll
         self._reformatter = VideoReformatter()
         self._normaliser = Normaliser(Turn(), fixed=True)
         self._frames = self._read()
@@ -117,6 +126,8 @@ class DeviceSource(BaseSource):
         container, self._container = self._container, None
         if container is not None:
             container.close()
+        if self._screen is not None:
+            self._screen.close()
 
     def _read(self) -> Iterator[Frame]:
         packets = self._container.demux(self._stream)

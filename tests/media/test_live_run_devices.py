@@ -60,6 +60,17 @@ def test_the_window_shows_the_picture_and_the_screen_can_be_a_source(long_clip: 
     assert (picture.max(axis=2) > 240).sum() > 20  # the figures' text
 
 
+def test_the_screen_is_captured_by_the_program(display: str) -> None:
+    process = started("screen", "--to", "null", "--duration", "1", DISPLAY=display)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+
+
+def test_a_screen_that_is_not_there_is_refused() -> None:
+    with pytest.raises(SourceError, match=r"the screen :77 cannot be captured: \w+"):
+        DeviceSource(Device("x11grab", ":77", {"framerate": "10"}), 10.0)
+
+
 def test_without_a_screen_the_window_is_refused_and_nothing_aborts(clip: Path) -> None:
     process = started(str(clip), "--realtime", "--to", "window", DISPLAY="", WAYLAND_DISPLAY="")
     _, errors = process.communicate(timeout=60)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...core.frames import Frame
-from ...core.opencv import cv2
+from ...core.opencv import cv2, pyav_came_first
 from ...errors import SinkError
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -70,8 +70,7 @@ def _refuse_what_hangs() -> None:
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise SinkError("a window cannot be shown: there is no screen (neither DISPLAY nor "
                         "WAYLAND_DISPLAY is set); --to virtual or --to FILE need none")
-    loaded = list(sys.modules)
-    if "av" in loaded and loaded.index("av") < loaded.index("cv2"):
+    if pyav_came_first():
         raise SinkError("a window cannot be shown: PyAV was imported before OpenCV, whose windows hang "
                         "then; put `import cv2` before `import streamseg` and `import av`")
 
