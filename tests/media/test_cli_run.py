@@ -195,7 +195,7 @@ def test_a_defect_of_a_method_is_one_line_and_leaves_nothing(clip: Path, tmp_pat
     (["run", "clip.mp4", "-o", "a.mp4", "--method", "magic"], 2, "threshold"),
     (["run", "clip.mp4", "-o", "a.mp4", "--method", "adaptive", "--set", "block=14"], 2, "13 or 15"),
     (["run", "clip.mp4", "-o", "a.mp4", "-o", "./a.mp4"], 2, "twice"),
-    (["run", "clip.mp4", "-o", "a.mp4", "--rate", "10"], 2, "rate is 10, but clip.mp4 is a film"),
+    (["run", "clip.mp4", "-o", "a.mp4", "--rate", "10"], 2, "rate is 10, but clip.mp4 is a video"),
     (["run", "clip.mp4", "-o", "a.mp4", "--only", "*.mp4"], 2, "only is '*.mp4', but clip.mp4 is no folder"),
     (["run", "clip.mp4", "-o", "no/such/a.mp4"], 1, "no/such"),
     (["run", "clip.mp4", "-o", "a" * 260 + ".mp4"], 1, "too long"),
