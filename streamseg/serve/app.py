@@ -81,7 +81,7 @@ def _lifespan(services: Services, jobs: JobKeeper) -> Any:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # Python's own would grow to 32 threads on a large machine, each with memory of its own
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(FILE_THREADS, "streamseg-files"))
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(FILE_THREADS, "serve-files"))
         try:
             await jobs.start()  # takes the folder for this server alone
             shutil.rmtree(services.scratch, ignore_errors=True)  # what a killed server left

@@ -160,8 +160,8 @@ class PictureEngine:
         self._idle = idle
         own = own or MethodOptions()
         self._loaded = _Loaded(own)
-        self._method = ThreadPoolExecutor(1, "streamseg-method")
-        self._workers = ThreadPoolExecutor(own.threads or cores(), "streamseg-picture")
+        self._method = ThreadPoolExecutor(1, "serve-method")
+        self._workers = ThreadPoolExecutor(own.threads or cores(), "serve-picture")
         self._decoded = asyncio.Semaphore((own.threads or cores()) + 2)
         self._waiting: deque[_Asked] = deque()
         self._seconds = 0.5  # of one picture in the method, about

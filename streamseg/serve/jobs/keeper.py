@@ -86,7 +86,7 @@ class JobKeeper:
         self.home = options.home() / "jobs"
         self.limits = FilmLimits(options.max_film_pixels, options.max_seconds, options.max_frames)
         self._secret = options.webhook_secret()
-        self._thread = ThreadPoolExecutor(1, "streamseg-jobs")
+        self._thread = ThreadPoolExecutor(1, "serve-jobs")
         self._changes: dict[str, _Changes] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._others: set[asyncio.Task[Any]] = set()

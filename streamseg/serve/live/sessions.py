@@ -69,7 +69,7 @@ class Cameras:
         self.most = most
         self._live: dict[str, Camera] = {}
         self._tasks: set[asyncio.Future[Any]] = set()
-        self._threads = ThreadPoolExecutor(max(1, 4 * most), "streamseg-live")
+        self._threads = ThreadPoolExecutor(max(1, 4 * most), "serve-live")
 
     def __getitem__(self, name: str) -> Camera:
         """The live camera of that name. Raises KeyError."""
