@@ -122,7 +122,7 @@ def test_cameras_that_come_and_go_leave_no_thread(client: Client) -> None:
         await asyncio.to_thread(until, lambda: len(client.app.state.cameras) == 0)
 
     def of_streams() -> list[str]:
-        return [item.name for item in threading.enumerate() if not item.name.startswith(("streamseg-live", "asyncio"))]
+        return [item.name for item in threading.enumerate() if not item.name.startswith(("serve-live", "asyncio"))]
 
     call(once())
     before = len(of_streams())
