@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,6 +9,7 @@ pytest.importorskip("tensorflow", reason="training needs TensorFlow: pip install
 
 import keras
 
+from tests.shared import shared_folder
 from training import architectures
 from training.architectures import deeplab, person, tiramisu
 
@@ -146,7 +145,7 @@ def test_ours_refuse_what_they_cannot_be(options: dict) -> None:
 
 
 def test_large_goes_on_from_the_start_that_is_kept() -> None:
-    start = Path(architectures.__file__).parents[1] / "starts" / "large.keras"
+    start = shared_folder("models", "large.keras")
     assert architectures.copy_weights(person.build("large"), architectures.load_net(start)) == []
 
 
