@@ -158,3 +158,7 @@ def test_a_place_that_cannot_be_filled_is_an_error(project: tuple[Path, Path], p
 
 def test_the_page_says_what_the_results_say() -> None:
     assert table.main(["--check"]) == 0, "python -m benchmarks.table writes the tables anew"
+
+
+def test_no_table_was_measured_on_a_changed_work_tree() -> None:
+    assert "-dirty" not in table.PAGE.read_text(encoding="utf-8")
