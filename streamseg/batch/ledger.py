@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..core.process_lock import process_lock
 from ..errors import SinkError
 
 NAME = ".streamseg-batch"  # what ledgers are called in an output folder
@@ -332,22 +333,17 @@ def _lock_name(path: str) -> str:
 
 
 def _locked(path: str) -> sqlite3.Connection:
-    """A lock that ends with this process, however it ends. SQLite's own: it knows each system's way."""
+    """The process_lock of a ledger. Raises SinkError where another process has it."""
     name = _lock_name(path)
     while True:
         with open(name, "ab"):
             before = os.stat(name)
-        held = sqlite3.connect(name, timeout=0, isolation_level=None)
-        try:
-            held.execute("PRAGMA journal_mode = MEMORY")
-            held.execute("BEGIN EXCLUSIVE")
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(before, os.stat(name)):
-                    return held
-        except sqlite3.OperationalError as error:
-            held.close()
-            if "locked" not in str(error):
-                raise
+        held = process_lock(Path(name))
+        if held is None:
             raise SinkError(f"another streamseg batch is at work with the ledger {path}: wait for its end, or share "
-                            "the inputs with --shard I/N, each with a ledger of its own") from error
+                            "the inputs with --shard I/N, each with a ledger of its own")
+        with contextlib.suppress(FileNotFoundError):  # its owner may just have removed it: then it locks nothing
+            if os.path.samestat(before, os.stat(name)):
+                return held
+        held.close()
         held.close()  # of a file that its last owner took away meanwhile

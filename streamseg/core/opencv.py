@@ -26,8 +26,8 @@ __all__ = ["cv2", "opencv_threads", "pyav_came_first"]
 
 
 def pyav_came_first() -> bool:
-    """Whether PyAV was imported before OpenCV. Both wheels carry X11's libraries: then OpenCV's windows hang, and
-    FFmpeg's screen capture ends the process (seen with av 18.1, opencv-python 5.0)."""
+    """Whether PyAV was imported before OpenCV. Both wheels carry X11's libraries: then OpenCV's windows hang (seen with
+    av 18.1, opencv-python 5.0). The other way round FFmpeg's screen capture fails: see source/screen.py."""
     loaded = list(sys.modules)
     return "av" in loaded and loaded.index("av") < loaded.index("cv2")
 
