@@ -38,8 +38,26 @@ _TARGETS: dict[str, tuple[str, ...]] = {"matte": (), "cutout": (), "foreground":
                                         "codec": ("an encoder's name, as libx265",)}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionGroup:
+    """Fields made by ``option``, whose values are checked when the object is made: OptionError names the value and what
+    is allowed."""
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            check_value(item.name, getattr(self, item.name), item.metadata, str(item.type))
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """Options from keyword arguments; an unknown name is an OptionError that lists the known ones."""
+        known = [item.name for item in fields(cls)]
+        for name in options:
+            choice("option", name, known)
+        return cls(**options)
+
+
 @dataclass(frozen=True, kw_only=True)
-class CommonOptions:
+class CommonOptions(OptionGroup):
     """What several stages read."""
 
     start: float = option(0.0, "Input", "Skip this many seconds.", low=0, metavar="S")
@@ -73,14 +91,6 @@ class CommonOptions:
             if str(item.type).startswith("Fraction") and value is not None:
                 value = frames_per_second(item.name, value)
             object.__setattr__(self, item.name, value)
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Self:
-        """Options from keyword arguments; an unknown name is an OptionError that lists the known ones."""
-        known = [item.name for item in fields(cls)]
-        for name in options:
-            choice("option", name, known)
-        return cls(**options)
 
 
 @dataclass(frozen=True, kw_only=True)

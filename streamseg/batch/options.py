@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Self
 
-from ..options import option
-from ..validation import check_value, choice, named
+from ..options import OptionGroup, option
+from ..validation import check_value, named
 
 GROUP = "Batch"
 FORMATS = ("png", "webp", "tiff", "jpg")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NamingOptions:
+class NamingOptions(OptionGroup):
     """How the outputs of a folder or of several inputs are called. ``run`` has these too."""
 
     format: str | None = option(None, GROUP, "Write pictures so; default: as they came where that format holds "
                                 "what is asked for, else png.", choices=FORMATS)
     frames: bool = option(False, GROUP, "Write a film as numbered pictures: NAME/frame_00001.png.")
-
-    def __post_init__(self) -> None:
-        for item in fields(self):
-            check_value(item.name, getattr(self, item.name), item.metadata, str(item.type))
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Self:
-        """From keyword arguments; an unknown name is an OptionError that lists the known ones."""
-        for name in options:
-            choice("option", name, [item.name for item in fields(cls)])
-        return cls(**options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

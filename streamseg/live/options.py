@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from typing import Any
 
 from ..errors import OptionError
-from ..options import option
-from ..validation import check_value, choice, frames_per_second, worded
+from ..options import OptionGroup, option
+from ..validation import check_value, frames_per_second, worded
 
 # The fields of Options that mean the same here
 SHARED = ("start", "stream", "timeout", "on_error", "method", "set", "model", "model_spec", "classes",
@@ -20,7 +18,7 @@ SHARED = ("start", "stream", "timeout", "on_error", "method", "set", "model", "m
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LiveOptions:
+class LiveOptions(OptionGroup):
     """Values are checked when the object is made: OptionError names the value and what is allowed."""
 
     # camera
@@ -74,14 +72,6 @@ class LiveOptions:
         if self.size is not None:
             picture_size(self.size)
         cpu_share(self.max_cpu)
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> LiveOptions:
-        """From keyword arguments; an unknown name is an OptionError that lists the known ones."""
-        known = [item.name for item in fields(cls)]
-        for name in options:
-            choice("option", name, known)
-        return cls(**options)
 
 
 def picture_size(text: str) -> tuple[int, int]:

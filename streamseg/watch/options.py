@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from dataclasses import dataclass
 
-from ..options import option
-from ..validation import check_value, choice
+from ..options import OptionGroup, option
 
 GROUP = "Watch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WatchOptions:
+class WatchOptions(OptionGroup):
     """Values are checked when the object is made: OptionError names the value and what is allowed."""
 
     settle: float = option(2.0, GROUP, "Take a file when its size and time have not changed for so many seconds.",
@@ -24,14 +21,3 @@ class WatchOptions:
                              "seconds.", low=0.0, high=86_400.0, metavar="S")
     retry_failed: bool = option(False, GROUP, "Try again what failed before.")
     once: bool = option(False, GROUP, "End when all that is there has been done.")
-
-    def __post_init__(self) -> None:
-        for item in fields(self):
-            check_value(item.name, getattr(self, item.name), item.metadata, str(item.type))
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Self:
-        """From keyword arguments; an unknown name is an OptionError that lists the known ones."""
-        for name in options:
-            choice("option", name, [item.name for item in fields(cls)])
-        return cls(**options)
