@@ -38,6 +38,7 @@ from .sink import (
 from .sink.commit import refuse_input
 from .source import BaseSource, Source, open_source, refuse_unused
 from .stages import blame, decode_stage, finish_stage, output_stage, segment_stage, smooth_stage
+from .subject import SubjectCounter, remarks, require
 from .temporal import tracked
 from .validation import interval
 
@@ -82,10 +83,15 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *, format: s
         for number, output in enumerate(outputs):
             graph.output(output.name, output_stage(output.sink, number, output.stage, stopwatch),
                          waits_for_reader=output.sink.waits_for_reader, stop=output.sink.stop)
-        graph.start(decode_stage(opened, stopwatch), _matting(opened, segmenter, chosen, stopwatch),
+        seen = SubjectCounter()
+        matting = _matting(opened, segmenter, chosen, stopwatch)
+        graph.start(decode_stage(opened, stopwatch), lambda frames: seen.passing(matting(frames)),
                     partial(finish_stage, compositor=compositor, kinds=kinds, stopwatch=stopwatch))
         sinks = [output.sink for output in outputs]
         count, first = _follow(graph, sinks, opened.info, progress, began)
+        found, method = seen.result, methods.method_name(chosen.method)
+        if chosen.require_subject:
+            require(found, count, method)
         with blame(SinkError, "the output cannot be finished"):
             commit_together(sinks)
         elapsed = time.perf_counter() - began
@@ -93,12 +99,13 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *, format: s
                   for name, stats in graph.queues().items()}
         return Report(
             input=opened.info.name, frames=count, elapsed=round(elapsed, 3),
-            method=methods.method_name(chosen.method), runs_on=runs_on,
+            method=method, runs_on=runs_on, subject=found,
             fps=round(count / elapsed, 2), first_frame_s=first, stages=stopwatch.stages(), queues=queues,
             outputs=[item.result() for item in sinks], damaged=opened.damaged,
             dropped=sum(queue.dropped for queue in queues.values()), peak_rss_mib=peak_rss_mib(),
             mattes=dict(segmenter.statistics),
-            notes=[*opened.notes, *compositor.notes, *(note for item in sinks for note in item.notes)])
+            notes=[*opened.notes, *compositor.notes, *(note for item in sinks for note in item.notes),
+                   *remarks(found, count, method)])
 
 
 def mattes(source: Any, **options: Any) -> Iterator[tuple[Frame, Matte]]:

@@ -8,6 +8,7 @@
     │   └── SourceTimeoutError     nothing came from it for too long
     ├── SinkError                  the output cannot be made or written
     ├── SegmentError               a method failed, or gave something that is not a matte
+    ├── NoSubjectError             nobody was found, and the run was told that there must be somebody
     ├── DeviceError                the device or runtime that was asked for is not there
     └── StallError                 a stage of the pipeline stopped moving
 
@@ -52,6 +53,10 @@ class SinkError(StreamsegError, OSError):
 
 class SegmentError(StreamsegError, RuntimeError):
     """A method failed, or what it returned is not a matte."""
+
+
+class NoSubjectError(StreamsegError, RuntimeError):
+    """No subject was found in any frame, and one was required."""
 
 
 class DeviceError(StreamsegError, RuntimeError):

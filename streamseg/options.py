@@ -159,6 +159,7 @@ class EdgeOptions(CommonOptions):
                         "picture's colours, or bilinear.", choices=("guided", "bilinear"))
     subject: str = option("all", "Matte", "Which of several subjects to keep: all, the largest, or the one "
                           "nearest to the centre.", choices=("all", "largest", "center"))
+    require_subject: bool = option(False, "Matte", "Fail, and write nothing, where no subject is found in any frame.")
     clean: bool = option(True, "Matte", "Remove small specks and fill small holes.",
                          flag="--clean/--no-clean")
     threshold: float | None = option(None, "Matte", "Make the edge hard at this alpha; default: keep the "

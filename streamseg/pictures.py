@@ -19,11 +19,12 @@ from .composite import Compositor
 from .core.frames import Frame, Matte, VideoInfo
 from .errors import OptionError, SegmentError, SourceError, StreamsegError
 from .options import CommonOptions, CompositeOptions, InputOptions
-from .segment import Segmenter, adapt
+from .segment import DEFAULT, Segmenter, adapt, method_name
 from .segment.model import Model, load_model
 from .sink.pixels import rgb_of, rgba_of, scaled
 from .source import open_source
 from .source.arrays import frame_of
+from .subject import SubjectCounter, require
 from .validation import check_method, choice, format_value
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def remove(picture: Any, background: str | None = None, *, model: Model | Segmen
     background  None or "none": transparent. Else "blur", "original", a colour name or "#rrggbb", or a picture's path
     model       what ``streamseg.load_model`` gives, or any Segmenter (for one thread at a time); None: the default
                 model, which is loaded once and stays until ``default_model().close()``
-    options     of OPTIONS: fit, blur, edges, subject, clean, threshold, erode, feather, light_wrap
+    options     of OPTIONS: fit, blur, edges, subject, require_subject, clean, threshold, erode, feather, light_wrap
 
     Returns RGBA with straight alpha, or RGB where there is a background: (h, w, 4) or (h, w, 3), uint8, or uint16
     where the picture has more than 8 bits. For a Pillow image a Pillow image (RGBA or RGB) with its colour profile.
@@ -55,7 +56,7 @@ def remove(picture: Any, background: str | None = None, *, model: Model | Segmen
     not changed. May be called from several threads at once.
 
     Raises OptionError for what is no picture or no option, SourceError or DamagedInputError for a file that is none,
-    SegmentError where the model fails.
+    SegmentError where the model fails, NoSubjectError where nobody is found and ``require_subject`` is True.
     """
     chosen = _options(background, options)
     cutout = background is None or background.strip().lower() == "none"
@@ -111,7 +112,12 @@ def _finished(frame: Frame, model: Model | Segmenter | None, kind: str, options:
                      has_alpha=frame.alpha is not None, stills=True, name="the picture")
     compositor = Compositor(info, [kind], options)
     try:
-        return compositor.finish(frame, _matte(frame, model))[kind]
+        matte = _matte(frame, model)
+        if options.require_subject:
+            seen = SubjectCounter()
+            seen.see(matte)
+            require(seen.result, 1, DEFAULT if model is None else method_name(model))
+        return compositor.finish(frame, matte)[kind]
     finally:
         compositor.close()
 

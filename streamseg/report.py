@@ -86,6 +86,20 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """Whether a subject was found.
+
+    state     'found'; 'grey': all that was found is half transparent all over, which says nothing; or 'none'
+    frames    share of the frames in which there was one, 0..1
+    largest   of these the largest share of the picture that it covered (alpha above one half), 0..1
+    """
+
+    state: str
+    frames: float
+    largest: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What a run did and how fast. Times in seconds unless the name says ms; ``runs_on`` names the device
     of the method, and the runtime where it has one."""
@@ -107,6 +121,8 @@ class Report:
     """How many were computed, carried along with the picture (--every), kept (--skip-still); empty where
     every frame had its own."""
     notes: list[str] = field(default_factory=list)
+    subject: Subject | None = None
+    """None where no mattes were looked at."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, numbers and strings, for JSON."""

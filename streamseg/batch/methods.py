@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, OrderedDict
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-import numpy as np
-
-from ..core.frames import Frame, Matte
 from ..options import MethodOptions, Options
 from ..segment import (
     READING,
     BaseSegmenter,
-    Borrowed,
-    Segmenter,
     adapt,
     create_segmenter,
     method_class,
@@ -28,35 +23,6 @@ from ..segment import (
 MAKING = ("method", "set", "model", "model_spec", "classes", "device", "runtime")
 STATEFUL = ("mog2", "knn")  # they learn from all frames since the beginning
 KEPT = 4  # methods held at a time: pictures and films, of two settings
-_SURE, _SOFT = 0.5, (0.2, 0.8)  # a pixel that is the subject's; one that a sure network does not leave
-_LEAST, _MOST = 0.0005, 0.6     # of a picture: a subject covers at least; grey is one that is soft in more than
-
-
-class Observed(Borrowed):
-    """A method that also counts in how many pictures somebody was found. Whoever made the method closes it."""
-
-    def __init__(self, segmenter: Segmenter) -> None:
-        super().__init__(segmenter)
-        self._seen: Counter[str] = Counter()
-
-    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
-        """As the method."""
-        mattes = super().segment(frames)
-        self._seen.update(subject_in(matte.alpha) for matte in mattes)
-        return mattes
-
-    @property
-    def subject(self) -> str:
-        """found, or where no picture had one: grey, or none."""
-        return next((seen for seen in ("found", "grey") if self._seen[seen]), "none")
-
-
-def subject_in(alpha: Any) -> str:
-    """'found', 'grey' (half transparent all over: the network knows nothing) or 'none', of a matte."""
-    low, high = _SOFT
-    if float(np.mean((alpha > low) & (alpha < high))) > _MOST:
-        return "grey"
-    return "found" if float(np.mean(alpha > _SURE)) >= _LEAST else "none"
 
 
 class OnDemand(BaseSegmenter):
@@ -65,18 +31,15 @@ class OnDemand(BaseSegmenter):
 
     def __init__(self, methods: Methods, options: Mapping[str, Any], source: str) -> None:
         self._methods, self._options, self._source = methods, options, source
-        self._observed: Observed | None = None
-        self.name = method_name(options.get("method", "default"))
+
+    @property
+    def name(self) -> str:
+        """Of the method."""
+        return method_name(self._options.get("method", "default"))
 
     def borrowed(self, *, stills: bool = False) -> BaseSegmenter:
         """The object. Raises what making it raises."""
-        self._observed = Observed(self._methods.get(self._options, self._source, stills=stills))
-        return self._observed
-
-    @property
-    def subject(self) -> str:
-        """found, grey or none."""
-        return self._observed.subject if self._observed is not None else "none"
+        return adapt(self._methods.get(self._options, self._source, stills=stills))
 
 
 class Methods:

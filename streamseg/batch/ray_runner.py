@@ -22,7 +22,10 @@ from typing import Any
 
 from ..core.folders import made_folder
 from ..errors import DeviceError, MissingDependencyError, OptionError, StreamsegError
+from ..report import Subject
+from ..segment import method_name
 from ..sink.commit import remove_leftovers, temporary_folder, writer
+from ..subject import remarks, require
 from . import files
 from .ledger import Ledger, Outcome, Row
 from .methods import Methods
@@ -74,16 +77,20 @@ class Worker:
                                  "worker": name}
         worked = sum(part.seconds for part in done)
         frames = sum(part.count for part in parts)
+        subjects = {part.subject for part in done}
+        found = Subject(next((seen for seen in ("found", "grey") if seen in subjects), "none"), 0, 0)
+        method = method_name(job["options"].get("method", "default"))
         try:
-            notes = join_all(job, parts, done)
+            if job["options"].get("require_subject"):
+                require(found, frames, method)
+            notes = [*join_all(job, parts, done), *remarks(found, frames, method)]
         except StreamsegError as error:
             return Outcome("failed", reason=f"{type(error).__name__}: {error}", **facts)
         seconds = worked + time.perf_counter() - began
-        subjects = {part.subject for part in done}
         notes = list(dict.fromkeys([*(note for part in done for note in part.notes), *notes, f"in {len(parts)} parts"]))
         return Outcome("done", frames=frames, damaged=sum(part.damaged for part in done), seconds=round(seconds, 3),
                        fps=round(frames / max(seconds, 1e-6), 2), reason="; ".join(notes),
-                       subject=next((seen for seen in ("found", "grey") if seen in subjects), "none"), **facts,
+                       subject=found.state, **facts,
                        outputs=[files.written(*target) for target in targets_of(job["sinks"], job["options"])])
 
     def _told(self, job: dict[str, Any]) -> dict[str, Any]:

@@ -208,4 +208,4 @@ def run_one(source: str, sinks: Sequence[str], options: Mapping[str, Any], metho
         rest = {key: value for key, value in options.items() if key not in MAKING} | made.extra
         report = api.run(opened, made.sinks, progress=progress, method=method, **rest)
         made.publish(replace=bool(options.get("overwrite")))
-        return made.told(replace(report, method=method.name, input=source)), method.subject
+        return made.told(replace(report, input=source)), "none" if report.subject is None else report.subject.state

@@ -25,12 +25,14 @@ from ..core.opencv import opencv_threads
 from ..core.thread_budget import Threads
 from ..errors import SourceError, StreamsegError
 from ..options import InputOptions, Options
+from ..report import Subject
 from ..sink import BaseSink, alpha_by_default, commit_together, open_sink
 from ..sink.containers import extension
 from ..sink.join import JOINABLE, JoinedSink, Part, part_of
 from ..source import BaseSource, open_source
 from ..source.open import open_container
 from ..source.probe import select_stream
+from ..subject import remarks
 from ..temporal import Cuts
 from .inputs import is_address
 from .methods import MAKING, Methods, OnDemand, splittable
@@ -278,11 +280,14 @@ def do_part(job: Mapping[str, Any], span: Span, folder: str, methods: Methods) -
                 sinks.append(PartSink(_file(path, source.info, kind, reading, sinks), span))
             method = OnDemand(methods, job["options"], job["source"])
             rest = {key: value for key, value in options.items() if key not in MAKING}
-            report = api.run(source, sinks, method=method, **rest)
+            report = api.run(source, sinks, method=method, **{**rest, "require_subject": False})  # see join
         finally:
             source.close()
     files = tuple(part_of(str(sink.path), sink.times) for sink in sinks if isinstance(sink, PartSink))
-    return PartDone(files, report.elapsed, method.subject, report.damaged, tuple(report.notes))
+    subject = report.subject or Subject("none", 0, 0)
+    said = remarks(subject, report.frames, report.method)  # it is for the film as a whole to say
+    notes = tuple(note for note in report.notes if note not in said)
+    return PartDone(files, report.elapsed, subject.state, report.damaged, notes)
 
 
 def _file(path: str, info: VideoInfo, kind: str, options: Options, opened: Sequence[BaseSink]) -> BaseSink:

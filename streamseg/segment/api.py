@@ -63,6 +63,11 @@ class BaseSegmenter:
         return Capabilities()
 
     @property
+    def name(self) -> str:
+        """What the report calls the method."""
+        return type(self).__name__
+
+    @property
     def statistics(self) -> Mapping[str, int]:
         """Counts for the report, as {"computed": 10, "carried": 20}; empty where there is nothing to count."""
         return {}
@@ -125,6 +130,11 @@ class Adapted(BaseSegmenter):
             raise OptionError(f"the capabilities of {type(self.original).__name__} are {found!r}; they must be "
                               "a streamseg.segment.Capabilities")
         return found
+
+    @property
+    def name(self) -> str:
+        """The object's class, or what it calls itself where it is a BaseSegmenter."""
+        return self.original.name if isinstance(self.original, BaseSegmenter) else type(self.original).__name__
 
     @property
     def statistics(self) -> Mapping[str, int]:

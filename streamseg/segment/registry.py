@@ -122,9 +122,9 @@ def _borrowed(method: Segmenter, params: Mapping[str, Any], context: Mapping[str
 
 
 def method_name(method: str | Segmenter) -> str:
-    """A method's name: that of DEFAULT for it, an object's class."""
+    """A method's name: that of DEFAULT for it; of an object what it calls itself, else its class."""
     if not isinstance(method, str):
-        return type(method).__name__
+        return method.name if isinstance(method, BaseSegmenter) else type(method).__name__
     return DEFAULT if method == "default" else method
 
 

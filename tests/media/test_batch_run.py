@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 
 from streamseg.batch.ledger import Ledger
-from streamseg.batch.methods import Methods, subject_in
+from streamseg.batch.methods import Methods
 from streamseg.batch.plan import Planner
 from streamseg.batch.runner import run_all
 from streamseg.cli import cli
 from streamseg.core.frames import Frame, Matte
 from streamseg.core.opencv import cv2
+from streamseg.subject import subject_in
 from tests import clips, damage, stills
 
 ROOT = Path(__file__).parents[2]
