@@ -79,8 +79,20 @@ class BaseSegmenter:
         """One matte a frame, in order."""
         raise NotImplementedError
 
+    def separate(self, frames: Sequence[Frame]) -> list[Matte]:
+        """One matte of each of some pictures that have nothing to do with each other, or with earlier frames; their
+        sizes may differ."""
+        mattes = []
+        for frame in frames:
+            self.reset()
+            mattes += self.segment([frame])
+        return mattes
+
     def reset(self) -> None:
         """Forget all earlier frames."""
+
+    def trim(self) -> None:
+        """Free memory that the next frame takes again: nobody waits for one just now."""
 
     def close(self) -> None:
         """Free what is held."""
@@ -150,9 +162,20 @@ class Adapted(BaseSegmenter):
         """As the object."""
         return self.original.segment(frames)
 
+    def separate(self, frames: Sequence[Frame]) -> list[Matte]:
+        """As the object, where it is a BaseSegmenter."""
+        if isinstance(self.original, BaseSegmenter):
+            return self.original.separate(frames)
+        return super().separate(frames)
+
     def reset(self) -> None:
         """As the object."""
         self.original.reset()
+
+    def trim(self) -> None:
+        """As the object, where it is a BaseSegmenter."""
+        if isinstance(self.original, BaseSegmenter):
+            self.original.trim()
 
     def close(self) -> None:
         """As the object."""

@@ -80,6 +80,10 @@ class Model(BaseSegmenter):
 
         return alpha(picture, model=self)
 
+    def trim(self) -> None:
+        """Free working memory that the next frame takes again."""
+        self._method.trim()
+
     def close(self) -> None:
         """Free the model; may be called twice. Nothing may be at work with it."""
         self._method.close()

@@ -31,7 +31,7 @@ from .model_file import spec_of
 from .model_spec import ModelSpec
 from .passes import agreed, groups_of_one_size, inside
 from .postprocess import decided, without_doubtful
-from .roi import RegionOfInterest
+from .roi import RegionOfInterest, separate_regions
 from .runtimes import Net, State
 from .runtimes.pool import NetPool
 
@@ -150,11 +150,24 @@ class Person(ParameterSegmenter):
             mattes += self._roi(group) if self._roi else map(Matte, self._alphas(group))
         return mattes
 
+    def separate(self, frames: Sequence[Frame]) -> list[Matte]:
+        """One matte a picture. Those that go into the net at the same sizes go through it together."""
+        self.reset()
+        if self._spec.states and not self.stills:  # a net that would remember the picture before
+            return super().separate(frames)
+        if self._roi:
+            return list(map(Matte, separate_regions(self._each, frames)))
+        return list(map(Matte, self._each(frames, [None] * len(frames))))
+
     def reset(self) -> None:
         """Forget where people were, and what a net with states remembers."""
         self._memory = None, None
         if self._roi:
             self._roi.reset()
+
+    def trim(self) -> None:
+        """Free the nets' working memory."""
+        self._nets.trim()
 
     def close(self) -> None:
         """Free the nets."""
@@ -162,11 +175,27 @@ class Person(ParameterSegmenter):
 
     def _alphas(self, frames: Sequence[Frame], part: Box | None = None) -> list[npt.NDArray[np.float32]]:
         """The nets' alphas of frames of one size, or of a part of each."""
+        return self._together(frames, [part] * len(frames))
+
+    def _each(self, frames: Sequence[Frame], parts: Sequence[Box | None]) -> list[npt.NDArray[np.float32]]:
+        """The nets' alphas of frames of any sizes, or of a part of each."""
+        groups: dict[tuple[tuple[Net, Size], ...], list[int]] = {}
+        for number, (frame, part) in enumerate(zip(frames, parts, strict=True)):
+            groups.setdefault(tuple(self._passes(part or frame)), []).append(number)
+        found: dict[int, npt.NDArray[np.float32]] = {}
+        for numbers in groups.values():
+            alphas = self._together([frames[number] for number in numbers], [parts[number] for number in numbers])
+            found.update(zip(numbers, alphas, strict=True))
+        return [found[number] for number in range(len(frames))]
+
+    def _together(self, frames: Sequence[Frame], parts: Sequence[Box | None]) -> list[npt.NDArray[np.float32]]:
+        """The nets' alphas of frames, or of a part of each, whose passes are the same."""
         if not self._own:
             return self._foreign(frames)
         passes: list[npt.NDArray[np.float32]] = []
-        for net, size in self._passes(part or frames[0]):
-            pictures = np.stack([self._prepare(frame, size, part)[0] for frame in frames])
+        for net, size in self._passes(parts[0] or frames[0]):
+            pictures = np.stack([self._prepare(frame, size, part)[0]
+                                 for frame, part in zip(frames, parts, strict=True)])
             seen = self._spec.probability(self._run(net, pictures))
             if self.stills:
                 mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
@@ -179,7 +208,7 @@ class Person(ParameterSegmenter):
 
     def _foreign(self, frames: Sequence[Frame]) -> list[npt.NDArray[np.float32]]:
         """Anybody's model's alphas."""
-        size = self._size(frames[0], self._net, self._spec.pixels or BUDGETS[self.detail])
+        [(_, size)] = self._passes(frames[0])
         prepared = [self._prepare(frame, size, None) for frame in frames]
         output = self._run(self._net, np.stack([picture for picture, _ in prepared]))
         try:
@@ -204,7 +233,9 @@ class Person(ParameterSegmenter):
         return output
 
     def _passes(self, shown: Frame | Box) -> list[tuple[Net, Size]]:
-        """Which of the built-in nets see a picture, and at which sizes, the largest last."""
+        """Which of the nets see a picture, and at which sizes, the largest last."""
+        if not self._own:
+            return [(self._net, self._size(shown, self._net, self._spec.pixels or BUDGETS[self.detail]))]
         if self._large:
             passes = [*((self._large, budget) for budget in _LARGE_PASSES),
                       *((self._net, budget) for budget in _MEDIUM_PASSES)]

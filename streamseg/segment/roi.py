@@ -21,6 +21,7 @@ from .elapsed import ElapsedFrames
 
 Alpha = npt.NDArray[np.float32]
 Infer = Callable[[Sequence[Frame], Box | None], list[Alpha]]
+InferEach = Callable[[Sequence[Frame], Sequence[Box | None]], list[Alpha]]
 
 SHARE = 0.7     # of the picture: where the region would be larger, the whole picture is as good
 MARGIN = 0.2    # of the larger side of what was found: room to move, and surroundings to judge by
@@ -82,6 +83,24 @@ class RegionOfInterest:
         if wanted is None or not _holds(box, wanted):
             self._box = wanted
         return whole
+
+
+def separate_regions(infer: InferEach, frames: Sequence[Frame]) -> list[Alpha]:
+    """The matte of each of some pictures that have nothing to do with each other: all are seen whole together, then
+    the regions of those that have one. What RegionOfInterest gives for each after a ``reset``.
+
+    infer    gives a matte float32 (h, w) in [0, 1] for each frame, which covers its box; None: the whole frame
+    """
+    mattes = infer(frames, [None] * len(frames))
+    boxes = [_people([alpha], frame) for alpha, frame in zip(mattes, frames, strict=True)]
+    with_people = [(number, box) for number, box in enumerate(boxes) if box is not None]
+    if not with_people:
+        return mattes
+    closer = infer([frames[number] for number, _ in with_people], [box for _, box in with_people])
+    for (number, box), alpha in zip(with_people, closer, strict=True):
+        if not _lost(alpha, box, frames[number]):
+            mattes[number] = _placed(alpha, box, frames[number], mattes[number].shape)
+    return mattes
 
 
 def _people(mattes: Sequence[Alpha], frame: Frame) -> Box | None:

@@ -2,6 +2,7 @@
 
     app           the application: routes, errors, start and end
     engine        decoded pictures, the method, finished pictures; a bounded queue
+    loaded        the methods in memory
     pictures      the core of the three dialects: v1, removebg, rembg
     parameters    requests' parameters, from the fields of Options; what none may say
     forms limits fetch security     what comes in, and what is refused

@@ -1,47 +1,44 @@
 """From a picture's file to its matte and finished pictures: all that the server asks of the other packages.
 
     reading, finishing, encoding    a few worker threads, a picture each
-    the method                      one thread, which loads, calls and closes it; pictures that wait together and
-                                    agree in size are handed to it together
+    the method                      one thread, which loads, calls and closes it; pictures that wait for the same
+                                    method are handed to it together
 
-``places`` bounds what is under way: more is refused at once, with the time after which to try again. The method
-is let go after a while without a picture, and loaded again for the next.
+``places`` bounds what is under way: more is refused at once, with the time after which to try again. The method's
+working memory is given back QUIET seconds after the last picture; the method is let go after a longer while without
+one, and loaded again for the next.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
-import gc
 import logging
-import sys
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from .. import segment as methods
 from ..composite import Compositor
 from ..core.frames import Frame, Matte, VideoInfo
 from ..core.pixel_formats import Colour
 from ..core.thread_budget import cores
 from ..errors import SegmentError, StreamsegError
 from ..options import CompositeOptions, InputOptions, MethodOptions, Options
-from ..segment import Segmenter
 from ..sink.stills import encode_picture
 from ..source.arrays import ArraySource
 from ..source.stills import PictureSource
+from .loaded import Asked, LoadedMethods, give_memory_back
 from .refusals import busy
 
 T = TypeVar("T")
 TOGETHER = 8  # pictures that are handed to the method at once
-LOADED = 3    # methods that are kept loaded: the default, and those that requests asked for last
+QUIET = 5.0   # seconds without a picture after which working memory is given back. The next picture pays some .1 s
 _log = logging.getLogger("streamseg.serve")
 
 
@@ -95,54 +92,6 @@ def encode(frame: Frame, extension: str, kind: str, quality: int | None = None) 
     return encode_picture(frame, extension, kind, quality)
 
 
-@dataclass(slots=True)
-class _Asked:
-    """A matte that somebody waits for."""
-
-    frame: Frame
-    key: str
-    options: MethodOptions
-    answer: Future[Matte] = field(default_factory=Future)
-
-
-class _Loaded:
-    """The methods that are loaded, by their options; threads, device and runtime are ``own``, the server's. All
-    calls come from one thread."""
-
-    def __init__(self, own: MethodOptions) -> None:
-        self._own = own
-        self._open: OrderedDict[str, Segmenter] = OrderedDict()
-
-    def mattes(self, asked: Sequence[_Asked]) -> list[Matte]:
-        """A matte of each frame; all ask for the same method."""
-        method = self._method(asked[0])
-        made = []
-        for item in asked:
-            method.reset()  # pictures have nothing to do with each other
-            made += method.segment([item.frame])
-        return made
-
-    def _method(self, asked: _Asked) -> Segmenter:
-        if asked.key in self._open:
-            self._open.move_to_end(asked.key)
-            return self._open[asked.key]
-        options, own = asked.options, self._own
-        method = methods.create_segmenter(options.method, options.set, threads=own.threads, device=own.device,
-                                runtime=own.runtime, model=options.model, classes=options.classes, stills=True)
-        self._open[asked.key] = method
-        while len(self._open) > LOADED:
-            self._open.popitem(last=False)[1].close()
-        return method
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def close(self) -> None:
-        """Close all."""
-        while self._open:
-            self._open.popitem()[1].close()
-
-
 class PictureEngine:
     """Made and used in one event loop: ``start``, then ``matte`` and ``work`` within a ``place``, then ``close``.
 
@@ -159,13 +108,13 @@ class PictureEngine:
         self.pictures = 0  # of how many pictures
         self._idle = idle
         own = own or MethodOptions()
-        self._loaded = _Loaded(own)
+        self._loaded = LoadedMethods(own)
         self._method = ThreadPoolExecutor(1, "serve-method")
         self._workers = ThreadPoolExecutor(own.threads or cores(), "serve-picture")
         self._decoded = asyncio.Semaphore((own.threads or cores()) + 2)
-        self._waiting: deque[_Asked] = deque()
+        self._waiting: deque[Asked] = deque()
         self._seconds = 0.5  # of one picture in the method, about
-        self._release: asyncio.TimerHandle | None = None
+        self._rest: list[asyncio.TimerHandle] = []  # what is done when no picture comes
 
     async def start(self) -> None:
         """Load the default method and make a picture with it: what does not run is known before a request."""
@@ -178,8 +127,7 @@ class PictureEngine:
 
     async def close(self) -> None:
         """End the threads, once what they are doing is done."""
-        if self._release is not None:
-            self._release.cancel()
+        self._cancel_rest()
         await asyncio.wrap_future(self._method.submit(self._loaded.close))
         self._method.shutdown(cancel_futures=True)
         self._workers.shutdown(cancel_futures=True)
@@ -216,81 +164,82 @@ class PictureEngine:
 
     async def matte(self, frame: Frame, options: MethodOptions) -> Matte:
         """The frame's matte. Raises StreamsegError. Cancelled before its turn, it is never computed."""
-        asked = _Asked(frame, _key(options), options)
+        asked = Asked(frame, options)
         self._waiting.append(asked)
         self._method.submit(self._next)
         try:
             return await asyncio.wrap_future(asked.answer)
         finally:
-            self._stay_loaded()
+            self._rest_later()
 
     def is_loaded(self) -> bool:
         """Whether a method is in memory."""
         return len(self._loaded) > 0
 
     def _next(self) -> None:
-        """In the method's thread: the first that waits, with those of its method and size behind it."""
+        """In the method's thread: the first that waits, with others that wait for its method."""
         group = self._group()
         if not group:
             return  # it went with an earlier one
         began = time.perf_counter()
+        self._answer(group)
+        self._seconds += 0.2 * ((time.perf_counter() - began) / len(group) - self._seconds)
+
+    def _answer(self, group: Sequence[Asked]) -> None:
+        """Give each its matte, or the reason why there is none. A picture that the method fails at takes none of
+        those with it: each is tried alone then."""
+        self.groups, self.pictures = self.groups + 1, self.pictures + len(group)
         try:
             made = self._loaded.mattes(group)
-        except StreamsegError as error:
-            _fail(group, error)
+            if len(made) != len(group):
+                raise SegmentError(f"the method gave {len(made)} mattes for {len(group)} pictures")
         except Exception as error:
-            _log.exception("the method failed")
-            _fail(group, SegmentError(f"the method failed: {type(error).__name__}: {error}"))
+            if len(group) > 1:
+                for item in group:
+                    self._answer([item])
+            elif isinstance(error, StreamsegError):
+                group[0].answer.set_exception(error)
+            else:
+                _log.exception("the method failed")
+                group[0].answer.set_exception(SegmentError(f"the method failed: {type(error).__name__}: {error}"))
         else:
-            self.groups, self.pictures = self.groups + 1, self.pictures + len(group)
-            self._seconds += 0.2 * ((time.perf_counter() - began) / len(group) - self._seconds)
             for item, matte in zip(group, made, strict=True):
                 item.answer.set_result(matte)
 
-    def _group(self) -> list[_Asked]:
-        group: list[_Asked] = []
-        while self._waiting and len(group) < TOGETHER:
-            item = self._waiting[0]
-            if group and (item.key != group[0].key or _size(item) != _size(group[0])):
-                break
-            self._waiting.popleft()
-            if item.answer.set_running_or_notify_cancel():
+    def _group(self) -> list[Asked]:
+        """The first that waits, and others of its method, TOGETHER at most; the rest stays in its order."""
+        group: list[Asked] = []
+        others: list[Asked] = []
+        for _ in range(len(self._waiting)):
+            item = self._waiting.popleft()
+            if group and (item.key != group[0].key or len(group) == TOGETHER):
+                others.append(item)
+            elif item.answer.set_running_or_notify_cancel():
                 group.append(item)
+        self._waiting.extendleft(reversed(others))
         return group
 
-    def _stay_loaded(self) -> None:
-        if self._release is not None:
-            self._release.cancel()
+    def _rest_later(self) -> None:
+        self._cancel_rest()
+        later = asyncio.get_running_loop().call_later
+        self._rest.append(later(QUIET, self._method.submit, self._trim))
         if self._idle:
-            self._release = asyncio.get_running_loop().call_later(self._idle, self._method.submit, self._let_go)
+            self._rest.append(later(self._idle, self._method.submit, self._let_go))
+
+    def _cancel_rest(self) -> None:
+        while self._rest:
+            self._rest.pop().cancel()
+
+    def _trim(self) -> None:
+        if not self._waiting:
+            self._loaded.trim()
+            give_memory_back()
 
     def _let_go(self) -> None:
         if not self._waiting:
             self._loaded.close()
-            gc.collect()
-            _give_memory_back()
+            give_memory_back()
             _log.info("no picture for %g s: the method is let go", self._idle)
-
-
-def _give_memory_back() -> None:
-    """Hand what was freed back to the system. glibc keeps it for itself: 530 of the 600 MB that two sizes of the
-    default method take stayed, and 180 after this. Elsewhere nothing."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # musl has no such call
-            ctypes.CDLL(None).malloc_trim(0)
-
-
-def _fail(group: Sequence[_Asked], error: StreamsegError) -> None:
-    for item in group:
-        item.answer.set_exception(error)
-
-
-def _size(asked: _Asked) -> tuple[int, int]:
-    return asked.frame.width, asked.frame.height
-
-
-def _key(options: MethodOptions) -> str:
-    return repr((options.method, sorted(options.set.items()), options.model, options.classes))
 
 
 def _first_picture() -> Frame:

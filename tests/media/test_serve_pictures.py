@@ -22,6 +22,7 @@ import pytest
 
 import streamseg
 from streamseg.core.opencv import cv2
+from streamseg.errors import SegmentError
 from tests import clips, serve_tools, stills
 from tests.serve_tools import Client, decoded, photo, until
 
@@ -237,19 +238,42 @@ def test_sixteen_clients_get_each_their_own(client: Client, tmp_path: Path) -> N
         assert list(pool.map(ask, range(32))) == [(number, number) for number in range(32)]
 
 
-def test_pictures_of_one_size_that_wait_are_handed_over_together(tmp_path: Path, person: Path) -> None:
+def test_pictures_that_wait_are_handed_over_together(tmp_path: Path, person: Path) -> None:
+    """Those of another method go later, and a picture that the method fails at takes no other with it."""
+    others = [photo(tmp_path / f"{width}.png", (width, 120)) for width in (160, 161, 162)]
     with serve_tools.running(tmp_path / "home") as client:
         engine = client.app.state.services.engine
+        alone = {path: client.post("/v1/pictures", files=upload(path)).content for path in (person, *others)}
         held = threading.Event()
+        engine._method.submit(held.wait)
+        before, real = engine.groups, engine._loaded.mattes
+
+        def fails_at(asked: list[Any]) -> list[Any]:
+            if any(item.frame.width == 161 for item in asked):
+                raise SegmentError("it cannot see 161")
+            return list(real(asked))
+
+        engine._loaded.mattes = fails_at
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            asks = {path: pool.submit(client.post, "/v1/pictures", files=upload(path)) for path in others}
+            until(lambda: len(engine._waiting) == 3)
+            held.set()
+            answers = {path: ask.result() for path, ask in asks.items()}
+        assert [answer.status_code for answer in answers.values()] == [200, 422, 200]
+        assert [answers[path].content == alone[path] for path in others] == [True, False, True]
+        assert engine.groups == before + 4  # together, then each alone
+        held.clear()
         engine._method.submit(held.wait)
         before = engine.groups
         with concurrent.futures.ThreadPoolExecutor(3) as pool:
-            answers = [pool.submit(client.post, "/v1/pictures", files=upload(person)) for _ in range(3)]
+            asks = {path: pool.submit(client.post, "/v1/pictures", files=upload(path), data=data)
+                    for path, data in ((person, {}), (others[0], {"method": "threshold"}), (others[2], {}))}
             until(lambda: len(engine._waiting) == 3)
             held.set()
-            contents = {answer.result().content for answer in answers}
-        assert len(contents) == 1
-        assert engine.groups == before + 1
+            assert asks[person].result().content == alone[person]
+            assert asks[others[2]].result().content == alone[others[2]]
+            assert asks[others[0]].result().status_code == 200
+        assert engine.groups == before + 2
 
 
 def test_the_method_is_let_go_and_comes_back(tmp_path: Path, person: Path) -> None:
@@ -259,6 +283,18 @@ def test_the_method_is_let_go_and_comes_back(tmp_path: Path, person: Path) -> No
         assert client.get("/readyz").status_code == 200
         assert "streamseg_method_loaded 0.0" in client.get("/metrics").text
         assert client.post("/v1/pictures", files=upload(person)).status_code == 200
+
+
+def test_working_memory_is_given_back_when_no_picture_comes(tmp_path: Path, person: Path,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamseg.serve.engine.QUIET", 0.2)
+    with serve_tools.running(tmp_path / "home") as client:
+        engine = client.app.state.services.engine
+        first = client.post("/v1/pictures", files=upload(person)).content
+        (method,) = engine._loaded._open.values()
+        until(lambda: not any(net._ready for net in method._nets._nets.values()))
+        assert engine.is_loaded()
+        assert client.post("/v1/pictures", files=upload(person)).content == first
 
 
 def test_a_server_leaves_no_thread_and_no_file(tmp_path: Path, person: Path) -> None:

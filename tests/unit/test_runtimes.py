@@ -71,6 +71,20 @@ def test_a_size_is_made_ready_when_it_is_first_used(monkeypatch) -> None:
     assert set(other._ready) == {(224, 288)}  # memory is not held for nothing
 
 
+def test_a_few_sizes_stay_ready_and_none_after_trim() -> None:
+    net = open_net(built_in(), ModelSpec(), "litert", "cpu", 1)
+    picture = np.full((1, 128, 224, 3), 0.5, np.float32)
+    first = matte_of(net, picture)
+    for size in ((160, 288), (192, 256), (224, 224), (256, 192), (288, 160)):
+        matte_of(net, np.zeros((1, *size, 3), np.float32))
+    assert list(net._ready) == [(192, 256), (224, 224), (256, 192), (288, 160)]
+    assert np.array_equal(matte_of(net, picture), first)
+    net.trim()
+    assert not net._ready
+    assert np.array_equal(matte_of(net, picture), first)
+    net.close()
+
+
 @pytest.mark.parametrize("kept", [0, 4, 8, 64, 1000, 40_000, 0.5, 0.999])
 def test_a_tflite_file_that_is_cut_off_is_an_error_that_names_it(kept: float, tmp_path: Path) -> None:
     content = built_in().read_bytes()

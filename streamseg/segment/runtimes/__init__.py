@@ -50,6 +50,9 @@ class Net(Protocol):
         size. A net without states takes each picture by itself, and gives None.
         """
 
+    def trim(self) -> None:
+        """Free working memory that the next ``run`` takes again; nothing where the library keeps it to itself."""
+
     def close(self) -> None:
         """Free what is held."""
 

@@ -88,6 +88,9 @@ class KerasNet:
             self._functions[size] = self._model.predict_function
         return [np.asarray(output, np.float32) for output in keras.tree.flatten(outputs)]
 
+    def trim(self) -> None:
+        """Nothing: the library keeps its working memory to itself."""
+
     def close(self) -> None:
         """Free the model."""
         self._model, self._functions = None, {}

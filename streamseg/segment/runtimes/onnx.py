@@ -67,6 +67,9 @@ class Onnx:
             found.append(matte)
         return [wiring.taken(np.concatenate(found))], state or None
 
+    def trim(self) -> None:
+        """Nothing: the library keeps its working memory to itself."""
+
     def close(self) -> None:
         """Free the session."""
         self._session = None

@@ -40,6 +40,12 @@ class NetPool:
                 self._nets[key] = open_net(path, spec, *self._how)
             return self._nets[key]
 
+    def trim(self) -> None:
+        """Free the nets' working memory, which the next frame takes again."""
+        with self._locks.setdefault(os.getpid(), threading.Lock()):
+            for net in self._nets.values():
+                net.trim()
+
     def close(self) -> None:
         """Free all nets; may be called twice. None of them may be at work."""
         with self._locks.setdefault(os.getpid(), threading.Lock()):
