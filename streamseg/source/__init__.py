@@ -11,8 +11,8 @@ A video goes through these modules in this order:
     clip_reader          these three, for the part that is requested
     deinterlace, normalise, orientation     the pictures upright, in a working format
     frames, video        Frames; the Source
-``integrity`` says whether the input is complete. ``stills``, ``webp``, ``arrays`` and ``camera`` are the other
-sources, ``realtime`` plays one at its own speed.
+``integrity`` says whether the input is complete, ``series`` whether pictures in one file are a film. ``stills``,
+``webp``, ``arrays`` and ``camera`` are the other sources, ``realtime`` plays one at its own speed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from .api import BaseSource, Source, adapt_source
 from .byte_input import ReadableFile, file_name
 from .open import missing_in_input, mode_of, open_container, scheme
 
-MJPEG = (".mjpeg", ".mjpg")  # FFmpeg takes these for one JPEG
 # What other packages import beside the names here
 PUBLIC = ("arrays", "camera", "normalise", "open", "orientation", "probe", "realtime", "stills")
 __all__ = ["PUBLIC", "BaseSource", "Source", "adapt_source", "open_source", "refuse_unused"]
@@ -95,6 +94,7 @@ def _video(spec: str | ReadableFile, options: InputOptions) -> BaseSource:
 
 def _from_text(spec: str, options: InputOptions) -> BaseSource:
     from .probe import is_picture
+    from .series import film_format
     from .stills import PictureSource, folder, pattern
     from .tiled import is_tiled
     from .video import VideoSource
@@ -112,10 +112,10 @@ def _from_text(spec: str, options: InputOptions) -> BaseSource:
     if AnimatedWebp.recognises(path):
         return AnimatedWebp(path, options)
     container = open_container(spec, options)
-    if is_picture(container) and path.suffix.lower() in MJPEG:
-        container.close()
-        container = open_container(spec, options, format="mjpeg")
     if is_picture(container) or is_tiled(container):
+        film = film_format(path, container)
         container.close()
-        return PictureSource([path], spec, options, stills=True)
+        if film is None:
+            return PictureSource([path], spec, options, stills=True)
+        container = open_container(spec, options, format=film)
     return VideoSource(container, spec, spec, options, truncated=missing_in_input(spec))

@@ -15,7 +15,7 @@ from .decode import Decoder
 from .deinterlace import Timed
 from .open import FAILURES, byte_input, missing_in_stream, open_container
 from .packet_sync import PacketSync, shift, time_of
-from .probe import frame_rate, has_times, select_stream, stated_end, time_base_of
+from .probe import frame_rate, has_own_times, has_times, select_stream, stated_end, time_base_of
 from .timeline import Timeline, TimeRange
 
 DEFAULT_RATE = Fraction(25)
@@ -34,10 +34,11 @@ class ClipReader:
                  truncated: str | None) -> None:
         self.name = name
         self._spec, self._options, self._truncated = spec, options, truncated
-        self._format = "mjpeg" if container.format.name == "mjpeg" else None  # else FFmpeg finds it again
+        self.has_times = has_times(container)
+        self._believed = has_own_times(container)
+        self._format = None if self.has_times else container.format.name  # the name of a file may say another
         self._attach(container)
         stream = self.stream
-        self.has_times = has_times(container)
         self.rate = frame_rate(stream, container, options.rate)
         self.time_base = time_base_of(stream, container, options.rate)
         self.part = TimeRange.of(options, Fraction(container.start_time or 0, av.time_base))
@@ -90,7 +91,11 @@ class ClipReader:
 
     def _timed(self) -> Iterator[Timed]:
         for picture in self.decoder:
-            yield picture, self._clock.time(picture.pts)
+            yield picture, self._clock.time(picture.pts if self._believed else None)
+
+    def duration_of(self, picture: av.VideoFrame) -> int | None:
+        """How long a picture is shown, in ``time_base`` units; None where nothing states it."""
+        return picture.duration or None if self.has_times else self._step
 
     def _from(self, begin: Fraction) -> Iterator[Timed]:
         """The pictures from a key frame before ``begin`` on. Where seeking fails (raw streams, GIF, a wrong

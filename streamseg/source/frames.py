@@ -29,7 +29,7 @@ def frames_of(first: Timed, pictures: Iterator[Timed], reader: ClipReader, norma
         carried = packets if following is not None or not hold else packets + reader.packets(rest=True)
         picture, pts = pending
         yield normaliser.frame(picture, index, pts - reader.part.shift(reader.time_base), reader.time_base,
-                               picture.duration or None, packets=carried)
+                               reader.duration_of(picture), packets=carried)
         index += 1
         packets = reader.packets() if hold else ()
         pending = following if hold else next(pictures, None)

@@ -59,6 +59,11 @@ def exif_orientation(data: bytes) -> int:
     return _orientation(_exif_tags(_info(data).get("exif", b""))) if _may_have_exif(data) else 1
 
 
+def has_exif(exif: bytes | None) -> bool:
+    """Whether EXIF has more to say than the orientation."""
+    return bool(_exif_tags(exif or b"").keys() - {ORIENTATION})
+
+
 def plays_of(path: Path) -> int | None:
     """How many times a GIF or APNG plays, 0 for ever; None where that cannot be read."""
     from PIL import GifImagePlugin, PngImagePlugin

@@ -15,10 +15,12 @@ from ..errors import SourceError
 from .open import LIVE, MAX_PIXELS, scheme
 from .timeline import TimeRange
 
-# FFmpeg's demuxers of raw streams, whose times are a count of frames at UNTIMED
-RAW = ("h264", "hevc", "vvc", "evc", "mjpeg", "m4v", "mpegvideo", "vc1", "obu", "cavsvideo", "avs2",
-       "avs3", "dirac", "h261", "h263")
+# FFmpeg's demuxers of raw streams; the first ones' times are a count of frames at UNTIMED
+COUNTED = ("h264", "hevc", "vvc", "evc", "mjpeg", "obu")
+RAW = (*COUNTED, "m4v", "mpegvideo", "vc1", "cavsvideo", "avs2", "avs3", "dirac", "h261", "h263")
 UNTIMED = Fraction(25)
+# Brands of ISO 23008-12 and of AVIF for files whose primary item is one picture
+HEIF_STILLS = ("heic", "heix", "heim", "heis", "mif1", "mif2", "avif", "miaf")
 
 
 def select_stream(container: Any, name: str, number: int | None) -> Any:
@@ -34,7 +36,7 @@ def select_stream(container: Any, name: str, number: int | None) -> Any:
         raise SourceError(f"{name} has no picture; there is only {found}{cover} in it")
     if number is not None and number >= len(streams):
         raise SourceError(f"stream is {number}; {name} has {len(streams)} video stream(s), numbered from 0")
-    best = container.streams.best("video")
+    best = max(streams, key=_area) if container.format.name == "ico" else container.streams.best("video")
     stream = streams[number] if number is not None else best if best in streams else streams[0]
     if stream.codec_context is None:  # asking such a stream for anything can end the process: PyAV #2344
         raise SourceError(f"{name}: this FFmpeg has no decoder for its video; convert it to H.264, VP9, "
@@ -43,6 +45,20 @@ def select_stream(container: Any, name: str, number: int | None) -> Any:
         raise SourceError(f"{name} is {stream.codec_context.width} x {stream.codec_context.height}; "
                           f"at most {MAX_PIXELS // 10**6} megapixels can be processed")
     return stream
+
+
+def choice_note(container: Any, stream: Any, name: str, number: int | None) -> list[str]:
+    """Which one was taken of a file with icons of several sizes; empty where there is one, or the user chose."""
+    others = len(video_streams(container)) - 1
+    if container.format.name != "ico" or not others or number is not None:
+        return []
+    size = f"{stream.codec_context.width} x {stream.codec_context.height}"
+    return [f"{name} holds {others + 1} pictures: the largest is taken, {size}; --stream 0 to {others} says which"]
+
+
+def _area(stream: Any) -> int:
+    context = stream.codec_context
+    return 0 if context is None else context.width * context.height
 
 
 def video_streams(container: Any) -> list[Any]:
@@ -56,14 +72,29 @@ def is_cover(stream: Any) -> bool:
 
 
 def is_picture(container: Any) -> bool:
-    """Whether FFmpeg reads the input as one still picture."""
+    """Whether the input is a picture file. One may hold several: icons of some sizes, or pictures one after another,
+    which are a film (``series``)."""
     name: str = container.format.name
-    return name.endswith("_pipe") or name == "image2"
+    return name.endswith("_pipe") or name in ("image2", "ico") or _is_heif_still(container)
+
+
+def _is_heif_still(container: Any) -> bool:
+    """Whether it is a HEIC or AVIF without a sequence: FFmpeg reads each of its pictures as a track of one frame."""
+    brand = container.metadata.get("major_brand", "")
+    return "mp4" in container.format.name and brand in HEIF_STILLS and all(
+        stream.frames <= 1 for stream in container.streams.video)
 
 
 def has_times(container: Any) -> bool:
     """Whether the container stores times. Raw streams and pictures have none: FFmpeg counts UNTIMED a second."""
     return not is_picture(container) and container.format.name not in RAW
+
+
+def has_own_times(container: Any) -> bool:
+    """Whether a picture's time is to be believed: the container stores it, or it is a count at UNTIMED. Demuxers of
+    older raw streams mix the codec's rate into it."""
+    name: str = container.format.name
+    return has_times(container) or is_picture(container) or name in COUNTED
 
 
 def frame_rate(stream: Any, container: Any, requested: Fraction | None = None) -> Fraction | None:
@@ -98,7 +129,7 @@ def stated_end(stream: Any, container: Any) -> float | None:
 
 
 def probe(container: Any, stream: Any, tracks: list[Any], part: TimeRange, *, frame: Frame, rate: Fraction | None,
-          transposed: bool, end: float | None, mastering: Mastering | None, name: str) -> VideoInfo:
+          stills: bool, transposed: bool, end: float | None, mastering: Mastering | None, name: str) -> VideoInfo:
     """The VideoInfo of the ``part`` of the input that is read; ``frame`` is its first frame, ``end`` the stated
     end in seconds."""
     aspect = plausible(stream.sample_aspect_ratio) or Fraction(1)
@@ -110,7 +141,7 @@ def probe(container: Any, stream: Any, tracks: list[Any], part: TimeRange, *, fr
     return VideoInfo(
         frame.width, frame.height, frame.format, frame.time_base, rate, length,
         (stream.frames or None) if whole else None, frame.colour, 1 / aspect if transposed else aspect,
-        frame.alpha is not None, stills=is_picture(container), live=scheme(name) in LIVE,
+        frame.alpha is not None, stills=stills, live=scheme(name) in LIVE,
         variable_rate=has_variable_rate(stream, container), tracks=tuple(_track(track) for track in tracks),
         chapters=_chapters(container, part), metadata=dict(container.metadata), name=name,
         mastering=mastering)

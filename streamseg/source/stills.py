@@ -23,14 +23,15 @@ from .metadata import PictureMetadata, is_rgb, metadata_of
 from .normalise import Normaliser
 from .open import first_bytes, mode_of, open_container, reason
 from .orientation import Turn, turn_of
-from .probe import select_stream
+from .probe import choice_note, is_picture, select_stream
+from .series import film_format
 from .tiled import is_tiled, read_tiled
 from .timeline import TimeRange
 from .webp import AnimatedWebp, first_of_animation
 
 PICTURES = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".jp2", ".j2k", ".jxl",
             ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".exr", ".hdr", ".dds", ".tga", ".qoi", ".dpx", ".sgi",
-            ".avif", ".heic", ".heif")
+            ".avif", ".heic", ".heif", ".ico")
 LISTED = 5  # names that a message lists
 HEAD = 1 << 16  # bytes in which the mark of an animation stands, even behind a colour profile
 
@@ -174,6 +175,7 @@ class PictureSource(BaseSource):
     def _one(self, path: Path, index: int, place: int) -> Frame:
         still = read_picture(path, self._options)
         turn, metadata = still.turn, still.metadata
+        self.notes.extend(still.notes)
         if still.animated:
             self.notes.append(f"{path.name} is animated: only its first picture is taken; give it alone "
                               "to take all")
@@ -221,12 +223,13 @@ def _part(count: int, rate: Fraction, options: InputOptions) -> tuple[int, int]:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Still:
     """What a picture file holds: its first picture, what brings it upright, its metadata, and whether it is
-    animated."""
+    animated; ``notes``: what else there is to say."""
 
     picture: av.VideoFrame
     turn: Turn
     metadata: PictureMetadata
     animated: bool
+    notes: tuple[str, ...] = ()
 
 
 def read_picture(path: Path, options: InputOptions) -> Still:
@@ -244,7 +247,7 @@ def read_picture(path: Path, options: InputOptions) -> Still:
         if is_tiled(container):
             whole, metadata = read_tiled(path)
             return Still(whole, Turn(), metadata, animated=False)
-        stream = select_stream(container, str(path), None)
+        stream = select_stream(container, str(path), options.stream if container.format.name == "ico" else None)
         decoder = Decoder(container, stream, str(path), strict)
         decoder.remedy = ""
         pictures = iter(decoder)
@@ -253,6 +256,10 @@ def read_picture(path: Path, options: InputOptions) -> Still:
             raise DamagedInputError(f"{path}: no picture in it decodes")
         animated = stream.frames > 1 or (container.format.name == "apng" and next(pictures, None) is not None)
         turn = turn_of(picture, decoder.first_packet) or Turn()
-        return Still(picture, turn, metadata_of(decoder.first_packet), animated)
+        notes = choice_note(container, stream, path.name, options.stream)
+        if not animated and is_picture(container) and film_format(path, container, decoder.first_packet):
+            notes.append(f"{path.name} holds several pictures, one after another: only the first is taken; give it "
+                         "alone to take all, as a film")
+        return Still(picture, turn, metadata_of(decoder.first_packet), animated, tuple(notes))
     finally:
         container.close()

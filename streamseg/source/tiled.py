@@ -11,16 +11,16 @@ import numpy as np
 from av.stream import Disposition
 
 from ..errors import DamagedInputError, MissingDependencyError, SourceError
-from .metadata import PictureMetadata, valid_profile
+from .metadata import PictureMetadata, has_exif, valid_profile
 from .open import MAX_PIXELS
 
 DEPENDENT = Disposition(1 << 19)  # AV_DISPOSITION_DEPENDENT, which PyAV 18 does not name
 
 
 def is_tiled(container: Any) -> bool:
-    """Whether an open input is one picture in tiles."""
-    streams = container.streams.video
-    return len(streams) > 1 and all(Disposition(stream.disposition) & DEPENDENT for stream in streams)
+    """Whether an open input is a picture in tiles. Beside the tiles there may be pictures of one piece: a thumbnail, a
+    depth map."""
+    return any(Disposition(stream.disposition) & DEPENDENT for stream in container.streams.video)
 
 
 def read_tiled(path: Path) -> tuple[av.VideoFrame, PictureMetadata]:
@@ -30,18 +30,23 @@ def read_tiled(path: Path) -> tuple[av.VideoFrame, PictureMetadata]:
     """
     with path.open("rb") as file:
         brand = file.read(12)[8:12]
-    image = _avif(path) if brand in (b"avif", b"avis") else _heif(path)
+    avif = brand in (b"avif", b"avis")
+    image = _avif(path) if avif else _heif(path)
     if image.size[0] * image.size[1] > MAX_PIXELS:
         raise SourceError(f"{path} is {image.size[0]} x {image.size[1]}; at most {MAX_PIXELS // 10**6} megapixels "
                           "can be processed")
-    alpha = "A" in image.mode
+    alpha = image.mode in ("RGBA", "RGBa", "LA", "La")  # a small a: multiplied in, which Pillow undoes
     try:
         picture = image if image.mode in ("RGB", "RGBA") else image.convert("RGBA" if alpha else "RGB")
+        if avif:  # Pillow tells its turn as EXIF's; libheif has turned a HEIC already, whose EXIF may repeat the turn
+            from PIL import ImageOps
+
+            picture = ImageOps.exif_transpose(picture)
         pixels = np.ascontiguousarray(np.asarray(picture))
     except Exception as error:  # whatever the decoder raises
         raise DamagedInputError(f"{path} does not decode: {error}") from error
     depth = image.info.get("bit_depth", 8)
-    unkept = ("EXIF (camera, time, place)",) * bool(image.info.get("exif")) + (
+    unkept = ("EXIF (camera, time, place)",) * has_exif(image.info.get("exif")) + (
         f"the {depth} bits of a tiled picture (8 are read)",) * (depth > 8)
     return (av.VideoFrame.from_ndarray(pixels, "rgba" if alpha else "rgb24"),
             PictureMetadata(profile=valid_profile(image.info.get("icc_profile")), unkept=unkept))

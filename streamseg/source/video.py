@@ -23,7 +23,8 @@ from .frames import frames_of
 from .metadata import plays_of
 from .normalise import Normaliser
 from .orientation import Turn, turn_of
-from .probe import is_picture, probe, video_streams
+from .probe import choice_note, is_picture, probe, video_streams
+from .series import series_of
 from .side_data import left_out_of, mastering_of
 from .tiled import is_tiled
 
@@ -39,6 +40,7 @@ class VideoSource(BaseSource):
         super().__init__()
         self._frames: Iterator[Frame] = iter(())
         self._reader: ClipReader | None = None
+        self._still = False
         try:
             if is_tiled(container):
                 raise SourceError(f"{name} is a picture in tiles: give it as a file, not as a stream")
@@ -51,6 +53,8 @@ class VideoSource(BaseSource):
             self._decoder = reader.decoder  # it may have been opened again
             if first is None:
                 raise reader.nothing_found()
+            if is_picture(container):
+                pictures, self._still = series_of(pictures, reader.decoder.first_packet)
             normaliser = Normaliser(self._turn(first[0], reader), fixed=True)
             self._probe(first[0], reader, normaliser, options)
         except BaseException:
@@ -90,23 +94,31 @@ class VideoSource(BaseSource):
 
     def _probe(self, picture: Any, reader: ClipReader, normaliser: Normaliser, options: InputOptions) -> None:
         """Set ``info``, and note what the options leave out."""
-        if picture.interlaced_frame and not options.deinterlace:
-            self.notes.append("interlaced; --deinterlace makes it progressive")
-        streams = len(video_streams(reader.container))
-        if streams > 1 and options.stream is None:
-            self.notes.append(f"there are {streams} video streams, of which one is taken; --stream 0 to "
-                              f"{streams - 1} says which")
-        if not (reader.has_times or options.rate) and not is_picture(reader.container):
-            self.notes.append(f"raw {reader.container.format.name} has no times: {float(reader.rate or 0):g} frames a "
-                              "second are assumed; --rate sets another rate")
+        self._note_choices(picture, reader, options)
         mastering, dynamic = mastering_of(picture)
         if dynamic:
             self.notes.append("the HDR metadata of single pictures (HDR10+, Dolby Vision) is left out")
         self.notes.extend(left_out_of(picture))
         tracks = reader.decoder.tracks + reader.decoder.attached
         self.info = probe(reader.container, reader.stream, tracks, reader.part,
-                          frame=normaliser.frame(picture, 0, 0, reader.time_base, None),
-                          rate=reader.rate, transposed=normaliser.turn.transpose, end=reader.end, mastering=mastering,
-                          name=reader.name)
+                          frame=normaliser.frame(picture, 0, 0, reader.time_base, None), rate=reader.rate,
+                          stills=self._still, transposed=normaliser.turn.transpose, end=reader.end,
+                          mastering=mastering, name=reader.name)
         if reader.container.format.name in ("gif", "apng") and os.path.isfile(reader.name):
             self.info = replace(self.info, plays=plays_of(Path(reader.name)))
+
+    def _note_choices(self, picture: Any, reader: ClipReader, options: InputOptions) -> None:
+        """Note what was decided that an option decides otherwise."""
+        if picture.interlaced_frame and not options.deinterlace:
+            self.notes.append("interlaced; --deinterlace makes it progressive")
+        if self._still:
+            self.notes.extend(choice_note(reader.container, reader.stream, reader.decoder.name, options.stream))
+            return
+        streams = len(video_streams(reader.container))
+        if streams > 1 and options.stream is None:
+            self.notes.append(f"there are {streams} video streams, of which one is taken; --stream 0 to "
+                              f"{streams - 1} says which")
+        if not (reader.has_times or options.rate):
+            kind = reader.container.format.name.removesuffix("_pipe")
+            self.notes.append(f"raw {kind} has no times: {float(reader.rate or 0):g} frames a second are assumed; "
+                              "--rate sets another rate")

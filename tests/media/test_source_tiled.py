@@ -20,12 +20,12 @@ from .source_tools import read
 SIZE = (256, 192)  # in tiles of 128 x 96
 
 
-def grid(path: Path) -> Path:
+def grid(path: Path, **more: Any) -> Path:
     if path.suffix == ".heic":
         pytest.importorskip("pi_heif", reason="libheif is not installed: pip install '.[heif]'")
     elif not features.check("avif"):
         pytest.skip("this Pillow reads no AVIF")
-    return tiled(path, clips.picture(0, SIZE), 2, 2)
+    return tiled(path, clips.picture(0, SIZE), 2, 2, **more)
 
 
 @pytest.mark.parametrize("name", ["a.heic", "a.avif"])
@@ -37,6 +37,16 @@ def test_the_whole_picture_is_read(tmp_path: Path, name: str) -> None:
     assert report.frames == 1
     with Image.open(tmp_path / "o.png") as out:
         assert out.size == SIZE
+
+
+@pytest.mark.parametrize("name", ["a.heic", "a.avif"])
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+def test_it_is_upright_whatever_lies_beside_it(tmp_path: Path, name: str, turn: int) -> None:
+    """A telephone's picture: turned by 'irot', with a thumbnail that is no tile."""
+    source, (frame,) = read(grid(tmp_path / name, turn=turn, thumbnail=True))
+    upright = np.rot90(clips.picture(0, SIZE), turn)  # counter-clockwise, as ISO 23008-12, 6.5.10
+    assert (source.info.stills, frame.rgb().shape, source.notes) == (True, upright.shape, [])
+    assert np.abs(frame.rgb().astype(int) - upright).mean() < 6
 
 
 def test_one_among_other_pictures_of_a_folder(tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ def raw(path: Path, codec: str, rate: int = 30, frames: int = 30, **options: str
 
 
 @pytest.mark.parametrize(("codec", "name", "rate"), [
-    ("libx264", "a.h264", 30), ("libx264", "a.h264", 50), ("libx265", "a.hevc", 50), ("mjpeg", "a.mjpeg", 25)])
+    ("libx264", "a.h264", 30), ("libx264", "a.h264", 50), ("libx265", "a.hevc", 50), ("mjpeg", "a.mjpeg", 25),
+    ("mpeg1video", "a.m1v", 30), ("mpeg2video", "a.m2v", 50), ("mpeg4", "a.m4v", 50), ("vc2", "a.drc", 50)])
 def test_a_raw_stream_has_the_rate_of_its_codec_and_a_note(tmp_path: Path, codec: str, name: str, rate: int) -> None:
     quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
     path = raw(tmp_path / name, codec, rate, **quiet)

@@ -6,6 +6,8 @@ import re
 from typing import BinaryIO
 
 JPEG_START, JPEG_END, JPEG_SCAN = b"\xff\xd8\xff", b"\xd9", b"\xda"
+# The markers of frame headers: C0 to CF without those of tables (C4, CC) and of an extension (C8)
+FRAMES = tuple(bytes([mark]) for mark in range(0xC0, 0xD0) if mark not in (0xC4, 0xC8, 0xCC))
 JPEG_CUT = "JPEG's end mark is missing"
 PIECE = 1 << 14  # bytes read at once in search of a marker, of which a picture has ten or more
 # So many pictures in a row are an MJPEG video: only its end is read (reading all takes 18 s a GB)
@@ -30,6 +32,29 @@ def missing_in_jpeg(file: BinaryIO, size: int) -> str | None:
         end = found
     tail = _at(file, max(0, size - MJPEG_TAIL), MJPEG_TAIL)
     return None if tail.rfind(b"\xff" + JPEG_END) > tail.rfind(b"\xff" + JPEG_SCAN) else JPEG_CUT
+
+
+def following_jpeg(file: BinaryIO) -> bool:
+    """Whether another JPEG of the same size comes right behind the first one (not a depth or gain map, which is
+    smaller)."""
+    end = _jpeg_end(file, 2) if _at(file, 0, 3) == JPEG_START else None
+    if end is None or _at(file, end, 3) != JPEG_START:
+        return False
+    size = _jpeg_size(file, 2)
+    return size is not None and size == _jpeg_size(file, end + 2)
+
+
+def _jpeg_size(file: BinaryIO, at: int) -> bytes | None:
+    """Height and width as stored, of the picture whose segments begin at ``at`` (ISO 10918-1, B.2.2: its frame
+    header); None if it has none."""
+    while (found := _marker(file, at, HEADER)) is not None:
+        mark, at = found
+        if mark in FRAMES:
+            return _at(file, at + 3, 4)
+        if mark in (JPEG_END, JPEG_SCAN):
+            return None
+        at += int.from_bytes(_at(file, at, 2), "big")
+    return None
 
 
 def _jpeg_end(file: BinaryIO, at: int) -> int | None:
