@@ -68,7 +68,7 @@ def signal(rgb: Floats, colour: Colour, of: Colour = _SRGB) -> Floats:
 
 def _wide(colour: Colour) -> bool:
     """Whether the primaries are BT.2020's."""
-    return colour.primaries == 9 or (colour.primaries == 2 and colour.matrix in (9, 10))
+    return colour.primaries == 9 or (colour.primaries == 2 and colour.matrix in (9, 10, 14))
 
 
 def _weights(colour: Colour) -> npt.NDArray[np.float64]:

@@ -21,6 +21,7 @@ import av
 from .. import api
 from ..core.folders import made_folder
 from ..core.frames import Frame, VideoInfo
+from ..core.matrices import kept
 from ..core.opencv import opencv_threads
 from ..core.thread_budget import Threads
 from ..errors import SourceError, StreamsegError
@@ -163,7 +164,7 @@ def _is_cut(path: str, options: InputOptions, order: Sequence[int], place: int, 
         for picture in container.decode(stream):
             if picture.pts is None or picture.pts < order[place - 1]:
                 continue
-            luma = picture.reformat(*Cuts.size, "gray").to_ndarray()
+            luma = picture.reformat(*Cuts.size, "gray", **kept(int(picture.colorspace))).to_ndarray()
             if before is not None:
                 return Cuts().between(before, luma)
             before = luma

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from . import matrices
+
 FULL, LIMITED = 2, 1  # a Colour's range, numbered as FFmpeg does
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -78,9 +80,8 @@ class Colour:
 
     def weights(self, height: int) -> tuple[float, float]:
         """(Kr, Kb) of the matrix; untagged pictures count as BT.601 below 720 lines, else BT.709."""
-        known = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114),
-                 7: (0.212, 0.087), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
-        return known.get(self.matrix, known[1] if height >= 720 else known[6])
+        luma = matrices.rows(self.matrix, self.primaries, self.transfer, height)[0]
+        return float(luma[0]), float(luma[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +98,8 @@ class Mastering:
 
 
 def yuv_from_rgb(colour: Colour, height: int, depth: int) -> npt.NDArray[np.float64]:
-    """The 3 x 4 affine map from RGB in [0, 1] to Y, Cb, Cr sample values (ITU-R BT.601/709/2020)."""
-    kr, kb = colour.weights(height)
-    kg = 1.0 - kr - kb
-    rows = np.array([[kr, kg, kb],
-                     [-kr / (2 - 2 * kb), -kg / (2 - 2 * kb), 0.5],
-                     [0.5, -kg / (2 - 2 * kr), -kb / (2 - 2 * kr)]])
+    """The 3 x 4 affine map from RGB in [0, 1] to Y, Cb, Cr sample values (``matrices``)."""
+    rows = matrices.rows(colour.matrix, colour.primaries, colour.transfer, height)
     unit = float(1 << (depth - 8))
     if colour.full_range:
         peak = float((1 << depth) - 1)

@@ -11,6 +11,7 @@ from av.video.reformatter import VideoReformatter
 
 from ..core.clock import Clock
 from ..core.frames import Frame, VideoInfo
+from ..core.matrices import swscale_matrix
 from ..core.pixel_formats import FORMATS, FULL, LIMITED, Colour
 from ..errors import SourceError
 from ..source import BaseSource, Source, adapt_source
@@ -24,7 +25,6 @@ DARK_LEVEL = 4                        # luma above black: a covered lens shows n
 DARK_SECONDS, DARK_EVERY = 3.0, 10    # every Nth frame is checked
 PACE_FRAMES, PACE = 100, 0.7          # a camera is slow below this share of its rate, over so many frames
 _SMALL = (32, 18)
-_MATRIX = {0.2126: 1, 0.30: 4, 0.299: 5, 0.212: 7, 0.2627: 9}  # Kr -> swscale's number of the matrix
 
 
 class Capture:
@@ -210,8 +210,8 @@ class Fitter:
             replace(frame, owner=None).to_av(), info.width, info.height, info.format, threads=1,
             src_color_range=_range(frame.colour, frame.format),
             dst_color_range=_range(info.colour, info.format),
-            src_colorspace=_MATRIX[frame.colour.weights(frame.height)[0]],
-            dst_colorspace=_MATRIX[info.colour.weights(info.height)[0]])
+            src_colorspace=swscale_matrix(frame.colour.matrix, frame.height),
+            dst_colorspace=swscale_matrix(info.colour.matrix, info.height))
         return Frame.from_av(picture, frame.index, colour=info.colour)
 
 

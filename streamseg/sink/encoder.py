@@ -32,6 +32,7 @@ DEFAULTS: dict[str, dict[str, str]] = {
     # libwebp does not update pixels that change little; at its default, 75, slow motion leaves traces
     "libwebp_anim": {"quality": "90"},
 }
+VPX_MATRICES = (0, 1, 2, 5, 6, 7, 9)
 HARDWARE = {"cuda": "nvenc", "vaapi": "vaapi", "qsv": "qsv", "videotoolbox": "videotoolbox", "amf": "amf"}
 FAMILY = {"libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "libsvtav1": "av1"}
 _QSCALE_FLAG, _DURATION_FLAG = 1 << 1, 1 << 8
@@ -100,6 +101,7 @@ class Settings:
                 raise DeviceError(f"{target}: the encoder {self.codec} does not start ({reason(error)}): is "
                                   "the device there, with its driver? Leave --hwaccel out to encode on the "
                                   "CPU") from error
+            _check_rate(target, self.codec, self.rate)
             raise OptionError(f"{target}: the encoder {self.codec} does not take {self.width}x{self.height} "
                               f"{self.pix_fmt} at {float(self.rate):g} a second with "
                               f"{given or 'its defaults'} ({reason(error)}); "
@@ -136,6 +138,9 @@ def settings_for(target: str, container_format: ContainerFormat, info: VideoInfo
     if container_format.muxer in SQUARE and info.sample_aspect != 1:
         notes.append(f"{extension(target)} is shown with square pixels: the pixel aspect, "
                      f"{info.sample_aspect}, is lost; .mp4, .mov and .mkv keep it")
+    if name.startswith("libvpx") and kind != "matte" and colour.matrix not in VPX_MATRICES:
+        notes.append(f"{codec.canonical_name.upper()} has no number for the input's colour matrix ({colour.matrix} of "
+                     "H.273): players will show other colours; .mp4, .mov and .mkv with H.264 keep it")
     if info.mastering is not None and kind != "matte":
         kept = with_mastering(name, values, info.mastering)
         if kept is None:
@@ -278,6 +283,15 @@ def _takes(container: av.container.OutputContainer, name: str) -> bool:
     except ValueError:  # a decoder's name, or none of this container's
         return False
     return True
+
+
+def _check_rate(target: str, name: str, rate: Fraction) -> None:
+    """Raise OptionError where an encoder takes certain rates only, and ``rate`` is none of them."""
+    taken = [Fraction(item.numerator, item.denominator) for item in av.Codec(name, "w").frame_rates or ()]
+    if taken and rate not in taken:
+        near = min(taken, key=lambda other: abs(other - rate))
+        raise OptionError(f"{target}: {name} does not take {rate} frames a second, but "
+                          f"{', '.join(str(item) for item in sorted(taken))}: give --cfr {near}, or another --codec")
 
 
 def _listed(codec: str) -> str:

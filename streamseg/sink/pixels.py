@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.frames import Frame
+from ..core.matrices import swscale_matrix
 from ..core.opencv import cv2
 from ..core.pixel_formats import FORMATS, yuv_from_rgb
 from ..core.resampling import shrink
@@ -103,9 +104,7 @@ def _converted(picture: av.VideoFrame, frame: Frame, settings: Settings) -> av.V
     """By swscale, with explicit matrix and ranges: untagged YUV would count as BT.601."""
     source_range = 2 if frame.pixel.rgb or frame.pixel.planes == 1 else frame.colour.range or 1
     target_range = settings.colour.range or source_range
-    # PyAV numbers these as swscale does: 1 is BT.709, 5 BT.601, 7 SMPTE 240M, 9 BT.2020
-    matrix = settings.colour.matrix if frame.pixel.rgb else frame.colour.matrix
-    number = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}.get(matrix, 1 if frame.height >= 720 else 5)
+    number = swscale_matrix((settings if frame.pixel.rgb else frame).colour.matrix, frame.height)
     flags = av.video.reformatter.Interpolation.BICUBIC | av.video.reformatter.Interpolation.ACCURATE_RND
     return picture.reformat(format=settings.pix_fmt, interpolation=flags,
                             src_colorspace=None if frame.pixel.rgb else number, dst_colorspace=number,

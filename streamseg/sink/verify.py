@@ -11,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 
+from ..core.matrices import kept
 from ..errors import SinkError
 from .containers import EncoderInput
 
@@ -96,7 +97,7 @@ def _verify_alpha(stream: av.VideoStream, packet: av.Packet, written: Written, s
 def _has_transparency(picture: av.VideoFrame) -> bool:
     layout = EncoderInput.of(picture.format.name)
     target = "rgba64le" if layout.depth > 8 else "rgba"
-    packed: Any = picture.reformat(format=target, threads=1).planes[0]
+    packed: Any = picture.reformat(format=target, threads=1, **kept(int(picture.colorspace))).planes[0]
     samples = np.frombuffer(packed, np.uint16 if layout.depth > 8 else np.uint8)
     row = packed.line_size // samples.itemsize
     alpha = samples.reshape(-1, row)[:, 3:4 * picture.width:4]

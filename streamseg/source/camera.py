@@ -17,6 +17,7 @@ import av.error
 from av.video.reformatter import VideoReformatter
 
 from ..core.frames import Frame, VideoInfo
+from ..core.matrices import kept
 from ..core.opencv import cv2
 from ..core.pixel_formats import FULL, LIMITED, Colour
 from ..errors import OptionError, SourceError, SourceTimeoutError
@@ -174,7 +175,7 @@ def subsampled(picture: av.VideoFrame, reformatter: VideoReformatter) -> av.Vide
     full = known.full or int(picture.color_range) == FULL
     made = reformatter.reformat(
         picture, format="yuv420p", threads=1, src_color_range=FULL if full else LIMITED,
-        dst_color_range=LIMITED if rgb or not full else FULL)
+        dst_color_range=LIMITED if rgb or not full else FULL, **kept(int(picture.colorspace)))
     made.color_range = LIMITED if rgb or not full else FULL
     if rgb:
         made.colorspace = BT601  # swscale's own for RGB

@@ -17,6 +17,7 @@ from av.stream import Discard
 from ..core.thread_budget import Threads
 from ..errors import DamagedInputError, DeviceError, SourceError, SourceTimeoutError, StreamsegError
 from ..options import InputOptions
+from .colour_tags import ColourTags
 from .open import FAILURES, INDEX_LAST, MAX_PIXELS, explained, reason
 from .probe import is_cover
 
@@ -65,6 +66,7 @@ class Decoder:
         self.given = 0
         self.first_packet = b""
         self._options = options
+        self._tags = ColourTags.of(stream)
         self._context = decoder_for(stream, options)
         self._packets: list[av.Packet] = []
         self._at = 0.0
@@ -147,6 +149,7 @@ class Decoder:
             if picture.is_corrupt or late:
                 return
             self.given += 1
+            self._tags.complete(picture)
             yield picture
 
     def _decoded(self, packet: av.Packet | None) -> Iterator[av.VideoFrame]:
@@ -164,6 +167,7 @@ class Decoder:
                 self._decoding = picture.pts
                 self.damage("the decoder had to guess at parts of a picture")
             self.given += 1
+            self._tags.complete(picture)
             yield picture
 
     def damage(self, what: str) -> None:

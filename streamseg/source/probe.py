@@ -21,6 +21,7 @@ RAW = (*COUNTED, "m4v", "mpegvideo", "vc1", "cavsvideo", "avs2", "avs3", "dirac"
 UNTIMED = Fraction(25)
 # Brands of ISO 23008-12 and of AVIF for files whose primary item is one picture
 HEIF_STILLS = ("heic", "heix", "heim", "heis", "mif1", "mif2", "avif", "miaf")
+ROUNDED = Fraction(1, 2_000_000)  # of a rate: 29011/242, which comes back of 120000/1001, differs by 1/2,640,000
 
 
 def select_stream(container: Any, name: str, number: int | None) -> Any:
@@ -102,7 +103,7 @@ def frame_rate(stream: Any, container: Any, requested: Fraction | None = None) -
     the ``requested`` rate, or else what the codec states."""
     if not has_times(container):
         return requested or plausible(stream.codec_context.framerate) or UNTIMED
-    return plausible(stream.average_rate) or plausible(stream.guessed_rate)
+    return as_filmed(plausible(stream.average_rate) or plausible(stream.guessed_rate))
 
 
 def time_base_of(stream: Any, container: Any, requested: Fraction | None = None) -> Fraction:
@@ -116,6 +117,15 @@ def time_base_of(stream: Any, container: Any, requested: Fraction | None = None)
 def plausible(value: Fraction | None) -> Fraction | None:
     """A rate or an aspect ratio; None where it is missing or out of range."""
     return value if value is not None and 0 < value <= 1000 else None
+
+
+def as_filmed(rate: Fraction | None) -> Fraction | None:
+    """A rate as it was before a container rounded it: Matroska stores 60000/1001 as nanoseconds a frame, and gives
+    back 19001/317, which some encoders refuse. Rates that differ by more than ROUNDED, as 29.97, stay."""
+    if rate is None:
+        return None
+    near = [Fraction(round(rate)), Fraction(1000 * round(rate * Fraction(1001, 1000)), 1001)]
+    return next((other for other in near if 0 < abs(rate - other) < ROUNDED * other), rate)
 
 
 def stated_end(stream: Any, container: Any) -> float | None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..core import matrices
 from ..core.frames import Frame
 from ..errors import SourceError
 from ..options import InputOptions
@@ -99,6 +100,7 @@ class VideoSource(BaseSource):
         if dynamic:
             self.notes.append("the HDR metadata of single pictures (HDR10+, Dolby Vision) is left out")
         self.notes.extend(left_out_of(picture))
+        self.notes.extend(matrices.remarks(int(picture.colorspace)))
         tracks = reader.decoder.tracks + reader.decoder.attached
         self.info = probe(reader.container, reader.stream, tracks, reader.part,
                           frame=normaliser.frame(picture, 0, 0, reader.time_base, None), rate=reader.rate,

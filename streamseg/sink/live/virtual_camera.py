@@ -11,6 +11,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from ...core.frames import Frame, VideoInfo
+from ...core.matrices import kept
 from ...core.pixel_formats import FULL, LIMITED
 from ...errors import MissingDependencyError, SinkError
 from ..base import BaseSink
@@ -75,7 +76,7 @@ class VirtualSink(BaseSink):
         full = frame.colour.full_range or frame.pixel.rgb
         made = self._reformatter.reformat(
             replace(frame, owner=None).to_av(), format="yuv420p", threads=1, dst_color_range=LIMITED,
-            src_color_range=FULL if full else LIMITED)
+            src_color_range=FULL if full else LIMITED, **kept(frame.colour.matrix))
         return Frame.from_av(made, frame.index)
 
     def _fill(self, frame: Frame) -> None:
