@@ -13,7 +13,7 @@ from pathlib import Path
 from ..sink.commit import writer
 from . import remote
 from .inputs import is_address
-from .ledger import Written
+from .records import Written
 
 _CHUNK = 1 << 20
 

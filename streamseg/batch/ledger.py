@@ -12,12 +12,13 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.process_lock import process_lock
 from ..errors import SinkError
+from . import films
+from .ledger_lock import lock_name, locked
+from .records import Outcome, Row, Written
 
 NAME = ".streamseg-batch"  # what ledgers are called in an output folder
 STATES = ("waiting", "done", "failed")
@@ -40,51 +41,6 @@ CREATE TABLE IF NOT EXISTS writers (name TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """An output that is in its place. ``stamp``: what shows at a glance that it is still the same."""
-
-    path: str
-    kind: str
-    bytes: int | None
-    stamp: str | None
-    digest: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An item as the ledger has it. ``real``: the source with links followed. ``job``: source, sinks and options."""
-
-    id: int
-    source: str
-    real: str
-    target: str
-    job: dict[str, Any]
-    options: str
-    state: str
-    round: int
-    stamp: str | None
-    content: str | None
-    attempts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How an item ended. ``state``: done or failed; ``reason``: why it failed, or what else is to be said."""
-
-    state: str
-    stamp: str | None = None
-    content: str | None = None
-    frames: int | None = None
-    damaged: int | None = None
-    fps: float | None = None
-    seconds: float | None = None
-    subject: str | None = None
-    reason: str | None = None
-    worker: str | None = None
-    outputs: Sequence[Written] = field(default_factory=tuple)
-
-
 class Ledger:
     """An open ledger. ``path``: its file, or ':memory:'. ``owner``: this process writes it, and alone; a new file
     that no plan went into is gone at ``close``.
@@ -100,9 +56,11 @@ class Ledger:
         self.round = 0
         try:
             if owner and self.path != ":memory:":
-                self._lock = _locked(self.path)
+                self._lock = locked(self.path)
             place = self.path if owner else f"{Path(path).absolute().as_uri()}?mode=ro"
-            self._base = sqlite3.connect(place, timeout=60, isolation_level=None, uri=not owner)
+            # whoever waits for Batch.events has opened it, and another thread does the work
+            self._base = sqlite3.connect(place, timeout=60, isolation_level=None, uri=not owner,
+                                         check_same_thread=False)
             self._base.row_factory = sqlite3.Row
             self._prepare(owner)
         except (sqlite3.Error, OSError) as error:
@@ -114,6 +72,7 @@ class Ledger:
             self.close()
             raise
         self.round = self._one("SELECT COALESCE(MAX(round), 0) FROM items")
+        self.films = films.Films(self._base)
 
     def _prepare(self, owner: bool) -> None:
         version = self._one("PRAGMA user_version")
@@ -126,7 +85,7 @@ class Ledger:
         self._base.execute("PRAGMA journal_mode = TRUNCATE")
         self._base.execute("PRAGMA synchronous = NORMAL")
         self._base.execute("PRAGMA cache_size = -16384")
-        self._base.executescript(_SCHEMA)
+        self._base.executescript(_SCHEMA + films.SCHEMA)
         self._base.execute(f"PRAGMA user_version = {_VERSION}")
 
     def __enter__(self) -> Ledger:
@@ -148,7 +107,7 @@ class Ledger:
                 os.unlink(self.path)
         if self._lock is not None:
             with contextlib.suppress(OSError):
-                os.unlink(_lock_name(self.path))
+                os.unlink(lock_name(self.path))
             self._lock.close()
             self._lock = None
 
@@ -310,40 +269,6 @@ def ledgers_of(folder: str | Path) -> list[Path]:
     return sorted(Path(folder).glob(f"{NAME}*.sqlite"))
 
 
-def at_work(path: str | Path) -> bool:
-    """Whether a process writes this ledger now."""
-    name = _lock_name(str(path))
-    if not os.path.exists(name):
-        return False
-    try:
-        with contextlib.closing(sqlite3.connect(name, timeout=0, isolation_level=None)) as base:
-            base.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError:
-        return True
-    return False
-
-
 def _row(row: sqlite3.Row) -> Row:
     return Row(row["id"], row["source"], row["real"], row["target"], json.loads(row["job"]), row["options"],
                row["state"], row["round"], row["stamp"], row["content"], row["attempts"])
-
-
-def _lock_name(path: str) -> str:
-    return f"{path}-writer"
-
-
-def _locked(path: str) -> sqlite3.Connection:
-    """The process_lock of a ledger. Raises SinkError where another process has it."""
-    name = _lock_name(path)
-    while True:
-        with open(name, "ab"):
-            before = os.stat(name)
-        held = process_lock(Path(name))
-        if held is None:
-            raise SinkError(f"another streamseg batch is at work with the ledger {path}: wait for its end, or share "
-                            "the inputs with --shard I/N, each with a ledger of its own")
-        with contextlib.suppress(FileNotFoundError):  # its owner may just have removed it: then it locks nothing
-            if os.path.samestat(before, os.stat(name)):
-                return held
-        held.close()
-        held.close()  # of a file that its last owner took away meanwhile

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import fields
 from typing import Any
 
+from ..core.frames import Frame, Matte
 from ..options import MethodOptions, Options
 from ..segment import (
     READING,
     BaseSegmenter,
+    Borrowed,
+    Segmenter,
     adapt,
     create_segmenter,
     method_class,
@@ -23,6 +28,27 @@ from ..segment import (
 MAKING = ("method", "set", "model", "model_spec", "classes", "device", "runtime")
 STATEFUL = ("mog2", "knn")  # they learn from all frames since the beginning
 KEPT = 4  # methods held at a time: pictures and films, of two settings
+
+
+class TakesTurns(Borrowed):
+    """A method that others use, too, each for single pictures: it works for one at a time, and forgets the others'
+    frames before. Whoever made it closes it. ``turn`` is held while it is at work."""
+
+    def __init__(self, segmenter: Segmenter, turn: AbstractContextManager[object]) -> None:
+        super().__init__(segmenter)
+        self._turn, self._fresh = turn, True
+
+    def reset(self) -> None:
+        """When it is this one's turn."""
+        self._fresh = True
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        """As the method."""
+        with self._turn:
+            if self._fresh:
+                super().reset()
+            self._fresh = False
+            return super().segment(frames)
 
 
 class OnDemand(BaseSegmenter):
@@ -39,13 +65,16 @@ class OnDemand(BaseSegmenter):
 
     def borrowed(self, *, stills: bool = False) -> BaseSegmenter:
         """The object. Raises what making it raises."""
-        return adapt(self._methods.get(self._options, self._source, stills=stills))
+        made = self._methods.get(self._options, self._source, stills=stills)
+        return TakesTurns(made, self._methods.turn) if stills else adapt(made)
 
 
 class Methods:
-    """The methods of a batch. One thread asks for them and uses them; ``close`` frees them all."""
+    """The methods of a batch; ``close`` frees them all. One thread asks for them and uses them; of pictures with the
+    same method several do, and ``turn`` lets one work at a time."""
 
     def __init__(self) -> None:
+        self.turn = threading.RLock()
         self._made: OrderedDict[str, BaseSegmenter] = OrderedDict()
         self._own: BaseSegmenter | None = None  # of the input in hand alone
         self.loaded = 0
@@ -53,6 +82,10 @@ class Methods:
     def get(self, options: Mapping[str, Any], source: str, *, stills: bool) -> BaseSegmenter:
         """The method that ``options`` call for. It is good until the next is asked for. Raises what making it
         raises."""
+        with self.turn:
+            return self._get(options, source, stills)
+
+    def _get(self, options: Mapping[str, Any], source: str, stills: bool) -> BaseSegmenter:
         whole = MethodOptions.of({name: value for name, value in options.items() if name in _KNOWN})
         made = {name: getattr(whole, name) for name in MAKING}
         if not isinstance(whole.method, str):
@@ -85,6 +118,12 @@ class Methods:
             self._own = None
         while self._made:
             self._made.popitem()[1].close()
+
+
+def shared_by_pictures(options: Mapping[str, Any]) -> bool:
+    """Whether pictures that are under way together may take turns with one method."""
+    name = options.get("method", "default")
+    return isinstance(name, str) and ":" not in name and not _looks_at_the_clip(name)
 
 
 def splittable(options: Mapping[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -16,9 +17,10 @@ from ..options import Options
 from ..sink.commit import remove_leftovers
 from . import files, remote
 from .inputs import Item, is_address
-from .ledger import Ledger, Row
+from .ledger import Ledger
 from .names import EXTRA, NULL, Job, job
 from .options import BatchOptions
+from .records import Row
 from .shards import Shard
 
 # Of Options what leaves the result as it is: how fast, how patient, and where to.
@@ -95,6 +97,7 @@ class Planner:
         self._overwrite, self._refusal = bool(options.get("overwrite")), refusal
         self._keys: dict[str, str] = {}
         self._killed, self._swept = ledger.writers(), set[str]()
+        self._parts: list[str] = []  # folders with parts of films that are to be done otherwise
 
     def plan(self, items: Iterable[Item], *, keep: bool = True) -> Planned:
         """Take all items in, or raise what stands against them, and then the ledger is as it was; so it is without
@@ -107,6 +110,8 @@ class Planner:
                 refused.add(OWN, source if source == path else f"{path}, as {source}")
             if refused:
                 raise refused.error()
+            for folder in self._parts if keep else ():
+                shutil.rmtree(folder, ignore_errors=True)
             self._sweep([os.path.join(gettempdir(), "of remote inputs and outputs")])
             self._ledger.sign_off(*self._killed)
         return planned
@@ -140,6 +145,8 @@ class Planner:
         there = [path for path, _ in targets if _there(path)]
         if known is not None:
             self._ledger.forget(known.id)
+            if not self._batch.resume or known.options != key:
+                self._parts += filter(None, [self._ledger.films.forget(known.target)])
             self._sweep(path for path, _ in targets)
         elif not (self._overwrite or self._batch.skip_existing):
             for path in there:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -13,20 +12,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..batch.options import BatchOptions
-from ..batch.shards import Shard, array_task, shard_of
-from ..core.folders import made_folder
-from ..errors import OptionError, SourceError
-from ..options import Options
+from ..batch.shards import array_task
+from ..errors import SourceError
 from . import show
 from .batch_view import tell_status, view
 from .flags import Command, Flag, general_flags, given_options, option_flags
 from .session import Session
 
 if TYPE_CHECKING:
-    from ..batch.inputs import Item, LeftOut
-    from ..batch.ledger import Ledger
-    from ..batch.plan import Planned
-    from ..batch.runner import State
+    from ..batch.batch import Batch
 
 EXAMPLES = """
     streamseg batch photos/ clips/ -o out/
@@ -36,7 +30,6 @@ EXAMPLES = """
     streamseg batch --status out/
     streamseg batch --from list.csv -o out/ --shard 0/8
 """
-FOLDERS = ("matte", "cutout", "foreground")
 
 
 @click.command("batch", cls=Command, short_help="Take the background out of many files; resumes.",
@@ -63,123 +56,46 @@ def batch(session: Session, inputs: tuple[str, ...], outputs: tuple[str, ...], s
     if status is not None:
         return _status(session, status, told)
     options = given_options({name: value for name, value in flags.items() if name not in names})
-    Options.of(options)
-    if not inputs and told.from_ is None:
-        raise OptionError("no input: give files, folders or globs, or a list with --from FILE")
-    places = [*outputs, *(options[name] for name in FOLDERS if name in options)]
-    _check_folders(places)
-    return _batch(session, inputs, outputs, options, told, places)
-
-
-def _check_folders(places: Sequence[str]) -> None:
-    from ..batch.inputs import is_address
-    from ..sink.containers import CONTAINERS, PICTURES, extension
-
-    if not places:
-        raise OptionError("no output: give -o FOLDER, --matte FOLDER, --cutout FOLDER or --foreground FOLDER")
-    for place in places:
-        if place == "-" or place == "" or (extension(place) in (*CONTAINERS, *PICTURES) and not os.path.isdir(place)
-                                           and not place.endswith("/") and not is_address(place)):
-            raise OptionError(f"output is {place!r}; a batch writes into folders: give a folder's name, as out/")
+    return _batch(session, inputs, outputs, options, told)
 
 
 def _batch(session: Session, inputs: Sequence[str], outputs: Sequence[str], options: dict[str, Any],
-           told: BatchOptions, places: Sequence[str]) -> int:
-    from ..batch.inputs import LeftOut
-    from ..batch.ledger import Ledger
-    from ..batch.methods import Methods
-    from ..batch.plan import Planner
-    from ..batch.rehearsal import Rehearsal
-    from ..batch.report import check_name, write
+           told: BatchOptions) -> int:
+    from ..batch.batch import Batch
 
-    if told.report is not None:
-        check_name(told.report)
-    shard, left_out = shard_of(told.shard), LeftOut()
-    path = _ledger_path(told, places, shard)
-    if told.on is not None:
-        from ..batch.ray_runner import Crew
-        Crew.of(told)  # what it refuses
-    if told.dry_run and not os.path.exists(path):
-        path = ":memory:"
-    with ExitStack() as stack:
-        if told.ledger is None and path != ":memory:":
-            stack.enter_context(made_folder(os.path.dirname(path)))
-        ledger = stack.enter_context(Ledger(path))
-        methods = Methods()
-        stack.callback(methods.close)
-        methods.check(options)
-        items = _items(inputs, told.from_, left_out, options.pop("only", None), places)
-        planner = Planner(ledger, outputs, options, told, shard, Rehearsal().refusal)
-        planned = planner.plan(items, keep=not told.dry_run)
-        _tell_plan(session, planned, left_out, shard, told)
-        state = None if told.dry_run else _done(session, ledger, methods, told)
-        if state is not None and told.report is not None:
-            write([ledger], told.report)
-        return _end(session, ledger, planned, left_out, state)
+    with Batch(inputs, outputs, options, told) as batch:
+        _tell_plan(session, batch)
+        with ExitStack() as stack:
+            batch.run(None if told.dry_run else stack.enter_context(view(session)))
+        return _end(session, batch)
 
 
-def _ledger_path(told: BatchOptions, places: Sequence[str], shard: Shard) -> str:
-    from ..batch.inputs import is_address
-    from ..batch.ledger import NAME
-
-    if told.ledger is not None:
-        return told.ledger
-    place = next((place for place in places if place != "null:" and not is_address(place)), None)
-    if place is None:
-        raise OptionError(f"output is {places[0]!r}, and a ledger is a local file: give --ledger PATH")
-    return os.path.join(place, f"{NAME}{shard.label and '.' + shard.label}.sqlite")
-
-
-def _items(inputs: Sequence[str], list_: str | None, left_out: LeftOut, only: str | None,
-           places: Sequence[str]) -> Iterator[Item]:
-    from ..batch.inputs import expand
-    from ..batch.lists import rows
-
-    if "-" in inputs:
-        raise OptionError("'-' (standard input) is one film, and no batch: streamseg run - does it")
-    named = expand(inputs, left_out, only=only, outputs=places)
-    return itertools.chain(named, rows(list_)) if list_ is not None else named
-
-
-def _tell_plan(session: Session, planned: Planned, left_out: LeftOut, shard: Shard, told: BatchOptions) -> None:
+def _tell_plan(session: Session, batch: Batch) -> None:
     if session.quiet or session.json:
         return
+    planned, shard = batch.planned, batch.shard
     parts = [f"{planned.waiting} to do"]
     parts += [f"{count} {words}" for count, words in (
         (planned.known, "done before"), (planned.failed, "failed before (--retry-failed tries them again)"),
         (planned.twice, "named twice"), (planned.others, f"of other shards than {shard.number}/{shard.count}"),
         (planned.made, "outputs of an earlier batch, which are no inputs")) if count]
     click.echo(f"streamseg: {', '.join(parts)}", err=True)
-    for line in left_out.lines():
+    for line in batch.left_out.lines():
         click.echo(f"streamseg: {line}", err=True)
     task = array_task()
-    if task is not None and told.shard is None:
+    if task is not None and batch.told.shard is None:
         click.echo(f"streamseg: {task} is set, and all inputs are done here: --shard auto shares them with the "
                    "array's other tasks", err=True)
 
 
-def _done(session: Session, ledger: Ledger, methods: Any, told: BatchOptions) -> State:
-    try:
-        with view(session) as watch:
-            if told.on is not None:
-                from ..batch.ray_runner import Crew, run_on_ray
-                return run_on_ray(ledger, Crew.of(told), watch=watch)
-            from ..batch.runner import run_all
-            return run_all(ledger, watch=watch, methods=methods)
-    except BaseException as error:
-        counts = ledger.counts()
-        error.add_note(f"{counts['done']} done, {counts['failed']} failed, {counts['waiting']} left: the same command "
-                       "goes on with them")
-        raise
-
-
-def _end(session: Session, ledger: Ledger, planned: Planned, left_out: LeftOut, state: State | None) -> int:
-    counts = ledger.counts()
+def _end(session: Session, batch: Batch) -> int:
+    counts, state = batch.ledger.counts(), batch.state
     failed = 0 if state is None else counts["failed"]
     code = 1 if failed else 0
     if session.json:
-        show.json_object({"exit_code": code, "ledger": ledger.path, "planned": planned.to_dict(), "counts": counts,
-                          "left_out": left_out.to_dict(), **({} if state is None else state.to_dict())})
+        show.json_object({"exit_code": code, "ledger": batch.ledger.path, "planned": batch.planned.to_dict(),
+                          "counts": counts, "left_out": batch.left_out.to_dict(),
+                          **({} if state is None else state.to_dict())})
     elif state is not None:
         if not session.quiet and state.total:
             rate = state.frames / state.elapsed if state.elapsed else 0.0
@@ -191,7 +107,8 @@ def _end(session: Session, ledger: Ledger, planned: Planned, left_out: LeftOut, 
 
 
 def _status(session: Session, folder: str, told: BatchOptions) -> int:
-    from ..batch.ledger import Ledger, at_work, ledgers_of
+    from ..batch.ledger import Ledger, ledgers_of
+    from ..batch.ledger_lock import at_work
     from ..batch.report import status, write
 
     paths = [told.ledger] if told.ledger is not None else [str(path) for path in ledgers_of(folder)]

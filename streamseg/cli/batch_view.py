@@ -15,8 +15,8 @@ from .text import clock, one_line
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..batch.ledger import Outcome, Row
-    from ..batch.runner import State, Watch
+    from ..batch.events import Event, State, Watch
+    from ..batch.records import Outcome, Row
 
 
 @contextmanager
@@ -32,9 +32,9 @@ def view(session: Session) -> Iterator[Watch]:
 
 
 def _failures(stream: TextIO) -> Watch:
-    def watch(state: State, row: Row | None, outcome: Outcome | None) -> None:
-        if row is not None and outcome is not None and outcome.state == "failed":
-            print(failure_line(row, outcome), file=stream, flush=True)
+    def watch(event: Event) -> None:
+        if event.row is not None and event.outcome is not None and event.failed:
+            print(failure_line(event.row, event.outcome), file=stream, flush=True)
     return watch
 
 
@@ -46,12 +46,12 @@ def failure_line(row: Row, outcome: Outcome) -> str:
 def _plain(stream: TextIO) -> Watch:
     tell, due = _failures(stream), time.monotonic() + show.PLAIN_SECONDS
 
-    def watch(state: State, row: Row | None, outcome: Outcome | None) -> None:
+    def watch(event: Event) -> None:
         nonlocal due
-        tell(state, row, outcome)
+        tell(event)
         if time.monotonic() >= due:
             due = time.monotonic() + show.PLAIN_SECONDS
-            print(f"streamseg: {state_line(state)}", file=stream, flush=True)
+            print(f"streamseg: {state_line(event.state)}", file=stream, flush=True)
     return watch
 
 
@@ -69,13 +69,13 @@ def _table() -> Iterator[Watch]:
     with Live(console=show.console(), auto_refresh=False, transient=True) as live:
         drawn = 0.0
 
-        def watch(state: State, row: Row | None, outcome: Outcome | None) -> None:
+        def watch(event: Event) -> None:
             nonlocal drawn
-            if row is not None and outcome is not None and outcome.state == "failed":
-                live.console.print(failure_line(row, outcome), markup=False, highlight=False)
+            if event.row is not None and event.outcome is not None and event.failed:
+                live.console.print(failure_line(event.row, event.outcome), markup=False, highlight=False)
             if time.monotonic() - drawn >= show.REDRAW_SECONDS:
                 drawn = time.monotonic()
-                live.update(state_table(state), refresh=True)
+                live.update(state_table(event.state), refresh=True)
         yield watch
 
 
@@ -83,9 +83,20 @@ def state_table(state: State) -> Table:
     """Files, workers with their frames a second, what is left and the last failures."""
     rows = [("files", f"{state.ended}/{state.total}" + (f", {state.failed} failed" if state.failed else "")),
             ("left", "" if state.eta is None else clock(state.eta)), ("now", one_line(state.current)[-60:])]
-    rows += [(f"worker {name}", f"{fps:.1f} fps") for name, fps in sorted(state.workers.items())]
+    rows += [(f"worker {name}", _worker(state, name)) for name in sorted({*state.workers, *state.at})]
     rows += [("failed", f"{one_line(source)[-40:]}: {one_line(reason)[:60]}") for source, reason in state.failures]
     return show.table((), rows)
+
+
+def _worker(state: State, name: str) -> str:
+    """'31.2 fps, 120/300 frames of part 3 of 8 of film.mp4'."""
+    told = [f"{state.workers[name]:.1f} fps"] if name in state.workers else []
+    at = state.at.get(name)
+    if at is not None:
+        frames = "" if at.frames is None else f"{at.frames}/{'?' if at.expected is None else at.expected} frames of "
+        part = "" if at.part is None else f"{at.part}: " if at.part == "joining" else f"part {at.part} of "
+        told.append(f"{frames}{part}{one_line(at.input)[-40:]}")
+    return ", ".join(told)
 
 
 def tell_status(found: dict[str, Any], stream: TextIO) -> None:

@@ -131,7 +131,7 @@ def _run_one(job: Job, session: Session, methods: Methods | None, given: Collect
              brief: bool) -> dict[str, Any]:
     """Run a job. Of outputs that are not ``given`` the folder was, and is made."""
     from .. import api
-    from ..batch.runner import run_one
+    from ..batch.item import run_one
     from ..core.opencv import opencv_threads
 
     with ExitStack() as stack:

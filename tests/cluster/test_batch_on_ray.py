@@ -18,11 +18,12 @@ import numpy as np
 import pytest
 
 from streamseg import api
+from streamseg.batch.events import Event
 from streamseg.batch.inputs import Item, LeftOut, expand
-from streamseg.batch.ledger import Ledger, Outcome, Row
+from streamseg.batch.ledger import Ledger
 from streamseg.batch.plan import Planner
-from streamseg.batch.ray_runner import Crew, Driver
-from streamseg.batch.runner import State
+from streamseg.batch.ray_cluster import Crew
+from streamseg.batch.ray_runner import Driver
 from streamseg.cli import cli
 from streamseg.core.frames import Frame, Matte
 from tests import clips, stills
@@ -112,9 +113,9 @@ def test_workers_killed_twenty_times_leave_every_item_done_once(cluster: Any, pl
     with Ledger(place / "l.sqlite") as ledger:
         planned(ledger, place, method=SLOW)
 
-        def watch(state: State, row: Row | None, outcome: Outcome | None) -> None:
-            if row is not None and outcome is not None:
-                finished.append(row.source)
+        def watch(event: Event) -> None:
+            if event.row is not None and event.outcome is not None:
+                finished.append(event.row.source)
             writers.update(hand.writer for hand in driver._hands.values() if hand.writer is not None)
             living = [process for process in driver.busy if process not in killed]
             if len(killed) < 20 and living and chance.random() < 0.7:
@@ -142,9 +143,9 @@ def test_a_node_that_goes_away_takes_nothing_with_it(cluster: Any, place: Path) 
     with Ledger(place / "l.sqlite") as ledger:
         planned(ledger, place, method=SLOW)
 
-        def watch(state: State, row: Row | None, outcome: Outcome | None) -> None:
-            if not gone and state.done >= 6 and len(driver.busy) == 2:
-                gone.append(state.done)
+        def watch(event: Event) -> None:
+            if not gone and event.state.done >= 6 and len(driver.busy) == 2:
+                gone.append(event.state.done)
                 cluster.remove_node(node, allow_graceful=False)
 
         driver = Driver(ray, ledger, crew(2), watch)
@@ -163,7 +164,7 @@ def test_a_film_in_parts_is_the_film_in_one_piece(cluster: Any, tmp_path: Path, 
         Planner(ledger, [str(tmp_path / "out")], {"matte": str(tmp_path / "m"), "background": "blue"}).plan(
             [Item(str(tmp_path / "in.mp4"), "in.mp4")])
 
-        def watch(state: State, row: Row | None, outcome: Outcome | None) -> None:
+        def watch(event: Event) -> None:
             if kill and not killed and driver.busy and list((tmp_path / "out").glob(".*.part/*")):
                 killed.append(driver.busy[0])
                 os.kill(driver.busy[0], signal.SIGKILL)
@@ -204,7 +205,7 @@ from streamseg.batch import ray_runner
 class Killed(ray_runner.Driver):
     def _finish(self, row, outcome):
         super()._finish(row, outcome)
-        if self._state.done == 11:
+        if self._telling.state.done == 11:
             os.kill(os.getpid(), signal.SIGKILL)
 ray_runner.Driver = Killed
 from streamseg.cli import cli

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import subprocess
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from streamseg import api
+from streamseg.batch import spans as splitting
 from streamseg.batch import split
 from streamseg.batch.methods import Methods
 from streamseg.errors import SinkError
@@ -28,11 +30,11 @@ def content(index: int) -> Any:
     return shown if index < 60 else (255 - shown)[::-1]
 
 
-def in_parts(source: Path, target: Path, seconds: float, **options: Any) -> tuple[list[split.Span], list[str]]:
+def in_parts(source: Path, target: Path, seconds: float, **options: Any) -> tuple[list[splitting.Span], list[str]]:
     (target.parent / "parts").mkdir(exist_ok=True)
     job = {"source": str(source), "sinks": [str(target)], "options": options}
     assert split.may_be_split(job)
-    spans = split.spans(job, seconds)
+    spans = splitting.spans(job, seconds)
     assert spans is not None
     methods = Methods()
     done = [split.do_part(job, span, str(target.parent / "parts"), methods) for span in spans]
@@ -154,15 +156,15 @@ def test_outputs_that_cannot_be_joined_are_not_split(tmp_path: Path, target: str
 
 def test_a_short_film_is_not_split(tmp_path: Path) -> None:
     source = clips.video(tmp_path / "in.mp4", frames=30)
-    assert split.spans({"source": str(source), "sinks": ["out.mp4"], "options": {}}, 1.0) is None
+    assert splitting.spans({"source": str(source), "sinks": ["out.mp4"], "options": {}}, 1.0) is None
 
 
 def test_a_part_that_lacks_frames_is_no_part(tmp_path: Path) -> None:
     source = clips.video(tmp_path / "in.mp4", frames=60)
     job = {"source": str(source), "sinks": ["out.mp4"], "options": {**FAST, "background": "blue"}}
-    spans = split.spans(job, 1.0)
+    spans = splitting.spans(job, 1.0)
     assert spans is not None
-    wrong = split.replace(spans[1], count=spans[1].count + 1)
+    wrong = replace(spans[1], count=spans[1].count + 1)
     (tmp_path / "parts").mkdir()
     with pytest.raises(split.NotInParts, match="gave 36 frames, its packets say 37"):
         split.do_part(job, wrong, str(tmp_path / "parts"), Methods())

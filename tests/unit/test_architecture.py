@@ -19,7 +19,8 @@ MAY_IMPORT_THREADING: dict[str, str] = {
     "core.native_stderr": "it does nothing where there is more than one thread",
     "segment.runtimes.litert": "an interpreter does one thing at a time", "segment.runtimes.keras": "as litert",
     "segment.runtimes.pool": "a model file is opened once for all threads",
-    "pictures": "the default model is loaded once for all threads"}
+    "pictures": "the default model is loaded once for all threads",
+    "batch.methods": "the pictures under way take turns with one method"}
 # Attributes that a contract declares with a default: nobody asks whether an object has them.
 DECLARED = {"info", "notes", "damaged", "capabilities", "statistics", "reduce", "kept", "growing", "result",
             "finish", "commit", "abort", "lost", "counts", "runs_on", "dear", "reduced"}

@@ -16,9 +16,11 @@ import pytest
 
 from streamseg.batch import files
 from streamseg.batch.inputs import Item
-from streamseg.batch.ledger import Ledger, Outcome, at_work, ledgers_of
+from streamseg.batch.ledger import Ledger, ledgers_of
+from streamseg.batch.ledger_lock import at_work
 from streamseg.batch.options import BatchOptions
 from streamseg.batch.plan import Planned, Planner, options_key
+from streamseg.batch.records import Outcome
 from streamseg.batch.report import status, write
 from streamseg.batch.shards import Shard
 from streamseg.errors import OptionError, SinkError

@@ -10,7 +10,9 @@ import pytest
 
 from streamseg.batch.ledger import Ledger
 from streamseg.batch.options import BatchOptions
-from streamseg.batch.ray_runner import Crew, absolute, run_on_ray
+from streamseg.batch.ray_cluster import Crew
+from streamseg.batch.ray_runner import run_on_ray
+from streamseg.batch.ray_worker import absolute
 from streamseg.cli import cli
 from streamseg.errors import MissingDependencyError, OptionError
 

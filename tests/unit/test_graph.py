@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from streamseg.engine import LOSSLESS, NEWEST, Graph, Prefetch, threads
+from streamseg.engine import LOSSLESS, NEWEST, Graph, Lanes, Prefetch, Told, threads
 from streamseg.errors import StallError
 
 PATIENCE = 30.0  # seconds that a test waits for another thread before it fails
@@ -297,4 +297,82 @@ def test_closing_prefetch_early_ends_its_thread_and_closes_the_generator_in_it()
     assert begun.close()
     assert begun.close()
     assert closed == ["streamseg-film"]
+    assert alive() == []
+
+
+# --- several at a time ---
+
+def test_lanes_work_together_and_give_in_the_order_of_the_starts() -> None:
+    second = threading.Event()
+
+    def work(number: int) -> int:
+        if number == 1:
+            assert second.wait(PATIENCE)  # goes on only beside the second
+        else:
+            second.set()
+        return 10 * number
+
+    lanes = Lanes("picture", work)
+    for number in (1, 2):
+        lanes.start(number)
+    assert (len(lanes), list(lanes)) == (2, [1, 2])
+    assert [lanes.take(), lanes.take()] == [(1, 10), (2, 20)]
+    assert lanes.close(PATIENCE)
+    assert alive() == []
+
+
+def test_what_fails_in_a_lane_comes_in_its_turn_and_the_others_are_waited_for() -> None:
+    ended: list[int] = []
+
+    def work(number: int) -> int:
+        if number == 2:
+            raise OSError("damaged")
+        ended.append(number)
+        return number
+
+    lanes = Lanes("picture", work)
+    for number in (1, 2, 3):
+        lanes.start(number)
+    assert lanes.take() == (1, 1)
+    with pytest.raises(OSError, match="damaged"):
+        lanes.take()
+    assert lanes.close(PATIENCE)
+    assert ended == [1, 3]
+    assert alive() == []
+
+
+# --- what a function tells ---
+
+def test_what_is_told_comes_as_it_is_told_and_then_the_failure() -> None:
+    def work(tell: Callable[[int], None]) -> None:
+        tell(1)
+        tell(2)
+        raise OSError("damaged")
+
+    told = Told[int]("batch", work, 1, PATIENCE)
+    assert alive() == []  # nothing begins before it is asked for
+    assert [next(told), next(told)] == [1, 2]
+    with pytest.raises(OSError, match="damaged"):
+        next(told)
+    assert told.close()
+    assert alive() == []
+
+
+def test_closing_ends_the_function_at_what_it_tells_next() -> None:
+    undone: list[int] = []
+
+    def work(tell: Callable[[int], None]) -> None:
+        number = 0
+        try:
+            while True:
+                tell(number := number + 1)
+        finally:
+            undone.append(number)
+
+    told = Told[int]("batch", work, 2, PATIENCE)
+    assert next(told) == 1
+    assert told.close()
+    assert told.close()
+    assert len(undone) == 1
+    assert undone[0] <= 1 + 2 + 1  # taken, waiting, and in the hand of who waits
     assert alive() == []

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import streamseg
+from streamseg.batch.item import run_one
 from streamseg.batch.methods import Methods
-from streamseg.batch.runner import run_one
 from streamseg.cli import cli
 from streamseg.core.frames import Frame, Matte
 from streamseg.errors import NoSubjectError
