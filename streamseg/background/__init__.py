@@ -16,7 +16,7 @@ from ..refine import AlphaTiles, fill
 from ..source import open_source
 from . import colours, light
 from .blur import Blur
-from .media import Picture, VideoBackground, reading
+from .media import Picture, VideoBackground, reading, seen_through
 from .planes import blend, enlarge, from_rgb, sample_values, small_planes, to_rgb, whole_numbers
 
 # Modules that other packages import, beside the names here
@@ -101,7 +101,7 @@ def open_background(options: BackgroundOptions, info: VideoInfo) -> Background |
         source.close()
     if picture is None:
         raise SourceError(f"background {wanted!r} holds no picture; give another file")
-    return Picture(picture, options.fit, aspect / info.sample_aspect, notes)
+    return Picture(picture, options.fit, aspect / info.sample_aspect, [*notes, *seen_through(wanted, picture)])
 
 
 def check_background(wanted: str) -> None:

@@ -29,6 +29,14 @@ def reading(options: BackgroundOptions) -> InputOptions:
     return InputOptions(timeout=options.timeout, retry=options.retry, audio=False, on_error=options.on_error)
 
 
+def seen_through(name: str, picture: Frame) -> list[str]:
+    """What is to be said of a background picture that is transparent somewhere."""
+    if picture.alpha is None or int(picture.alpha.min()) == picture.pixel.peak:
+        return []
+    return [f"background {name} is transparent in places, which become black: nothing lies behind it; give one "
+            "without transparency"]
+
+
 class Picture:
     """One picture behind every frame. It is brought to a frame's size, format and colours once.
 
@@ -66,7 +74,8 @@ class VideoBackground:
     """
 
     def __init__(self, spec: str, options: BackgroundOptions, info: VideoInfo, notes: Sequence[str] = ()) -> None:
-        self.notes = notes
+        self.notes = list(notes)
+        self._transparent = False  # a picture so far
         self._spec, self._fit = spec, options.fit
         self._options = reading(options)
         self._rate, self._aspect = info.rate or Fraction(25), info.sample_aspect
@@ -94,6 +103,7 @@ class VideoBackground:
         except BaseException:
             self._source.close()
             raise
+        self._look(first)
         self._frames = self._ahead = Prefetch("background", frames, AHEAD)
         self._next = first
         self._first = self._time(first, self._source.info.rate)
@@ -114,6 +124,7 @@ class VideoBackground:
     def _advance(self, time: Fraction) -> None:
         while True:
             while self._next is not None and self._at(self._next) <= time:
+                self._look(self._next)
                 aspect = self._source.info.sample_aspect / self._aspect
                 self._shown, self._last = Picture(self._next, self._fit, aspect), self._at(self._next)
                 self._usual = self._length(self._next)
@@ -124,6 +135,13 @@ class VideoBackground:
             if not self._held:
                 self.close()
             self._open(self._start + (time - self._start) // length * length)
+
+    def _look(self, frame: Frame) -> None:
+        """Note the first picture that is transparent somewhere."""
+        if not self._transparent and frame.alpha is not None:
+            found = seen_through(self._spec, frame)
+            self.notes += found
+            self._transparent = bool(found)
 
     def _at(self, frame: Frame) -> Fraction:
         return self._start + self._time(frame, self._source.info.rate) - self._first

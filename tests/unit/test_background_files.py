@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
+from PIL import Image
 
 from streamseg.background import Picture, VideoBackground, media, open_background, sample_values
 from streamseg.background.media import converted
@@ -191,6 +192,27 @@ def test_transparent_parts_of_a_picture_are_black():
     made = shown(drawn.with_alpha(picture, own), drawn.frame("yuv420p", (80, 80)), "cover")
     assert near(made[40, 20], (200, 30, 30))
     assert near(made[40, 60], (0, 0, 0))
+
+
+@pytest.mark.parametrize(("name", "alpha", "said"), [("logo.png", True, True), ("photo.png", False, False),
+                                                     ("opaque.png", None, False), ("logo.mov", True, True),
+                                                     ("logo.gif", True, True), ("film.mov", False, False)])
+def test_a_transparent_background_is_told_of(name, alpha, said, tmp_path):
+    path, size = tmp_path / name, (80, 64)
+    if name.endswith(".png"):
+        rgba = np.full((64, 80, 4), 255, np.uint8)
+        rgba[:20, :, 3] = 0 if alpha else 255
+        Image.fromarray(rgba if alpha is not False else rgba[..., :3]).save(path)
+    elif name.endswith(".gif"):
+        stills.animation(path, alpha=True)
+    else:
+        clips.video(path, codec="qtrle", pix_fmt="argb" if alpha else "rgb24", alpha=alpha, size=size, frames=3)
+    frame = drawn.frame("yuv420p", size)
+    info = drawn.info(frame)
+    compositor = Compositor(info, ["composite"], Options(background=str(path)))
+    compositor.finish(frame, drawn.uniform(0.0))
+    compositor.close()
+    assert [name in note and "transparent" in note for note in compositor.notes] == [True] * said
 
 
 def test_a_picture_is_converted_once_a_size(monkeypatch):
