@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
 
 from ..errors import DamagedInputError, SourceError
 from ..options import InputOptions
+from .alpha import AlphaStream
 from .byte_input import ReadableFile
 from .decode import Decoder
 from .deinterlace import Timed
-from .open import FAILURES, byte_input, missing_in_stream, open_container
+from .heif import is_heif
+from .open import FAILURES, byte_input, missing_in_stream, open_container, scheme
 from .packet_sync import PacketSync, shift, time_of
 from .probe import frame_rate, has_own_times, has_times, select_stream, stated_end, time_base_of
 from .timeline import Timeline, TimeRange
@@ -36,6 +39,7 @@ class ClipReader:
         self._spec, self._options, self._truncated = spec, options, truncated
         self.has_times = has_times(container)
         self._believed = has_own_times(container)
+        self._alpha: AlphaStream | None = None
         self._format = None if self.has_times else container.format.name  # the name of a file may say another
         self._attach(container)
         stream = self.stream
@@ -57,6 +61,9 @@ class ClipReader:
         self._one_way = self._spec == "-" or (source is not None and not source.seekable())
         self.stream = select_stream(container, shown, self._options.stream)
         self.decoder = Decoder(container, self.stream, shown, self._options, piped=self._one_way)
+        self._close_alpha()
+        self._alpha = AlphaStream.beside(self.stream, Path(self._spec.removeprefix("file://")), self._options) \
+            if isinstance(self._spec, str) and is_heif(container) else None
 
     def _start_clock(self) -> None:
         self._clock = Timeline(self.time_base, self._step, self.end)
@@ -65,6 +72,16 @@ class ClipReader:
     def close(self) -> None:
         """Close the container; may be called twice."""
         self.container.close()
+        self._close_alpha()
+
+    @property
+    def damaged(self) -> int:
+        """Damaged parts so far."""
+        return self.decoder.damaged + (0 if self._alpha is None else self._alpha.damaged)
+
+    def _close_alpha(self) -> None:
+        if self._alpha is not None:
+            self._alpha.close()
 
     # --- pictures ---
 
@@ -91,7 +108,8 @@ class ClipReader:
 
     def _timed(self) -> Iterator[Timed]:
         for picture in self.decoder:
-            yield picture, self._clock.time(picture.pts if self._believed else None)
+            whole = picture if self._alpha is None else self._alpha.put(picture)
+            yield whole, self._clock.time(picture.pts if self._believed else None)
 
     def duration_of(self, picture: av.VideoFrame) -> int | None:
         """How long a picture is shown, in ``time_base`` units; None where nothing states it."""
@@ -173,6 +191,14 @@ class ClipReader:
         return SourceError(f"{self.name} has no picture in the requested part: start is {self._options.start:g} s"
                            + ("" if part.limit is None else f", duration {float(part.limit):g} s")
                            + ("" if end is None else f"; it ends at {end:g} s"))
+
+    def alpha_notes(self) -> list[str]:
+        """For a HEIC or AVIF: whether it may have an alpha that cannot be read, as it is no file."""
+        like = [other for other in self.container.streams.video
+                if other is not self.stream and other.frames == self.stream.frames > 1]
+        if self._alpha is not None or not like or (isinstance(self._spec, str) and scheme(self._spec) is None):
+            return []
+        return ["the picture's transparency, a stream of its own in HEIC and AVIF, is left out: give it as a file"]
 
     def remarks(self) -> list[str]:
         """What is known at the end only."""

@@ -12,6 +12,7 @@ from av.stream import Disposition
 from ..core.frames import Frame, Track, VideoInfo
 from ..core.pixel_formats import Mastering
 from ..errors import SourceError
+from .heif import is_heif, picture_stream
 from .open import LIVE, MAX_PIXELS, scheme
 from .timeline import TimeRange
 
@@ -37,7 +38,7 @@ def select_stream(container: Any, name: str, number: int | None) -> Any:
         raise SourceError(f"{name} has no picture; there is only {found}{cover} in it")
     if number is not None and number >= len(streams):
         raise SourceError(f"stream is {number}; {name} has {len(streams)} video stream(s), numbered from 0")
-    best = max(streams, key=_area) if container.format.name == "ico" else container.streams.best("video")
+    best = _best(container, streams)
     stream = streams[number] if number is not None else best if best in streams else streams[0]
     if stream.codec_context is None:  # asking such a stream for anything can end the process: PyAV #2344
         raise SourceError(f"{name}: this FFmpeg has no decoder for its video; convert it to H.264, VP9, "
@@ -55,6 +56,15 @@ def choice_note(container: Any, stream: Any, name: str, number: int | None) -> l
         return []
     size = f"{stream.codec_context.width} x {stream.codec_context.height}"
     return [f"{name} holds {others + 1} pictures: the largest is taken, {size}; --stream 0 to {others} says which"]
+
+
+def _best(container: Any, streams: list[Any]) -> Any:
+    """The stream that is meant where nobody says which: of icons the largest, of HEIC and AVIF the picture, which may
+    have fewer bits than its alpha; else FFmpeg's best."""
+    if container.format.name == "ico":
+        return max(streams, key=_area)
+    meant = picture_stream(container) if is_heif(container) else None
+    return container.streams.best("video") if meant is None else meant
 
 
 def _area(stream: Any) -> int:

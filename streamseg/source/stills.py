@@ -7,6 +7,7 @@ import fnmatch
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,9 +16,11 @@ import av
 from ..core.frames import Frame, VideoInfo
 from ..errors import DamagedInputError, SourceError
 from ..options import InputOptions
+from .alpha import AlphaStream
 from .api import BaseSource
 from .clip_reader import DEFAULT_RATE
 from .decode import Decoder
+from .heif import is_heif
 from .integrity import missing_in_file
 from .metadata import PictureMetadata, is_rgb, metadata_of
 from .normalise import Normaliser
@@ -254,6 +257,10 @@ def read_picture(path: Path, options: InputOptions) -> Still:
         picture = next(pictures, None)
         if picture is None:
             raise DamagedInputError(f"{path}: no picture in it decodes")
+        alpha = AlphaStream.beside(stream, path, strict) if is_heif(container) else None
+        if alpha is not None:
+            with closing(alpha):
+                picture = alpha.put(picture)
         animated = stream.frames > 1 or (container.format.name == "apng" and next(pictures, None) is not None)
         turn = turn_of(picture, decoder.first_packet) or Turn()
         notes = choice_note(container, stream, path.name, options.stream)

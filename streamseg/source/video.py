@@ -21,6 +21,7 @@ from .byte_input import ReadableFile
 from .clip_reader import ClipReader
 from .deinterlace import deinterlaced
 from .frames import frames_of
+from .heif import content_of, is_heif
 from .metadata import plays_of
 from .normalise import Normaliser
 from .orientation import Turn, turn_of
@@ -46,12 +47,11 @@ class VideoSource(BaseSource):
             if is_tiled(container):
                 raise SourceError(f"{name} is a picture in tiles: give it as a file, not as a stream")
             reader = self._reader = ClipReader(container, spec, name, options, truncated=truncated)
-            self._decoder, self.has_times = reader.decoder, reader.has_times
+            self._counts, self.has_times = reader, reader.has_times
             pictures = reader.pictures()
             if options.deinterlace:
                 pictures = deinterlaced(pictures, reader.time_base)
             first = next(pictures, None)
-            self._decoder = reader.decoder  # it may have been opened again
             if first is None:
                 raise reader.nothing_found()
             if is_picture(container):
@@ -67,7 +67,7 @@ class VideoSource(BaseSource):
     @property
     def damaged(self) -> int:
         """Damaged parts and pictures so far."""
-        return self._decoder.damaged
+        return self._counts.damaged
 
     def __iter__(self) -> Iterator[Frame]:
         return self._frames
@@ -108,6 +108,8 @@ class VideoSource(BaseSource):
                           mastering=mastering, name=reader.name)
         if reader.container.format.name in ("gif", "apng") and os.path.isfile(reader.name):
             self.info = replace(self.info, plays=plays_of(Path(reader.name)))
+        elif is_heif(reader.container) and (content := content_of(Path(reader.name))) is not None:
+            self.info = replace(self.info, plays=content.plays)
 
     def _note_choices(self, picture: Any, reader: ClipReader, options: InputOptions) -> None:
         """Note what was decided that an option decides otherwise."""
@@ -117,7 +119,9 @@ class VideoSource(BaseSource):
             self.notes.extend(choice_note(reader.container, reader.stream, reader.decoder.name, options.stream))
             return
         streams = len(video_streams(reader.container))
-        if streams > 1 and options.stream is None:
+        if is_heif(reader.container):
+            self.notes.extend(reader.alpha_notes())
+        elif streams > 1 and options.stream is None:
             self.notes.append(f"there are {streams} video streams, of which one is taken; --stream 0 to "
                               f"{streams - 1} says which")
         if not (reader.has_times or options.rate):
