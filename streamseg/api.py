@@ -15,6 +15,7 @@ from typing import Any
 from . import segment as methods
 from . import smooth
 from .composite import Compositor
+from .core.area import Area, whole
 from .core.frames import Frame, Matte, VideoInfo
 from .engine import LOSSLESS, Graph
 from .errors import OptionError, SinkError
@@ -37,7 +38,7 @@ from .sink import (
 )
 from .sink.commit import refuse_input
 from .source import BaseSource, Source, open_source, refuse_unused
-from .stages import blame, decode_stage, finish_stage, output_stage, segment_stage, smooth_stage
+from .stages import blame, decode_stage, finish_stage, matted_within, output_stage, segment_stage, smooth_stage
 from .subject import SubjectCounter, remarks, require
 from .temporal import tracked
 from .validation import interval
@@ -126,7 +127,9 @@ def _mattes(source: Any, chosen: Options) -> Iterator[tuple[Frame, Matte]]:
         segmenter = _segmenter(source, chosen, opened.info.stills)
         stack.callback(graph.runner.unless_running, "segment", segmenter.close)
         stack.enter_context(graph)
-        yield from graph.pairs(decode_stage(opened, stopwatch), _matting(opened, segmenter, chosen, stopwatch))
+        matting = _matting(opened, segmenter, chosen, stopwatch)
+        yield from graph.pairs(decode_stage(opened, stopwatch),
+                               lambda frames: ((frame, whole(matte, frame)) for frame, matte in matting(frames)))
 
 
 def _opened(source: Any, options: Options, stack: ExitStack) -> tuple[BaseSource, Graph[Frame, Pair, list[Frame]]]:
@@ -158,7 +161,12 @@ def _matting(source: Source, segmenter: BaseSegmenter, options: Options, stopwat
         found = segment_stage(moving, segmenter, _batch(info, options), info.stills, stopwatch)
         return found if steady is None else smooth_stage(found, steady, stopwatch)
 
-    return pairs
+    if options.roi is None:
+        return pairs
+    area = Area(options.roi)
+    if not info.stills:  # pictures have a size each
+        area.box(info.width, info.height)
+    return partial(matted_within, area, matting=pairs)
 
 
 def _follow(graph: Graph[Frame, Pair, list[Frame]], sinks: Sequence[BaseSink], info: VideoInfo,

@@ -14,7 +14,7 @@ from fractions import Fraction
 from os import PathLike
 from typing import Any, Self
 
-from .validation import check_method, check_value, choice, frames_per_second, interval, named, worded
+from .validation import area_lengths, check_method, check_value, choice, frames_per_second, interval, named, worded
 
 
 def option(default: Any, group: str, help: str, *, choices: tuple[str, ...] | None = None,
@@ -86,6 +86,8 @@ class CommonOptions(OptionGroup):
                 check_value(item.name, value, item.metadata, str(item.type))
             if item.name == "every":
                 interval(value)
+            if item.name == "roi" and value is not None:
+                area_lengths(value)
             if item.name in _TARGETS:
                 named(item.name, value, *_TARGETS[item.name])
             if str(item.type).startswith("Fraction") and value is not None:
@@ -159,6 +161,9 @@ class EdgeOptions(CommonOptions):
                         "picture's colours, or bilinear.", choices=("guided", "bilinear"))
     subject: str = option("all", "Matte", "Which of several subjects to keep: all, the largest, or the one "
                           "nearest to the centre.", choices=("all", "largest", "center"))
+    roi: str | None = option(None, "Matte", "Look for the subject within this part of the picture only, in pixels or "
+                             "per cent, as 25%,0,50%,100%; outside it is background.", metavar="X,Y,W,H")
+    invert: bool = option(False, "Matte", "Remove the subject and keep the rest.")
     require_subject: bool = option(False, "Matte", "Fail, and write nothing, where no subject is found in any frame.")
     clean: bool = option(True, "Matte", "Remove small specks and fill small holes.",
                          flag="--clean/--no-clean")
@@ -168,6 +173,8 @@ class EdgeOptions(CommonOptions):
                           low=-100.0, high=100.0, metavar="PIXELS")
     feather: float = option(0.0, "Matte", "Soften the edge by so many pixels.", low=0.0, high=200.0,
                             metavar="PIXELS")
+    feather_out: float = option(0.0, "Matte", "Let the edge fade out over so many pixels outside the subject, whose "
+                                "inside stays as it is.", low=0.0, high=200.0, metavar="PIXELS")
     light_wrap: float = option(0.0, "Matte", "How much light of the new background falls around the "
                                "subject's edge.", low=0.0, high=1.0, metavar="0..1")
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .composite import Compositor
+from .core.area import Area
 from .core.frames import Frame, Matte, VideoInfo
 from .errors import OptionError, SegmentError, SourceError, StreamsegError
 from .options import CommonOptions, CompositeOptions, InputOptions
@@ -48,7 +49,8 @@ def remove(picture: Any, background: str | None = None, *, model: Model | Segmen
     background  None or "none": transparent. Else "blur", "original", a colour name or "#rrggbb", or a picture's path
     model       what ``streamseg.load_model`` gives, or any Segmenter (for one thread at a time); None: the default
                 model, which is loaded once and stays until ``default_model().close()``
-    options     of OPTIONS: fit, blur, edges, subject, require_subject, clean, threshold, erode, feather, light_wrap
+    options     of OPTIONS: fit, blur, edges, subject, roi, invert, require_subject, clean, threshold, erode, feather,
+                feather_out, light_wrap
 
     Returns RGBA with straight alpha, or RGB where there is a background: (h, w, 4) or (h, w, 3), uint8, or uint16
     where the picture has more than 8 bits. For a Pillow image a Pillow image (RGBA or RGB) with its colour profile.
@@ -112,10 +114,11 @@ def _finished(frame: Frame, model: Model | Segmenter | None, kind: str, options:
                      has_alpha=frame.alpha is not None, stills=True, name="the picture")
     compositor = Compositor(info, [kind], options)
     try:
-        matte = _matte(frame, model)
+        area = None if options.roi is None else Area(options.roi)
+        matte = _matte(frame, model) if area is None else area.placed(_matte(area.cut(frame), model), frame)
         if options.require_subject:
             seen = SubjectCounter()
-            seen.see(matte)
+            seen.see(frame, matte)
             require(seen.result, 1, DEFAULT if model is None else method_name(model))
         return compositor.finish(frame, matte)[kind]
     finally:

@@ -8,6 +8,7 @@ then hands the failure on: so every frame that was whole reaches the outputs.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from itertools import islice
 from typing import Generic, Self, TypeVar
 
 from .composite import Compositor
+from .core.area import Area
 from .core.frames import Frame, Matte
 from .errors import SegmentError, SinkError, SourceError, StreamsegError
 from .report import Stopwatch
@@ -74,6 +76,21 @@ def segment_stage(frames: Iterator[Frame], segmenter: Segmenter, batch: int, sti
                                    f"{group[0].index}: segment() must return one Matte a frame")
         yield from zip(group, found, strict=True)
     whole.hand_on()
+
+
+def matted_within(area: Area, frames: Iterator[Frame],
+                  matting: Callable[[Iterator[Frame]], Iterator[tuple[Frame, Matte]]]) -> Iterator[tuple[Frame, Matte]]:
+    """Whole frames with their mattes, for which ``matting`` sees the ``area`` alone, in order."""
+    whole: deque[Frame] = deque()
+
+    def parts() -> Iterator[Frame]:
+        for frame in frames:
+            whole.append(frame)
+            yield area.cut(frame)
+
+    for _, matte in matting(parts()):
+        frame = whole.popleft()
+        yield frame, area.covered(matte, frame)
 
 
 def smooth_stage(pairs: Iterator[tuple[Frame, Matte]], smoother: Smoother,

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from .core.frames import Matte
+from .core.frames import Frame, Matte
 from .errors import NoSubjectError
 from .report import Subject
 
-T = TypeVar("T")
 PEOPLE = ("person", "Person", "Model")  # names of what finds people and nothing else
 
 _SURE, _SOFT = 0.5, (0.1, 0.9)  # a pixel that is the subject's; one that a sure method does not leave
@@ -40,15 +38,17 @@ class SubjectCounter:
         self._states: Counter[str] = Counter()
         self._largest = 0.0
 
-    def passing(self, pairs: Iterator[tuple[T, Matte]]) -> Iterator[tuple[T, Matte]]:
+    def passing(self, pairs: Iterator[tuple[Frame, Matte]]) -> Iterator[tuple[Frame, Matte]]:
         """The pairs, unchanged."""
         for pair in pairs:
-            self.see(pair[1])
+            self.see(*pair)
             yield pair
 
-    def see(self, matte: Matte) -> None:
+    def see(self, frame: Frame, matte: Matte) -> None:
         """Count a frame's matte."""
         share = float(np.count_nonzero(matte.alpha > _SURE)) / matte.alpha.size
+        if matte.area is not None:
+            share *= matte.area.height * matte.area.width / (frame.height * frame.width)
         state = _judged(matte.alpha, share)
         self._states[state] += 1
         if state == "found":

@@ -7,6 +7,7 @@ This module imports nothing heavy, so that ``streamseg --help`` starts fast.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING
 from fractions import Fraction
@@ -103,6 +104,18 @@ def interval(every: str) -> int | None:
     if not 1 <= number <= 100:
         raise OptionError(f"every is {every!r}; allowed is 1 to 100, or auto")
     return number
+
+
+def area_lengths(text: str) -> tuple[tuple[float, bool], ...]:
+    """x, y, width, height of '100,50,640,360' or '25%,0,50%,100%': the number of each, and whether it is per cent.
+    Raises OptionError."""
+    found = [re.fullmatch(r"\s*(\d{1,6}(?:\.\d+)?)\s*(%?)\s*", part) for part in text.split(",")]
+    lengths = tuple((float(item[1]), item[2] == "%") for item in found if item is not None)
+    if len(found) != 4 or len(lengths) != 4 or any(value > 100 for value, relative in lengths if relative) \
+            or not (lengths[2][0] and lengths[3][0]):
+        raise OptionError(f"roi is {text!r}; it must be x,y,width,height in pixels or per cent, as 100,50,640,360 or "
+                          "25%,0,50%,100%")
+    return lengths
 
 
 def check_segmenter(name: str, found: object) -> None:

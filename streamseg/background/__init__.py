@@ -44,7 +44,12 @@ _WORDS = ("blur", "none", "original")
 
 
 class Background(Protocol):
-    """A background. Called for the frames in their order. ``notes``: remarks for the user."""
+    """A background. Called for the frames in their order. ``notes``: remarks for the user.
+
+    ``sees_the_subject``: whether what it paints depends on where the subject is; else any cover will do.
+    """
+
+    sees_the_subject: bool
 
     @property
     def notes(self) -> Sequence[str]:
@@ -61,6 +66,7 @@ class Solid:
     """One colour, RGB 0..255."""
 
     notes: tuple[str, ...] = ()
+    sees_the_subject = False
 
     def __init__(self, rgb: colours.RGB) -> None:
         self.rgb = rgb

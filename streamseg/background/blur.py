@@ -34,6 +34,7 @@ class Blur:
     """
 
     notes: tuple[str, ...] = ()
+    sees_the_subject = True
 
     def __init__(self, strength: float) -> None:
         self.strength = strength

@@ -43,6 +43,8 @@ class Picture:
     aspect   its sample aspect over the frames'
     """
 
+    sees_the_subject = False
+
     def __init__(self, picture: Frame, fit: str, aspect: Fraction = Fraction(1),
                  notes: Sequence[str] = ()) -> None:
         self.notes = notes
@@ -72,6 +74,8 @@ class VideoBackground:
 
     Raises SourceError when it cannot be read or holds no picture.
     """
+
+    sees_the_subject = False
 
     def __init__(self, spec: str, options: BackgroundOptions, info: VideoInfo, notes: Sequence[str] = ()) -> None:
         self.notes = list(notes)

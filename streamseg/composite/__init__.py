@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..background import Background, VideoBackground, blend, open_background, sample_values, whole_numbers
+from ..core.area import cut, whole
 from ..core.frames import Frame, Matte, VideoInfo
+from ..core.geometry import Box
 from ..core.opencv import cv2
 from ..core.pixel_formats import Colour
 from ..errors import OptionError
@@ -35,8 +37,9 @@ class Compositor:
     kinds     what ``finish`` makes: "composite" the subject over the background, opaque, in the frame's
               format; "cutout" the subject's own colours with ``alpha``; "matte" the alpha as gray, full
               range; "foreground" the subject's own colours, opaque, extended beyond the subject
-    options   ``background``, ``fit``, ``blur``, ``show_matte``; ``edges``, ``subject``, ``clean``,
-              ``threshold``, ``erode``, ``feather``, ``light_wrap``
+    options   ``background``, ``fit``, ``blur``, ``show_matte``; ``edges``, ``subject``, ``clean``, ``invert``,
+              ``threshold``, ``erode``, ``feather``, ``feather_out``, ``light_wrap``; ``roi``: what these do to the
+              edge ends there
 
     Raises OptionError for a kind or background that is not known, SourceError for a background that
     cannot be read.
@@ -49,7 +52,10 @@ class Compositor:
         self._show_matte = options.show_matte
         self._guided, self._light_wrap = options.edges == "guided", options.light_wrap
         self._selection = Selection(options.subject, clean=options.clean, steady=not info.stills)
-        self._edge = Edge(options)
+        self._edge, self._invert = Edge(options), options.invert
+        self._free_edge = Edge(replace(options, roi=None))  # within the roi: it ends there anyway
+        # Whether work outside a matte's area can be left out; what else is made needs colours everywhere
+        self._may_leave_out = set(kinds) <= {"composite", "matte"} and not (options.show_matte or options.invert)
         self._background: Background | None = None
         if "composite" in kinds and not options.show_matte:
             if (options.background or "").strip().lower() == "none":
@@ -58,18 +64,13 @@ class Compositor:
             self._background = open_background(options, info)
 
     def finish(self, frame: Frame, matte: Matte) -> dict[str, Frame]:
-        """kind -> picture, each with the frame's time, duration, index, name and packets."""
-        cover = AlphaTiles.of(frame, self._selection(matte, frame), guided=self._guided)
-        if self._edge.cuts or self._edge.feathers:
-            cover = cover.reshaped(self._edge)
-        key = matte.despill
+        """kind -> picture, each with the frame's time, duration, index, name and packets.
 
-        @cache
-        def colours() -> ColorModel:
-            if key is None:
-                return cover.mixture
-            return ColorModel.of(Despill(key)(frame), cover.alpha, cover.columns)
-
+        A ``matte`` of an ``area``: outside it there is the background alone.
+        """
+        if matte.area is not None and self._may_leave_out:
+            return self._within(frame, matte, matte.area)
+        cover, colours = self._covered(frame, whole(matte, frame), self._edge)
         made: dict[str, Frame] = {}
         for kind in self.kinds:
             if kind == "matte":
@@ -79,6 +80,42 @@ class Compositor:
             else:
                 own = made.get("foreground") or made.get("cutout") or _foreground(colours(), cover)
                 made[kind] = replace(own, alpha=cover.plane() if kind == "cutout" else None)
+        return made
+
+    def _covered(self, frame: Frame, matte: Matte, edge: Edge) -> tuple[AlphaTiles, Callable[[], ColorModel]]:
+        """Where the subject is, and the colours around the rim, which are found when they are asked for."""
+        matte = self._selection(matte, frame)
+        if self._invert:
+            matte = Matte(1 - matte.alpha)  # what is kept is the screen itself: nothing of its colour is taken out
+        cover = AlphaTiles.of(frame, matte, guided=self._guided)
+        if edge.cuts or edge.feathers or edge.widens:
+            cover = cover.reshaped(edge)
+        key = matte.despill
+
+        @cache
+        def colours() -> ColorModel:
+            if key is None:
+                return cover.mixture
+            return ColorModel.of(Despill(key)(frame), cover.alpha, cover.columns)
+
+        return cover, colours
+
+    def _within(self, frame: Frame, matte: Matte, box: Box) -> dict[str, Frame]:
+        """``finish`` where all work but the background's is done within ``box``."""
+        part = cut(frame, box)
+        cover, colours = self._covered(part, replace(matte, area=None), self._free_edge)
+        made: dict[str, Frame] = {}
+        for kind in self.kinds:
+            if kind == "matte":
+                made[kind] = _matte(frame, cover, box)
+            elif self._background is None:
+                made[kind] = replace(frame, alpha=None)
+            else:
+                picture = Frame.empty(frame)
+                everywhere = AlphaTiles.of(frame, whole(matte, frame)) if self._background.sees_the_subject else cover
+                self._background.paint(picture, frame, everywhere)
+                self._lay(replace(picture, planes=picture.part(box), owner=None), colours(), cover)
+                made[kind] = picture
         return made
 
     @property
@@ -103,11 +140,15 @@ class Compositor:
             return replace(frame, alpha=None)
         made = Frame.empty(frame)
         self._background.paint(made, frame, cover)
+        self._lay(made, colours(), cover)
+        return made
+
+    def _lay(self, made: Frame, colours: ColorModel, cover: AlphaTiles) -> None:
+        """Lay the subject over the background that ``made`` holds, in place."""
         wrap = Wrap(made, self._light_wrap) if self._light_wrap else None
-        _over(made, colours(), cover)
+        _over(made, colours, cover)
         if wrap is not None:
             wrap.lay(made, cover)
-        return made
 
 
 def _over(made: Frame, colours: ColorModel, cover: AlphaTiles) -> None:
@@ -165,10 +206,15 @@ def _shares(cover: AlphaTiles, strip: Callable[[int, int], Array]) -> Callable[[
     return lambda number: share(pixel.sx, pixel.sy) if number else share(1, 1)
 
 
-def _matte(frame: Frame, cover: AlphaTiles) -> Frame:
+def _matte(frame: Frame, cover: AlphaTiles, box: Box | None = None) -> Frame:
+    """Alpha as a picture; ``box``: where in the frame ``cover`` lies, None: everywhere."""
     depth = frame.pixel.depth
     made = Frame.empty(frame, "gray" if depth == 8 else f"gray{depth}le")
-    np.copyto(made.planes[0], cover.plane())
+    target = made.planes[0]
+    if box is not None:
+        target.fill(0)
+        target = target[box.top:box.top + box.height, box.left:box.left + box.width]
+    np.copyto(target, cover.plane())
     # alpha uses all values; the picture's matrix and transfer say nothing about it
     return replace(made, colour=Colour(range=2))
 

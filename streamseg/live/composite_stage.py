@@ -64,9 +64,14 @@ class CompositeStage:
             if note not in self._told:
                 LOG.info(note)
                 self._told.add(note)
-        if (scene.background or "").strip().lower() not in ROOM:
+        room = (scene.background or "").strip().lower() in ROOM
+        if not room and not options.invert:
             return compositor, compositor
-        return compositor, Compositor(self._info, kinds, replace(options, background="blur", blur=1.0))
+        # inverted, an empty matte would show the whole room, and whoever is in it
+        shield = replace(options, invert=False)
+        if room:
+            shield = replace(shield, background="blur", blur=1.0)
+        return compositor, Compositor(self._info, kinds, shield)
 
     def _update_scene(self) -> bool:
         """Prepare the scene that is requested now. -> whether anything changed"""

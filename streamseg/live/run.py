@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from .. import background, segment, smooth
+from ..core.area import Area
 from ..core.clock import Clock, SystemClock
+from ..core.frames import VideoInfo
 from ..core.thread_budget import cores
 from ..errors import OptionError, StreamsegError
 from ..options import Options
@@ -106,7 +108,8 @@ def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: O
     info = replace(opened.info, live=True)
     finisher = CompositeStage(info, options, control)
     opening.callback(finisher.close)
-    matting = SegmentStage(model, control, smoother=_smoother(options, model), skip_still=live.rest)
+    matting = SegmentStage(model, control, smoother=_smoother(options, model), skip_still=live.rest,
+                           area=_area(options, info))
     matting.warm_up(stand_in(info))
     capture = Capture(opened, clock, control, reopen=reader.again, lasting=reader.lasting,
                       reconnect=live.reconnect, release=live.on_demand)
@@ -156,6 +159,15 @@ def _smoother(options: Options, model: segment.Segmenter | None = None) -> smoot
                           "adaptive or flow")
     return smooth.create_smoother(options.smooth, strength=options.smooth_strength, hysteresis=options.hysteresis,
                          live=True, persistence=smooth.frames_to_last(options, network=network))
+
+
+def _area(options: Options, info: VideoInfo) -> Area | None:
+    """The part of the picture that the model sees. Raises OptionError where it does not lie in it."""
+    if options.roi is None:
+        return None
+    area = Area(options.roi)
+    area.box(info.width, info.height)
+    return area
 
 
 def scene_of(options: Options, live: LiveOptions) -> Scene:

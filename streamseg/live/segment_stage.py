@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from ..core.area import Area
 from ..core.frames import Frame, Matte
 from ..core.opencv import cv2
 from ..segment import Segmenter, adapt
@@ -30,13 +31,15 @@ class SegmentStage:
 
     At a lower ``control.step`` only every Nth frame goes through the model; in between its last matte is
     moved along with the picture. While the picture stands still nothing is computed. A method that is
-    ``stateful`` is given every frame that comes.
+    ``stateful`` is given every frame that comes. ``area``: the part of the picture that the model sees; the matte is
+    0 outside.
     """
 
     def __init__(self, segmenter: Segmenter, control: Control, *,
-                 smoother: Smoother | None = None, skip_still: bool = True) -> None:
+                 smoother: Smoother | None = None, skip_still: bool = True, area: Area | None = None) -> None:
         self._segmenter, self._control = adapt(segmenter, owned=True), control
         self._every_frame = self._segmenter.capabilities.stateful  # what it knows of the past must not have gaps
+        self._area = area
         self._smoother, self._skip_still = smoother, skip_still and not self._every_frame
         self.inferred = self.carried = self.still = self.failures = 0
         self._failing = self._reset_due = False
@@ -52,7 +55,7 @@ class SegmentStage:
         """Have the model work once on a frame like those to come, before any thread runs: the first time
         takes a runtime ten times as long, and is when it writes to stderr. A failure is told of."""
         try:
-            self._segmenter.segment([frame])
+            self._segmenter.segment([self._seen(frame)])
             self._segmenter.reset()
         except Exception as error:
             self._failed(error)
@@ -84,12 +87,19 @@ class SegmentStage:
             if self._reset_due:  # until it works: what it knows is of another camera
                 self._segmenter.reset()
                 self._reset_due = False
-            motion = self._tracker.of(shot.frame)
-            shot = replace(shot, frame=shot.frame.with_motion(motion))
-            self._matte = self._found(shot.frame, motion)
+            seen = self._seen(shot.frame)
+            motion = self._tracker.of(seen)
+            matte = self._found(seen.with_motion(motion), motion)
+            if self._area is None:
+                shot = replace(shot, frame=shot.frame.with_motion(motion))
+            self._matte = matte if self._area is None else self._area.placed(matte, shot.frame)
         except Exception as error:  # whatever a model does: a call goes on
             self._failed(error)
         return Matted(shot, self._matte)
+
+    def _seen(self, frame: Frame) -> Frame:
+        """What the model sees of a frame."""
+        return frame if self._area is None else self._area.cut(frame)
 
     def _stands_still(self, frame: Frame) -> bool:
         if not self._skip_still:

@@ -62,10 +62,13 @@ class AlphaTiles:
     def reshaped(self, edge: Edge) -> AlphaTiles:
         """The cover whose ``plane()`` is this one's as ``edge`` changes it; it keeps this one's colours."""
         cut = edge.cut(self.plane(), self.peak)
-        alpha = padded(edge.feathered(cut), ROWS, self.columns)
+        wide = edge.widened(cut, self.peak)
+        alpha = padded(edge.confined(edge.feathered(wide), self.peak), ROWS, self.columns)
+        if edge.widens:  # what is added shows the picture as it is
+            cut = np.where(wide == cut, cut, cut.dtype.type(self.peak))
+        mixed = padded(cut, ROWS, self.columns) if edge.feathers or edge.widens else None
         return AlphaTiles(self.frame, alpha, 1, self.columns, *_sorted_tiles(alpha, 1, self.columns, self.peak),
-                     alpha, False, padded(cut, ROWS, self.columns) if edge.feathers else None,
-                     not edge.cuts, self.mixture)
+                     alpha, False, mixed, not (edge.cuts or edge.widens), self.mixture)
 
     @property
     def size(self) -> tuple[int, int]:

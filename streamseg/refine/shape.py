@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..core.area import Area
 from ..core.frames import Frame, Matte
 from ..core.opencv import cv2
 from ..core.resampling import shrink
@@ -76,17 +78,39 @@ class Selection:
 
 
 class Edge:
-    """What the options do to an alpha plane (h, w), uint8 or uint16: first ``cut``, then ``feathered``.
+    """What the options do to an alpha plane (h, w), uint8 or uint16: first ``cut``, then ``widened``, ``feathered``
+    and ``confined``. With ``invert`` alpha is 1 outside the subject, and it is the subject's edge that is changed.
 
-    cuts, feathers    whether there is anything to do
+    cuts, widens, feathers    whether there is anything to do
     """
 
     def __init__(self, options: EdgeOptions) -> None:
         self._threshold, self._erode, self._feather = options.threshold, options.erode, options.feather
+        self._reach, self._invert = options.feather_out, options.invert
+        self._area = None if options.roi is None else Area(options.roi)
         self.cuts, self.feathers = self._threshold is not None or bool(self._erode), bool(self._feather)
+        self.widens = bool(self._reach)
 
     def cut(self, alpha: Array, peak: int) -> Array:
         """``alpha`` after ``threshold``, then ``erode``."""
+        if not self.cuts:
+            return alpha
+        return self._turned(self._cut(self._turned(alpha, peak), peak), peak)
+
+    def widened(self, alpha: Array, peak: int) -> Array:
+        """``alpha`` after ``feather_out``."""
+        if not self.widens:
+            return alpha
+        return self._turned(_widened(self._turned(alpha, peak), self._reach, peak), peak)
+
+    def confined(self, alpha: Array, peak: int) -> Array:
+        """``alpha`` after ``roi``: what was done to the edge does not leave it."""
+        return alpha if self._area is None else self._area.clear_outside(alpha, peak if self._invert else 0)
+
+    def _turned(self, alpha: Array, peak: int) -> Array:
+        return np.subtract(alpha.dtype.type(peak), alpha) if self._invert else alpha
+
+    def _cut(self, alpha: Array, peak: int) -> Array:
         if self._threshold is not None:
             low, high = max(0.0, self._threshold - _RAMP / 2), min(1.0, self._threshold + _RAMP / 2)
             ramp = (alpha.astype(np.float32) / peak - low) / (high - low)
@@ -101,6 +125,24 @@ class Edge:
             return alpha
         # to two deviations from the edge there is hardly anything left of a step
         return cv2.GaussianBlur(alpha, (0, 0), self._feather / 2, borderType=cv2.BORDER_REPLICATE)
+
+
+def _widened(alpha: Array, reach: float, peak: int) -> Array:
+    """``alpha``, raised outside the subject (alpha from one half on) to what falls from the peak to 0 over ``reach``
+    pixels, with no bend at either end."""
+    solid = (alpha >= (peak + 1) // 2).astype(np.uint8)
+    left, top, width, height = cv2.boundingRect(solid)
+    if not width:
+        return alpha
+    far = int(np.ceil(reach)) + 1
+    rows = slice(max(0, top - far), top + height + far)
+    columns = slice(max(0, left - far), left + width + far)
+    away: Any = cv2.distanceTransform(1 - solid[rows, columns], cv2.DIST_L2, 5)
+    share = np.clip(1 - (away - 0.5) / np.float32(reach + 0.5), 0, 1)  # a pixel's middle lies half of one outside
+    made = alpha.copy()
+    made[rows, columns] = np.maximum(alpha[rows, columns],
+                                     np.rint(share * share * (3 - 2 * share) * peak).astype(alpha.dtype))
+    return made
 
 
 def _shrunk(alpha: Array, pixels: float, step: Callable[..., Array]) -> Array:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..core.area import placed
 from ..core.frames import Frame, Matte
 from ..core.geometry import Box
 from ..core.opencv import cv2
@@ -77,7 +78,8 @@ class RegionOfInterest:
         found = self._infer(frames, box)
         if any(_lost(alpha, box, frames[0]) for alpha in found):
             return None
-        whole = [_placed(alpha, box, frames[0], self._shape) for alpha in found]
+        size = frames[0].width, frames[0].height
+        whole = [placed(alpha, box, size, self._shape) for alpha in found]
         wanted = _people(whole, frames[0])
         # A box that moves with every frame would show the net another grid of pixels every time.
         if wanted is None or not _holds(box, wanted):
@@ -160,18 +162,3 @@ def _lost(alpha: Alpha, box: Box, frame: Frame) -> bool:
     if box.left + box.width < frame.width:
         sides.append(alpha[:, -1])
     return any(np.count_nonzero(side > _SURE) > 2 for side in sides)
-
-
-def _placed(alpha: Alpha, box: Box, frame: Frame, shape: tuple[int, ...]) -> Alpha:
-    """A region's matte on an empty matte of the whole picture, of ``shape``."""
-    rows, columns = shape[0] / frame.height, shape[1] / frame.width
-    width, height = box.width * columns, box.height * rows
-    # Areas first, so that nothing aliases; then to where exactly it belongs, half-pixel centres.
-    size = min(alpha.shape[1], max(1, round(width))), min(alpha.shape[0], max(1, round(height)))
-    small: Any = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
-    across, down = width / size[0], height / size[1]
-    place = np.array([[across, 0, box.left * columns + across / 2 - 0.5],
-                      [0, down, box.top * rows + down / 2 - 0.5]])
-    moved: Any = cv2.warpAffine(small, place, (shape[1], shape[0]), flags=cv2.INTER_LINEAR,
-                           borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-    return np.clip(moved, 0, 1, out=moved)  # interpolation rounds: 1 + 1e-7

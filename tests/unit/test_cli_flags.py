@@ -16,6 +16,7 @@ from streamseg.errors import OptionError
 from streamseg.options import Options
 from streamseg.validation import default_of
 
+CHECKED = {"every": "3", "roi": "0,0,8,8"}  # texts whose value is checked at once
 FIELDS = {item.name: item for item in fields(Options)}
 
 
@@ -29,8 +30,8 @@ def a_value(item: Field[Any]) -> tuple[list[str], Any]:
         return [word[0], "a=1", word[0], "b=x=y"], {"a": "1", "b": "x=y"}
     if rules["choices"]:
         return [word[0], rules["choices"][-1]], rules["choices"][-1]
-    if item.name == "every":  # a text, but checked at once
-        return [word[0], "3"], "3"
+    if item.name in CHECKED:
+        return [word[0], CHECKED[item.name]], CHECKED[item.name]
     if "Fraction" in str(item.type):
         return [word[0], "29.97"], "29.97"
     if "int" in str(item.type):

@@ -125,6 +125,9 @@ def test_none_is_taken_where_a_field_may_be_none_alone():
                 Options(**{item.name: None})
 
 
+CHECKED = {"every": "3", "roi": "0,0,8,8"}  # texts whose value is checked at once
+
+
 def test_paths_are_kept_as_texts(tmp_path: Path):
     from dataclasses import fields
 
@@ -132,7 +135,7 @@ def test_paths_are_kept_as_texts(tmp_path: Path):
              if str(item.type).startswith("str") and not item.metadata["choices"]]
     assert {"background", "matte", "model", "method", "every"} <= set(texts)
     for name in texts:
-        place = Path("3") if name == "every" else tmp_path / "a"  # its value is checked at once
+        place = Path(CHECKED[name]) if name in CHECKED else tmp_path / "a"
         assert getattr(Options(**{name: place}), name) == str(place)
     with pytest.raises(OptionError, match="it must be a number"):
         Options(blur=tmp_path)  # type: ignore[arg-type]
