@@ -101,7 +101,8 @@ def separate_regions(infer: InferEach, frames: Sequence[Frame]) -> list[Alpha]:
     closer = infer([frames[number] for number, _ in with_people], [box for _, box in with_people])
     for (number, box), alpha in zip(with_people, closer, strict=True):
         if not _lost(alpha, box, frames[number]):
-            mattes[number] = _placed(alpha, box, frames[number], mattes[number].shape)
+            size = frames[number].width, frames[number].height
+            mattes[number] = placed(alpha, box, size, mattes[number].shape)
     return mattes
 
 
