@@ -49,6 +49,8 @@ CONTAINERS: dict[str, ContainerFormat] = {
 }
 Y4M = ContainerFormat("yuv4mpegpipe", "wrapped_avframe", None, "wrapped_avframe", timed=False)
 NUT_RAW = ContainerFormat("nut", "rawvideo", "rawvideo", "rawvideo", "aac", None)
+# Standard output for what NUT takes and does not keep: VP9's alpha
+PIPED = ContainerFormat("matroska", "libx264", "ffv1", "ffv1", "aac", "subrip")
 # Tracks that MPEG-TS has a type for (FFmpeg's mpegtsenc.c), by the codec's own name.
 MPEGTS = ("mp1", "mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "dts", "truehd", "opus", "s302m",
           "dvb_subtitle", "dvb_teletext", "klv", "timed_id3")
@@ -123,6 +125,14 @@ class EncoderInput:
                    16 // item.chroma_height() if chroma else 1, item.is_rgb, grey, alpha)
 
 
+def usable(name: str) -> bool:
+    """Whether pictures are written in FFmpeg's format ``name``: none with a palette, below 8 bits, of floats or in
+    hardware, and none that is another under a second name."""
+    item = av.VideoFormat(name, 16, 16)
+    whole = len(item.components) > 0 and not item.has_palette and not item.is_bit_stream
+    return whole and not re.match(r"yuvj|.*(f16|f32|msb)|gray9|nv20|xyz|rgb8|bgr8|rgb4|bgr4|.*5[56]5", name)
+
+
 def closest(source: EncoderInput, supported: Iterable[str]) -> str | None:
     """The format of ``supported`` that loses least of ``source``, and of those the smallest.
 
@@ -130,10 +140,9 @@ def closest(source: EncoderInput, supported: Iterable[str]) -> str | None:
     """
     best: tuple[tuple[int, ...], str] | None = None
     for position, name in enumerate(supported):
-        item = av.VideoFormat(name, 16, 16)
-        usable = len(item.components) > 0 and not item.has_palette and not item.is_bit_stream
-        if not usable or re.match(r"yuvj|.*(f16|f32|msb)|gray9|nv20|xyz|rgb8|bgr8|rgb4|bgr4|.*5[56]5", name):
+        if not usable(name):
             continue
+        item = av.VideoFormat(name, 16, 16)
         to = EncoderInput.of(name)
         lost = (source.alpha and not to.alpha, to.grey and not source.grey, max(source.depth - to.depth, 0),
                 max(to.sx * to.sy - source.sx * source.sy, 0) if not source.grey else 0,

@@ -17,9 +17,10 @@ from ..core.thread_budget import Threads
 from ..errors import DeviceError, OptionError
 from ..options import OutputOptions
 from .commit import reason
-from .containers import DELIVERY, ODD_SIZES, SQUARE, ContainerFormat, EncoderInput, closest, extension
+from .containers import ODD_SIZES, SQUARE, ContainerFormat, EncoderInput, extension
 from .hdr import with_mastering
-from .quality import LOSSLESS, rate_control
+from .layout import pixel_format, stored_colour
+from .quality import rate_control
 
 DEFAULTS: dict[str, dict[str, str]] = {
     "libx264": {"preset": "veryfast"},
@@ -125,8 +126,8 @@ def settings_for(target: str, container_format: ContainerFormat, info: VideoInfo
     name, hardware = _encoder_name(target, container_format, kind, options, notes)
     codec = _codec(target, container_format, name, hardware)
     source = replace(EncoderInput.of(pixels), alpha=kind == "cutout")
-    chosen = _pixel_format(target, codec, source, kind, notes)
-    colour = _colour(codec.name, source, EncoderInput.of(chosen), colour, size[1])
+    chosen = pixel_format(target, container_format.muxer, codec, source, kind, notes)
+    colour = stored_colour(container_format.muxer, codec.name, source, chosen, colour, size[1], notes)
     width, height = _even_size(codec.name, EncoderInput.of(chosen), size, notes)
     usual = dict(DEFAULTS.get(name, {}))
     if name.startswith("libwebp") and kind == "matte":
@@ -149,12 +150,12 @@ def settings_for(target: str, container_format: ContainerFormat, info: VideoInfo
         values = kept or values
     return Settings(name, chosen, width, height, time_base, info.rate or Fraction(25), colour,
                     info.sample_aspect, Threads.of(options.threads).encode, values, bit_rate, quantiser,
-                    hardware, _tag(codec, container_format)), notes
+                    hardware, tag_for(name, container_format.muxer)), notes
 
 
-def _tag(codec: av.Codec, container_format: ContainerFormat) -> str | None:
+def tag_for(codec: str, muxer: str) -> str | None:
     """hvc1 for H.265 in MP4 and MOV: Apple's players do not show FFmpeg's hev1."""
-    apple = codec.canonical_name == "hevc" and container_format.muxer in ("mp4", "mov")
+    apple = muxer in ("mp4", "mov") and av.Codec(codec, "w").canonical_name == "hevc"
     return "hvc1" if apple else None
 
 
@@ -195,62 +196,6 @@ def _codec(target: str, container_format: ContainerFormat, name: str, hardware: 
             raise OptionError(f"{target}: a {extension(target) or container_format.muxer} file cannot hold {name}; its "
                               f"usual codec is {container_format.codec}, .mkv holds nearly all") from error
     return codec
-
-
-def _pixel_format(target: str, codec: av.Codec, source: EncoderInput, kind: str, notes: list[str]) -> str:
-    supported = [item.name for item in codec.video_formats or []]
-    if codec.name in ("rawvideo", "wrapped_avframe"):
-        return _raw_format(source)
-    if codec.name == "gif":
-        return "pal8"
-    if codec.name.startswith("libwebp"):  # its YUV is BT.601 by definition; from RGB nothing shifts
-        supported = ["bgra"]
-    if codec.name == "libvpx-vp9" and source.alpha:  # it lists yuva422p, yuva444p and gbrap, and opens none
-        supported = ["yuva420p"]
-    if codec.canonical_name in DELIVERY and (source.rgb or source.grey):
-        source = replace(source, sx=2, sy=2, rgb=False, grey=False)
-    chosen = closest(source, supported)
-    if chosen is None or (source.alpha and not EncoderInput.of(chosen).alpha):
-        raise OptionError(f"{target}: the encoder {codec.name} cannot hold transparency; those that can: "
-                          "prores_ks (.mov), libvpx-vp9 (.webm), ffv1 (.mkv)")
-    kept = EncoderInput.of(chosen)
-    if kept.depth < source.depth:
-        notes.append(f"{source.depth} bits become {kept.depth}: {codec.name} takes no more here"
-                     + ("; --codec libsvtav1 keeps 10" if codec.name == "libvpx-vp9" and kind != "cutout"
-                        else ""))
-    if kept.sx * kept.sy > source.sx * source.sy and not source.grey:
-        notes.append(f"{_sampling(source)} chroma becomes {_sampling(kept)}: {codec.name} takes no more here"
-                     + ("; .mov and .mkv keep it" if kind == "cutout" else ""))
-    if kind == "matte" and codec.name not in LOSSLESS and not codec.name.startswith("libwebp"):
-        notes.append(f"the matte in {codec.name} is lossy; .mkv (FFV1) or pictures keep it as it is")
-    return chosen
-
-
-def _sampling(layout: EncoderInput) -> str:
-    """'4:2:2' and the like."""
-    across = 4 // layout.sx
-    return f"4:{across}:{across if layout.sy == 1 else 0}"
-
-
-def _raw_format(source: EncoderInput) -> str:
-    if not source.alpha:
-        return source.name
-    if source.rgb:
-        return "rgba" if source.depth == 8 else "rgba64le"
-    if source.depth == 12 and source.sx * source.sy == 4:
-        return "yuva420p16le"
-    return source.name.replace("yuv", "yuva")
-
-
-def _colour(codec: str, source: EncoderInput, to: EncoderInput, colour: Colour, height: int) -> Colour:
-    """The colour tags of the output: those of the input, changed where a conversion changes them."""
-    if source.grey:
-        return replace(colour, matrix=2, range=2)
-    if to.rgb or to.name == "pal8":
-        return replace(colour, matrix=0, range=2)
-    if source.rgb:
-        return replace(colour, matrix=1 if height >= 720 else 6, range=2 if codec == "mjpeg" else 1)
-    return replace(colour, range=2) if codec == "mjpeg" else colour
 
 
 def _even_size(codec: str, to: EncoderInput, size: tuple[int, int], notes: list[str]) -> tuple[int, int]:

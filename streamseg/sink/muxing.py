@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from ..options import OutputOptions
 from .containers import ContainerFormat
+
+# FFmpeg takes a file of fewer than ten packets (of 204 bytes at most) for MPEG-TS by its name alone
+_PACKET, _LEAST = 188, 12
+_NULL_PACKET = b"\x47\x1f\xff\x10" + b"\xff" * (_PACKET - 4)  # ISO/IEC 13818-1, 2.4.3.3: PID 0x1fff, to be skipped
 
 
 class OutputPipe:
@@ -38,3 +43,11 @@ def muxer_options(container_format: ContainerFormat, options: OutputOptions, sta
     if container_format.muxer == "gif":  # GIF counts repetitions; -1: it has none
         return {"loop": "0" if not plays else "-1" if plays == 1 else str(plays - 1)}
     return {"loop": str(plays or 0)} if container_format.muxer == "webp" else {}
+
+
+def pad_short_stream(path: Path, container_format: ContainerFormat) -> None:
+    """Lengthen an MPEG-TS of very few packets by null packets, so that readers know it from its content."""
+    missing = _LEAST - path.stat().st_size // _PACKET
+    if container_format.muxer == "mpegts" and missing > 0:
+        with path.open("ab") as file:
+            file.write(_NULL_PACKET * missing)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..core.frames import Frame
 from ..core.matrices import swscale_matrix
 from ..core.opencv import cv2
-from ..core.pixel_formats import FORMATS, yuv_from_rgb
+from ..core.pixel_formats import FORMATS, FULL, LIMITED, yuv_from_rgb
 from ..core.resampling import shrink
 from ..errors import SinkError
 from .containers import EncoderInput
@@ -28,12 +28,13 @@ def picture_for(frame: Frame, settings: Settings, alpha: bool) -> av.VideoFrame:
     layout = EncoderInput.of(settings.pix_fmt)
     if layout.rgb and not (frame.format == settings.pix_fmt and not alpha):
         picture = _packed(frame, settings.pix_fmt, alpha)
-    elif frame.pixel.planes == 1 and not layout.grey:
-        picture = _grey_as_yuv(frame, settings.pix_fmt)
+    elif frame.pixel.planes == 1:
+        picture = _grey(frame, settings.pix_fmt, layout)
+    elif alpha:
+        picture = _translucent(frame, settings, layout)
     else:
-        picture = _with_alpha(frame) if alpha else frame.to_av()
-        if picture.format.name != settings.pix_fmt:
-            picture = _converted(picture, frame, settings)
+        fits = frame.format == settings.pix_fmt and _same_colours(frame, settings)
+        picture = frame.to_av() if fits else _converted(frame, settings)
     picture.pts, picture.time_base = frame.pts, frame.time_base
     if frame.duration:
         picture.duration = frame.duration
@@ -100,38 +101,65 @@ def _extended(frame: Frame, width: int, height: int) -> Frame:
     return replace(frame, planes=planes, alpha=alpha, owner=None)
 
 
-def _converted(picture: av.VideoFrame, frame: Frame, settings: Settings) -> av.VideoFrame:
-    """By swscale, with explicit matrix and ranges: untagged YUV would count as BT.601."""
-    source_range = 2 if frame.pixel.rgb or frame.pixel.planes == 1 else frame.colour.range or 1
-    target_range = settings.colour.range or source_range
-    number = swscale_matrix((settings if frame.pixel.rgb else frame).colour.matrix, frame.height)
+def _same_colours(frame: Frame, settings: Settings) -> bool:
+    """Whether the frame's samples mean what the settings' tags say; those that are not tagged count as limited, and
+    their matrix follows the height."""
+    mine, wanted = frame.colour, settings.colour
+    return mine == wanted or frame.pixel.rgb or (
+        mine.full_range == wanted.full_range and mine.weights(frame.height) == wanted.weights(frame.height))
+
+
+def _converted(frame: Frame, settings: Settings) -> av.VideoFrame:
+    """By swscale, with explicit matrices and ranges: untagged YUV would count as BT.601. Opaque: of alpha swscale
+    shifts the bits where the chroma changes, too, and full becomes 1020 of 1023."""
+    source_range = FULL if frame.pixel.rgb or frame.colour.full_range else LIMITED
+    target_range = settings.colour.range or LIMITED
+    to = swscale_matrix(settings.colour.matrix, frame.height)
     flags = av.video.reformatter.Interpolation.BICUBIC | av.video.reformatter.Interpolation.ACCURATE_RND
-    return picture.reformat(format=settings.pix_fmt, interpolation=flags,
-                            src_colorspace=None if frame.pixel.rgb else number, dst_colorspace=number,
-                            src_color_range=source_range, dst_color_range=target_range,
-                            threads=1)  # more corrupt slice borders where the width is not aligned
+    return frame.to_av().reformat(format=settings.pix_fmt, interpolation=flags,
+                                  src_colorspace=None if frame.pixel.rgb
+                                  else swscale_matrix(frame.colour.matrix, frame.height), dst_colorspace=to,
+                                  src_color_range=source_range, dst_color_range=target_range,
+                                  threads=1)  # more corrupt slice borders where the width is not aligned
+
+
+def _translucent(frame: Frame, settings: Settings, layout: EncoderInput) -> av.VideoFrame:
+    """The frame with its alpha, in a format that is not RGB; alpha's 0 is 0 there, and its peak the peak."""
+    if settings.pix_fmt == _name_with_alpha(frame) and _same_colours(frame, settings):
+        return _with_alpha(frame)
+    picture = _converted(frame, settings)
+    _fill(picture, 3, scaled(alpha_of(frame), frame.pixel.depth, layout.depth))
+    return picture
+
+
+def _name_with_alpha(frame: Frame) -> str:
+    """FFmpeg's format of the frame's kind that has alpha."""
+    if frame.pixel.rgb:
+        return frame.format.replace("gbrp", "gbrap")
+    # FFmpeg has no yuva420p12: 12-bit samples in 16 bits, limited range scales by powers of two
+    return {"yuv420p12le": "yuva420p16le"}.get(frame.format, frame.format.replace("yuv", "yuva"))
 
 
 def _with_alpha(frame: Frame) -> av.VideoFrame:
     """The planes and alpha in FFmpeg's format of the same kind that has both."""
-    name = {"yuv420p12le": "yuva420p16le"}.get(frame.format, frame.format.replace("yuv", "yuva"))
-    if frame.pixel.rgb:
-        name = frame.format.replace("gbrp", "gbrap")
+    name = _name_with_alpha(frame)
     picture = av.VideoFrame(frame.width, frame.height, name)
     alpha = alpha_of(frame)
     for number, plane in enumerate(frame.planes):
-        # FFmpeg has no yuva420p12: 12-bit samples in 16 bits, limited range scales by powers of two
         _fill(picture, number, plane << 4 if name == "yuva420p16le" else plane)
     _fill(picture, 3, scaled(alpha, frame.pixel.depth, 16) if name == "yuva420p16le" else alpha)
     return picture
 
 
-def _grey_as_yuv(frame: Frame, name: str) -> av.VideoFrame:
-    """A matte for encoders of colour: full-range luma, neutral chroma."""
-    pixel = FORMATS[name]
+def _grey(frame: Frame, name: str, layout: EncoderInput) -> av.VideoFrame:
+    """A matte: grey of another depth or byte order, or for encoders of colour full-range luma with neutral chroma."""
+    if frame.format == name:
+        return frame.to_av()
     picture = av.VideoFrame(frame.width, frame.height, name)
-    _fill(picture, 0, scaled(frame.planes[0], frame.pixel.depth, pixel.depth))
-    for number in (1, 2):
+    samples = scaled(frame.planes[0], frame.pixel.depth, layout.depth)
+    _fill(picture, 0, samples.byteswap() if name.endswith("be") else samples)
+    for number in () if layout.grey else (1, 2):
+        pixel = FORMATS[name]
         rows, columns = pixel.shape(number, frame.width, frame.height)
         _fill(picture, number, np.full((rows, columns), 1 << (pixel.depth - 1), pixel.dtype))
     return picture
@@ -141,7 +169,7 @@ def _packed(frame: Frame, name: str, alpha: bool) -> av.VideoFrame:
     """RGB(A) formats, planar or interleaved, of 8 or more bits, from straight RGB."""
     layout = EncoderInput.of(name)
     if name.startswith("gbr"):
-        return _with_alpha(frame) if alpha else _planar_rgb(frame, name)
+        return _with_alpha(frame) if alpha and name == _name_with_alpha(frame) else _planar_rgb(frame, name, alpha)
     depth = 8 if layout.depth == 8 else 16
     rgba = rgba_of(frame, depth) if alpha else rgb_of(frame, depth)
     if layout.alpha and not alpha:
@@ -158,12 +186,14 @@ def _packed(frame: Frame, name: str, alpha: bool) -> av.VideoFrame:
     return picture
 
 
-def _planar_rgb(frame: Frame, name: str) -> av.VideoFrame:
+def _planar_rgb(frame: Frame, name: str, alpha: bool) -> av.VideoFrame:
     depth = EncoderInput.of(name).depth
     rgb = rgb_of(frame, 8 if depth == 8 else 16)
     picture = av.VideoFrame(frame.width, frame.height, name)
     for number, channel in enumerate((1, 2, 0)):
         _fill(picture, number, scaled(rgb[:, :, channel], 8 if depth == 8 else 16, depth))
+    if alpha:
+        _fill(picture, 3, scaled(alpha_of(frame), frame.pixel.depth, depth))
     return picture
 
 

@@ -74,14 +74,10 @@ def _verify(container: av.container.InputContainer, written: Written, shown: obj
 
 def _verify_alpha(stream: av.VideoStream, packet: av.Packet, written: Written, shown: object) -> None:
     """Decode the first frame: it has an alpha channel, and it is not opaque where it was not."""
-    name = stream.codec_context.name
-    # FFmpeg's own VP9 decoder ignores the alpha layer; libvpx's reads it.
-    context = av.CodecContext.create("libvpx-vp9" if name == "vp9" else name, "r")
-    assert isinstance(context, av.VideoCodecContext)
-    context.extradata = stream.codec_context.extradata
-    context.width, context.height = stream.width, stream.height
-    if name == "rawvideo":
-        context.pix_fmt = stream.codec_context.pix_fmt
+    context = stream.codec_context
+    if context.name == "vp9":  # FFmpeg's own VP9 decoder ignores the alpha layer; libvpx's reads it.
+        context = av.CodecContext.create("libvpx-vp9", "r")
+        context.extradata, context.width, context.height = stream.codec_context.extradata, stream.width, stream.height
     pictures = [*context.decode(packet), *context.decode(None)]
     if not pictures:
         raise SinkError(f"{shown}: the first frame does not decode")

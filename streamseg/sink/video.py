@@ -17,11 +17,12 @@ from ..errors import SinkError
 from ..options import OutputOptions
 from .animation import GIF_DELAY, last_until
 from .base import BaseSink
+from .capability import keeps_alpha
 from .commit import Placement, checked_target, partial_name, temporary_file, writing
 from .constant_rate import ConstantRate, at_required_rate, lead, required_rate
-from .containers import CHAPTERS, NUT_RAW, Y4M, ContainerFormat, container_of, extension, no_alpha
+from .containers import CHAPTERS, NUT_RAW, PIPED, Y4M, ContainerFormat, container_of, extension, no_alpha
 from .encoder import Settings, settings_for
-from .muxing import OutputPipe, muxer_options
+from .muxing import OutputPipe, muxer_options, pad_short_stream
 from .palette import Palette
 from .pixels import picture_for
 from .tracks import Tracks
@@ -46,7 +47,7 @@ class VideoSink(BaseSink):
         self._format = _pipe_format(info, kind, options) if target == "-" else container_of(target)
         if kind == "cutout" and self._format.alpha is None:
             raise no_alpha(target)
-        self._called = extension(target) or ("Y4M" if self._format is Y4M else "NUT")
+        self._called = extension(target) or {"yuv4mpegpipe": "Y4M", "nut": "NUT"}.get(self._format.muxer, "Matroska")
         self._required = required_rate(target, self._called, self._format, info, kind, options)
         self._settings(_pixels(info, kind), info.colour, (info.width, info.height), info.time_base,
                        self.notes).try_out(target)
@@ -97,6 +98,7 @@ class VideoSink(BaseSink):
                 if self.growing is not None and self._span is not None and self._last_duration:
                     last_until(self.growing, self._format.muxer, self._span[1] + self._last_duration - self._span[0])
             if self.growing is not None:
+                pad_short_stream(self.growing, self._format)
                 verify(self.growing, self._format.muxer, self._written(), self.target, lambda: self._stopping)
                 self.size = self.growing.stat().st_size
         except BaseException:
@@ -255,6 +257,8 @@ class VideoSink(BaseSink):
         assert self._stream is not None
         for picture in pictures:
             for packet in self._stream.encode(picture):
+                if self.frames <= 2 and self._stream.codec_context.name == "libx265":
+                    packet.dts = packet.pts  # of so few it gives any number; they come in their order
                 self._container.mux_one(packet)
 
     def _finish(self) -> None:
@@ -303,9 +307,11 @@ def _pixels(info: VideoInfo, kind: str) -> str:
 
 
 def _pipe_format(info: VideoInfo, kind: str, options: OutputOptions) -> ContainerFormat:
-    """Y4M where it suffices: 8-bit opaque YUV or grey at a constant rate, not encoded; else NUT."""
+    """Y4M where it suffices: 8-bit opaque YUV or grey at a constant rate, not encoded; else NUT, or Matroska for an
+    encoder whose alpha NUT drops."""
     if options.codec is not None and kind != "matte":
-        return NUT_RAW
+        dropped = kind == "cutout" and not keeps_alpha("nut", options.codec) and keeps_alpha("matroska", options.codec)
+        return PIPED if dropped else NUT_RAW
     plain = FORMATS[info.format].depth == 8 and not FORMATS[info.format].rgb and kind != "cutout"
     constant = options.cfr is not None or (not info.variable_rate and info.rate is not None)
     return Y4M if plain and constant else NUT_RAW

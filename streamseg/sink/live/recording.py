@@ -30,7 +30,8 @@ LIVE_CODEC = {"libx264": {"preset": "superfast", "tune": "zerolatency"}}
 MUXER = {
     # a cluster a second at most, each packet to the disk at once
     "matroska": {"cluster_time_limit": "1000", "flush_packets": "1"},
-    "mp4": {"movflags": "+frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"},
+    # delay_moov: written at once, the header could not say that the picture begins later than the sound
+    "mp4": {"movflags": "+frag_keyframe+empty_moov+delay_moov+default_base_moof", "flush_packets": "1"},
 }
 SUFFIXES = (".mkv", ".mp4")
 SoundSupply = Callable[[], list[Any]]
