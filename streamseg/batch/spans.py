@@ -1,12 +1,13 @@
 """Where a long film is split, at cuts or key frames near even distances, and what a part computes beside its frames.
 
 A part that begins at a cut computes what the whole film would: there every state begins afresh. Any other part
-computes LEAD frames before its own, or up to twice as many, in which the states become those of the whole film, and
-as many behind them as the smoother looks ahead; neither are written.
+computes some multiple of LEAD frames before its own, in which the states become those of the whole film, and as many
+behind them as the smoother looks ahead; neither are written.
 """
 
 from __future__ import annotations
 
+import math
 import zlib
 from array import array
 from bisect import bisect_left
@@ -19,14 +20,16 @@ import av
 
 from ..core.matrices import kept
 from ..options import InputOptions, Options
+from ..smooth import frames_ahead, frames_behind, frames_to_last
 from ..source.open import open_container
 from ..source.probe import select_stream
-from ..temporal import Cuts
+from ..temporal import Array, Cuts
 
 # Frames: a multiple of the distances of key mattes (3) and of the looks at the whole picture (16, 8 key mattes), so
 # that a part that begins so many frames after a shot's first counts them as the whole film does.
 LEAD = 48
 TRIED = 2      # key frames near a border at which a cut is looked for
+SEEN = 600     # frames before a border in which its shot's beginning is looked for
 NEAR = 0.25    # of a part: how far a border may move to a key frame
 
 
@@ -75,7 +78,7 @@ def spans(job: Mapping[str, Any], seconds: float) -> list[Span] | None:
     count = int(length / Fraction(seconds) + Fraction(1, 2))
     if count < 2:
         return None
-    borders = _borders(job["source"], options, order, sorted(keys), count, time_base)
+    borders = _borders(job["source"], options, order, sorted(keys), count)
     return _spans(order, borders, options, zero, time_base)
 
 
@@ -92,51 +95,78 @@ def _packets(path: str, options: InputOptions) -> tuple[list[int], list[int], Fr
         return times, keys, Fraction(container.start_time or 0, av.time_base), Fraction(stream.time_base or 1)
 
 
-def _borders(path: str, options: InputOptions, order: Sequence[int], keys: Sequence[int], count: int,
-             time_base: Fraction) -> list[tuple[int, bool]]:
-    """(place in ``order``, whether another shot begins there) of each part but the first."""
-    found: list[tuple[int, bool]] = []
+def _borders(path: str, options: InputOptions, order: Sequence[int], keys: Sequence[int], count: int
+             ) -> list[tuple[int, int]]:
+    """(place in ``order``, where its shot begins) of each part but the first."""
+    found: list[tuple[int, int]] = []
     size = len(order) / count
     for number in range(1, count):
         wanted = round(number * size)
         near = sorted((place for place in (bisect_left(order, key) for key in keys)
                        if abs(place - wanted) <= NEAR * size), key=lambda place: abs(place - wanted))
-        cut = next((place for place in near[:TRIED] if _is_cut(path, options, order, place, time_base)), None)
+        cut = next((place for place in near[:TRIED] if _is_cut(path, options, order, place)), None)
         place = cut if cut is not None else near[0] if near else wanted
-        if place > (found[-1][0] if found else 0):
-            found.append((place, cut is not None))
+        before = found[-1] if found else (0, 0)
+        if place > before[0]:
+            shot = place if cut is not None else _last_cut(path, options, order, keys, place)
+            found.append((place, before[1] if shot is None else shot))
     return found
 
 
-def _is_cut(path: str, options: InputOptions, order: Sequence[int], place: int, time_base: Fraction) -> bool:
+def _is_cut(path: str, options: InputOptions, order: Sequence[int], place: int) -> bool:
     """Whether another shot begins with the frame at ``place``, as the pipeline would see it."""
     if place < 1:
         return False
     with open_container(path, options) as container:
+        pair = _lumas(container, select_stream(container, path, options.stream), order[place - 1:place + 1])
+        return len(pair) == 2 and Cuts().between(*pair)
+
+
+def _last_cut(path: str, options: InputOptions, order: Sequence[int], keys: Sequence[int], place: int) -> int | None:
+    """Where the shot of the frame at ``place`` begins; None if that is more than SEEN frames before it.
+
+    Mattes are computed for every third frame, say, counted from a shot's first: a part must count as the film does.
+    """
+    floor = max(0, place - SEEN)
+    starts = sorted({floor, *(start for key in keys if floor < (start := bisect_left(order, key)) < place)})
+    later: list[Array] = []  # the first picture of what was looked at before
+    with open_container(path, options) as container:
         stream = select_stream(container, path, options.stream)
-        container.seek(order[place - 1], stream=stream)
-        before = None
-        for picture in container.decode(stream):
-            if picture.pts is None or picture.pts < order[place - 1]:
-                continue
-            luma = picture.reformat(*Cuts.size, "gray", **kept(int(picture.colorspace))).to_ndarray()
-            if before is not None:
-                return Cuts().between(before, luma)
-            before = luma
-    return False
+        for start, end in zip(reversed(starts), reversed([*starts[1:], place]), strict=True):
+            found = _lumas(container, stream, order[start:end]) + later
+            cuts = [number for number in range(1, len(found)) if Cuts().between(found[number - 1], found[number])]
+            if cuts:
+                return start + cuts[-1]
+            later = found[:1]
+    return 0 if floor == 0 else None
 
 
-def _spans(order: Sequence[int], borders: Sequence[tuple[int, bool]], options: Options, zero: Fraction,
+def _lumas(container: Any, stream: Any, times: Sequence[int]) -> list[Array]:
+    """Small grey pictures, uint8, of the frames at ``times``, which follow on one another."""
+    found = []
+    container.seek(times[0], stream=stream)
+    for picture in container.decode(stream):
+        if picture.pts is None or picture.pts < times[0]:
+            continue
+        found.append(picture.reformat(*Cuts.size, "gray", **kept(int(picture.colorspace))).to_ndarray())
+        if picture.pts >= times[-1]:
+            break
+    return found
+
+
+def _spans(order: Sequence[int], borders: Sequence[tuple[int, int]], options: Options, zero: Fraction,
            time_base: Fraction) -> list[Span]:
-    ahead = options.lookahead + 1 if options.smooth in ("auto", "lookahead") else 0
-    starts = [(0, True), *borders]
+    persistence = frames_to_last(options, network=True)  # for another method at worst a few frames too many
+    ahead = frames_ahead(options, persistence=persistence)
+    blocks = max(1, math.ceil(frames_behind(persistence) / LEAD))
+    starts = [(0, 0), *borders]
     ends = [place for place, _ in borders] + [len(order)]
-    after = [cut for _, cut in borders] + [True]
-    made, shot = [], 0
-    for number, ((first, cut), last, clean) in enumerate(zip(starts, ends, after, strict=True)):
-        shot = first if cut else shot
-        lead = shot + max(0, (first - shot) // LEAD - 1) * LEAD if not cut else first
-        tail = last if clean else min(len(order), last + ahead)
+    after = [place == shot for place, shot in borders] + [True]
+    made = []
+    for number, ((first, shot), last, clean) in enumerate(zip(starts, ends, after, strict=True)):
+        cut = first == shot
+        lead = shot + max(0, (first - shot) // LEAD - blocks) * LEAD
+        tail = last if clean or not ahead else min(len(order), last + ahead + 1)
         start = None
         if lead > 0:  # a little before the frame, so that no rounding skips it
             gap = (order[lead] - order[lead - 1]) * time_base

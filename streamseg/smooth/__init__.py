@@ -18,6 +18,7 @@ benchmarks/smoothing.py compares them; its result is in benchmarks/results/smoot
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -26,13 +27,14 @@ from ..options import TemporalOptions
 from ..validation import choice
 from .average import average
 from .motion_compensated import follow
-from .persistence import persistent
+from .persistence import DOUBTFUL, MEMORY, persistent
 from .shots import Pair
 
 # Modules that other packages import, beside the names here
 PUBLIC: tuple[str, ...] = ()
 
-__all__ = ["NAMES", "PERSISTENCE", "Pair", "Smoother", "create_smoother", "frames_to_last"]
+__all__ = ["NAMES", "PERSISTENCE", "Pair", "Smoother", "create_smoother", "frames_ahead", "frames_behind",
+           "frames_to_last"]
 
 Smoother = Callable[[Iterator[Pair]], Iterator[Pair]]
 NAMES = ("auto", "none", "ema", "adaptive", "flow", "lookahead")
@@ -70,6 +72,18 @@ def create_smoother(name: str, *, strength: float = _DEFAULT.smooth_strength,
         return steady
     ahead = window if name == "lookahead" else 0
     return lambda pairs: steady(persistent(pairs, persistence, ahead))
+
+
+def frames_ahead(options: TemporalOptions, *, persistence: int) -> int:
+    """How many frames after a frame its steadied matte depends on, in a film."""
+    window = options.lookahead if options.smooth in ("auto", "lookahead") else 0
+    return window * (2 if persistence else 1)
+
+
+def frames_behind(persistence: int) -> int:
+    """After how many frames ``persistence`` says of parts that have been there all the time what it would say had it
+    seen the whole shot."""
+    return math.ceil(persistence / DOUBTFUL) + MEMORY if persistence else 0
 
 
 def frames_to_last(options: TemporalOptions, *, network: bool) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import subprocess
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +18,7 @@ from streamseg import api
 from streamseg.batch import spans as splitting
 from streamseg.batch import split
 from streamseg.batch.methods import Methods
+from streamseg.core.frames import Frame, Matte
 from streamseg.errors import SinkError
 from streamseg.sink.join import part_of
 from tests import clips
@@ -65,24 +67,81 @@ def test_at_a_cut_the_mattes_are_the_same_to_the_last_bit(tmp_path: Path) -> Non
     assert all(np.array_equal(found[time], wanted[time]) for time in wanted)
 
 
-def test_elsewhere_they_differ_by_less_than_a_thousandth_and_do_not_jump(tmp_path: Path) -> None:
-    clips.video(tmp_path / "in.mkv", frames=150, gop=250)  # one key frame: the borders are anywhere
-    spans, _ = in_parts(tmp_path / "in.mkv", tmp_path / "m.mkv", 2, matte=None, show_matte=False, background="none")
-    assert [span.cut for span in spans] == [True, False, False]
-    assert spans[2].lead < spans[2].begin
-    api.run(str(tmp_path / "in.mkv"), str(tmp_path / "whole.mkv"), background="none")
+def alphas(path: Path) -> list[Any]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgba")[..., 3].astype(int) for frame in container.decode(video=0)]
 
-    def alphas(path: Path) -> list[Any]:
-        with av.open(str(path)) as container:
-            return [frame.to_ndarray(format="rgba")[..., 3].astype(int) for frame in container.decode(video=0)]
 
-    found, wanted = alphas(tmp_path / "m.mkv"), alphas(tmp_path / "whole.mkv")
+def same_and_no_jump(found: list[Any], wanted: list[Any], borders: Iterable[int]) -> list[float]:
+    """The mean differences of two films' pictures, which are small, at the borders as elsewhere."""
     differences = [float(np.abs(one - other).mean()) / 255 for one, other in zip(found, wanted, strict=True)]
-    assert len(differences) == 150
-    assert max(differences) <= 1e-3
-    for border in (spans[0].count, spans[0].count + spans[1].count):  # a step there is as it was in one piece
+    assert max(differences) <= 1e-3, differences.index(max(differences))
+    for border in borders:  # a step there is as it was in one piece
         steps = [float(np.abs(film[border] - film[border - 1]).mean()) / 255 for film in (found, wanted)]
         assert abs(steps[0] - steps[1]) <= 1e-3
+    return differences
+
+
+def test_elsewhere_they_differ_by_less_than_a_thousandth_and_do_not_jump(tmp_path: Path) -> None:
+    """One key frame, so that the borders are anywhere; and a cut that is at none, from which mattes are counted."""
+    clips.video(tmp_path / "in.mkv", frames=260, gop=300, options={"sc_threshold": "0"},
+                content=lambda index: content(index + 60 if index < 20 else 20 + (index - 20) % 40))
+    spans, _ = in_parts(tmp_path / "in.mkv", tmp_path / "m.mkv", 3.5, matte=None, show_matte=False, background="none")
+    assert [span.cut for span in spans] == [True, False, False]
+    order = list(range(260))
+    leads = [round(span.lead * span.time_base * 25) for span in spans]
+    assert leads[1] == 20  # all of the shot
+    assert leads[2] == 20 + splitting.LEAD
+    assert order[leads[2]] < sum(span.count for span in spans[:2])
+    api.run(str(tmp_path / "in.mkv"), str(tmp_path / "whole.mkv"), background="none")
+    found, wanted = alphas(tmp_path / "m.mkv"), alphas(tmp_path / "whole.mkv")
+    same_and_no_jump(found, wanted, itertools.accumulate(span.count for span in spans[:-1]))
+    assert len(found) == 260
+
+
+class AsItLooks:
+    """A method whose matte is the picture itself: white is the subject, what is grey is doubtful."""
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        return [Matte(frame.rgb()[..., 1].astype(np.float32) / 255) for frame in frames]
+
+    def reset(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def doubtful(index: int) -> Any:
+    """A subject that is sure, and what comes beside it in the middle of the picture, near the borders at 100 and 200:
+    one that is doubtful for as long as it takes to be believed, and others, for a few frames or to the end."""
+    picture = np.zeros((96, 160, 3), np.uint8)
+    picture[20:80, 10 + index % 7:40 + index % 7] = 255
+    for first, last, row, column, level in ((15, 260, 8, 100, 190), (97, 103, 32, 70, 255), (98, 260, 32, 130, 255),
+                                            (194, 200, 64, 70, 255), (197, 260, 64, 130, 255)):
+        if first <= index < last:
+            picture[row:row + 16, column:column + 16] = level
+    return picture
+
+
+@pytest.mark.parametrize("options", [{}, {"smooth": "flow"}, {"lookahead": 8, "persistence": 12}], ids=str)
+def test_what_must_last_is_believed_when_it_is_in_the_whole_film(tmp_path: Path, options: dict[str, Any]) -> None:
+    clips.video(tmp_path / "in.mkv", frames=300, gop=300, size=(160, 96), content=doubtful,
+                options={"sc_threshold": "0", "crf": "10"})
+    told: dict[str, Any] = {"method": AsItLooks(), "background": "none", "persistence": 8, "edges": "bilinear",
+                            "clean": False, **options}
+    job = {"source": str(tmp_path / "in.mkv"), "sinks": [str(tmp_path / "m.mkv")], "options": told}
+    spans = splitting.spans(job, 4)
+    assert spans is not None
+    assert [(span.cut, span.count) for span in spans] == [(True, 100), (False, 100), (False, 100)]
+    (tmp_path / "parts").mkdir()
+    split.join_all(job, spans, [split.do_part(job, span, str(tmp_path / "parts"), Methods()) for span in spans])
+    api.run(job["source"], str(tmp_path / "whole.mkv"), **told)
+    found, wanted = alphas(tmp_path / "m.mkv"), alphas(tmp_path / "whole.mkv")
+    same_and_no_jump(found, wanted, (100, 200))
+    believed = [bool(picture[14:18, 106:110].mean() > 90) for picture in wanted]
+    assert not any(believed[:60])  # else the test shows nothing
+    assert all(believed[240:260])
+    assert not wanted[198][70:74, 76:80].any()
+    assert wanted[240][70:74, 136:140].all()
 
 
 @pytest.mark.parametrize(("name", "made"), [("in.mp4", "out.mp4"), ("in.mkv", "out.mkv"), ("in.mp4", "out.mov"),
