@@ -154,7 +154,12 @@ def _flag(item: Field[Any], text: str) -> Callable[[F], F]:
     if default is not None and default != "default":  # `methods` says which method is the default
         shown = f"{default:g}" if isinstance(default, float) else default
         settings["help"] += f" [default: {shown}]"
-    return click.option(spelling, item.name, default=None, **settings)
+    made = click.option(spelling, item.name, default=None, **settings)
+    if item.name != "method":
+        return made
+    short = click.option("--greenscreen", "method", flag_value="greenscreen", cls=Flag, group=rules["group"],
+                         help="A person before a screen of one colour: the same as --method greenscreen.")
+    return lambda command: made(short(command))
 
 
 def _kind(item: Field[Any]) -> click.ParamType:

@@ -37,7 +37,8 @@ EXAMPLES = """
     streamseg run photos/ -o cutouts/ --only '*.jpg'
     streamseg run in.mp4 -o pictures/ --frames                # numbered pictures
     streamseg run a.mp4 b.mov -o done/ --background '#204060'
-    streamseg run in.mp4 -o out.mp4 --method chroma --set key=green
+    streamseg run in.mp4 -o out.mov --greenscreen
+    streamseg run in.mp4 -o out.mp4 --method chroma --set key=blue
     streamseg run in.mp4 -o - | ffplay -
 """
 

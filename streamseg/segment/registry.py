@@ -33,6 +33,7 @@ METHODS: dict[str, str] = {
     "knn": "classical.subtraction:Knn",
     "plate": "classical.plate:Plate",
     "chroma": "classical.chroma:Chroma",
+    "greenscreen": "greenscreen:GreenScreen",
 }
 DEFAULT = "person"
 REQUIRED = inspect.Parameter.empty  # the default of a parameter that has none

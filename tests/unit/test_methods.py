@@ -146,8 +146,8 @@ def test_chroma_edge_is_soft_in_the_mixtures_order() -> None:
 
 
 def test_chroma_says_which_colour_to_despill() -> None:
-    assert create_segmenter("chroma").despill == (0, 177, 64)  # type: ignore[attr-defined]
-    assert create_segmenter("chroma", {"spill": "false"}).despill is None  # type: ignore[attr-defined]
+    assert create_segmenter("chroma", {"key": "green"}).despill == (0, 177, 64)  # type: ignore[attr-defined]
+    assert create_segmenter("chroma", {"key": "green", "spill": "false"}).despill is None  # type: ignore[attr-defined]
     assert create_segmenter("chroma", {"key": "white"}).despill is None  # type: ignore[attr-defined]
     method = create_segmenter("chroma", {"key": "auto"})
     assert method.despill is None  # type: ignore[attr-defined]
@@ -159,7 +159,7 @@ def test_chroma_says_which_colour_to_despill() -> None:
 
 
 def test_a_chroma_matte_carries_the_key_that_it_was_made_by() -> None:
-    assert matte_of("chroma", scenes.picture("screen")[0]).despill == (0, 177, 64)
+    assert matte_of("chroma", scenes.picture("screen")[0], key="green").despill == (0, 177, 64)
     assert matte_of("chroma", scenes.picture("screen")[0], spill="false").despill is None
     found = matte_of("chroma", scenes.picture("screen")[0], key="auto").despill  # of the first frame already
     assert np.abs(np.array(found) - scenes.PALETTES["screen"][0]).max() <= 4

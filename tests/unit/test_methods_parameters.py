@@ -414,7 +414,8 @@ def test_plate_tolerance_and_softness_are_levels(tmp_path: Any) -> None:
 
 def flat_alpha(colour: tuple[int, int, int], **params: Any) -> float:
     rgb = np.full((32, 32, 3), colour, np.uint8)
-    return float(create_segmenter("chroma", params).segment([frame(rgb, format="gbrp")])[0].alpha.mean())
+    method = create_segmenter("chroma", {"key": "green", **params})
+    return float(method.segment([frame(rgb, format="gbrp")])[0].alpha.mean())
 
 
 def test_chroma_tolerance_softness_and_angle_on_flat_colours() -> None:

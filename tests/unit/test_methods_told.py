@@ -170,7 +170,7 @@ def test_a_class_of_somebody_that_fails_is_no_defect_of_ours() -> None:
                                 "yellow, white, black"),
     ("mog2", {"rate": "2"}, "rate is 2; allowed is -1 to 1"),
     ("knn", {"shadows": "maybe"}, "shadows is 'maybe'; it must be true or false"),
-    ("chroma", {"key": (0, 255, 0)}, "key is (0, 255, 0); it must be text, as 'green'"),
+    ("chroma", {"key": (0, 255, 0)}, "key is (0, 255, 0); it must be text, as 'auto'"),
     ("grabcut", {"rect": (.1, .1, .8, .8)},
      "rect is (0.1, 0.1, 0.8, 0.8); it must be text, as '0.05,0.03,0.9,0.97'"),
     ("region", {"seeds": [(1, 2)]},

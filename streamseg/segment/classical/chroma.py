@@ -25,8 +25,14 @@ NAMED: dict[str, RGB] = {
 # BT.601 Cb, Cr from RGB in 0..255, without offset.
 _TO_CHROMA = np.array([[-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
 _TO_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-# A key with less chroma than this (of 128) is a grey: its hue means nothing.
-_LEAST_CHROMA = 16.0
+# A key with less chroma than this (of 128) is a grey: its hue means nothing. Of a dark one less will do: a shadow
+# takes chroma with the light.
+_LEAST_CHROMA, _LEAST_DARK, _LEAST_SHARE = 16.0, 6.0, 0.1
+# So much chroma is in any grey: noise, the light's tint. Counted as none, but for this share of a dull key's own.
+_GREY_FLOOR, _MOST_FLOOR = 4.0, 0.25
+# Hues that make up one colour of a screen in light and shadow, to either side, in degrees, and of the areas searched
+# the share that it must fill.
+_HUES, _FILLED = 12, 0.1
 # RGB distance that counts as 1 from such a key: the default tolerance is then 26 levels of 255.
 _GREY_UNIT = 64.0
 
@@ -34,6 +40,9 @@ _GREY_UNIT = 64.0
 @dataclass(kw_only=True)
 class Chroma(Classical):
     """How much of the key colour is in each pixel, in the Cb, Cr plane.
+
+    By default the key is the commonest colour along the border of the first frame, where all that has one hue, bright
+    or in shadow, dull or strong, counts as one colour.
 
     With x along the key's hue and z across it, both in units of the key's own chroma and of a shadowed
     key's at the pixel's brightness, a pixel holds x - |z| / tan(angle / 2) of key colour; it is clear
@@ -43,8 +52,8 @@ class Chroma(Classical):
     Each matte carries ``despill``: the key, whose reflection is then taken out of the subject's colours.
     """
 
-    key: str = param("green", f"The background's colour: #rrggbb, {', '.join(NAMED)}, or auto (from the "
-                     "border of the first frame).")
+    key: str = param("auto", f"The background's colour: auto (found along the border of the first frame), #rrggbb, "
+                     f"{', '.join(NAMED)}.")
     tolerance: float = param(0.4, "How far from the key colour a pixel is still background; 1: all of its hue.",
                              low=0.0, high=1.0)
     softness: float = param(0.3, "Width of the ramp from background to subject, in the same unit.", low=0.0,
@@ -70,7 +79,7 @@ class Chroma(Classical):
     @property
     def despill(self) -> RGB | None:
         """RGB 0..255 of the key to be taken out of the subject's rim; None: nothing to do (yet)."""
-        if not self.spill or self._key is None or _chroma_of(self._key)[0] < _LEAST_CHROMA:
+        if not self.spill or self._key is None or not has_hue(self._key):
             return None
         return self._key
 
@@ -78,8 +87,13 @@ class Chroma(Classical):
         picture = rgb_picture(frame, self.size, self.blur)
         if self._key is None:
             self._key = border_colour(picture)
+        return self._keyed(picture)
+
+    def _keyed(self, picture: Picture) -> Alpha:
+        """The matte of a picture by the key, which is known."""
+        assert self._key is not None
         chroma, direction = _chroma_of(self._key)
-        share = (self._chromatic(picture, chroma, direction) if chroma >= _LEAST_CHROMA
+        share = (self._chromatic(picture, chroma, direction) if has_hue(self._key)
                  else self._achromatic(picture))
         # share: 1 is the key itself, 0 has none of it.
         clear = 1.0 - self.tolerance
@@ -95,8 +109,9 @@ class Chroma(Classical):
         amount = along - np.abs(aside) * spread
         # A shadow on the screen keeps the hue and loses chroma with its light; below a quarter of the
         # key's brightness the quotient would be noise.
-        light = np.clip(luma / max(float(_TO_LUMA @ np.array(self._key)), 1.0), 0.25, 1.0)
-        return amount / (light * np.float32(chroma))
+        whole = np.clip(luma / max(float(_TO_LUMA @ np.array(self._key)), 1.0), 0.25, 1.0) * np.float32(chroma)
+        floor = np.minimum(np.float32(_GREY_FLOOR), whole * np.float32(_MOST_FLOOR))
+        return (amount - floor) / (whole - floor)
 
     def _achromatic(self, picture: Picture) -> Alpha:
         assert self._key is not None
@@ -134,9 +149,50 @@ def _parse_key(text: str) -> RGB:
     return red, green, blue
 
 
+def has_hue(key: RGB) -> bool:
+    """Whether a key is no grey."""
+    luma = float(_TO_LUMA @ np.array(key, np.float32))
+    return _chroma_of(key)[0] >= max(_LEAST_DARK, min(_LEAST_CHROMA, _LEAST_SHARE * luma))
+
+
 def border_colour(picture: Picture) -> RGB:
-    """The commonest colour of the border ring: the mean of the fullest of 16 x 16 x 16 boxes of RGB."""
+    """The commonest colour of the border ring. Pixels of one hue count as one colour, and so do those of one grey."""
     pixels = picture[ring((picture.shape[0], picture.shape[1]))]
+    screen, filled = screen_colour(pixels)
+    grey = _commonest(pixels)
+    if screen is None or (not has_hue(grey) and filled < _share_of(pixels, grey)):
+        return grey
+    return screen
+
+
+def screen_colour(pixels: npt.NDArray[Any]) -> tuple[RGB | None, float]:
+    """The commonest hue of uint8 (n, 3) pixels as a colour, the median of all that have it, and the share of the
+    pixels that do; None where none has a share of _FILLED."""
+    colours = pixels.astype(np.float32)
+    across, down = (_TO_CHROMA @ colours.T)
+    luma = colours @ _TO_LUMA
+    least = np.clip(_LEAST_SHARE * luma, _LEAST_DARK, _LEAST_CHROMA)
+    coloured = np.hypot(across, down) >= least
+    hues = np.degrees(np.arctan2(down, across))[coloured].astype(int) % 360
+    counts = np.bincount(hues, minlength=360)
+    around = np.convolve(np.concatenate([counts[-_HUES:], counts, counts[:_HUES]]), np.ones(2 * _HUES + 1), "valid")
+    best = int(around.argmax())
+    filled = float(around[best]) / max(len(pixels), 1)
+    if filled < _FILLED:
+        return None, filled
+    own = pixels[coloured][np.abs((hues - best + 180) % 360 - 180) <= _HUES]
+    red, green, blue = np.median(own, axis=0).round().astype(int).tolist()
+    return (red, green, blue), filled
+
+
+def _share_of(pixels: npt.NDArray[Any], grey: RGB) -> float:
+    """The share of the pixels that have about this colour."""
+    away = np.abs(pixels.astype(np.int16) - np.array(grey, np.int16)).max(axis=1)
+    return float((away <= 24).mean())
+
+
+def _commonest(pixels: npt.NDArray[Any]) -> RGB:
+    """The mean of the fullest of 16 x 16 x 16 boxes of RGB."""
     boxes = (pixels >> 4).astype(np.int32) @ np.array([256, 16, 1], np.int32)
     fullest = np.bincount(boxes).argmax()
     red, green, blue = pixels[boxes == fullest].mean(axis=0).round().astype(int).tolist()
