@@ -72,13 +72,13 @@ class GreenScreen(Chroma):
     def _joined(self, frame: Frame, person: Alpha) -> Alpha:
         picture = rgb_picture(frame, self.size, self.blur)
         alpha: Any = cv2.resize(person, (picture.shape[1], picture.shape[0]), interpolation=cv2.INTER_LINEAR)
+        if not (alpha >= _SEEN).any():  # a film may begin in black: the key is looked for when there is somebody
+            return np.zeros(alpha.shape, np.float32)
         if self._key is None:
             self._key = self._screen(picture, alpha)
         keyed = self._keyed(picture)
         diagonal = float(np.hypot(*keyed.shape))
         near = cv2.distanceTransform((alpha < _SEEN).astype(np.uint8), cv2.DIST_L2, 5)
-        if not (alpha >= _SEEN).any():
-            return np.zeros_like(keyed)
         kept = keyed * _belonging(keyed, near <= _TOUCHING * diagonal)
         kept *= np.clip((self.reach * diagonal - near) / (0.25 * self.reach * diagonal + 1) + 1, 0, 1)
         within = _extent(keyed)

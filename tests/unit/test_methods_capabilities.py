@@ -182,7 +182,7 @@ class FakeLike:
 @pytest.mark.parametrize("name", METHODS)
 def test_a_copied_or_pickled_method_is_made_anew_with_its_parameters(
         name: str, duplicate: Callable[[Any], Any], tmp_path: Any) -> None:
-    assert {*STILL, *MOVING, "person"} == set(METHODS)
+    assert {*STILL, *MOVING, "person", "greenscreen"} == set(METHODS)
     picture = np.full((48, 64, 3), 90, np.uint8)
     given: dict[str, dict[str, Any]] = {"plate": {"plate": plate_file(tmp_path, picture)},
                                         "person": {"detail": "low", "threads": 1}, "region": {"size": 99}}
