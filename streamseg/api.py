@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -39,11 +40,13 @@ from .sink import (
 from .sink.commit import refuse_input
 from .source import BaseSource, Source, open_source, refuse_unused
 from .stages import blame, decode_stage, finish_stage, matted_within, output_stage, segment_stage, smooth_stage
+from .strokes import carried, strokes_of
 from .subject import SubjectCounter, remarks, require
 from .temporal import tracked
 from .validation import interval
 
 Pair = tuple[Frame, Matte]
+Matting = Callable[[Iterator[Frame]], Iterator[Pair]]
 
 
 def run(source: Any, sink: Target | Sequence[Target] | None = None, *, format: str | None = None,
@@ -71,6 +74,7 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *, format: s
     with ExitStack() as stack:
         opened, graph = _opened(source, chosen, stack)
         _refuse_own_input(source, sink, chosen)
+        painted = _strokes(source, chosen)
         outputs = _open_outputs(sink, format, opened.info, chosen, graph, stack)
         segmenter = _segmenter(source, chosen, opened.info.stills)
         stack.callback(graph.runner.unless_running, "segment", segmenter.close)
@@ -85,7 +89,7 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *, format: s
             graph.output(output.name, output_stage(output.sink, number, output.stage, stopwatch),
                          waits_for_reader=output.sink.waits_for_reader, stop=output.sink.stop)
         seen = SubjectCounter()
-        matting = _matting(opened, segmenter, chosen, stopwatch)
+        matting = painted(_matting(opened, segmenter, chosen, stopwatch))
         graph.start(decode_stage(opened, stopwatch), lambda frames: seen.passing(matting(frames)),
                     partial(finish_stage, compositor=compositor, kinds=kinds, stopwatch=stopwatch))
         sinks = [output.sink for output in outputs]
@@ -124,10 +128,11 @@ def _mattes(source: Any, chosen: Options) -> Iterator[tuple[Frame, Matte]]:
     stopwatch = Stopwatch()
     with ExitStack() as stack:
         opened, graph = _opened(source, chosen, stack)
+        painted = _strokes(source, chosen)
         segmenter = _segmenter(source, chosen, opened.info.stills)
         stack.callback(graph.runner.unless_running, "segment", segmenter.close)
         stack.enter_context(graph)
-        matting = _matting(opened, segmenter, chosen, stopwatch)
+        matting = painted(_matting(opened, segmenter, chosen, stopwatch))
         yield from graph.pairs(decode_stage(opened, stopwatch),
                                lambda frames: ((frame, whole(matte, frame)) for frame, matte in matting(frames)))
 
@@ -148,7 +153,7 @@ def _batch(info: VideoInfo, options: Options) -> int:
 
 
 def _matting(source: Source, segmenter: BaseSegmenter, options: Options, stopwatch: Stopwatch
-             ) -> Callable[[Iterator[Frame]], Iterator[Pair]]:
+             ) -> Matting:
     """Frames to pairs of frame and matte: the method, and what steadies its mattes."""
     info = source.info
     persistence = smooth.frames_to_last(options, network=segmenter.capabilities.expensive)
@@ -167,6 +172,14 @@ def _matting(source: Source, segmenter: BaseSegmenter, options: Options, stopwat
     if not info.stills:  # pictures have a size each
         area.box(info.width, info.height)
     return partial(matted_within, area, matting=pairs)
+
+
+def _strokes(source: Any, options: Options) -> Callable[[Matting], Matting]:
+    """What puts options.strokes into the mattes that a matting gives; for them ``source`` is read once before."""
+    if options.strokes is None:
+        return lambda matting: matting
+    drawn = carried(source, strokes_of(options.strokes), options)
+    return lambda matting: lambda frames: drawn.painted(matting(frames), Fraction(str(options.start)))
 
 
 def _follow(graph: Graph[Frame, Pair, list[Frame]], sinks: Sequence[BaseSink], info: VideoInfo,

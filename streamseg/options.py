@@ -7,6 +7,7 @@ This module imports nothing heavy, so that ``streamseg --help`` starts fast.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -228,12 +229,17 @@ class Options(InputOptions, MethodOptions, TemporalOptions, CompositeOptions, Ou
     """What a run may be told: all groups together. Values are checked when the object is made: OptionError names
     the value and what is allowed. Times are in seconds. A function takes the group that it reads."""
 
+    strokes: str | None = option(None, "Matte", "Strokes drawn on frames, \"this too\" and \"not that\", which go "
+                                 "with the motion until a cut: a JSON file, or the JSON (MANUAL.md says what it "
+                                 "holds).", metavar="FILE")
     stall_timeout: float = option(120.0, "Input", "Stop with an error when a stage makes no progress for this long.",
                                   low=0.1, metavar="S")
 
 
 def _as_kept(name: str, value: Any) -> Any:
-    """A value as Options keeps it: paths as text, and NUMBERS; background none in small letters."""
+    """A value as Options keeps it: paths as text, and NUMBERS; background none in small letters; strokes as JSON."""
+    if name == "strokes" and isinstance(value, (list, tuple)):
+        return json.dumps(value)
     value = worded(name, os.fspath(value) if isinstance(value, PathLike) else value)
     if name == "background" and isinstance(value, str) and value.strip().lower() == "none":
         return "none"

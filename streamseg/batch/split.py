@@ -34,7 +34,8 @@ from .names import EXTRA, NULL, is_still
 from .records import Written
 from .spans import Span
 
-_WHOLE_ONLY = ("start", "duration", "preview", "cfr", "rate", "deinterlace", "skip_still", "keep_partial")
+_WHOLE_ONLY = ("start", "duration", "preview", "cfr", "rate", "deinterlace", "skip_still", "keep_partial",
+               "strokes")
 
 
 class NotInParts(StreamsegError):

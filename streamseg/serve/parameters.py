@@ -6,6 +6,7 @@ refused by name. ``ForPicture`` and ``ForFilm`` are the pydantic models that the
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Annotated, Any, Literal
@@ -17,6 +18,7 @@ from ..errors import OptionError
 from ..options import Options
 from ..segment import METHODS
 from ..segment.person import BUILT_IN
+from ..strokes import strokes_of
 from ..validation import choice, default_of
 from .refusals import Refusal
 
@@ -57,6 +59,12 @@ def _assignments(value: Any) -> Any:
     return made
 
 
+def _text(value: Any) -> Any:
+    """JSON as a text, also where it came as a part of JSON."""
+    return json.dumps(value) if isinstance(value, list) else value
+
+
+_JSON = Annotated[str, BeforeValidator(_text)]
 _SETTINGS = Annotated[dict[str, str | int | float | bool], BeforeValidator(_assignments)]
 _TYPES: dict[str, Any] = {"bool": bool, "int": int, "float": float, "str": str, "Fraction": str,
                           "Mapping": _SETTINGS}
@@ -72,6 +80,8 @@ def _field(item: Any) -> tuple[Any, Any]:
         kind = Literal[("default", *METHODS)]
     if item.name == "model":
         kind = Literal[BUILT_IN]
+    if item.name == "strokes":
+        kind = _JSON
     limits = {"ge": rules["low"], "le": rules["high"]} if kind in (int, float) else {}
     shown = "" if default is None or default == {} else f" Default: {default}."
     return kind | None, Field(None, description=rules["help"] + shown, **limits)
@@ -137,6 +147,15 @@ def check_safe(given: Mapping[str, Any]) -> None:
     for name in given.get("codec_set", {}):
         choice("codec_set", name, ENCODER_SETTINGS)
     check_background(given.get("background"))
+    if "strokes" in given:
+        check_strokes(given["strokes"])
+
+
+def check_strokes(text: str) -> None:
+    """Raise Refusal or OptionError unless strokes are JSON that states some: a request names no file."""
+    if not text.lstrip().startswith("["):
+        raise Refusal("invalid_option", f"strokes is {text[:60]!r}; it must be the JSON itself, a list of strokes")
+    strokes_of(text)
 
 
 def check_background(wanted: str | None) -> None:

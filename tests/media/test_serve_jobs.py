@@ -79,6 +79,32 @@ def test_outputs_are_what_run_makes(client: Client, film: Path, tmp_path: Path) 
     assert str(client.app.state.services.options.folder) not in json.dumps(told)
 
 
+@pytest.mark.parametrize("as_text", [False, True])
+def test_strokes_come_with_a_job(client: Client, tmp_path: Path, as_text: bool) -> None:
+    """As a part of a JSON request, or as a text in a form. A path is never taken."""
+    strokes = [{"kind": "drop", "time": 0.1, "radius": 0.5, "points": [[0.1, 0.1], [0.9, 0.9]]}]
+    film = clips.video(tmp_path / "film.mp4", frames=8)
+    wanted = {**FAST, "output": ["matte:alpha.mkv"]}
+    if as_text:
+        job = hand_in(client, film, **wanted, strokes=json.dumps(strokes))
+    else:
+        answer = client.post("/v1/jobs", json={**wanted, "strokes": strokes, "size": film.stat().st_size})
+        assert answer.status_code == 201, answer.text
+        job = answer.json()
+        client.patch(job["upload"]["url"], data=film.read_bytes(), headers={"Upload-Offset": "0"})
+    told = ended(client, job)
+    assert told["state"] == "done", told
+    out = tmp_path / "alpha.mkv"
+    out.write_bytes(client.get(told["outputs"][0]["url"]).content)
+    mattes = [frame.luma() for frame in streamseg.open_source(out)]
+    assert len(mattes) == 8
+    assert all(matte[30:90, 40:120].max() < 16 for matte in mattes)  # the object is there, and was taken away
+    for text in ("/etc/passwd", "[]", '[{"kind": "keep"}]'):
+        answer = client.post("/v1/jobs", files={"file": ("a.mp4", film.read_bytes())}, data={**FAST, "strokes": text})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_option")
+        assert "root" not in answer.text
+
+
 def test_a_background_is_uploaded(client: Client, film: Path, tmp_path: Path) -> None:
     back = stills.image(tmp_path / "back.png", size=(160, 120))
     answer = client.post("/v1/jobs", files={"file": ("a.mp4", film.read_bytes()),

@@ -116,14 +116,11 @@ def done(task: FilmTask) -> dict[str, Any]:
     work.mkdir()
     try:
         options = Options.of(task.options | ({"background": task.background} if task.background else {}))
-        source = open_source(task.source, options)  # ``run`` closes it, and what it opens of the outputs
-        try:
-            sinks = [open_sink(work / item.name, source.info, kind=_kind(item, options), options=options)
-                     for item in task.targets]
-        except BaseException:
-            source.close()
-            raise
-        report = run(source, sinks, progress=_Progress(task.limits), **task.options,
+        with contextlib.closing(open_source(task.source, options)) as source:
+            info = source.info
+        sinks = [open_sink(work / item.name, info, kind=_kind(item, options), options=options)
+                 for item in task.targets]
+        report = run(task.source, sinks, progress=_Progress(task.limits), **task.options,  # closes the sinks, too
                      **({"background": task.background} if task.background else {}))
         if task.bundle is not None:
             _bundle(work, task)
