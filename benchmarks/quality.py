@@ -39,7 +39,7 @@ OVER_TIME = ("mog2", "knn", "plate")  # learn from what comes before or after: n
 SLOW = ("meanshift",)  # a second a picture: two pictures of each set
 KEYED = ("chroma",)  # needs a screen of one colour, which no picture here has
 AS_IT_COMES = "streamseg run"
-OURS = built_in().stem
+OURS = built_in(precision="float").stem
 WHOLE_ONLY, AS_STILLS = f"{OURS}, no closer look", f"{OURS}, as single pictures"
 BOTH = "both, as single pictures"
 STILLS = (*SLOW, AS_STILLS, BOTH)  # pictures only
@@ -50,7 +50,7 @@ COLOURS = {"ours": "C0", "smoothing": "C9", "classical": "0.5", "peer": "C3"}
 def entries(models: Path | None, device: str = "auto") -> list[Entry]:
     """Ours by what can be chosen (the default first), its other sizes, the default one with each smoothing,
     the classical methods, the peers that are there."""
-    default, there = built_in(device=device), {"device": device}
+    default, there = built_in(device=device, precision="float"), {"device": device, "precision": "float"}
     found = [Entry(OURS, "ours", "person", there),
              Entry(WHOLE_ONLY, "ours", "person", {**there, "roi": False}),
              Entry(AS_STILLS, "ours", "person", {**there, "stills": True, "model": "medium"}),

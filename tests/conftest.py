@@ -1,5 +1,6 @@
 """What holds for every test."""
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -12,6 +13,12 @@ from tests.messages import forget_messages
 for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_in_the_users_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is measured once on a machine is measured once in a test run, and not left in the user's folder."""
+    os.environ["STREAMSEG_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(autouse=True)

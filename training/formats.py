@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from streamseg.core import geometry
 from streamseg.errors import MissingDependencyError, OptionError
+from streamseg.segment.file_formats.tflite import STEPS
 from training import architectures
 from training.architectures import person
 
@@ -49,24 +50,29 @@ def to_tflite(model: keras.Model, sizes: list[Size], weights: str = "fp16",
     """A LiteRT file of a net that gives logits: a signature ``HxW`` per size, ``picture`` in, ``alpha`` out.
 
     Sizes are fixed: in a graph of any size, resizing reads its target from a tensor, and the fast CPU
-    kernels then take none of it. ``weights``: fp32, fp16, or int8 (needs ``calibration``; input and
-    output stay float32, operations without an 8-bit kernel too).
+    kernels then take none of it. A net of our family gets one graph, of the first size, which takes the others by
+    streamseg.segment.runtimes.resized; its signature says so. ``weights``: fp32, fp16, or int8 (needs
+    ``calibration``; input, output and the last activation stay float32, operations without an 8-bit kernel too).
     """
     import tensorflow as tf
 
+    ours = model.name.startswith("person-")
+    net = person.fold(model) if ours else model
+    last = tf.identity if ours else tf.sigmoid if model.output_shape[-1] == 1 else tf.nn.softmax
     holder = tf.Module()
     # Only the variables: a tracked Keras model would be saved with an any-size function of its own.
-    holder.variables_of_net = [weight.value for weight in model.weights]
-    activation = tf.sigmoid if model.output_shape[-1] == 1 else tf.nn.softmax
+    holder.variables_of_net = [weight.value for weight in net.weights]
 
     def function(height: int, width: int) -> Any:
         def alpha(picture: Any) -> dict[str, Any]:
-            return {"alpha": activation(model(picture, training=False))}
+            return {"alpha": last(net(picture, training=False))}
 
         spec = tf.TensorSpec((1, height, width, 3), tf.float32, name="picture")
         return tf.function(alpha).get_concrete_function(spec)
 
-    signatures = {f"{height}x{width}": function(height, width) for height, width in sizes}
+    if ours:
+        sizes = sizes[:1]
+    signatures = {f"{height}x{width}" + STEPS * ours: function(height, width) for height, width in sizes}
     folder = tempfile.mkdtemp()
     try:
         tf.saved_model.save(holder, folder, signatures=signatures)
@@ -76,17 +82,38 @@ def to_tflite(model: keras.Model, sizes: list[Size], weights: str = "fp16",
         if weights == "fp16":
             converter.target_spec.supported_types = [tf.float16]
         if weights == "int8":
-            converter.representative_dataset = lambda: _samples(calibration or [], sizes)
-        return converter.convert()
+            from tensorflow.lite.python.convert import mlir_quantize
+
+            converter.representative_dataset = lambda: _samples(calibration or [], signatures, sizes)
+            # As TensorFlow's own quantization debugger does it: the last activation is left as it is. From 8-bit
+            # logits an 8-bit alpha would know half as many values between 0 and 1.
+            converter._experimental_calibrate_only = True
+            content = mlir_quantize(converter.convert(), fully_quantize=False, denylisted_ops={"LOGISTIC"})
+        else:
+            content = converter.convert()
+        return without_names(content)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _samples(pictures: Pictures, sizes: list[Size]) -> Iterator[tuple[str, dict[str, NDArray[np.float32]]]]:
+def without_names(content: bytes) -> bytes:
+    """A LiteRT file whose tensors have no names: a tenth of a file with many signatures, read by nothing. Inputs and
+    outputs keep theirs in the signatures."""
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            tensor.name = None
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _samples(pictures: Pictures, signatures: Iterable[str],
+             sizes: list[Size]) -> Iterator[tuple[str, dict[str, NDArray[np.float32]]]]:
     """What the converter runs to see how large each sum gets: every picture at every size."""
-    for height, width in sizes:
+    for name, (height, width) in zip(signatures, sizes, strict=True):
         for picture in pictures:
-            yield f"{height}x{width}", {"picture": net_input(picture, (height, width))}
+            yield name, {"picture": net_input(picture, (height, width))}
 
 
 class _Enlarge(keras.layers.Layer):

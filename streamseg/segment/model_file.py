@@ -123,7 +123,8 @@ def describe(path: Path) -> dict[str, Any]:
     told: dict[str, Any] = {"file": str(path), "format": facts.format, "described by": _source(facts, stated)}
     told |= {"inputs": [str(item) for item in facts.inputs], "outputs": [str(item) for item in facts.outputs]}
     if facts.sizes:
-        told["sizes"] = [f"{height}x{width}" for height, width in sorted(facts.sizes)]
+        told["sizes"] = ("any, sides multiples of 32" if facts.resizable
+                         else [f"{height}x{width}" for height, width in sorted(facts.sizes)])
     told["spec"] = stated.values() if stated else draft(facts)
     return told
 

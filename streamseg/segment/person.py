@@ -33,9 +33,16 @@ from .passes import agreed, groups_of_one_size, inside
 from .postprocess import decided, without_doubtful
 from .roi import RegionOfInterest, separate_regions
 from .runtimes import Net, State
+from .runtimes.fastest import fastest
 from .runtimes.pool import NetPool
 
-BUILT_IN = ("medium", "large")
+PRECISIONS = ("float", "int8")
+# Of each built-in model: LiteRT's files by their precision, and Keras's. Of large there is one only.
+_FILES = {
+    "medium": {"float": "person-medium.tflite", "int8": "person-medium-int8.tflite", "keras": "person-medium.keras"},
+    "large": {"float": "person-large.tflite"},
+}
+BUILT_IN = tuple(_FILES)
 # Sizes, in pixels, of the passes of each over a single picture; more passes of either gave no better mattes.
 _MEDIUM_PASSES, _LARGE_PASSES = (50_176, 165_888), (46_080, 93_184)
 
@@ -59,6 +66,9 @@ class Person(ParameterSegmenter):
                         "one.", choices=("auto", "cpu", "gpu"))
     runtime: str = param("auto", "Library that runs the model. auto: by the file's extension.",
                          choices=("auto", "litert", "keras", "onnx"))
+    precision: str = param("auto", "What a built-in model computes with in LiteRT: float, or int8 (8 bits, twice as "
+                           "fast on processors made for it). auto: what is faster here, measured once.",
+                           choices=("auto", *PRECISIONS))
     threads: int | None = param(None, "Threads for all libraries together; the model takes half of them. "
                                 "Default: the number of cores.", low=1, high=256)
     detail: str = param("high", "Input size of a built-in model: high is about 67,584 pixels, medium 46,080, "
@@ -91,8 +101,11 @@ class Person(ParameterSegmenter):
             if self.classes is not None:
                 raise OptionError(f"classes is {self.classes!r}, but the built-in models know persons only: "
                                   "give --model FILE of a many-class model, or leave --classes out")
-            self._path = built_in(self.runtime, self.device, self.model or "medium")
+            self._path = built_in(self.runtime, self.device, self.model or "medium", self.precision)
         else:
+            if self.precision != "auto":
+                raise OptionError(f"precision is {self.precision!r}, but a model file has its own: leave --precision "
+                                  "out, or --model")
             self._path = Path(self.model)
             if not self._path.suffix and not os.path.isfile(self._path):  # unlike Path's it raises nothing
                 raise OptionError(f"model is {self.model!r}; allowed are: {', '.join(BUILT_IN)}, or the path "
@@ -116,7 +129,7 @@ class Person(ParameterSegmenter):
         """Open what is not open, with nothing remembered."""
         self._net = self._nets.open(self._path, self._spec)
         if self.model is None and self.stills and self.detail == "high" and self._path.suffix == ".tflite":
-            self._large = self._nets.open(built_in(name="large"), OWN)
+            self._large = self._nets.open(built_in(name="large", precision=self.precision), OWN)
         self._memory = None, None
         # The state of a net belongs to one part of the picture: a net with states sees the whole every time.
         use_roi = self.roi and self._own and not self._spec.states
@@ -262,14 +275,23 @@ class Person(ParameterSegmenter):
         return self._spec.normalised(picture), box
 
 
-def built_in(runtime: str = "auto", device: str = "auto", name: str = "medium") -> Path:
+def built_in(runtime: str = "auto", device: str = "auto", name: str = "medium", precision: str = "auto") -> Path:
     """The file of a built-in model, one of BUILT_IN: for LiteRT, or for Keras where the runtime is ``keras`` or the
-    device a GPU. There is no Keras file of large."""
+    device a GPU. There is no Keras file of large. ``precision``: of LiteRT's files, auto (the faster one) or one of
+    PRECISIONS; where a model has one only, that."""
     if runtime == "onnx":
         raise OptionError("the built-in models have no ONNX file: give --model FILE.onnx, or another "
                           "--runtime")
-    ending = "keras" if runtime == "keras" or (runtime == "auto" and device == "gpu") else "tflite"
-    if (name, ending) == ("large", "keras"):
-        raise OptionError("the built-in model large runs in LiteRT, on the CPU, only: leave --runtime and "
-                          "--device out, or take --model medium")
-    return Path(str(resources.files("streamseg") / "weights" / f"person-{name}.{ending}"))
+    weights, names = Path(str(resources.files("streamseg") / "weights")), _FILES[name]
+    if runtime == "keras" or (runtime == "auto" and device == "gpu"):
+        if "keras" not in names:
+            raise OptionError(f"the built-in model {name} runs in LiteRT, on the CPU, only: leave --runtime and "
+                              "--device out, or take --model medium")
+        if precision == "int8":
+            raise OptionError("precision is 'int8', which the built-in models have for LiteRT on the CPU only: leave "
+                              "--precision, or --runtime and --device, out")
+        return weights / names["keras"]
+    files = {kind: weights / names[kind] for kind in PRECISIONS if kind in names}
+    if precision not in files:
+        precision = fastest(files, OWN) if len(files) > 1 else next(iter(files))
+    return files[precision]

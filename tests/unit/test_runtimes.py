@@ -15,11 +15,14 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
+from streamseg.core.geometry import usual_sizes
 from streamseg.errors import DeviceError, OptionError
+from streamseg.segment.file_formats.tflite import STEPS
 from streamseg.segment.model_spec import ModelSpec
 from streamseg.segment.person import Person, built_in
 from streamseg.segment.runtimes import Net, open_net
 from streamseg.segment.runtimes.keras import share_threads
+from streamseg.segment.runtimes.resized import resized
 from streamseg.segment.runtimes.signatures import alone, signatures
 from streamseg.source.arrays import frame_of
 from tests.unit.model_tools import frames, mattes
@@ -35,20 +38,66 @@ def matte_of(net: Net, pictures: np.ndarray) -> np.ndarray:
 # LiteRT: the shipped model
 
 
-def test_a_graph_alone_gives_what_it_gives_among_the_others(capfd) -> None:
-    content = built_in().read_bytes()
+def of_sizes(path: Path, sizes, ending: str = "") -> Path:
+    """A small U-Net as a .tflite file with a signature for each size, always of the same weights."""
+    tf = pytest.importorskip("tensorflow", reason="pip install -e '.[train]'")
+    rng = np.random.default_rng(5)
+    first, second, last, unfold = (tf.constant(rng.normal(0, 0.4, shape).astype(np.float32))
+                                   for shape in ((3, 3, 3, 8), (3, 3, 8, 8), (3, 3, 8, 4), (2, 2, 1, 4)))
+
+    def function(height: int, width: int):
+        def alpha(picture):
+            half = tf.nn.relu6(tf.nn.conv2d(picture / 255, first, 2, "SAME"))
+            deep = tf.nn.relu6(tf.nn.conv2d(half, second, 2, "SAME"))
+            gated = deep * tf.sigmoid(tf.reduce_mean(deep, (1, 2), keepdims=True))
+            x = half + tf.image.resize(gated, (height // 2, width // 2))
+            fine = tf.nn.conv2d(x, last, 1, "SAME")
+            coarse = tf.image.resize(tf.reduce_mean(x, -1, keepdims=True), (height, width))
+            return {"alpha": tf.sigmoid(coarse + tf.nn.conv2d_transpose(fine, unfold, (1, height, width, 1), 2))}
+
+        return tf.function(alpha).get_concrete_function(tf.TensorSpec((1, height, width, 3), tf.float32, "picture"))
+
+    names = {f"{height}x{width}{ending}": function(height, width) for height, width in sizes}
+    tf.saved_model.save(tf.Module(), path.parent / "saved", signatures=names)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(path.parent / "saved"), signature_keys=list(names))
+    path.write_bytes(converter.convert())
+    return path
+
+
+def test_a_graph_alone_gives_what_it_gives_among_the_others(tmp_path: Path, capfd) -> None:
+    path = of_sizes(tmp_path / "sizes.tflite", [(32, 64), (64, 32), (64, 96)])
+    content = path.read_bytes()
     found = signatures(content)
     among = Interpreter(model_content=content, num_threads=1)
-    assert set(found) == set(among.get_signature_list())
-    net = open_net(built_in(), ModelSpec(), "litert", "cpu", 1)
+    assert set(found) == set(among.get_signature_list()) == {"32x64", "64x32", "64x96"}
+    net = open_net(path, ModelSpec(), "litert", "cpu", 1)
     assert {f"{height}x{width}" for height, width in net.sizes} == set(found)
     capfd.readouterr()
-    for height, width in ((160, 288), (352, 192)):
+    for height, width in ((32, 64), (64, 96)):
         picture = np.random.default_rng(3).uniform(0, 255, (1, height, width, 3)).astype(np.float32)
         runner = among.get_signature_runner(f"{height}x{width}")
         assert np.array_equal(matte_of(net, picture), runner(picture=picture)["alpha"])
     assert capfd.readouterr().err == ""  # the progress bar is there by now
-    assert signatures(alone(content, found["160x288"])) == {}
+    assert signatures(alone(content, found["32x64"])) == {}
+
+
+@pytest.mark.parametrize("size", [(32, 64), (64, 32), (96, 160)])
+def test_a_graph_that_was_made_for_another_size_gives_what_the_net_gives_there(tmp_path: Path, size) -> None:
+    whole = of_sizes(tmp_path / "whole.tflite", [size])
+    small = of_sizes(tmp_path / "small.tflite", [(32, 64)], ending=STEPS)
+    net = open_net(small, ModelSpec(), "litert", "cpu", 1)
+    assert net.sizes == usual_sizes()
+    among = Interpreter(model_content=whole.read_bytes(), num_threads=1)
+    picture = np.random.default_rng(3).uniform(0, 255, (1, *size, 3)).astype(np.float32)
+    expected = among.get_signature_runner("{}x{}".format(*size))(picture=picture)["alpha"]
+    assert expected.std() > 0.01
+    assert np.allclose(matte_of(net, picture), expected, atol=1e-5)
+
+
+def test_a_size_that_goes_not_with_the_nets_steps_is_refused(tmp_path: Path) -> None:
+    small = of_sizes(tmp_path / "small.tflite", [(32, 64)], ending=STEPS)
+    with pytest.raises(ValueError, match="size 33x64 is not one that the net takes"):
+        resized(small.read_bytes(), (33, 64))
 
 
 def test_a_size_is_made_ready_when_it_is_first_used(monkeypatch) -> None:
@@ -59,14 +108,15 @@ def test_a_size_is_made_ready_when_it_is_first_used(monkeypatch) -> None:
         real(self, *args, **how)
         opened.append(tuple(self.get_input_details()[0]["shape"][1:3]))
 
+    path = built_in()
     monkeypatch.setattr(Interpreter, "__init__", count)
-    net = open_net(built_in(), ModelSpec(), "litert", "cpu", 1)
+    net = open_net(path, ModelSpec(), "litert", "cpu", 1)
     assert opened == [(192, 352)]
     for size in ((192, 352), (224, 288), (224, 288)):
         matte_of(net, np.zeros((1, *size, 3), np.float32))
     assert opened == [(192, 352), (224, 288)]
     assert set(net._ready) == {(192, 352), (224, 288)}
-    other = open_net(built_in(), ModelSpec(), "litert", "cpu", 1)
+    other = open_net(path, ModelSpec(), "litert", "cpu", 1)
     matte_of(other, np.zeros((1, 224, 288, 3), np.float32))
     assert set(other._ready) == {(224, 288)}  # memory is not held for nothing
 
@@ -85,9 +135,10 @@ def test_a_few_sizes_stay_ready_and_none_after_trim() -> None:
     net.close()
 
 
-@pytest.mark.parametrize("kept", [0, 4, 8, 64, 1000, 40_000, 0.5, 0.999])
-def test_a_tflite_file_that_is_cut_off_is_an_error_that_names_it(kept: float, tmp_path: Path) -> None:
-    content = built_in().read_bytes()
+@pytest.mark.parametrize("precision", ["float", "int8"])
+@pytest.mark.parametrize("kept", [0, 4, 8, 64, 1000, 40_000, 0.5, 0.99])
+def test_a_tflite_file_that_is_cut_off_is_an_error_that_names_it(kept: float, precision: str, tmp_path: Path) -> None:
+    content = built_in(precision=precision).read_bytes()
     path = tmp_path / "cut.tflite"
     path.write_bytes(content[:int(kept if kept > 1 or not kept else kept * len(content))])
     with pytest.raises(OptionError, match=r"cut\.tflite' is no LiteRT model that loads"):

@@ -62,23 +62,24 @@ SIZES = {
 CONSTANT = {"detail_fold": 3, "detail_unfold": 1, "head_unfold": 1}
 
 
-def build(size: str = "medium", portable: bool = False) -> keras.Model:
+def build(size: str = "medium", portable: bool = False, folded: bool = False) -> keras.Model:
     """The net of one ``size`` of :data:`SIZES`, with fresh weights, any input of multiples of 32.
 
     ``portable`` makes the same net of Keras's own layers only and puts the sigmoid inside: what is
-    shipped as ``.keras``, and loads where this package is not installed.
+    shipped as ``.keras``, and loads where this package is not installed. ``folded`` has no norm where
+    two levels meet (see fold): two passes over the features less at each level.
     """
     widths = SIZES[size]
     picture = keras.Input((None, None, 3), name="picture")
     scaled = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(picture)
     half, quarter, eighth, sixteenth, deep = widths.encoder(scaled)
     x = _context(deep, widths)
-    x = _up(x, sixteenth, widths.sixteenth, "up16")
+    x = _up(x, sixteenth, widths.sixteenth, "up16", folded)
     x = _residuals(x, widths.sixteenth, widths.blocks[1], "up16")
-    x = _up(x, eighth, widths.eighth, "up8")
+    x = _up(x, eighth, widths.eighth, "up8", folded)
     x = _residuals(x, widths.eighth, widths.blocks[2], "up8")
-    x = _up(x, quarter, widths.quarter, "up4")
-    x = _up(x, half, widths.half, "up2")
+    x = _up(x, quarter, widths.quarter, "up4", folded)
+    x = _up(x, half, widths.half, "up2", folded)
     if widths.unfolded:
         logits = layers.Conv2D(4, 3, padding="same", name="head_fine")(x)
         logits = _unfold(portable, "head_unfold")(logits)
@@ -147,12 +148,36 @@ def _context(x: keras.KerasTensor, widths: Widths) -> keras.KerasTensor:
     return layers.Multiply(name="gate")([x, gate])
 
 
-def _up(x: keras.KerasTensor, skip: keras.KerasTensor, filters: int, name: str) -> keras.KerasTensor:
+def fold(model: keras.Model) -> keras.Model:
+    """The portable, folded twin of a net of this family, which computes the same.
+
+    Where two levels meet, the norm stands behind a sum, so that no converter can put it into a
+    convolution before it. It is linear, and so is enlarging: both branches' convolutions are scaled,
+    and what is added becomes a bias of the second.
+    """
+    twin = build(model.name.removeprefix("person-"), portable=True, folded=True)
+    for layer in twin.layers:
+        if not layer.weights or layer.name in CONSTANT:
+            continue
+        given = [np.asarray(value) for value in model.get_layer(layer.name).get_weights()]
+        stage, _, branch = layer.name.partition("_")
+        if branch in ("deep", "skip"):
+            norm = model.get_layer(f"{stage}_norm1")
+            gamma, beta, mean, variance = map(np.asarray, norm.get_weights())
+            scale = gamma / np.sqrt(variance + norm.epsilon)
+            given = [given[0] * scale] + [beta - mean * scale] * (branch == "skip")
+        layer.set_weights(given)
+    return twin
+
+
+def _up(x: keras.KerasTensor, skip: keras.KerasTensor, filters: int, name: str,
+        folded: bool) -> keras.KerasTensor:
     """One level up: deep features enlarged meet the encoder's, then one 3x3 convolution."""
     x = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_deep")(x)
     x = layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_up")(x)
-    side = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_skip")(skip)
-    x = _norm(layers.Add(name=f"{name}_add")([x, side]), f"{name}_norm1")
+    side = layers.Conv2D(filters, 1, use_bias=folded, name=f"{name}_skip")(skip)
+    x = layers.Add(name=f"{name}_add")([x, side])
+    x = layers.ReLU(6.0, name=f"{name}_norm1_relu")(x) if folded else _norm(x, f"{name}_norm1")
     x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{name}_conv")(x)
     return _norm(x, f"{name}_norm2")
 

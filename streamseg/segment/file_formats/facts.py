@@ -51,6 +51,7 @@ class ModelFacts:
     """What a model file says of itself.
 
     sizes       (height, width) of each of the signatures named HxW in a .tflite file
+    resizable   whether the graph of a .tflite file may be made anew for other sizes
     operations  the kinds of operations or layers in an .onnx or .keras file, as {"Conv", "Sigmoid"}
     labels      the names of classes that a .tflite file of MediaPipe carries
     net         what the net is called inside the file
@@ -61,6 +62,7 @@ class ModelFacts:
     inputs: tuple[TensorFacts, ...] = ()
     outputs: tuple[TensorFacts, ...] = ()
     sizes: tuple[Size, ...] = ()
+    resizable: bool = False
     operations: frozenset[str] = frozenset()
     labels: tuple[str, ...] = ()
     net: str = ""

@@ -20,7 +20,7 @@ from .facts import KEY, SIGMOID, SOFTMAX, ModelFacts, Shape, TensorFacts, parsed
 
 MARK = b"TFL3"
 # Numbers of fields in their tables.
-_CODES, GRAPHS, BUFFERS, METADATA, SIGNATURES = 1, 2, 4, 6, 7  # of Model
+CODES, GRAPHS, BUFFERS, METADATA, SIGNATURES = 1, 2, 4, 6, 7  # of Model
 _DTYPES = ("float32", "float16", "int32", "uint8", "int64", "string", "bool", "int16", "complex64", "int8", "float64")
 KEY_OF_SIGNATURE = 2  # of SignatureDef
 # Numbers of operations, of BuiltinOperator.
@@ -28,7 +28,9 @@ _MADE_BY = {14: SIGMOID, 25: SOFTMAX}  # LOGISTIC, SOFTMAX
 # They hand a probability on as a probability: DEQUANTIZE, RESHAPE, RESIZE_BILINEAR, TRANSPOSE, SQUEEZE, CAST,
 # EXPAND_DIMS, RESIZE_NEAREST_NEIGHBOR, QUANTIZE.
 _PASSED = {6, 22, 23, 39, 43, 53, 70, 97, 114}
-_SIZED = re.compile(r"(\d+)x(\d+)")
+# Behind "HxW" in the name of a file's one signature: its graph may be made anew for other sizes, multiples of 32.
+STEPS = "_steps_of_32"
+_SIZED = re.compile(rf"(\d+)x(\d+)({STEPS})?")
 
 
 def read(path: Path) -> ModelFacts:
@@ -52,14 +54,15 @@ def _facts(content: bytes) -> ModelFacts:
     # The first signature stands for all: they are one net at several sizes.
     main, given, taken = signature_of(signatures[0]) if signatures else (0, {}, {})
     graph = graphs[main]
-    tensors, codes = list(tables(graph, 0)), [_operation(code) for code in tables(model, _CODES)]
-    made = {output: (codes[number(item, 0)], list(_numbers(item, 1)))
-            for item in tables(graph, 3) for output in _numbers(item, 2)}
+    tensors, codes = list(tables(graph, 0)), [operation_of(code) for code in tables(model, CODES)]
+    made = {output: (codes[number(item, 0)], list(whole_numbers(item, 1)))
+            for item in tables(graph, 3) for output in whole_numbers(item, 2)}
     return ModelFacts(
         format="tflite", labels=_labels(content), metadata=_metadata(model), net=text(graph, 4),
         sizes=tuple((int(found[1]), int(found[2])) for found in sized if found),
-        inputs=tuple(_tensor(tensors[i], given.get(i)) for i in _numbers(graph, 1)),
-        outputs=tuple(_tensor(tensors[i], taken.get(i), _made_by(i, made)) for i in _numbers(graph, 2)))
+        resizable=any(found[3] for found in sized if found),
+        inputs=tuple(_tensor(tensors[i], given.get(i)) for i in whole_numbers(graph, 1)),
+        outputs=tuple(_tensor(tensors[i], taken.get(i), _made_by(i, made)) for i in whole_numbers(graph, 2)))
 
 
 def signature_of(signature: Table) -> tuple[int, dict[int, str], dict[int, str]]:
@@ -69,7 +72,7 @@ def signature_of(signature: Table) -> tuple[int, dict[int, str], dict[int, str]]
 
 
 def _tensor(tensor: Table, name: str | None, made_by: str = "") -> TensorFacts:
-    sides = list(_numbers(tensor, 7)) or list(_numbers(tensor, 0))  # shape_signature, where a side is open
+    sides = list(whole_numbers(tensor, 7)) or list(whole_numbers(tensor, 0))  # shape_signature, where a side is open
     shape: Shape = tuple(side if side >= 0 else None for side in sides)
     kind = tensor.GetSlot(slot(1), 0, numbers.Int8Flags)
     dtype = _DTYPES[kind] if kind < len(_DTYPES) else f"type {kind}"
@@ -129,7 +132,7 @@ def tables(table: Table, field: int) -> Iterator[Table]:
             yield Table(table.Bytes, table.Indirect(start + 4 * i))
 
 
-def _numbers(table: Table, field: int) -> Iterator[int]:
+def whole_numbers(table: Table, field: int) -> Iterator[int]:
     """The numbers, of 32 bits, in a list of them."""
     if place := table.Offset(slot(field)):
         yield from struct.unpack_from(f"<{table.VectorLen(place)}i", table.Bytes, table.Vector(place))
@@ -144,7 +147,7 @@ def text(table: Table, field: int) -> str:
     return table.String(table.Pos + place).decode() if place else ""
 
 
-def _operation(code: Table) -> int:
+def operation_of(code: Table) -> int:
     """The greater of the two fields: the old one holds 8 bits."""
     old = code.GetSlot(slot(0), 0, numbers.Int8Flags)
     return max(int(old), int(code.GetSlot(slot(3), 0, numbers.Int32Flags)))

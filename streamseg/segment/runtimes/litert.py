@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...core.geometry import Size, nearest_size
+from ...core.geometry import Size, nearest_size, usual_sizes
 from ...core.native_stderr import native_lines_hidden
 from ...errors import MissingDependencyError, OptionError, SegmentError
+from ..file_formats.tflite import STEPS
 from ..model_spec import ModelSpec
 from . import State
 from .ports import Port, Wiring, zeros
+from .resized import resized
 from .signatures import alone, signatures, tensor_names
 
 # Sizes of a file that are ready at once. Each takes 25 to 65 MB, and 20 to 40 ms to make ready again. A picture of the
@@ -28,11 +30,11 @@ _SIZED = re.compile(r"(\d+)x(\d+)")
 
 
 class LiteRt:
-    """A .tflite file: with a picture input of one size, or with signatures named HxW, one a size.
+    """A .tflite file: with a picture input of one size, with signatures named HxW, one a size, or with one graph that
+    may be made for other sizes (resized.py). Ours are of the last kind.
 
-    Ours are of the second kind: a graph of any size would keep XNNPACK off (its resizing reads the
-    target from a tensor), and signatures share their weights. A size is made ready when it is first used, and READY
-    of them stay so; the commonest at once, so that a file that does not run is found while it is opened.
+    A size is made ready when it is first used, and READY of them stay so; the commonest at once, so that a file that
+    does not run is found while it is opened.
 
     Pictures go through one by one: with 2, 4 or 8 at once each took as long (0.98 to 1.09 of the time), and the net as
     much more memory.
@@ -47,19 +49,20 @@ class LiteRt:
         self._path = path
         self._make: Any = partial(Interpreter, num_threads=threads)
         self._content = path.read_bytes()
-        self._graphs = {(int(found[1]), int(found[2])): graph
-                        for name, graph in signatures(self._content).items()
+        names = signatures(self._content)
+        self._graphs = {(int(found[1]), int(found[2])): graph for name, graph in names.items()
                         if (found := _SIZED.fullmatch(name))}  # fmt: skip
+        self._resizable = any(name.endswith(STEPS) for name in names)
         self._spec = spec
         self._ready: OrderedDict[Size, _Graph] = OrderedDict()  # the one that was used last is the last
         self._lock = threading.Lock()  # an interpreter does one thing at a time
         self._used = False
         with native_lines_hidden():
-            if self._graphs:
-                self._graph(nearest_size(9, 16, self._graphs))
-                self.sizes: tuple[Size, ...] = tuple(self._graphs)
+            if self._graphs or self._resizable:
+                self.sizes: tuple[Size, ...] = usual_sizes() if self._resizable else tuple(self._graphs)
+                self._graph(nearest_size(9, 16, self.sizes))
             else:
-                graph = self._opened(self._content, 0)
+                graph = self._opened()
                 size = graph.wiring.size(path, spec)
                 self.sizes = (size,) if size else ()
                 if size:
@@ -95,16 +98,19 @@ class LiteRt:
                 self._ready.clear()
             while len(self._ready) >= READY:
                 self._ready.popitem(last=False)
-            number = self._graphs.get(size, 0)
-            content = alone(self._content, number) if self._graphs else self._content
-            self._ready[size] = self._opened(content, number, None if self._graphs else size)
+            self._ready[size] = self._opened(size)
         self._ready.move_to_end(size)
         return self._ready[size]
 
-    def _opened(self, content: bytes, number: int, size: Size | None = None) -> _Graph:
-        """The graph of that number in the file, which is the only one in ``content``. ``size``: the picture's, where
-        the file leaves it open."""
+    def _opened(self, size: Size | None = None) -> _Graph:
+        """The file's graph for a size of picture; its own, where it has one only, at the size that it stands at."""
+        number = self._graphs.get(size, 0) if size else 0
         try:
+            content = self._content
+            if self._resizable and size:
+                content = resized(content, size)
+            elif self._graphs:
+                content = alone(content, number)
             net = self._make(model_content=content)
             net.allocate_tensors()
             graph = _Graph(self._path, self._spec, net, tensor_names(self._content, number))
