@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import importlib
+
 import click
 from click.shell_completion import ShellComplete, get_completion_class
 
 from .. import __version__
-from .batch import batch
-from .bench import bench
-from .cameras import cameras
-from .compare import compare
-from .demo import demo
-from .eval import evaluate
 from .flags import Command, write_examples
-from .info import info
-from .live import live
-from .methods import methods
-from .run import run
-from .serve import serve
-from .watch import watch
 
+# Name -> module:command, and what `streamseg --help` says of it. A command's module is imported when it is asked for:
+# all together take four times as long as the one that is wanted.
+COMMANDS = {
+    "run": ("run:run", "Remove the background of files."),
+    "batch": ("batch:batch", "Take the background out of many files; resumes."),
+    "demo": ("demo:demo", "Show what it does, with no file of yours."),
+    "methods": ("methods:methods", "List the methods, or explain one."),
+    "compare": ("compare:compare", "Draw methods side by side."),
+    "eval": ("eval:evaluate", "Score mattes against the truth."),
+    "info": ("info:info", "Show versions, codecs, devices and runtimes, or a model file."),
+    "bench": ("bench:bench", "Measure speed, memory and start-up on this machine."),
+    "live": ("live:live", "Replace the background of a camera live, for calls."),
+    "cameras": ("cameras:cameras", "List the cameras, with sizes and rates."),
+    "serve": ("serve:serve", "Serve background removal over HTTP."),
+    "watch": ("watch:watch", "Do what comes into a folder, each file once."),
+}
 EXAMPLES = """
     streamseg demo
     streamseg run in.mp4 -o out.mp4 --background blur
@@ -36,7 +42,25 @@ COMPLETION_EXAMPLES = """
 
 
 class Group(click.Group):
-    """A group whose --help ends with examples, as its commands' do."""
+    """A group whose commands are imported when they are wanted, and whose --help ends with examples, as theirs do."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands, sorted."""
+        return sorted({*COMMANDS, *self.commands})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, None where there is none."""
+        if cmd_name in COMMANDS and cmd_name not in self.commands:
+            module, _, name = COMMANDS[cmd_name][0].partition(":")
+            self.add_command(getattr(importlib.import_module("." + module, __package__), name), cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands."""
+        told = {name: line for name, (_, line) in COMMANDS.items()}
+        told |= {name: command.get_short_help_str() for name, command in self.commands.items() if name not in told}
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(told.items()))
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples, and where there are more."""
@@ -60,6 +84,3 @@ def completion(shell: str) -> None:
     # ShellComplete's own source(): BashComplete's starts a bash to look at its version
     click.echo(ShellComplete.source(made(group, {}, "streamseg", "_STREAMSEG_COMPLETE")))
 
-
-for command in (run, batch, demo, methods, compare, evaluate, info, bench, live, cameras, serve, watch):
-    group.add_command(command)

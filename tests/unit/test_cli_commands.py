@@ -82,8 +82,17 @@ def test_text_of_messages() -> None:
 def test_click_knows_the_group() -> None:
     from streamseg.cli import group
     assert isinstance(group, click.Group)
-    assert sorted(group.commands) == ["batch", "bench", "cameras", "compare", "completion", "demo", "eval",
-                                          "info", "live", "methods", "run", "serve", "watch"]
+    assert group.list_commands(click.Context(group)) == [
+        "batch", "bench", "cameras", "compare", "completion", "demo", "eval", "info", "live", "methods", "run", "serve",
+        "watch"]
+
+
+def test_what_help_says_of_a_command_is_what_the_command_says() -> None:
+    from streamseg.cli.group import COMMANDS, group
+    context = click.Context(group)
+    said = {name: command.get_short_help_str(limit=200) for name in COMMANDS
+            if (command := group.get_command(context, name))}
+    assert said == {name: line for name, (_, line) in COMMANDS.items()}
 
 
 ROOT = Path(__file__).parents[2]
@@ -104,7 +113,7 @@ def test_the_manual_names_every_method_and_the_default() -> None:
 def test_the_manual_names_every_command() -> None:
     from streamseg.cli import group
     manual = page("streamseg/MANUAL.md")
-    assert [name for name in group.commands if f"| `streamseg {name}" not in manual] == []
+    assert [name for name in group.list_commands(click.Context(group)) if f"| `streamseg {name}" not in manual] == []
 
 
 def test_the_readme_is_short_and_has_one_test_command() -> None:
