@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line; never a traceback for what the user can mend."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # its warnings are no lines of ours; read when it is imported
     try:
         from .cli import cli
         from .core.native_stderr import this_is_the_program

@@ -1,14 +1,15 @@
 """Outputs: ``open_sink`` gives an object that takes Frames and leaves a finished file, or none.
 
     target                      becomes
-    NAME.mp4 .m4v .mov .mkv     H.264 (libx264 veryfast) at the frames' depth and chroma, tracks copied
+    NAME.mp4 .m4v .mov .mkv     H.264 (libx264 veryfast) at the frames' depth and chroma, tracks copied; HDR as H.265
     .avi .ts .nut               the same; .avi stores no times and wants a constant rate
     NAME.webm                   VP9
     NAME.gif .apng .webp        animations
     NAME.png .jpg .tiff ...     one picture
     frame_%05d.png              a picture for each frame, counted from 1; of one picture the name as it is
     FOLDER/                     a picture for each frame: the input's names, or frame_%05d.png of a video
-    -                           standard output: Y4M (8-bit, opaque, constant rate, no --codec), else NUT
+    -                           standard output: Y4M (8-bit, opaque, constant rate, no --codec), else NUT, or
+                                Matroska for an encoder whose alpha NUT drops
     null:                       nothing; frames are counted
 
     kind          is

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 import av
 
+from ..core.frames import VideoInfo
+from ..core.pixel_formats import FORMATS
 from ..errors import OptionError
 
 
@@ -54,6 +56,7 @@ PIPED = ContainerFormat("matroska", "libx264", "ffv1", "ffv1", "aac", "subrip")
 # Tracks that MPEG-TS has a type for (FFmpeg's mpegtsenc.c), by the codec's own name.
 MPEGTS = ("mp1", "mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "dts", "truehd", "opus", "s302m",
           "dvb_subtitle", "dvb_teletext", "klv", "timed_id3")
+_PQ, _HLG = 16, 18  # AVColorTransferCharacteristic
 # Muxers that write chapters, and those with square pixels (of GIF and APNG only FFmpeg reads another aspect)
 CHAPTERS = ("mp4", "mov", "matroska", "webm", "nut")
 SQUARE = ("gif", "apng", "webp")
@@ -93,6 +96,15 @@ def container_of(target: str) -> ContainerFormat:
                           f"{' '.join(CONTAINERS)}; pictures: {' '.join(PICTURES)}; a folder ends with /; "
                           "- is standard output, null: writes nothing")
     return found
+
+
+def for_film(container_format: ContainerFormat, info: VideoInfo) -> ContainerFormat:
+    """The container with the encoder for films such as ``info``: H.265 for HDR of 10 bits and more, because players
+    and editors take none as H.264."""
+    hdr = info.colour.transfer in (_PQ, _HLG) and FORMATS[info.format].depth > 8
+    if not hdr or container_format.codec != "libx264" or container_format.muxer == "avi":  # AVI holds no H.265
+        return container_format
+    return replace(container_format, codec="libx265")
 
 
 def no_alpha(target: str) -> OptionError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-HOLDING = (".jpg", ".jpeg", ".png", ".webp")
+HOLDING = (".jpg", ".jpeg", ".png", ".webp", ".tiff", ".tif")  # TIFF's is written by tiff.py
 PIECE = 65519  # of a profile in one segment of a JPEG: 65,535 less the length and the head
 HAS_PROFILE, HAS_ALPHA = 0x20, 0x10
 

@@ -22,6 +22,7 @@ from .commit import Placement, checked_target, refuse_existing, temporary_folder
 from .containers import ALPHA_PICTURES, PATTERN, PICTURES, extension, no_alpha, numbered
 from .pixels import rgb_of, rgba_of, scaled
 from .profile import HOLDING, with_profile
+from .tiff import with_fields
 
 DEEP = (".png", ".tiff", ".tif")  # hold 16 bits a sample
 LOSSLESS_WEBP = 101  # OpenCV's quality above 100
@@ -248,6 +249,8 @@ def encode_picture(frame: Frame, ext: str, kind: str, quality: int | None) -> by
     if not good:
         raise SinkError(f"{frame.width}x{frame.height} cannot be written as {ext}; .png takes any size")
     profile = _profile(frame)
+    if ext in (".tiff", ".tif"):
+        return with_fields(data.tobytes(), alpha=kind == "cutout", profile=profile)
     return with_profile(data.tobytes(), ext, profile) if profile and ext in HOLDING else data.tobytes()
 
 

@@ -20,7 +20,7 @@ from .base import BaseSink
 from .capability import keeps_alpha
 from .commit import Placement, checked_target, partial_name, temporary_file, writing
 from .constant_rate import ConstantRate, at_required_rate, lead, required_rate
-from .containers import CHAPTERS, NUT_RAW, PIPED, Y4M, ContainerFormat, container_of, extension, no_alpha
+from .containers import CHAPTERS, NUT_RAW, PIPED, Y4M, ContainerFormat, container_of, extension, for_film, no_alpha
 from .encoder import Settings, settings_for
 from .muxing import OutputPipe, muxer_options, pad_short_stream
 from .palette import Palette
@@ -44,7 +44,7 @@ class VideoSink(BaseSink):
         self.frames = 0
         self.waits_for_reader = target == "-"
         self._info, self._options = info, options
-        self._format = _pipe_format(info, kind, options) if target == "-" else container_of(target)
+        self._format = _pipe_format(info, kind, options) if target == "-" else for_film(container_of(target), info)
         if kind == "cutout" and self._format.alpha is None:
             raise no_alpha(target)
         self._called = extension(target) or {"yuv4mpegpipe": "Y4M", "nut": "NUT"}.get(self._format.muxer, "Matroska")

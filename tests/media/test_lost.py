@@ -14,6 +14,7 @@ import av
 import numpy as np
 import pytest
 
+from streamseg.api import run
 from streamseg.core.opencv import cv2
 from streamseg.core.pixel_formats import Colour, Mastering
 from streamseg.options import Options
@@ -91,6 +92,24 @@ def test_hdr10_goes_through_the_encoders_that_write_it(tmp_path: Path, codec: st
     assert found.content == HDR.content
     assert [float(item) for item in found.display or ()] == pytest.approx(
         [float(item) for item in HDR.display or ()], rel=0.25, abs=1e-4)  # AV1 counts black in 1/16384
+
+
+@pytest.mark.parametrize("name", ["o.mp4", "o.mov", "o.mkv", "o.ts"])
+@pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
+def test_an_hdr_film_stays_one_in_h265(tmp_path: Path, name: str, transfer: str) -> None:
+    """As ffprobe tells of a film that the ffmpeg program made."""
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=128x96:r=25:d=0.2", "-pix_fmt", "yuv420p10le",
+               "-c:v", "libx265", "-x265-params", "log-level=error", "-colorspace", "bt2020nc", "-color_primaries",
+               "bt2020", "-color_trc", transfer, str(tmp_path / "hdr.mp4")]
+    subprocess.run(command, check=True)
+    run(tmp_path / "hdr.mp4", tmp_path / name, method="threshold", background="green")
+    video = probe(tmp_path / name).video
+    assert [video[key] for key in ("codec_name", "pix_fmt", "color_space", "color_primaries", "color_transfer")] == [
+        "hevc", "yuv420p10le", "bt2020nc", "bt2020", transfer]
+    if name in ("o.mp4", "o.mov"):
+        assert video["codec_tag_string"] == "hvc1"
+    told = run(tmp_path / "hdr.mp4", tmp_path / "o.webm", method="threshold", background="green").notes
+    assert any("10 bits become 8" in note for note in told)
 
 
 def test_hdr10_written_by_ffmpeg_is_read(tmp_path: Path) -> None:

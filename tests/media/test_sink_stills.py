@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -35,6 +37,31 @@ def test_a_cutout_picture_has_straight_alpha(tmp_path: Path, extension: str, pix
     assert np.abs(back[:, :, :3] - frame.rgb().astype(int))[inner].max() <= tolerance
     if extension != ".webp":  # straight: the colour is there where nothing is seen of it
         assert np.array_equal(back[:, :40, :3], frame.rgb()[:, :40])
+
+
+@pytest.mark.parametrize("pixels", ["gbrp", "gbrp12le"])
+def test_a_tiff_says_that_its_alpha_is_straight(tmp_path: Path, capfd: pytest.CaptureFixture[str], pixels: str) -> None:
+    frame = made(pixels, 1, alpha=True)[0]
+    write(open_sink(tmp_path / "o.tiff", about([frame], stills=True), kind="cutout"), [frame])
+    assert capfd.readouterr().err == ""
+    with Image.open(tmp_path / "o.tiff") as picture:
+        assert picture.tag_v2[338] == 2 or picture.tag_v2[338] == (2,)  # ExtraSamples: unassociated alpha
+        assert picture.tag_v2[258] == ((8,) * 4 if pixels == "gbrp" else (16,) * 4)
+    back = cv2.imread(str(tmp_path / "o.tiff"), cv2.IMREAD_UNCHANGED)
+    assert capfd.readouterr().err == ""
+    assert np.array_equal(back[:, :, 3] > 0, frame.alpha > 0)
+    write(open_sink(tmp_path / "opaque.tiff", about([frame], stills=True)), [frame])
+    with Image.open(tmp_path / "opaque.tiff") as picture:
+        assert 338 not in picture.tag_v2
+
+
+def test_the_program_prints_no_line_of_opencv(tmp_path: Path) -> None:
+    """A TIFF that does not say what its fourth channel is, read quietly."""
+    assert cv2.imwrite(str(tmp_path / "in.tiff"), np.full((40, 40, 4), 200, np.uint8))
+    command = [sys.executable, "-m", "streamseg", "run", "-q", str(tmp_path / "in.tiff"), "-o", str(tmp_path / "o.tiff"),
+               "--method", "threshold"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_more_than_8_bits_give_16_bit_pictures(tmp_path: Path) -> None:
