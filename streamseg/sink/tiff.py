@@ -1,4 +1,4 @@
-"""Writes fields into a TIFF that OpenCV encoded, which says neither what its fourth channel is nor which colours it has.
+"""Writes fields into a TIFF that OpenCV encoded: what its fourth channel is, and which colours it has.
 
 TIFF 6.0 (Adobe, 1992), section 2: a directory of 12-byte entries in the order of their numbers.
 """

@@ -58,8 +58,8 @@ def test_a_tiff_says_that_its_alpha_is_straight(tmp_path: Path, capfd: pytest.Ca
 def test_the_program_prints_no_line_of_opencv(tmp_path: Path) -> None:
     """A TIFF that does not say what its fourth channel is, read quietly."""
     assert cv2.imwrite(str(tmp_path / "in.tiff"), np.full((40, 40, 4), 200, np.uint8))
-    command = [sys.executable, "-m", "streamseg", "run", "-q", str(tmp_path / "in.tiff"), "-o", str(tmp_path / "o.tiff"),
-               "--method", "threshold"]
+    command = [sys.executable, "-m", "streamseg", "run", "-q", str(tmp_path / "in.tiff"), "-o",
+               str(tmp_path / "o.tiff"), "--method", "threshold"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
 
