@@ -18,9 +18,11 @@ import numpy as np
 import pytest
 
 from streamseg import api
+from streamseg.batch.batch import Batch
 from streamseg.batch.events import Event
 from streamseg.batch.inputs import Item, LeftOut, expand
 from streamseg.batch.ledger import Ledger
+from streamseg.batch.options import BatchOptions
 from streamseg.batch.plan import Planner
 from streamseg.batch.ray_cluster import Crew
 from streamseg.batch.ray_runner import Driver
@@ -227,3 +229,47 @@ cli(["batch", "in", "-o", "out", "--method", {SLOW!r}, "--on", "ray", "--workers
     assert all(path.stat().st_mtime_ns == before[path] for path in done)
     assert len(done) == 11
     assert names(place / "out") == [".streamseg-batch.sqlite", *(f"{number:02}.png" for number in range(40))]
+
+
+def test_a_driver_killed_in_a_film_makes_only_the_parts_that_are_missing(cluster: Any, tmp_path: Path,
+                                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    clips.video(tmp_path / "in.mp4", frames=150, audio=True, code=False)
+    code = f"""
+import os, signal, sys
+sys.path.insert(0, {str(ROOT)!r})
+from streamseg.batch import ray_runner
+class Killed(ray_runner.Driver):
+    def _took(self, task, found):
+        super()._took(task, found)
+        if task.film is not None and len(task.film.done) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+ray_runner.Driver = Killed
+from streamseg.cli import cli
+cli(["batch", "in.mp4", "-o", "out", "--matte", "m", "--on", "ray", "--workers", "1", "--split", "2", "-q"])
+"""
+    first = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, timeout=300, capture_output=True,
+                           env={**os.environ, "RAY_ADDRESS": cluster.address})
+    assert first.returncode == -signal.SIGKILL, first.stderr
+    parts, = (tmp_path / "out").glob(".in.*.part")
+    before = {path.name: path.stat().st_mtime_ns for path in parts.iterdir() if not path.name.startswith(".")}
+    assert len(before) >= 4  # of two parts, the film's and the matte's
+    seen: dict[str, int] = {}
+
+    def watch(event: Event) -> None:
+        if parts.is_dir():
+            seen.update({path.name: path.stat().st_mtime_ns for path in parts.iterdir()})
+        began.extend(at.part for at in event.state.at.values() if event.kind == "began")
+
+    began: list[str | None] = []
+    with Batch(["in.mp4"], ["out"], {"matte": "m"}, BatchOptions(on="ray", workers=1, split=2.0)) as batch:
+        batch.run(watch)
+        line, = batch.ledger.lines()
+    assert began == ["3 of 3", "joining"]
+    assert {name: seen[name] for name in before if name < "00002"} == {
+        name: made for name, made in before.items() if name < "00002"}
+    assert (line["state"], line["frames"], line["attempts"]) == ("done", 150, 1)
+    assert "in 3 parts, 2 of them made before" in str(line["reason"])
+    assert len(times(tmp_path / "out" / "in.mp4", "v")) == len(mattes(tmp_path / "m" / "in.mkv")) == 150
+    assert sorted(os.listdir(tmp_path / "out")) == [".streamseg-batch.sqlite", "in.mp4"]
+    assert os.listdir(tmp_path / "m") == ["in.mkv"]
