@@ -223,7 +223,8 @@ class _Output:
 def _open_outputs(sink: Target | Sequence[Target] | None, format: str | None, info: VideoInfo, options: Options,
                   graph: Graph[Frame, Pair, list[Frame]], stack: ExitStack) -> list[_Output]:
     """Every output, opened; ``stack`` aborts those that are not committed at its end."""
-    targets: list[tuple[str, Target]] = [(_kind_of(target, format, options), target) for target in _listed(sink)]
+    targets: list[tuple[str, Target]] = [(_kind_of(target, format, info, options), target)
+                                        for target in _listed(sink)]
     also = {"matte": options.matte, "cutout": options.cutout, "foreground": options.foreground}
     targets += [(kind, path) for kind, path in also.items() if path is not None]
     if not targets:
@@ -267,7 +268,7 @@ def _listed(sink: Target | Sequence[Target] | None) -> list[Target]:
     return list(sink) if isinstance(sink, (list, tuple)) else [sink]  # type: ignore[list-item]
 
 
-def _kind_of(target: Target, format: str | None, options: Options) -> str:
+def _kind_of(target: Target, format: str | None, info: VideoInfo, options: Options) -> str:
     """'cutout' where transparency was asked for, or nothing was and the output is one for it."""
     check_target(target)
     if isinstance(target, Sink):
@@ -275,7 +276,7 @@ def _kind_of(target: Target, format: str | None, options: Options) -> str:
     name = path_text(target) if isinstance(target, (str, PathLike)) else "output" + extension_for(target, format)
     if options.show_matte:
         return "composite"
-    wanted = options.background == "none" or (options.background is None and alpha_by_default(name))
+    wanted = options.background == "none" or (options.background is None and alpha_by_default(name, info))
     return "cutout" if wanted else "composite"
 
 

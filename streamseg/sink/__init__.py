@@ -9,7 +9,7 @@
     frame_%05d.png              a picture for each frame, counted from 1; of one picture the name as it is
     FOLDER/                     a picture for each frame: the input's names, or frame_%05d.png of a video
     -                           standard output: Y4M (8-bit, opaque, constant rate, no --codec), else NUT, or
-                                Matroska for an encoder whose alpha NUT drops
+                                Matroska for an encoder whose alpha NUT drops; of one picture a PNG
     null:                       nothing; frames are counted
 
     kind          is
@@ -32,7 +32,7 @@ from ..validation import choice, format_value, named
 from .base import BaseSink, Sink, adapt_sink, commit_together
 from .containers import ALPHA_PICTURES, CONTAINERS, PICTURES, extension, numbered
 from .file_object import FileObject, FileObjectSink, extension_for
-from .stills import PictureSink, is_folder, one_still
+from .stills import PicturePipe, PictureSink, is_folder, one_still
 from .video import VideoSink
 
 # Modules that other packages import, beside the names here
@@ -124,6 +124,8 @@ def path_text(target: str | os.PathLike[str]) -> str:
 def _open_path(target: str, info: VideoInfo, kind: str, options: OutputOptions) -> BaseSink:
     if target == NULL:
         return NullSink()
+    if _is_piped_picture(target, info, options):
+        return PicturePipe(info, kind, options)
     if _is_pictures(target, info):
         return PictureSink(target, info, kind, options)
     return VideoSink(target, info, kind, options)
@@ -138,15 +140,21 @@ def holds_alpha(target: str | os.PathLike[str]) -> bool:
     return ext in CONTAINERS and CONTAINERS[ext].alpha is not None
 
 
-def alpha_by_default(target: str | os.PathLike[str]) -> bool:
+def alpha_by_default(target: str | os.PathLike[str], info: VideoInfo | None = None) -> bool:
     """Whether transparency is what is expected of ``target`` when no background was named.
 
     Of all that can hold it but .mkv, .nut and standard output: there it would mean a lossless codec or
-    raw frames, many times the size of the H.264 that one looks for.
+    raw frames, many times the size of the H.264 that one looks for. One picture (``info``) is a PNG there.
     """
     name = os.fspath(target)
+    if name == "-" and info is not None and one_still(info):
+        return True
     usual = name not in ("-", NULL) and extension(name) not in (".mkv", ".nut")
     return usual and holds_alpha(target)
+
+
+def _is_piped_picture(target: str, info: VideoInfo, options: OutputOptions) -> bool:
+    return target == "-" and one_still(info) and options.codec is None
 
 
 def _is_pictures(target: str, info: VideoInfo) -> bool:

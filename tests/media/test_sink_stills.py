@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,6 +21,8 @@ from streamseg.core.pixel_formats import Colour
 from streamseg.errors import OptionError, SinkError
 from streamseg.options import Options
 from streamseg.sink import open_sink
+from tests import clips
+from tests.media.live_tools import ROOT
 
 from .sink_tools import about, made, write
 
@@ -311,3 +315,28 @@ def test_null_counts_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     sink = write(open_sink("null:", about(made(count=1))), made(count=5))
     assert (sink.frames, list(tmp_path.iterdir())) == (5, [])
+
+
+@pytest.mark.parametrize(("arguments", "mode"), [([], "RGBA"), (["--background", "none"], "RGBA"),
+                                                 (["--background", "blue"], "RGB"),
+                                                 (["--background", "original"], "RGB")])
+@pytest.mark.parametrize("source", ["photo.jpg", "-"])
+def test_a_picture_to_standard_output_is_a_png(tmp_path: Path, arguments: list[str], mode: str, source: str) -> None:
+    photo = tmp_path / "photo.jpg"
+    Image.fromarray(clips.picture(3)).save(photo)
+    command = [sys.executable, "-m", "streamseg", "run", source, "-o", "-", "--method", "threshold", *arguments]
+    done = subprocess.run(command, capture_output=True, input=photo.read_bytes() if source == "-" else None, check=True,
+                          cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    with Image.open(io.BytesIO(done.stdout)) as picture:
+        assert (picture.format, picture.mode, picture.size) == ("PNG", mode, Image.open(photo).size)
+        if mode == "RGBA":
+            assert picture.getchannel("A").getextrema() == (0, 255)
+
+
+def test_a_picture_to_standard_output_with_a_codec_is_a_film(tmp_path: Path) -> None:
+    Image.fromarray(clips.picture(3)).save(tmp_path / "photo.png")
+    command = [sys.executable, "-m", "streamseg", "run", "photo.png", "-o", "-", "--method", "threshold",
+               "--codec", "ffv1"]
+    done = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.stdout[:5] == b"nut/m"
