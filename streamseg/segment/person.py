@@ -104,7 +104,7 @@ class Person(ParameterSegmenter):
             self._path = built_in(self.runtime, self.device, self.model or "medium", self.precision)
         else:
             if self.precision != "auto":
-                raise OptionError(f"precision is {self.precision!r}, but a model file has its own: leave --precision "
+                raise OptionError(f"precision is {self.precision!r}, but a model file has its own: leave precision "
                                   "out, or --model")
             self._path = Path(self.model)
             if not self._path.suffix and not os.path.isfile(self._path):  # unlike Path's it raises nothing
@@ -289,7 +289,7 @@ def built_in(runtime: str = "auto", device: str = "auto", name: str = "medium", 
                               "--device out, or take --model medium")
         if precision == "int8":
             raise OptionError("precision is 'int8', which the built-in models have for LiteRT on the CPU only: leave "
-                              "--precision, or --runtime and --device, out")
+                              "precision, or --runtime and --device, out")
         return weights / names["keras"]
     files = {kind: weights / names[kind] for kind in PRECISIONS if kind in names}
     if precision not in files:
