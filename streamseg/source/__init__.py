@@ -6,7 +6,7 @@ frame_%05d.png, an iterable of arrays or Frames, or a Source of your own.
 A video goes through these modules in this order:
     open, byte_input     its container
     probe                which stream; what the container says
-    decode, timeline     pictures, and increasing times
+    decode, timeline, leaps     pictures, and increasing times
     packet_sync          the packets of the other tracks
     clip_reader          these three, for the part that is requested
     deinterlace, normalise, orientation     the pictures upright, in a working format

@@ -16,10 +16,11 @@ from .byte_input import ReadableFile
 from .decode import Decoder
 from .deinterlace import Timed
 from .heif import is_heif
+from .leaps import Leaps
 from .open import FAILURES, byte_input, missing_in_stream, open_container, scheme
 from .packet_sync import PacketSync, shift, time_of
-from .probe import frame_rate, has_own_times, has_times, select_stream, stated_end, time_base_of
-from .timeline import Timeline, TimeRange
+from .probe import beginning, frame_rate, has_own_times, has_times, is_jumpy, select_stream, stated_end, time_base_of
+from .timeline import AHEAD, Timeline, TimeRange
 
 DEFAULT_RATE = Fraction(25)
 EARLIER = Fraction(1, 2)  # seconds before ``start`` to seek to: an index is by decoding time, not by display
@@ -45,7 +46,8 @@ class ClipReader:
         stream = self.stream
         self.rate = frame_rate(stream, container, options.rate)
         self.time_base = time_base_of(stream, container, options.rate)
-        self.part = TimeRange.of(options, Fraction(container.start_time or 0, av.time_base))
+        self._jumpy = is_jumpy(container, name)
+        self.part = TimeRange.of(options, beginning(stream, container))
         self._stated = self.end = stated_end(stream, container) if self.has_times else None
         if self.end is not None and self.part.begin is not None and self.part.begin >= self.end:
             self.end = None  # try it: a wrong duration in a header is common
@@ -107,13 +109,21 @@ class ClipReader:
             self.decoder.damage(f"it is cut off ({missing})")
 
     def _timed(self) -> Iterator[Timed]:
-        for picture in self.decoder:
-            whole = picture if self._alpha is None else self._alpha.put(picture)
-            yield whole, self._clock.time(picture.pts if self._believed else None)
+        pictures = iter(self.decoder) if self._alpha is None else map(self._alpha.put, self.decoder)
+        if self._believed:
+            yield from Leaps(self._clock, self._sync, jumpy=self._jumpy).timed(pictures)
+            return
+        for picture in pictures:
+            yield picture, self._clock.time(None)
 
-    def duration_of(self, picture: av.VideoFrame) -> int | None:
-        """How long a picture is shown, in ``time_base`` units; None where nothing states it."""
-        return picture.duration or None if self.has_times else self._step
+    def duration_of(self, picture: av.VideoFrame, distance: int | None = None) -> int | None:
+        """How long a picture is shown, in ``time_base`` units; None where nothing states it. ``distance``: to the next
+        one, if it is known: MP4 gives the picture before a jump the jump's length."""
+        if not self.has_times:
+            return self._step
+        stated = picture.duration or None
+        far = stated is not None and distance is not None and distance < stated and stated * self.time_base > AHEAD
+        return distance if far else stated
 
     def _from(self, begin: Fraction) -> Iterator[Timed]:
         """The pictures from a key frame before ``begin`` on. Where seeking fails (raw streams, GIF, a wrong
@@ -150,7 +160,7 @@ class ClipReader:
         """The packets read since the last call that lie in the part, shifted as the frames are; ``rest``: those
         that still wait, too."""
         part = self.part
-        if part.whole:
+        if part.whole and not part.late:
             return tuple(self._sync.take(rest=rest))
         kept = []
         for packet in self._sync.take(rest=rest):
@@ -205,6 +215,14 @@ class ClipReader:
         found, lost = [], self.decoder.read - self.decoder.given
         if self._clock.corrected:
             found.append(f"{self._clock.corrected} frame times did not increase and were corrected")
+        if self._clock.leapt:
+            count, seconds = len(self._clock.leapt), sum(self._clock.leapt)
+            often = "once" if count == 1 else f"{count} times"
+            found.append(f"the clock jumps ahead {often}, by {seconds:.0f} s in all: what follows is joined without "
+                         "the gap")
+        if self._sync.aligned:
+            found.append(f"the clock of {len(self._sync.aligned)} sound track(s) is not that of the pictures: the "
+                         "sound begins with them, or goes on where it was")
         if self._sync.left_out:
             found.append(f"{self._sync.left_out} packets of the other tracks overlapped with earlier ones where "
                          "the clock steps back, and were left out")

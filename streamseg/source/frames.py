@@ -28,8 +28,9 @@ def frames_of(first: Timed, pictures: Iterator[Timed], reader: ClipReader, norma
             failure = error
         carried = packets if following is not None or not hold else packets + reader.packets(rest=True)
         picture, pts = pending
+        duration = reader.duration_of(picture, None if following is None else following[1] - pts)
         yield normaliser.frame(picture, index, pts - reader.part.shift(reader.time_base), reader.time_base,
-                               reader.duration_of(picture), packets=carried)
+                               duration, packets=carried)
         index += 1
         packets = reader.packets() if hold else ()
         pending = following if hold else next(pictures, None)

@@ -7,6 +7,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.format import Flags
 from av.stream import Disposition
 
 from ..core.frames import Frame, Track, VideoInfo
@@ -14,6 +15,7 @@ from ..core.pixel_formats import Mastering
 from ..errors import SourceError
 from .heif import is_heif, picture_stream
 from .open import LIVE, MAX_PIXELS, scheme
+from .packet_sync import HOUR
 from .timeline import TimeRange
 
 # FFmpeg's demuxers of raw streams; the first ones' times are a count of frames at UNTIMED
@@ -138,10 +140,36 @@ def as_filmed(rate: Fraction | None) -> Fraction | None:
     return next((other for other in near if 0 < abs(rate - other) < ROUNDED * other), rate)
 
 
+def is_jumpy(container: Any, name: str) -> bool:
+    """Whether the clock of such a container may jump: transport streams, HLS, what comes live."""
+    discontinuous = bool(container.format.flags & Flags.ts_discont.value)
+    return discontinuous or container.format.name == "sdp" or scheme(name) in LIVE
+
+
+def beginning(stream: Any, container: Any) -> Fraction:
+    """The time in seconds at which the input begins: that of the earliest track whose clock is the pictures'."""
+    whole = Fraction(container.start_time or 0, av.time_base)
+    if not _is_of_another_clock(stream, whole):
+        return whole
+    starts = [start for other in container.streams if (start := _start(other)) is not None]
+    return min(start for start in starts if not _is_of_another_clock(stream, start))
+
+
+def _start(stream: Any) -> Fraction | None:
+    return None if stream.start_time is None or not stream.time_base else stream.start_time * stream.time_base
+
+
+def _is_of_another_clock(stream: Any, time: Fraction) -> bool:
+    own = _start(stream)
+    return own is not None and abs(own - time) > HOUR
+
+
 def stated_end(stream: Any, container: Any) -> float | None:
     """The end in seconds that the container states, None where it states none."""
     start = (container.start_time or 0) / av.time_base
-    if container.duration and container.duration > 0:
+    strange = any(_is_of_another_clock(stream, time) for other in container.streams
+                  if (time := _start(other)) is not None)  # what the container states is made of all clocks
+    if container.duration and container.duration > 0 and not strange:
         return start + container.duration / av.time_base
     if not stream.duration:
         return None
@@ -154,8 +182,7 @@ def probe(container: Any, stream: Any, tracks: list[Any], part: TimeRange, *, fr
     end in seconds."""
     aspect = plausible(stream.sample_aspect_ratio) or Fraction(1)
     whole = part.whole
-    zero = Fraction(container.start_time or 0, av.time_base)
-    length = None if end is None else max(0.0, end - float(zero if part.begin is None else part.begin))
+    length = None if end is None else max(0.0, end - float(part.zero if part.begin is None else part.begin))
     if length is not None and part.limit is not None:
         length = min(length, float(part.limit))
     return VideoInfo(
