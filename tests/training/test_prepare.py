@@ -23,6 +23,7 @@ from training.data import (
     write_index,
 )
 from training.prepare.__main__ import main
+from training.prepare.coco import check_mask
 from training.prepare.writer import shrink_classes, shrink_matte
 
 SIZE = (40, 60)
@@ -113,6 +114,63 @@ def test_coco_counts_hold_when_pictures_are_bad_and_those_are_named(tmp_path: Pa
     assert sum(row.split == "train" for row in read_index(tmp_path / "set")) == 4
     skipped = [line for line in capsys.readouterr().out.splitlines() if line.startswith("skipped")]
     assert all("train2017/train0000000000" in line for line in skipped)
+
+
+BAD_MASKS = [
+    [[]], [[1, 1]], [[1, 2, 3, 4, 5]], [[1, 2, 3, 4]], [], [[5, 5, 9, 5, 9, float("nan")]], [["a"] * 6],
+    [[1, 1, 9, 1, 9, 9], []], None, "abc", 7,
+    {"size": [60, 40], "counts": [0, 2400]}, {"size": None, "counts": [0, 9]},
+    {"size": list(SIZE), "counts": [0, 10**9]}, {"size": list(SIZE), "counts": [-5, SIZE[0] * SIZE[1] + 5]},
+    {"size": list(SIZE), "counts": "0"}, {"size": list(SIZE), "counts": "zzzzzzzz"}, {"size": list(SIZE), "counts": 3},
+    {"size": list(SIZE)}, {},
+]
+
+
+@pytest.mark.parametrize("mask", BAD_MASKS, ids=[str(item)[:30] for item in BAD_MASKS])
+def test_bad_masks_of_coco_are_named_skipped_and_counted(mask: Any, tmp_path: Path, capsys: Any) -> None:
+    coco_set(tmp_path / "coco")
+    path = tmp_path / "coco" / "annotations" / "instances_train2017.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0]["segmentation"] = mask  # of picture 0
+    path.write_text(json.dumps(content))
+    run("coco", tmp_path / "coco", "--out", tmp_path / "set", "--bad-share", 0.5)
+    told = capsys.readouterr().out
+    assert "skipped train2017/train000000000000.jpg: its annotation 1 is no mask" in told
+    assert "1 bad pictures skipped" in told
+    assert len([row for row in read_index(tmp_path / "set") if row.split == "train"]) == 5
+
+
+def test_masks_as_pycocotools_packs_them_are_taken(tmp_path: Path) -> None:
+    mask = pytest.importorskip("pycocotools.mask", reason="pycocotools is not installed")
+    rng = np.random.default_rng(5)
+    for share in (0.0, 0.01, 0.5, 0.99, 1.0):
+        made = np.asfortranarray((rng.random(SIZE) < share).astype(np.uint8))
+        packed = mask.encode(made)
+        check_mask({"id": 1, "segmentation": {"size": packed["size"], "counts": packed["counts"].decode()}}, SIZE)
+        check_mask({"id": 1, "segmentation": {"size": list(SIZE), "counts": _counts(made)}}, SIZE)
+
+
+@pytest.mark.parametrize(("key", "value"), [("file_name", None), ("height", 0), ("width", "60"), ("height", None)])
+def test_a_picture_without_name_or_size_is_named_skipped_and_counted(
+        key: str, value: Any, tmp_path: Path, capsys: Any) -> None:
+    coco_set(tmp_path / "coco")
+    path = tmp_path / "coco" / "annotations" / "instances_val2017.json"
+    content = json.loads(path.read_text())
+    content["images"][0][key] = value
+    if value is None:
+        del content["images"][0][key]
+    path.write_text(json.dumps(content))
+    run("coco", tmp_path / "coco", "--out", tmp_path / "set", "--bad-share", 0.5)
+    assert "1 bad pictures skipped" in capsys.readouterr().out
+
+
+def test_annotations_without_persons_category_are_an_error(tmp_path: Path, capsys: Any) -> None:
+    coco_set(tmp_path / "coco")
+    path = tmp_path / "coco" / "annotations" / "instances_train2017.json"
+    path.write_text(path.read_text().replace('"person"', '"cat"'))
+    with pytest.raises(SystemExit):
+        run("coco", tmp_path / "coco", "--out", tmp_path / "set")
+    assert "no category 'person'" in capsys.readouterr().err
 
 
 def test_coco_with_fewer_pictures_than_asked_for_is_an_error(tmp_path: Path, capsys: Any) -> None:

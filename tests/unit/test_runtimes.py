@@ -213,6 +213,18 @@ def test_onnx_on_a_gpu_that_is_not_there_is_an_error(onnx: ModuleType, tmp_path:
         mattes(frames(1, 32, 64), model=str(path), device="gpu")
 
 
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_onnx_with_a_gpu_provider_that_does_not_start_is_an_error(
+        onnx: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As onnxruntime-gpu does without CUDA, the library takes the provider's name and runs on the CPU."""
+    monkeypatch.setattr(onnx, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    path = mean_of_channels(tmp_path / "m.onnx", ("n", 32, 64, 3))
+    path.with_suffix(".json").write_text("{}")
+    with pytest.raises(DeviceError, match=r"does not start here .*give --device cpu"):
+        mattes(frames(1, 32, 64), model=str(path), device="gpu")
+    assert len(mattes(frames(1, 32, 64), model=str(path), device="auto")) == 1
+
+
 # Keras
 
 

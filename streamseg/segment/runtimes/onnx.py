@@ -15,6 +15,7 @@ from ..model_spec import ModelSpec
 from . import State
 from .ports import Port, Wiring, zeros
 
+CPU = "CPUExecutionProvider"
 _DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64,
            "tensor(uint8)": np.uint8, "tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
@@ -47,7 +48,11 @@ class Onnx:
         self._batched = self._wiring.picture.shape[0] is None and not self._wiring.states
         self._fixed = {port.handle: np.full([side or 1 for side in port.shape], number, self._dtypes[port.handle])
                        for port, number in self._wiring.constants}
-        provider = self._session.get_providers()[0].removesuffix("ExecutionProvider")
+        running = self._session.get_providers()[0]
+        if device == "gpu" and running == CPU:  # the library falls back without an error where CUDA does not load
+            raise DeviceError("ONNX Runtime has a GPU provider that does not start here and would run on the CPU: is "
+                              "the device there, with its driver, CUDA and cuDNN? Or give --device cpu")
+        provider = running.removesuffix("ExecutionProvider")
         self.runs_on = f"ONNX Runtime ({provider})"
 
     def run(self, inputs: Sequence[npt.NDArray[np.float32]],
@@ -80,8 +85,8 @@ def _port(item: Any) -> Port:
 
 
 def _providers(device: str, available: list[str]) -> list[str]:
-    gpu = [name for name in available if name not in ("CPUExecutionProvider", "AzureExecutionProvider")]
+    gpu = [name for name in available if name not in (CPU, "AzureExecutionProvider")]
     if device == "gpu" and not gpu:
         raise DeviceError("no GPU runtime is in this onnxruntime: install onnxruntime-gpu, or give "
                           "--device cpu")
-    return gpu if device == "gpu" else ["CPUExecutionProvider"]
+    return gpu if device == "gpu" else [CPU]
