@@ -20,6 +20,7 @@ from .geometry import Box
 from .opencv import cv2
 from .pixel_formats import FORMATS, Colour, Mastering, PixelFormat, Plane, yuv_from_rgb
 from .resampling import halvings, shrink
+from .spatial import Spatial
 
 _KEPT = 640  # columns: copies from here on take a tenth of the memory of a picture of 1080 lines
 
@@ -40,6 +41,7 @@ class Frame:
     packets    av.Packets of the other tracks that were read before this frame (the last frame
                carries what follows it too); a sink copies those it keeps
     profile    a still picture's ICC profile of its colours, for RGB, as its file had it; None without
+    captions   a tiny picture with the closed captions (A/53) that this one carries, for an encoder; or None
     motion     what is known of the way here from the frame before: a ``temporal.Motion``, or None
     """
 
@@ -56,6 +58,7 @@ class Frame:
     owner: av.VideoFrame | None = field(default=None, repr=False)
     profile: bytes | None = field(default=None, repr=False)
     motion: object | None = field(default=None, repr=False)
+    captions: av.VideoFrame | None = field(default=None, repr=False)
     _halves: dict[int, list[Plane]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -112,7 +115,7 @@ class Frame:
         pixel = FORMATS[name]
         planes = tuple(plane_view(picture, number, pixel) for number in range(pixel.planes))
         return cls(planes, name, like.time_base, like.index, like.pts, like.colour, like.duration,
-                   alpha, like.name, like.packets, picture, like.profile)
+                   alpha, like.name, like.packets, picture, like.profile, captions=like.captions)
 
     def to_av(self) -> av.VideoFrame:
         """The picture (without ``alpha``) for an encoder or swscale, with pts, time base and colour tags.
@@ -263,6 +266,8 @@ class VideoInfo:
     tracks           audio, subtitle and data tracks; ``chapters`` and ``metadata`` as PyAV gives them
     name             file name, URL or '-' for messages and default output names
     mastering        HDR10's metadata of the film
+    spatial          the layout of two views and the projection of a sphere; None of a plain film
+    labels           tags of the picture's own track: its title, its language
     plays            how many times an animation plays, 0 for ever; None where the input does not say
     """
 
@@ -284,6 +289,8 @@ class VideoInfo:
     metadata: dict[str, str] = field(default_factory=dict)
     name: str = ""
     mastering: Mastering | None = None
+    spatial: Spatial | None = None
+    labels: dict[str, str] = field(default_factory=dict)
     plays: int | None = None
 
     @property

@@ -24,7 +24,7 @@ from .quality import rate_control
 
 DEFAULTS: dict[str, dict[str, str]] = {
     "libx264": {"preset": "veryfast"},
-    "libx265": {"preset": "veryfast", "x265-params": "log-level=error"},
+    "libx265": {"preset": "veryfast", "x265-params": "log-level=error", "a53cc": "1"},
     # cpu-used 6 is libvpx's value for live video; alternate references would hide alpha frames
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "auto-alt-ref": "0",
                    "crf": "32", "b": "0"},

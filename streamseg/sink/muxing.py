@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from ..core.frames import VideoInfo
 from ..options import OutputOptions
 from .containers import ContainerFormat
 
 # FFmpeg takes a file of fewer than ten packets (of 204 bytes at most) for MPEG-TS by its name alone
 _PACKET, _LEAST = 188, 12
 _NULL_PACKET = b"\x47\x1f\xff\x10" + b"\xff" * (_PACKET - 4)  # ISO/IEC 13818-1, 2.4.3.3: PID 0x1fff, to be skipped
+APPLE = "com.apple.quicktime."
 
 
 class OutputPipe:
@@ -22,6 +25,19 @@ class OutputPipe:
 
     def write(self, data: bytes) -> int:
         return int(self._stream.write(data))
+
+
+def marks_options(container_format: ContainerFormat, info: VideoInfo, given: Mapping[str, str]) -> dict[str, str]:
+    """What MP4 and MOV must be told beside the ``given`` options to hold the marks of ``info``: com.apple.quicktime
+    tags (QuickTime's metadata, instead of iTunes') and the boxes of 3D and VR, which no standard has."""
+    if container_format.muxer not in ("mp4", "mov"):
+        return {}
+    made = {}
+    if any(key.startswith(APPLE) for key in info.metadata):
+        made["movflags"] = given.get("movflags", "") + "+use_metadata_tags"
+    if info.spatial is not None and container_format.muxer == "mp4":
+        made["strict"] = "unofficial"
+    return made
 
 
 def muxer_options(container_format: ContainerFormat, options: OutputOptions, start: Fraction,

@@ -18,6 +18,9 @@ from ..errors import SinkError
 from .containers import EncoderInput
 from .encoder import Settings
 
+# Encoders that write A/53 captions from a picture's side data
+CAPTIONED = ("libx264", "libx265", "mpeg2video", "h264_nvenc", "hevc_nvenc")
+
 
 def picture_for(frame: Frame, settings: Settings, alpha: bool) -> av.VideoFrame:
     """``frame`` in the encoder's pixel format and size, with ``frame``'s pts and the settings' colour tags.
@@ -35,6 +38,8 @@ def picture_for(frame: Frame, settings: Settings, alpha: bool) -> av.VideoFrame:
     else:
         fits = frame.format == settings.pix_fmt and _same_colours(frame, settings)
         picture = frame.to_av() if fits else _converted(frame, settings)
+    if frame.captions is not None and settings.codec in CAPTIONED and not layout.grey:
+        picture = _captioned(picture, frame.captions)
     picture.pts, picture.time_base = frame.pts, frame.time_base
     if frame.duration:
         picture.duration = frame.duration
@@ -43,6 +48,19 @@ def picture_for(frame: Frame, settings: Settings, alpha: bool) -> av.VideoFrame:
     # A decoded picture keeps its type (I, P or B), and encoders would take it as an instruction.
     picture.pict_type = av.video.frame.PictureType.NONE
     return picture
+
+
+def _captioned(picture: av.VideoFrame, captions: av.VideoFrame) -> av.VideoFrame:
+    """The picture with the captions of ``captions``, which PyAV copies only from one picture to a scaled one."""
+    made = captions.reformat(width=picture.width, height=picture.height, format=picture.format.name, threads=1)
+    for to, own in zip(made.planes, picture.planes, strict=True):
+        target: Any = np.frombuffer(memoryview(to), np.uint8)
+        source: Any = np.frombuffer(memoryview(own), np.uint8)
+        width = min(to.line_size, own.line_size)
+        rows = min(len(target) // to.line_size, len(source) // own.line_size)
+        np.copyto(target[:rows * to.line_size].reshape(rows, -1)[:, :width],
+                  source[:rows * own.line_size].reshape(rows, -1)[:, :width])
+    return made
 
 
 def rgb_of(frame: Frame, depth: int) -> npt.NDArray[Any]:

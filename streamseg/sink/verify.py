@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,9 +12,14 @@ from typing import Any
 import av
 import numpy as np
 
+from ..core.frames import VideoInfo
 from ..core.matrices import kept
 from ..errors import SinkError
 from .containers import EncoderInput
+
+# Tags of the input file, not of its content, and what is said elsewhere
+UNSAID = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "creation_time", "timecode",
+          "language")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,19 @@ def verify(path: Path, format: str, written: Written, shown: object, stopping: C
             raise
         raise SinkError(f"{shown}: what was written does not read back ({error}); the disk may be "
                         "failing or full; the old file, if any, is untouched") from error
+
+
+def lost_tags(path: Path, format: str, info: VideoInfo) -> list[str]:
+    """A note on those of the film's tags and of its picture's labels that the file does not hold."""
+    if format in ("gif", "apng", "webp"):
+        return []
+    lost: list[str] = []
+    with contextlib.suppress(av.error.FFmpegError, OSError, ValueError), av.open(str(path), format=format) as container:
+        held = {key.lower() for key in container.metadata}
+        lost = [key for key in info.metadata if key.lower() not in held and key.lower() not in UNSAID]
+        held = {key.lower() for key in container.streams.video[0].metadata}
+        lost += [f"{key} of the picture" for key in info.labels if key.lower() not in held]
+    return [f"tags that the container does not hold are left out: {', '.join(lost)}"] if lost else []
 
 
 def _verify(container: av.container.InputContainer, written: Written, shown: object,

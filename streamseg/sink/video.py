@@ -22,11 +22,12 @@ from .commit import Placement, checked_target, partial_name, temporary_file, wri
 from .constant_rate import ConstantRate, at_required_rate, lead, required_rate
 from .containers import CHAPTERS, NUT_RAW, PIPED, Y4M, ContainerFormat, container_of, extension, for_film, no_alpha
 from .encoder import Settings, settings_for
-from .muxing import OutputPipe, muxer_options, pad_short_stream
+from .muxing import OutputPipe, marks_options, muxer_options, pad_short_stream
 from .palette import Palette
-from .pixels import picture_for
+from .pixels import CAPTIONED, picture_for
+from .spatial import encoding_stream, not_kept
 from .tracks import Tracks
-from .verify import Written, verify
+from .verify import Written, lost_tags, verify
 
 # Tags that describe the input file, not its content
 FILE_TAGS = ("major_brand", "minor_version", "compatible_brands", "encoder", "DURATION")
@@ -55,6 +56,7 @@ class VideoSink(BaseSink):
         self.growing = temporary_file(self.path) if self.path else None
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
+        self._context: Any = None  # the encoder, where it is not the stream's own
         self._encoder: Settings | None = None
         self._tracks: Tracks | None = None
         self._palette: Palette | None = None
@@ -64,7 +66,7 @@ class VideoSink(BaseSink):
         self._span: tuple[Fraction, Fraction] | None = None  # the first and the last frame's time
         self._last_duration = Fraction(0)  # the last one's duration
         self._too_fast = 0  # frames that come too soon after the one before for a GIF
-        self._transparent = self._lost_profile = False
+        self._transparent = self._lost_profile = self._lost_captions = False
         self._finished = self._done = self._stopping = False
 
     def write(self, frame: Frame) -> None:
@@ -80,6 +82,7 @@ class VideoSink(BaseSink):
                 self._lost_profile = True
                 self.notes.append("the pictures' colour profile (ICC) is lost: a film holds none; where it "
                                   "is sRGB's, that changes nothing")
+            self._note_captions(frame)
             if self._tracks is not None:
                 self._tracks.put(frame.packets)
             for placed in self._constant_rate.place(frame) if self._constant_rate else [frame]:
@@ -101,6 +104,8 @@ class VideoSink(BaseSink):
                 pad_short_stream(self.growing, self._format)
                 verify(self.growing, self._format.muxer, self._written(), self.target, lambda: self._stopping)
                 self.size = self.growing.stat().st_size
+                if self.kind in ("composite", "cutout"):
+                    self.notes += lost_tags(self.growing, self._format.muxer, self._info)
         except BaseException:
             self.abort()
             raise
@@ -164,12 +169,10 @@ class VideoSink(BaseSink):
         settings = self._settings(frame.format, frame.colour, size, frame.time_base, self.notes)
         file: Any = str(self.growing) if self.growing else OutputPipe(sys.stdout.buffer)
         muxer = muxer_options(self._format, self._options, frame.time or Fraction(0), self._info.plays)
-        container = av.open(file, "w", format=self._format.muxer, container_options=muxer)
+        container = av.open(file, "w", format=self._format.muxer,
+                            container_options=muxer | marks_options(self._format, self._info, muxer))
         self._container = container
-        stream = container.add_stream(settings.codec, rate=settings.rate, hwaccel=settings.device())
-        self._stream = cast(av.VideoStream, stream)
-        settings.apply(self._stream.codec_context)
-        self._stream.time_base = settings.time_base
+        self._stream = self._encoding_stream(container, settings)
         self._encoder = settings
         container.metadata.update({key: value for key, value in self._info.metadata.items()
                                    if key not in FILE_TAGS})
@@ -183,6 +186,21 @@ class VideoSink(BaseSink):
         container.start_encoding()
         self._begin(frame)
         self._shape = f"{frame.width}x{frame.height} {frame.format}"
+
+    def _encoding_stream(self, container: av.container.OutputContainer, settings: Settings) -> av.VideoStream:
+        """The stream of the pictures, with the marks that belong to them."""
+        codec, spatial = av.Codec(settings.codec, "w").canonical_name, self._info.spatial
+        self.notes += not_kept(spatial, self._format.muxer, codec)
+        made = encoding_stream(container, settings, self._format, spatial) if spatial is not None else None
+        if made is not None:
+            self._context, stream = made
+        else:
+            stream = container.add_stream(settings.codec, rate=settings.rate, hwaccel=settings.device())
+            settings.apply(stream.codec_context)
+            stream.time_base = settings.time_base
+        if self.kind != "matte":
+            stream.metadata.update(self._info.labels)
+        return cast(av.VideoStream, stream)
 
     def _begin(self, frame: Frame) -> None:
         """The time at which the constant rate begins. In a container without times the first track begins at 0, and
@@ -202,6 +220,13 @@ class VideoSink(BaseSink):
             self.notes.append(f"{self._called} holds no sound and no subtitles")
             return False
         return requested
+
+    def _note_captions(self, frame: Frame) -> None:
+        lost = frame.captions is not None and self.kind in ("composite", "cutout") and not self._lost_captions
+        if lost and self._encoder is not None and self._encoder.codec not in CAPTIONED:
+            self._lost_captions = True
+            self.notes.append("the closed captions' track inside the pictures (A/53) is left out: "
+                              f"{', '.join(CAPTIONED[:3])} keep it")
 
     def _check_frame(self, frame: Frame) -> None:
         shape = f"{frame.width}x{frame.height} {frame.format}"
@@ -256,9 +281,10 @@ class VideoSink(BaseSink):
         assert self._container is not None
         assert self._stream is not None
         for picture in pictures:
-            for packet in self._stream.encode(picture):
-                if self.frames <= 2 and self._stream.codec_context.name == "libx265":
+            for packet in (self._context or self._stream).encode(picture):
+                if self.frames <= 2 and self._encoder is not None and self._encoder.codec == "libx265":
                     packet.dts = packet.pts  # of so few it gives any number; they come in their order
+                packet.stream = self._stream
                 self._container.mux_one(packet)
 
     def _finish(self) -> None:
@@ -281,7 +307,7 @@ class VideoSink(BaseSink):
         if self._container is not None:
             with contextlib.suppress(Exception):
                 self._container.close()
-        self._container = self._stream = self._tracks = self._palette = None
+        self._container = self._stream = self._tracks = self._palette = self._context = None
 
     def _written(self) -> Written:
         assert self._encoder is not None

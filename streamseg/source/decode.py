@@ -21,6 +21,7 @@ from .colour_tags import ColourTags
 from .open import FAILURES, INDEX_LAST, MAX_PIXELS, explained, reason
 from .probe import is_cover
 
+CAPTION = b"GA94"  # ATSC A/53, part 4: before closed captions in the pictures' user data
 TRIES = 8  # demuxing errors in a row after which reading ends
 KEPT = ("audio", "subtitle", "data")
 
@@ -50,6 +51,7 @@ class Decoder:
     damaged   parts that did not decode, or decoded with visible damage
     ignore    True while the pictures are dropped (before ``start``): damage there does not matter
     remedy    the end of a message about damage
+    captioned a packet so far had closed captions (A/53) in it
     read      coded pictures so far; ``given``: decoded ones
     """
 
@@ -65,7 +67,9 @@ class Decoder:
         self.read = 0
         self.given = 0
         self.first_packet = b""
+        self.captioned = False
         self._options = options
+        self._may_caption = stream.codec_context.name in ("h264", "hevc", "mpeg2video")
         self._tags = ColourTags.of(stream)
         self._context = decoder_for(stream, options)
         self._packets: list[av.Packet] = []
@@ -128,6 +132,8 @@ class Decoder:
             flushed = packet.size == 0
             if not flushed:
                 self.read += 1
+                if not self.captioned and self._may_caption and CAPTION in bytes(packet):
+                    self.captioned = True
                 if not self.first_packet:
                     self.first_packet = bytes(packet)
                 when = packet.dts if packet.pts is None else packet.pts

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ..core.frames import Frame
 from ..errors import StreamsegError
 from .clip_reader import ClipReader
 from .deinterlace import Timed
 from .normalise import Normaliser
+from .side_data import captions_of
 
 
 def frames_of(first: Timed, pictures: Iterator[Timed], reader: ClipReader, normaliser: Normaliser
@@ -29,8 +31,9 @@ def frames_of(first: Timed, pictures: Iterator[Timed], reader: ClipReader, norma
         carried = packets if following is not None or not hold else packets + reader.packets(rest=True)
         picture, pts = pending
         duration = reader.duration_of(picture, None if following is None else following[1] - pts)
-        yield normaliser.frame(picture, index, pts - reader.part.shift(reader.time_base), reader.time_base,
-                               duration, packets=carried)
+        frame = normaliser.frame(picture, index, pts - reader.part.shift(reader.time_base), reader.time_base,
+                                 duration, packets=carried)
+        yield replace(frame, captions=captions_of(picture)) if reader.decoder.captioned else frame
         index += 1
         packets = reader.packets() if hold else ()
         pending = following if hold else next(pictures, None)

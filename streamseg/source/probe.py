@@ -194,6 +194,12 @@ def probe(container: Any, stream: Any, tracks: list[Any], part: TimeRange, *, fr
         mastering=mastering)
 
 
+def labels_of(stream: Any) -> dict[str, str]:
+    """The picture track's title and language, where it has them."""
+    found = {key.lower(): value for key, value in stream.metadata.items()}
+    return {key: found[key] for key in ("title", "language") if found.get(key, "und") != "und"}
+
+
 def _chapters(container: Any, part: TimeRange) -> tuple[dict[str, Any], ...]:
     """The container's chapters within ``part``, shifted as the frames are."""
     found = []

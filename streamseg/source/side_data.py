@@ -7,14 +7,15 @@ from fractions import Fraction
 import av
 import numpy as np
 
+from ..core.matrices import kept
 from ..core.pixel_formats import Mastering
+from ..core.spatial import Spatial
 from .orientation import AS_PNG, side_data
 
 PQ = 16  # SMPTE ST 2084, the transfer function that HDR10, HDR10+ and Dolby Vision share
+UNKNOWN = 255  # a layout or a projection that has no number here
 DYNAMIC = ("DYNAMIC_HDR_PLUS", "DYNAMIC_HDR_SMPTE_2094_APP5", "DYNAMIC_HDR_VIVID", "DOVI_METADATA",
            "DOVI_RPU_BUFFER")
-LEFT_OUT = {"STEREO3D": "the layout of the two views (stereoscopic 3D)",
-            "A53_CC": "the closed captions' track inside the pictures (A/53)"}
 
 
 def mastering_of(picture: av.VideoFrame) -> tuple[Mastering | None, bool]:
@@ -30,10 +31,25 @@ def mastering_of(picture: av.VideoFrame) -> tuple[Mastering | None, bool]:
     return made, any(name in found for name in DYNAMIC)
 
 
-def left_out_of(picture: av.VideoFrame) -> list[str]:
-    """Notes on what comes with the picture and is not kept: stereoscopic layout, closed captions."""
+def spatial_of(picture: av.VideoFrame) -> Spatial | None:
+    """The layout of two views and the projection (FFmpeg's AVStereo3D and AVSphericalMapping); None without any."""
     found = {} if picture.format.name in AS_PNG else side_data(picture) or {}
-    return [f"{what} is left out" for name, what in LEFT_OUT.items() if name in found]
+    stereo = np.frombuffer(found.get("STEREO3D", b"")[:8], np.int32).tolist()
+    sphere = np.frombuffer(found.get("SPHERICAL", b"")[:16], np.int32).tolist()
+    cut = np.frombuffer(found.get("SPHERICAL", b"")[16:36], np.uint32).tolist()
+    if "STEREO3D" not in found and "SPHERICAL" not in found:
+        return None
+    layout, flags = stereo if len(stereo) == 2 else (UNKNOWN if "STEREO3D" in found else None, 0)
+    if len(sphere) < 4 or len(cut) < 5:
+        return Spatial(layout, bool(flags & 1), UNKNOWN if "SPHERICAL" in found else None)
+    return Spatial(layout, bool(flags & 1), sphere[0], (sphere[1], sphere[2], sphere[3]),
+                   (cut[0], cut[1], cut[2], cut[3]), cut[4])
+
+
+def captions_of(picture: av.VideoFrame) -> av.VideoFrame:
+    """A tiny picture with all that belongs to ``picture``: its captions among it, which PyAV can hand on in no other
+    way."""
+    return picture.reformat(width=16, height=16, format="gray", **kept(int(picture.colorspace)))
 
 
 def _display(data: bytes) -> tuple[Fraction, ...] | None:

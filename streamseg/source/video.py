@@ -14,6 +14,7 @@ from typing import Any
 
 from ..core import matrices
 from ..core.frames import Frame
+from ..core.spatial import Spatial
 from ..errors import SourceError
 from ..options import InputOptions
 from .api import BaseSource
@@ -25,9 +26,9 @@ from .heif import content_of, is_heif
 from .metadata import plays_of
 from .normalise import Normaliser
 from .orientation import Turn, turn_of
-from .probe import choice_note, is_picture, probe, video_streams
+from .probe import choice_note, is_picture, labels_of, probe, video_streams
 from .series import series_of
-from .side_data import left_out_of, mastering_of
+from .side_data import mastering_of, spatial_of
 from .tiled import is_tiled
 
 
@@ -99,17 +100,24 @@ class VideoSource(BaseSource):
         mastering, dynamic = mastering_of(picture)
         if dynamic:
             self.notes.append("the HDR metadata of single pictures (HDR10+, Dolby Vision) is left out")
-        self.notes.extend(left_out_of(picture))
         self.notes.extend(matrices.remarks(int(picture.colorspace)))
         tracks = reader.decoder.tracks + reader.decoder.attached
         self.info = probe(reader.container, reader.stream, tracks, reader.part,
                           frame=normaliser.frame(picture, 0, 0, reader.time_base, None), rate=reader.rate,
                           stills=self._still, transposed=normaliser.turn.transpose, end=reader.end,
                           mastering=mastering, name=reader.name)
+        self.info = replace(self.info, spatial=self._spatial(picture, normaliser), labels=labels_of(reader.stream))
         if reader.container.format.name in ("gif", "apng") and os.path.isfile(reader.name):
             self.info = replace(self.info, plays=plays_of(Path(reader.name)))
         elif is_heif(reader.container) and (content := content_of(Path(reader.name))) is not None:
             self.info = replace(self.info, plays=content.plays)
+
+    def _spatial(self, picture: Any, normaliser: Normaliser) -> Spatial | None:
+        found = spatial_of(picture)
+        if found is not None and normaliser.turn:
+            self.notes.append("the marks of stereoscopic 3D and of VR are left out: the picture is turned")
+            return None
+        return found
 
     def _note_choices(self, picture: Any, reader: ClipReader, options: InputOptions) -> None:
         """Note what was decided that an option decides otherwise."""

@@ -143,24 +143,6 @@ def test_metadata_of_single_pictures_is_said_to_be_lost(tmp_path: Path, monkeypa
     assert ("of single pictures" in "; ".join(read(out.path)[0].notes)) == said
 
 
-@pytest.mark.parametrize(("kind", "words"), [("STEREO3D", "stereoscopic 3D"), ("A53_CC", "closed captions"),
-                                             ("DISPLAYMATRIX", None)])
-def test_what_comes_with_a_picture_and_is_not_kept_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str,
-                                                           words: str | None) -> None:
-    path = clips.video(tmp_path / "a.mkv", frames=3)
-    monkeypatch.setattr("streamseg.source.side_data.side_data", lambda picture: {kind: b""})
-    said = "; ".join(read(path)[0].notes)
-    assert (words or "") in said
-    assert ("left out" in said) == (words is not None)
-
-
-def test_a_film_of_two_views_is_said_to_lose_its_layout(tmp_path: Path) -> None:
-    path = clips.video(tmp_path / "a.mkv", frames=3)
-    subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-c", "copy", "-metadata:s:v", "stereo_mode=left_right",
-                    tmp_path / "b.mkv"], check=True)
-    assert "stereoscopic 3D) is left out" in "; ".join(read(tmp_path / "b.mkv")[0].notes)
-
-
 def test_what_was_said_of_hdr10_by_the_user_stays(tmp_path: Path) -> None:
     frames = made("yuv420p10le", 6, colour=PQ)
     options = Options(codec="libx265", codec_set={"x265-params": "log-level=none:max-cll=700,70"})
