@@ -196,7 +196,7 @@ class VideoSink(BaseSink):
             self._context, stream = made
         else:
             stream = container.add_stream(settings.codec, rate=settings.rate, hwaccel=settings.device())
-            settings.apply(stream.codec_context)
+            settings.apply(cast(av.VideoStream, stream).codec_context)
             stream.time_base = settings.time_base
         if self.kind != "matte":
             stream.metadata.update(self._info.labels)

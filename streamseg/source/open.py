@@ -170,6 +170,8 @@ def _from_network(spec: str, address: str, options: InputOptions) -> Any:
     """Open an address, ``options.retry`` times again with waits of 1, 2, 4, ... seconds."""
     for attempt in range(options.retry + 1):
         try:
+            if address in ("http", "https"):
+                return _from_http(spec, options)
             return _open(spec, spec, options, timeout=options.timeout)
         except DamagedInputError:
             raise
@@ -178,6 +180,28 @@ def _from_network(spec: str, address: str, options: InputOptions) -> Any:
                 raise
             time.sleep(min(2.0 ** attempt, LONGEST_WAIT))
     raise AssertionError(address)
+
+
+def _from_http(spec: str, options: InputOptions) -> Any:
+    from .http_input import HttpInput
+
+    source = HttpInput(spec, options.timeout, options.retry)
+    try:
+        if source.is_playlist():
+            source.close()
+            return _open(spec, spec, options, timeout=options.timeout)
+        if source.has_late_index() and not source.seekable():
+            return _open(source.fetched(), spec, options)
+        return _open(source, spec, options)
+    except BaseException as error:
+        source.close()
+        missing = source.missing()
+        if isinstance(error, DamagedInputError) and missing:
+            raise DamagedInputError(f"{spec} did not come whole: {missing}") from error
+        raise
+    finally:
+        if source.interrupted:
+            raise KeyboardInterrupt
 
 
 def _open(file: Any, name: str, options: InputOptions, timeout: float | None = None,

@@ -109,7 +109,7 @@ def _wrong_runs(given: dict[str, Any], shape: tuple[int, ...]) -> str:
         return f"its run lengths are of {format_value(given.get('size'))}, the picture is {list(shape)} (rows, columns)"
     counts = given.get("counts")
     try:
-        runs = counts if isinstance(counts, list) else _runs_of(counts)
+        runs = counts if isinstance(counts, list) else _runs_of(str(counts))
         whole = sum(runs) == shape[0] * shape[1] and min(runs, default=0) >= 0
     except (TypeError, ValueError, IndexError, AttributeError):
         whole = False
