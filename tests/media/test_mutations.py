@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image, features
 
 from tests import clips, damage, stills
 
@@ -24,9 +26,22 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "prores.mov": lambda path: clips.video(path, codec="prores_ks", pix_fmt="yuv422p10le"),
     "mpeg4.avi": lambda path: clips.video(path, audio=True),
     "animation.gif": lambda path: stills.animation(path),
+    "vp8.webm": lambda path: clips.video(path, codec="libvpx", colour={"matrix": 1, "range": 2}),
+    "animation.avif": lambda path: avif(path, 5),
+    "picture.avif": lambda path: avif(path, 1),
     "picture.png": lambda path: stills.image(path),
     "picture.jpg": lambda path: stills.image(path),
 }
+
+
+def avif(path: Path, frames: int) -> Path:
+    """With alpha, a stream of its own."""
+    if not features.check("avif"):
+        pytest.skip("this Pillow writes no AVIF")
+    made = [Image.fromarray(np.dstack([clips.picture(index), clips.truth(index).astype(np.uint8) * 255]))
+            for index in range(frames)]
+    made[0].save(path, save_all=True, append_images=made[1:], duration=40)
+    return path
 
 
 def mutations(original: Path, folder: Path) -> Iterator[Path]:

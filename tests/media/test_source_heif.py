@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, features
 
 import streamseg
-from streamseg.errors import DamagedInputError
+from streamseg.errors import DamagedInputError, SourceError
 from streamseg.source.alpha import joined
 from streamseg.source.heif import content_of
 from tests import clips
@@ -158,6 +158,14 @@ def test_multiplied_colours_are_divided():
         plane.update(bytes([value]) * plane.buffer_size)
     made = joined(picture, alpha, multiplied=True)
     assert [bytes(plane)[0] for plane in made.planes] == [80, 20, 199, 128]
+
+
+def test_every_cut_is_an_error_in_words(tmp_path: Path):
+    data = avif(tmp_path / "in.avif").read_bytes()
+    for length in range(16, len(data) - 1, 37):
+        (tmp_path / "cut.avif").write_bytes(data[:length])
+        with pytest.raises(SourceError):
+            read(str(tmp_path / "cut.avif"))
 
 
 @pytest.mark.parametrize("name", ["in.avif", "in.mp4"])
