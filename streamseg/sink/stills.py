@@ -23,6 +23,7 @@ from .commit import Placement, checked_target, refuse_existing, temporary_folder
 from .containers import ALPHA_PICTURES, PATTERN, PICTURES, extension, no_alpha, numbered
 from .pixels import rgb_of, rgba_of, scaled
 from .profile import HOLDING, with_profile
+from .spatial import not_kept
 from .tiff import with_fields
 
 DEEP = (".png", ".tiff", ".tif")  # hold 16 bits a sample
@@ -134,6 +135,7 @@ class PictureSink(BaseSink):
         whole = self._options.duration is None and self._options.preview is None
         if not (self._folder or self._pattern) and (info.frames or 0) > 1 and whole:
             raise OptionError(self._too_many())
+        self.notes += not_kept(info.spatial, "image2", "")
         if info.sample_aspect != 1:
             self.notes.append(no_aspect(info))
 
@@ -173,6 +175,8 @@ class PictureSink(BaseSink):
     def _first_remarks(self, frame: Frame, ext: str) -> None:
         if FORMATS[frame.format].depth > 8 and ext not in DEEP:
             self.notes.append(f"{frame.pixel.depth} bits become 8: {ext} holds no more; .png, .tiff hold 16")
+        if frame.captions is not None and self.kind in ("composite", "cutout"):
+            self.notes.append("the closed captions' track inside the pictures (A/53) is left out: pictures hold none")
         if self.kind == "matte" and ext in (".jpg", ".jpeg"):
             self.notes.append("the matte in JPEG is lossy; .png, .tiff and .webp keep it as it is")
         if self._options.quality is not None and ext not in (".jpg", ".jpeg", ".webp"):

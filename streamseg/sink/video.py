@@ -82,7 +82,7 @@ class VideoSink(BaseSink):
                 self._lost_profile = True
                 self.notes.append("the pictures' colour profile (ICC) is lost: a film holds none; where it "
                                   "is sRGB's, that changes nothing")
-            self._note_captions(frame)
+            frame = self._with_captions(frame)
             if self._tracks is not None:
                 self._tracks.put(frame.packets)
             for placed in self._constant_rate.place(frame) if self._constant_rate else [frame]:
@@ -221,12 +221,17 @@ class VideoSink(BaseSink):
             return False
         return requested
 
-    def _note_captions(self, frame: Frame) -> None:
-        lost = frame.captions is not None and self.kind in ("composite", "cutout") and not self._lost_captions
-        if lost and self._encoder is not None and self._encoder.codec not in CAPTIONED:
+    def _with_captions(self, frame: Frame) -> Frame:
+        """The frame without its captions where they do not belong; a note where they are lost."""
+        if frame.captions is None or self._encoder is None:
+            return frame
+        if self.kind not in ("composite", "cutout"):
+            return replace(frame, captions=None)
+        if self._encoder.codec not in CAPTIONED and not self._lost_captions:
             self._lost_captions = True
             self.notes.append("the closed captions' track inside the pictures (A/53) is left out: "
                               f"{', '.join(CAPTIONED[:3])} keep it")
+        return frame
 
     def _check_frame(self, frame: Frame) -> None:
         shape = f"{frame.width}x{frame.height} {frame.format}"

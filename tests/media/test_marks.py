@@ -82,7 +82,7 @@ def test_the_layout_of_two_views_stays(mode: str, layout: str, to: str, tmp_path
     assert clips.probed_pts(out) == clips.probed_pts(out, "v:0")
 
 
-@pytest.mark.parametrize("to", [".mov", ".avi", ".ts", ".gif"])
+@pytest.mark.parametrize("to", [".mov", ".avi", ".ts", ".gif", "%d.png"])
 def test_where_there_is_no_room_for_the_layout_a_note_says_so(to: str, tmp_path: Path):
     written(tmp_path / "in.mkv", Spatial(1))
     report = streamseg.run(tmp_path / "in.mkv", tmp_path / f"out{to}", method="threshold", background="green")
@@ -176,7 +176,12 @@ def test_captions_inside_the_pictures_stay(codec: str | None, background: str, t
     assert all(frame.captions is None for frame in read(str(plain))[1])
 
 
-@pytest.mark.parametrize("to", [".webm", ".gif"])
+def test_a_matte_has_no_captions(tmp_path: Path):
+    streamseg.run(captioned(tmp_path / "in.mp4"), matte=tmp_path / "matte.mp4", method="threshold")
+    assert captions(tmp_path / "matte.mp4") == 0
+
+
+@pytest.mark.parametrize("to", [".webm", ".gif", "%d.png"])
 def test_where_captions_cannot_stay_a_note_says_so(to: str, tmp_path: Path):
     path = captioned(tmp_path / "in.mp4")
     report = streamseg.run(path, tmp_path / f"out{to}", method="threshold", background="green")
