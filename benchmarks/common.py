@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 
@@ -23,7 +23,7 @@ from streamseg.errors import StreamsegError
 from streamseg.tools.bench import hardware, make_clip
 from streamseg.tools.bench.measure import summary
 
-__all__ = ["FORMS", "FULL_HD", "RESULTS", "Bench", "Table", "decode", "interleaved", "make_clip", "ratios",
+__all__ = ["FORMS", "FULL_HD", "RESULTS", "Bench", "Must", "Table", "decode", "interleaved", "make_clip", "ratios",
            "shown", "start", "summary", "transcode"]
 
 RESULTS = Path(__file__).parent / "results"
@@ -46,6 +46,24 @@ class Table:
         lines = [self.head, ["---"] * len(self.head), *self.rows]
         kept = ([cell.replace("|", "\\|") for cell in line] for line in lines)
         return "\n".join("| " + " | ".join(cells) + " |" for cells in kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Must:
+    """What is wanted of a figure: at least or at most ``limit``. ``of``: what the figure is divided by first, as
+    "old"; "" for the figure itself."""
+
+    figure: str
+    sign: Literal[">=", "<="]
+    limit: float
+    of: str = ""
+
+    def met(self, value: float) -> bool:
+        """Whether a value is as wanted."""
+        return value >= self.limit if self.sign == ">=" else value <= self.limit
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.limit:g}" + (f" of {self.of}" if self.of else "")
 
 
 class Bench:
@@ -89,12 +107,19 @@ class Bench:
             segment.create_segmenter("person", device="gpu").close()
         return chosen
 
+    def command(self) -> str:
+        """The command as it was typed, without anybody's folders."""
+        return " ".join([self.parser.prog, *_told(self._words)])
+
+    def commit(self) -> str | None:
+        """The commit that is measured; with -dirty where files differ from it."""
+        return _commit()
+
     def save(self, result: Mapping[str, Any], out: Path | None) -> Path:
         """Write NAME.json, or NAME_FORM.json, with the command that made it, the commit and the hardware."""
         path = (out or RESULTS) / f"{'_'.join([self.name, *self.forms])}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        command = " ".join([self.parser.prog, *_told(self._words)])
-        origin = {"command": command, "commit": _commit(), "hardware": hardware()}
+        origin = {"command": self.command(), "commit": self.commit(), "hardware": hardware()}
         path.write_text(json.dumps({**origin, **result}, indent=1, allow_nan=False) + "\n")
         print(path)
         return path
@@ -167,12 +192,14 @@ def decode(clip: Path) -> float:
         return count / (time.perf_counter() - begin)
 
 
-def transcode(clip: Path, target: Path, *, pictures: Sequence[av.VideoFrame] = ()) -> float:
+def transcode(clip: Path, target: Path, *, pictures: Sequence[av.VideoFrame] = (), most: int | None = None) -> float:
     """The transcode limit: frames a second of decode + encode + mux of all packets, nothing between.
 
     Decode and encode run in a thread each, as in a run. ``pictures`` are encoded in place of the decoded
-    ones, over and over; grey ones as FFV1, as mattes are, others as H.264.
+    ones, forth and back again and again, so that nothing jumps; grey ones as FFV1, as mattes are, others as H.264.
+    ``most``: only so many of the clip's first frames.
     """
+    turn = [*pictures, *pictures[-2:0:-1]]
     with av.open(str(clip)) as source, av.open(str(target), "w") as sink:
         video = source.streams.video[0]
         video.thread_type = "AUTO"
@@ -189,11 +216,13 @@ def transcode(clip: Path, target: Path, *, pictures: Sequence[av.VideoFrame] = (
                     continue
                 picture = item
                 if pictures:
-                    picture = pictures[count % len(pictures)]
+                    picture = turn[count % len(turn)]
                     picture.pts, picture.time_base = item.pts, item.time_base
                 picture.pict_type = 0  # the encoder chooses its key frames itself
                 sink.mux(out.encode(picture))
                 count += 1
+                if count == most:
+                    break
         sink.mux(out.encode(None))
         return count / (time.perf_counter() - begin)
 

@@ -3,7 +3,9 @@
 The transcode limit of a clip is the fps of the same decode and the same encode settings with nothing
 between them, decode and encode each in a thread as in a run. All rows of a clip are measured in turn,
 repeatedly, in one process; a row's ratio is taken within the same turn, and the median over the turns is
-told. ``must`` is what the project asks of itself.
+told. Two more ratios stand beside it: with what the first frame alone takes subtracted from both sides, as in a long
+film; and with a limit whose encoder is given the composite's own pictures, which may be dearer than the film's.
+``must`` is what the project asks of itself (issue 24).
 
 With --device gpu the model runs there, and two rows more decode and encode there too (NVDEC, NVENC), where
 the device and PyAV's wheel have them; where not, the result says why.
@@ -38,12 +40,20 @@ from benchmarks.common import (
 from streamseg.core.frames import Frame
 from streamseg.core.opencv import cv2
 from streamseg.errors import StreamsegError
+from streamseg.report import Report
 from streamseg.tools.bench.measure import run_once
 from streamseg.tools.compare import write_picture
 from streamseg.tools.demo import painted
 
 PREVIEW_EVERY, PREVIEW_WIDTH = 30, 640
 MATTES = 24
+OWN = {"1080p": 90, "4K": 24}  # a composite's pictures that the encoder is given: 280 MB at a time
+ONE, LONG = "one frame of ", "in a long film: "  # tasks that give seconds; values made of them
+FIRST = 0.01  # seconds: the first frame alone
+RATE = 30  # of the made clips
+HEAD = ("", "fps", "of which limit", "ratio (min to max)", "start-up taken out", "and its own pictures in the limit",
+        "wanted")
+SLOWEST = "the slowest of them alone"
 START_MUST = 1.0  # seconds
 PICTURE = "a picture"  # stands for the path of one, made when it is needed
 
@@ -52,23 +62,28 @@ PICTURE = "a picture"  # stands for the path of one, made when it is needed
 class Row:
     """``options`` of a run; ``limit``: the task its speed is divided by; ``must``: the least ratio.
 
-    outputs  composite, matte, preview (a JPEG every second, PREVIEW_WIDTH wide)
+    outputs  composite, matte, cutout (ProRes 4444 .mov), preview (a JPEG every second, PREVIEW_WIDTH wide)
+    limit    None: what the row is for is to be one
     """
 
     name: str
     options: Mapping[str, Any]
-    limit: str = "transcode"
+    limit: str | None = "transcode"
     must: float | None = None
     outputs: Sequence[str] = ("composite",)
     clip: str = "1080p"
 
 
-SOLID = Row("solid background", {"background": "green"}, must=0.70)
+SOLID = Row("solid background", {"background": "green"}, must=0.92)
+MATTE = Row("matte alone, FFV1", {}, "decode + FFV1", 0.72, ("matte",))
+CUTOUT = Row("cutout alone, .mov", {}, None, None, ("cutout",))
 ROWS = (
     SOLID,
-    Row("picture background", {"background": PICTURE}, must=0.70),
-    Row("blur", {"background": "blur"}, must=0.60),
-    Row("matte alone, FFV1", {}, "decode + FFV1", 0.80, ("matte",)),
+    Row("picture background", {"background": PICTURE}, must=0.92),
+    Row("blur", {"background": "blur"}, must=0.90),
+    MATTE,
+    CUTOUT,
+    Row("composite + matte + cutout", {"background": "green"}, SLOWEST, 0.90, ("composite", "matte", "cutout")),
     Row("composite + matte + previews", {"background": "green"}, SOLID.name, 0.75,
         ("composite", "matte", "preview")),
     Row("threshold, solid", {"background": "green", "method": "threshold"}),
@@ -111,27 +126,60 @@ class Stand:
         self._picture = work / "background.png"
         write_picture(painted(TINY), self._picture, overwrite=True)
         self._mattes: list[av.VideoFrame] = []
+        self._frames: dict[str, int] = {}
 
     def run(self, row: Row) -> float:
         """Frames a second of a run, from opening to the last file in place."""
+        return self._report(row).fps
+
+    def one(self, row: Row) -> float:
+        """Seconds of a run of the first frame."""
+        return self._report(row, duration=FIRST).elapsed
+
+    def _report(self, row: Row, **more: Any) -> Report:
+        sinks: list[Any] = [self._work / "out.mp4"] if "composite" in row.outputs else []
+        sinks += [Previews()] if "preview" in row.outputs else []
+        options = {**self._given(row), **more}
+        if "matte" in row.outputs:
+            options["matte"] = str(self._work / "matte.mkv")
+        if "cutout" in row.outputs:
+            options["cutout"] = str(self._work / "cutout.mov")
+        return streamseg.run(self._clips[row.clip], sinks, overwrite=True, **options)
+
+    def _given(self, row: Row) -> dict[str, Any]:
+        """The row's options, with a picture's path in its place."""
         options: dict[str, Any] = {**row.options, "device": self._device}
         if options.get("background") == PICTURE:
             options["background"] = str(self._picture)
-        sinks: list[Any] = [self._work / "out.mp4"] if "composite" in row.outputs else []
-        sinks += [Previews()] if "preview" in row.outputs else []
-        if "matte" in row.outputs:
-            options["matte"] = str(self._work / "matte.mkv")
-        return streamseg.run(self._clips[row.clip], sinks, overwrite=True, **options).fps
+        return options
 
-    def limit(self, clip: str) -> float:
-        """Frames a second of the transcode of a clip."""
-        return transcode(self._clips[clip], self._work / "limit.mp4")
+    def frames(self, clip: str) -> int:
+        """How many frames a clip has."""
+        if clip not in self._frames:
+            with av.open(str(self._clips[clip])) as source:
+                self._frames[clip] = sum(1 for _ in source.decode(video=0))
+        return self._frames[clip]
 
-    def matte_limit(self) -> float:
+    def limit(self, clip: str, most: int | None = None) -> float:
+        """Frames a second of the transcode of a clip, or of its first frames."""
+        return transcode(self._clips[clip], self._work / "limit.mp4", most=most)
+
+    def matte_limit(self, most: int | None = None) -> float:
         """Frames a second of decoding and encoding mattes that are there already, as FFV1."""
         if not self._mattes:
             self._mattes = self._some_mattes()
-        return transcode(self._clips["1080p"], self._work / "limit.mkv", pictures=self._mattes)
+        return transcode(self._clips["1080p"], self._work / "limit.mkv", pictures=self._mattes, most=most)
+
+    def own_limit(self, row: Row) -> float:
+        """Frames a second of the transcode with the encoder given what the row's composite is made of, kept without
+        loss: its first pictures, forth and back."""
+        kept = self._work / f"own {row.name}.mkv"
+        if not kept.exists():
+            options = {**self._given(row), "codec": "ffv1", "preview": OWN[row.clip] / RATE}
+            streamseg.run(self._clips[row.clip], str(kept), overwrite=True, **options)
+        with av.open(str(kept)) as container:
+            pictures = list(container.decode(video=0))
+        return transcode(self._clips[row.clip], self._work / "limit.mp4", pictures=pictures)
 
     def _some_mattes(self) -> list[av.VideoFrame]:
         """The first MATTES mattes of the clip: what a lossless codec has to do depends on its pictures."""
@@ -166,31 +214,76 @@ def tried(rows: Sequence[Row], stand: Stand) -> tuple[list[Row], dict[str, str]]
 
 def measure(stand: Stand, rows: Sequence[Row], repeats: int) -> dict[str, Any]:
     """Rows and limits, by name."""
-    tasks: dict[str, Callable[[], float]] = {
-        "transcode": partial(stand.limit, "1080p"), "decode + FFV1": stand.matte_limit,
-        "transcode, 4K": partial(stand.limit, "4K")}
-    tasks |= {row.name: partial(stand.run, row) for row in rows}
-    values = interleaved(tasks, repeats)
-    found: dict[str, Any] = {name: {"fps": summary(values[name])} for name in tasks}
+    limits: dict[str, tuple[Callable[..., float], str]] = {
+        "transcode": (partial(stand.limit, "1080p"), "1080p"), "decode + FFV1": (stand.matte_limit, "1080p"),
+        "transcode, 4K": (partial(stand.limit, "4K"), "4K")}
+    clips = {name: clip for name, (_, clip) in limits.items()} | {row.name: row.clip for row in rows}
+    tasks: dict[str, Callable[[], float]] = {}
+    for name, (limit, _) in limits.items():
+        tasks |= {name: limit, ONE + name: partial(seconds_of_one, limit)}
     for row in rows:
-        ratio = ratios(values[row.name], values[row.limit])
-        found[row.name] |= {"limit": row.limit, "ratio": ratio, "must": row.must,
-                            "met": None if row.must is None else ratio["median"] >= row.must}
+        tasks |= {row.name: partial(stand.run, row), ONE + row.name: partial(stand.one, row)}
+        if encoded(row):
+            tasks[own(row)] = partial(stand.own_limit, row)
+    values = interleaved(tasks, repeats)
+    for name, clip in clips.items():
+        values[LONG + name] = [steady(stand.frames(clip), *turn)
+                               for turn in zip(values[name], values[ONE + name], strict=True)]
+    for prefix in ("", LONG):
+        alone = (values[prefix + row.name] for row in (SOLID, MATTE, CUTOUT))
+        values[prefix + SLOWEST] = [min(turn) for turn in zip(*alone, strict=True)]
+    found: dict[str, Any] = {name: {"fps": summary(values[name]), "long_fps": summary(values[LONG + name])}
+                             for name in clips}
+    for row in rows:
+        if row.limit is not None:
+            found[row.name] |= {"limit": row.limit, "ratio": ratios(values[row.name], values[row.limit]),
+                                "long_ratio": ratios(values[LONG + row.name], values[LONG + row.limit])}
+        if encoded(row):
+            found[row.name] |= {"own_limit_fps": summary(values[own(row)]),
+                                "own_ratio": ratios(values[row.name], values[own(row)]),
+                                "own_long_ratio": ratios(values[LONG + row.name], values[own(row)])}
     return found
+
+
+def seconds_of_one(limit: Callable[..., float]) -> float:
+    """Seconds that a limit takes for the first frame."""
+    return 1 / limit(most=1)
+
+
+def encoded(row: Row) -> bool:
+    """Whether what a row does is a composite, for which there is a limit of its own pictures."""
+    return tuple(row.outputs) == ("composite",)
+
+
+def own(row: Row) -> str:
+    """The task of the limit with the row's own pictures."""
+    return f"{row.name}: transcode of its own pictures"
+
+
+def steady(frames: int, fps: float, one: float) -> float:
+    """Frames a second of a long film: of so many frames at ``fps``, when the first alone takes ``one`` seconds.
+    ``fps`` itself for a clip too short to tell."""
+    left = frames / fps - one
+    return (frames - 1) / left if frames > 1 and left > 0 else fps
 
 
 def tables(result: Mapping[str, Any]) -> dict[str, Table]:
     """The tables of RESULTS.md: ``offline`` and ``offline.start``."""
+    musts = {row.name: row.must for row in (*ROWS, *ON_GPU)}
     lines = []
     for name, row in result["rows"].items():
-        if "ratio" in row:
-            lines.append((name, f"{row['fps']['median']:.1f}", row["limit"], shown(row["ratio"])))
-        else:
-            lines.append((f"*limit: {name}*", f"{row['fps']['median']:.1f}", "", ""))
-    lines += [(name, "not measured", "", "") for name in result.get("not_here", ())]
+        fps = f"{row['fps']['median']:.1f}"
+        if "limit" not in row:
+            lines.append((name if name in musts else f"*limit: {name}*", fps, *[""] * 5))
+            continue
+        ratios_told = [shown(row[key]) if key in row else "" for key in ("ratio", "long_ratio", "own_long_ratio")]
+        must = musts.get(name)
+        met = "" if must is None else f">= {must:.2f} {'yes' if row['ratio']['median'] >= must else 'no'}"
+        lines.append((name, fps, row["limit"], *ratios_told, met))
+    lines += [(name, "not measured", *[""] * 5) for name in result.get("not_here", ())]
     first = result["start_s"]
     begun = (f"{first['median']:.2f} s", f"{first['min']:.2f}", f"{first['max']:.2f}")
-    return {"offline": Table(("", "fps", "of which limit", "ratio (min to max)"), lines),
+    return {"offline": Table(HEAD, lines),
             "offline.start": Table(("first frame written after", "min", "max"), [begun])}
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -12,19 +14,34 @@ import numpy as np
 from benchmarks.material import Array, Material
 from streamseg.core.frames import Frame
 from streamseg.core.opencv import cv2
+from streamseg.tools.compare import write_picture
 
 WIDTH, HEIGHT = 1920, 1080
 KINDS = ("people", "hair")
 
 
-def pictures(material: Material, kind: str, count: int) -> Iterator[tuple[Frame, Array, Frame]]:
-    """(picture, true alpha, the subject's colours) of each."""
-    for number in range(count):
+def pictures(material: Material, kind: str, count: int, first: int = 0) -> Iterator[tuple[Frame, Array, Frame]]:
+    """(picture, true alpha, the subject's colours) of each, from number ``first``."""
+    for number in range(first, first + count):
         colours, alpha = person(material, number) if kind == "people" else hair(number)
         back = wall(material, number + 40 * (kind == "hair"))
         noise = np.random.default_rng(number).normal(0, 2, (HEIGHT, WIDTH, 1)).astype(np.float32)
         seen = alpha[..., None] * colours + (1 - alpha[..., None]) * back + noise
         yield frame_of(seen), alpha, frame_of(colours)
+
+
+def write_files(folder: Path, count: int, size: tuple[int, int] | None = None) -> list[Path]:
+    """Write ``count`` JPEG files of both kinds into ``folder``, which is made; of at most eight different pictures, so
+    that making them does not take longer than what is measured with them. ``size``: (width, height), default theirs."""
+    folder.mkdir(parents=True)
+    different = min(8, count)
+    for number in range(different):
+        kind = KINDS[number % len(KINDS)]
+        frame, _, _ = next(pictures(Material(), kind, 1, number // len(KINDS)))
+        write_picture(frame.rgb(size), folder / f"photo{number:03}.jpg", overwrite=True)
+    for number in range(different, count):
+        shutil.copy(folder / f"photo{number % different:03}.jpg", folder / f"photo{number:03}.jpg")
+    return sorted(folder.iterdir())
 
 
 def wall(material: Material, number: int) -> Array:
