@@ -20,9 +20,10 @@ from .core.area import Area, whole
 from .core.frames import Frame, Matte, VideoInfo
 from .engine import LOSSLESS, Graph
 from .errors import OptionError, SinkError
-from .options import Options
+from .options import InputOptions, Options
 from .report import Forecast, Progress, Queue, Report, Stopwatch, peak_rss_mib
 from .segment import BaseSegmenter
+from .segment.given import CarriedMatte, GivenMattes, MatteFile
 from .segment.keyframes import KeyframeSegmenter
 from .sink import (
     BaseSink,
@@ -76,7 +77,7 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *, format: s
         _refuse_own_input(source, sink, chosen)
         painted = _strokes(source, chosen)
         outputs = _open_outputs(sink, format, opened.info, chosen, graph, stack)
-        segmenter = _segmenter(source, chosen, opened.info.stills)
+        segmenter, method = _segmenter(source, chosen, opened.info)
         stack.callback(graph.runner.unless_running, "segment", segmenter.close)
         kinds = [output.kind for output in outputs]
         compositor = Compositor(opened.info, sorted(set(kinds)), chosen)
@@ -94,7 +95,7 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *, format: s
                     partial(finish_stage, compositor=compositor, kinds=kinds, stopwatch=stopwatch))
         sinks = [output.sink for output in outputs]
         count, first = _follow(graph, sinks, opened.info, progress, began)
-        found, method = seen.result, methods.method_name(chosen.method)
+        found = seen.result
         if chosen.require_subject:
             require(found, count, method)
         with blame(SinkError, "the output cannot be finished"):
@@ -129,7 +130,7 @@ def _mattes(source: Any, chosen: Options) -> Iterator[tuple[Frame, Matte]]:
     with ExitStack() as stack:
         opened, graph = _opened(source, chosen, stack)
         painted = _strokes(source, chosen)
-        segmenter = _segmenter(source, chosen, opened.info.stills)
+        segmenter, _ = _segmenter(source, chosen, opened.info)
         stack.callback(graph.runner.unless_running, "segment", segmenter.close)
         stack.enter_context(graph)
         matting = painted(_matting(opened, segmenter, chosen, stopwatch))
@@ -171,7 +172,7 @@ def _matting(source: Source, segmenter: BaseSegmenter, options: Options, stopwat
     area = Area(options.roi)
     if not info.stills:  # pictures have a size each
         area.box(info.width, info.height)
-    return partial(matted_within, area, matting=pairs)
+    return partial(matted_within, area, matting=pairs, whole=options.strokes is not None)
 
 
 def _strokes(source: Any, options: Options) -> Callable[[Matting], Matting]:
@@ -195,19 +196,42 @@ def _follow(graph: Graph[Frame, Pair, list[Frame]], sinks: Sequence[BaseSink], i
     return count, first
 
 
-def _segmenter(source: Any, options: Options, stills: bool) -> BaseSegmenter:
-    named = isinstance(source, (str, PathLike)) and os.fspath(source) != "-"
-    clip = os.fspath(source) if named else source if isinstance(source, (list, tuple)) else None
-    reading = {name: getattr(options, name) for name in methods.READING}
-    segmenter = methods.create_segmenter(options.method, options.set, clip=clip, **reading, threads=options.threads,
-                               device=options.device, runtime=options.runtime, model=options.model,
-                               model_spec=options.model_spec, classes=options.classes, stills=stills)
+def _segmenter(source: Any, options: Options, info: VideoInfo) -> tuple[BaseSegmenter, str]:
+    """What finds the subject, and its name for the report."""
+    name = methods.method_name(options.method)
+    if options.matte_in is None:
+        return _in_time(_method(source, options, info.stills), options, info.stills), name
+    reading = InputOptions(start=options.start, timeout=options.timeout, retry=options.retry, on_error=options.on_error,
+                           threads=options.threads, audio=False)
+    area = None if options.roi is None else Area(options.roi)
+    given = MatteFile(options.matte_in, reading, info, area)
+    try:
+        if given.single and info.expected_frames != 1:
+            return _in_time(CarriedMatte(_method(source, options, info.stills), given), options, info.stills), name
+        if options.method != "default" and isinstance(options.method, str):
+            raise OptionError(f"method is {options.method!r}, but matte_in has a matte for every frame, so no method "
+                              "is needed: leave one of the two out")
+        return _in_time(GivenMattes(given), options, info.stills), "matte_in"
+    except BaseException:
+        given.close()
+        raise
+
+
+def _in_time(segmenter: BaseSegmenter, options: Options, stills: bool) -> BaseSegmenter:
+    """``segmenter``, asked only where it must be."""
     every = interval(options.every)
     if every is None and not segmenter.capabilities.expensive:
         every = 1  # what is cheaper than optical flow, or learns from every frame, sees every frame
-    if stills:
-        return segmenter
-    return KeyframeSegmenter(segmenter, skip_still=options.skip_still, every=every)
+    return segmenter if stills else KeyframeSegmenter(segmenter, skip_still=options.skip_still, every=every)
+
+
+def _method(source: Any, options: Options, stills: bool) -> BaseSegmenter:
+    named = isinstance(source, (str, PathLike)) and os.fspath(source) != "-"
+    clip = os.fspath(source) if named else source if isinstance(source, (list, tuple)) else None
+    reading = {name: getattr(options, name) for name in methods.READING}
+    return methods.create_segmenter(options.method, options.set, clip=clip, **reading, threads=options.threads,
+                               device=options.device, runtime=options.runtime, model=options.model,
+                               model_spec=options.model_spec, classes=options.classes, stills=stills)
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,9 @@ class MethodOptions(CommonOptions):
     device: str = option("auto", "Method", "Where the model runs.", choices=("auto", "cpu", "gpu"))
     runtime: str = option("auto", "Method", "What the model runs in.",
                           choices=("auto", "litert", "keras", "onnx"))
+    matte_in: str | None = option(None, "Method", "Mattes from elsewhere, in place of the method's: one for every "
+                                  "frame, or the first alone, which is carried along. A film, folder or picture.",
+                                  metavar="PATH")
     batch: int = option(1, "Method", "How many frames the method gets at once.", low=1, high=256, metavar="N")
 
 

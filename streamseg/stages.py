@@ -79,18 +79,20 @@ def segment_stage(frames: Iterator[Frame], segmenter: Segmenter, batch: int, sti
 
 
 def matted_within(area: Area, frames: Iterator[Frame],
-                  matting: Callable[[Iterator[Frame]], Iterator[tuple[Frame, Matte]]]) -> Iterator[tuple[Frame, Matte]]:
-    """Whole frames with their mattes, for which ``matting`` sees the ``area`` alone, in order."""
-    whole: deque[Frame] = deque()
+                  matting: Callable[[Iterator[Frame]], Iterator[tuple[Frame, Matte]]], *,
+                  whole: bool = False) -> Iterator[tuple[Frame, Matte]]:
+    """Whole frames with their mattes, for which ``matting`` sees the ``area`` alone, in order. The mattes are of the
+    area, or with ``whole`` of all of the frame."""
+    waiting: deque[Frame] = deque()
 
     def parts() -> Iterator[Frame]:
         for frame in frames:
-            whole.append(frame)
+            waiting.append(frame)
             yield area.cut(frame)
 
     for _, matte in matting(parts()):
-        frame = whole.popleft()
-        yield frame, area.covered(matte, frame)
+        frame = waiting.popleft()
+        yield frame, area.placed(matte, frame) if whole else area.covered(matte, frame)
 
 
 def smooth_stage(pairs: Iterator[tuple[Frame, Matte]], smoother: Smoother,

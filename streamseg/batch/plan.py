@@ -26,7 +26,8 @@ from .shards import Shard
 # Of Options what leaves the result as it is: how fast, how patient, and where to.
 _IDLE = ("threads", "timeout", "retry", "stall_timeout", "overwrite", "keep_partial", "matte", "cutout", "foreground",
          "batch", "only")
-FILES = ("background", "model", "model_spec")  # options that may name a file, whose change changes the result
+# Options that may name a file, whose change changes the result
+FILES = ("background", "model", "model_spec", "matte_in")
 SHOWN = 3  # cases that a refusal names
 
 

@@ -35,7 +35,7 @@ from .records import Written
 from .spans import Span
 
 _WHOLE_ONLY = ("start", "duration", "preview", "cfr", "rate", "deinterlace", "skip_still", "keep_partial",
-               "strokes")
+               "strokes", "matte_in")
 
 
 class NotInParts(StreamsegError):

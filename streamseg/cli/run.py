@@ -70,6 +70,8 @@ def run(session: Session, inputs: tuple[str, ...], outputs: tuple[str, ...], **f
     planned = jobs(inputs, outputs, options, naming=naming, left_out=left_out)
     if len(planned) > 1 or len(inputs) > 1:
         refuse_at_once(planned)
+    if len(planned) > 1 and "matte_in" in options:
+        raise OptionError(f"matte_in holds the mattes of one input, and here are {len(planned)}: give each a call")
     session.streaming = any("-" in job.targets for job in planned)
     if session.streaming and session.json:
         raise OptionError("--json and '-' as an output both want standard output: choose one")

@@ -83,8 +83,8 @@ def whole(matte: Matte, frame: Frame) -> Matte:
     if box is None:
         return matte
     rows, columns = matte.alpha.shape
-    finest = min(_FINEST, frame.height / box.height, frame.width / box.width)
-    shape = (min(frame.height, round(rows * finest)), min(frame.width, round(columns * finest)))
+    shape = (min(frame.height, round(rows * min(_FINEST, frame.height / box.height))),
+             min(frame.width, round(columns * min(_FINEST, frame.width / box.width))))
     alpha = placed(matte.alpha, box, (frame.width, frame.height), shape)
     _clear(alpha, box.top, box.top + box.height, frame.height)
     _clear(alpha.T, box.left, box.left + box.width, frame.width)
