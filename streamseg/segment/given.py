@@ -177,7 +177,7 @@ class CarriedMatte(Adapted):
             sure *= trust
             self._fresh *= _FADES * np.square(trust)
         own = np.asarray(cv2.resize(found.alpha, carried.shape[::-1]), np.float32)
-        corrected: Alpha = own + sure * (carried - own)
+        corrected = np.asarray(own + sure * (carried - own), np.float32)
         self._state, self._sure = corrected, sure
         made = corrected + self._fresh * (self._pure - corrected)
         return replace(found, alpha=np.clip(made, 0, 1).astype(np.float32))
