@@ -32,6 +32,7 @@ from .sink import (
     Target,
     adapt_sink,
     alpha_by_default,
+    check_packed,
     check_target,
     commit_together,
     extension_for,
@@ -300,7 +301,9 @@ def _kind_of(target: Target, format: str | None, info: VideoInfo, options: Optio
     name = path_text(target) if isinstance(target, (str, PathLike)) else "output" + extension_for(target, format)
     if options.show_matte:
         return "composite"
-    wanted = options.background == "none" or (options.background is None and alpha_by_default(name, info))
+    check_packed(options, options.background)
+    wanted = (options.packed is not None or options.background == "none"
+              or (options.background is None and alpha_by_default(name, info)))
     return "cutout" if wanted else "composite"
 
 

@@ -77,7 +77,8 @@ def outputs_of(job: Mapping[str, Any]) -> list[tuple[str, str]]:
     options = job["options"]
     found = []
     for target in job["sinks"]:
-        bare = options.get("background") == "none" or (options.get("background") is None and alpha_by_default(target))
+        bare = (options.get("packed") is not None or options.get("background") == "none"
+                or (options.get("background") is None and alpha_by_default(target)))
         found.append((target, "cutout" if bare and not options.get("show_matte") else "composite"))
     return found + [(options[kind], kind) for kind in EXTRA if options.get(kind) is not None]
 

@@ -18,6 +18,8 @@
     matte         grey: FFV1 in .mkv, grey PNG; lossy in other videos. --codec, --quality and the like are
                   the picture's own and do not touch it
     foreground    opaque colours, without sound
+
+With ``options.packed`` a cutout is an opaque video with the colour above or beside the matte: see ``packed``.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from ..validation import choice, format_value, named
 from .base import BaseSink, Sink, adapt_sink, commit_together
 from .containers import ALPHA_PICTURES, CONTAINERS, PICTURES, extension, numbered
 from .file_object import FileObject, FileObjectSink, extension_for
+from .packed import PackedSink, check_packed
 from .stills import PicturePipe, PictureSink, is_folder, one_still
 from .video import VideoSink
 
@@ -51,6 +54,7 @@ __all__ = [
     "VideoSink",
     "adapt_sink",
     "alpha_by_default",
+    "check_packed",
     "check_target",
     "commit_together",
     "extension_for",
@@ -126,6 +130,11 @@ def _open_path(target: str, info: VideoInfo, kind: str, options: OutputOptions) 
         return NullSink()
     if _is_piped_picture(target, info, options):
         return PicturePipe(info, kind, options)
+    if options.packed is not None and kind == "cutout":
+        if _is_pictures(target, info) or extension(target) in (".gif", ".apng", ".webp"):
+            raise OptionError(f"{target}: packed {options.packed} is a layout of videos, a picture has its own alpha: "
+                              "write .mp4, .mov, .mkv or .webm, or leave --packed out")
+        return PackedSink(target, info, options)
     if _is_pictures(target, info):
         return PictureSink(target, info, kind, options)
     return VideoSink(target, info, kind, options)

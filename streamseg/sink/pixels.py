@@ -27,7 +27,7 @@ def picture_for(frame: Frame, settings: Settings, alpha: bool) -> av.VideoFrame:
 
     An opaque frame that fits already is handed on without a copy.
     """
-    frame = _extended(frame, settings.width, settings.height)
+    frame = extended(frame, settings.width, settings.height)
     layout = EncoderInput.of(settings.pix_fmt)
     if layout.rgb and not (frame.format == settings.pix_fmt and not alpha):
         picture = _packed(frame, settings.pix_fmt, alpha)
@@ -103,7 +103,7 @@ def alpha_of(frame: Frame) -> npt.NDArray[Any]:
     return frame.alpha
 
 
-def _extended(frame: Frame, width: int, height: int) -> Frame:
+def extended(frame: Frame, width: int, height: int) -> Frame:
     """Last row and column repeated up to an even size; chroma was rounded up already."""
     if (frame.width, frame.height) == (width, height):
         return frame
