@@ -25,6 +25,7 @@ from .report import Forecast, Progress, Queue, Report, Stopwatch, peak_rss_mib
 from .segment import BaseSegmenter
 from .segment.given import CarriedMatte, GivenMattes, MatteFile
 from .segment.keyframes import KeyframeSegmenter
+from .segment.places import Places
 from .sink import (
     BaseSink,
     PictureSink,
@@ -201,18 +202,19 @@ def _segmenter(source: Any, options: Options, info: VideoInfo) -> tuple[BaseSegm
     """What finds the subject, and its name for the report."""
     name = methods.method_name(options.method)
     if options.matte_in is None:
-        return _in_time(_method(source, options, info.stills), options, info.stills), name
+        return _in_time(_with_places(_method(source, options, info.stills), options, info), options, info.stills), name
     reading = InputOptions(start=options.start, timeout=options.timeout, retry=options.retry, on_error=options.on_error,
                            threads=options.threads, audio=False)
     area = None if options.roi is None else Area(options.roi)
     given = MatteFile(options.matte_in, reading, info, area)
     try:
         if given.single and info.expected_frames != 1:
-            return _in_time(CarriedMatte(_method(source, options, info.stills), given), options, info.stills), name
+            carried_on = CarriedMatte(_method(source, options, info.stills), given)
+            return _in_time(_with_places(carried_on, options, info), options, info.stills), name
         if options.method != "default" and isinstance(options.method, str):
             raise OptionError(f"method is {options.method!r}, but matte_in has a matte for every frame, so no method "
                               "is needed: leave one of the two out")
-        return _in_time(GivenMattes(given), options, info.stills), "matte_in"
+        return _in_time(_with_places(GivenMattes(given), options, info), options, info.stills), "matte_in"
     except BaseException:
         given.close()
         raise
@@ -224,6 +226,19 @@ def _in_time(segmenter: BaseSegmenter, options: Options, stills: bool) -> BaseSe
     if every is None and not segmenter.capabilities.expensive:
         every = 1  # what is cheaper than optical flow, or learns from every frame, sees every frame
     return segmenter if stills else KeyframeSegmenter(segmenter, skip_still=options.skip_still, every=every)
+
+
+def _with_places(method: BaseSegmenter, options: Options, info: VideoInfo) -> BaseSegmenter:
+    """``method``, with what options.region adds to its mattes and takes from them."""
+    if options.region is None:
+        return method
+    if options.roi is None:
+        return Places(method, options.region)
+    if info.stills:
+        raise OptionError(f"region is {options.region!r} and roi {options.roi!r}: of pictures, each with its size, one "
+                          "of the two is taken; leave the other out")
+    size = info.width, info.height
+    return Places(method, options.region, size=size, box=Area(options.roi).box(*size))
 
 
 def _method(source: Any, options: Options, stills: bool) -> BaseSegmenter:

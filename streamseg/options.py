@@ -15,19 +15,30 @@ from fractions import Fraction
 from os import PathLike
 from typing import Any, Self
 
-from .validation import area_lengths, check_method, check_value, choice, frames_per_second, interval, named, worded
+from .validation import (
+    area_lengths,
+    check_method,
+    check_value,
+    choice,
+    frames_per_second,
+    interval,
+    named,
+    places,
+    worded,
+)
 
 
 def option(default: Any, group: str, help: str, *, choices: tuple[str, ...] | None = None,
            low: float | None = None, high: float | None = None, metavar: str | None = None,
-           flag: str | None = None, live: str | None = None) -> Any:
+           flag: str | None = None, live: str | None = None, several: bool = False) -> Any:
     """A field of Options: its default, the group it is listed under, its help, what it may be.
 
     ``flag``: the command line's spelling where it is not ``--field-name`` (``--a/--no-a`` for bools).
+    ``several``: the flag may be given several times; the texts are one, with spaces between them.
     ``live``: the help of `streamseg live`, where what is true of the other commands is not.
     """
     metadata = {"group": group, "help": help, "choices": choices, "low": low, "high": high,
-                "metavar": metavar, "flag": flag, "live": live or help}
+                "metavar": metavar, "flag": flag, "live": live or help, "several": several}
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -89,6 +100,8 @@ class CommonOptions(OptionGroup):
                 interval(value)
             if item.name == "roi" and value is not None:
                 area_lengths(value)
+            if item.name == "region" and value is not None:
+                places(value)
             if item.name in _TARGETS:
                 named(item.name, value, *_TARGETS[item.name])
             if str(item.type).startswith("Fraction") and value is not None:
@@ -167,6 +180,8 @@ class EdgeOptions(CommonOptions):
                           "nearest to the centre.", choices=("all", "largest", "center"))
     roi: str | None = option(None, "Matte", "Look for the subject within this part of the picture only, in pixels or "
                              "per cent, as 25%,0,50%,100%; outside it is background.", metavar="X,Y,W,H")
+    region: str | None = option(None, "Matte", "Add what lies at a place, or has a colour, to the subject (+) or take "
+                                "it away (-), as +50%,40% -10,20 -red.", metavar="PLACE", several=True)
     invert: bool = option(False, "Matte", "Remove the subject and keep the rest.")
     require_subject: bool = option(False, "Matte", "Fail, and write nothing, where no subject is found in any frame.")
     clean: bool = option(True, "Matte", "Remove small specks and fill small holes.",

@@ -18,10 +18,12 @@ import numpy.typing as npt
 from .composite import Compositor
 from .core.area import Area
 from .core.frames import Frame, Matte, VideoInfo
+from .core.geometry import Box
 from .errors import OptionError, SegmentError, SourceError, StreamsegError
 from .options import CommonOptions, CompositeOptions, InputOptions
 from .segment import DEFAULT, Segmenter, adapt, method_name
 from .segment.model import Model, load_model
+from .segment.places import Places
 from .sink.pixels import rgb_of, rgba_of, scaled
 from .source import open_source
 from .source.arrays import frame_of
@@ -49,8 +51,8 @@ def remove(picture: Any, background: str | None = None, *, model: Model | Segmen
     background  None or "none": transparent. Else "blur", "original", a colour name or "#rrggbb", or a picture's path
     model       what ``streamseg.load_model`` gives, or any Segmenter (for one thread at a time); None: the default
                 model, which is loaded once and stays until ``default_model().close()``
-    options     of OPTIONS: fit, blur, edges, subject, roi, invert, require_subject, clean, threshold, erode, feather,
-                feather_out, light_wrap
+    options     of OPTIONS: fit, blur, edges, subject, roi, region, invert, require_subject, clean, threshold,
+                erode, feather, feather_out, light_wrap
 
     Returns RGBA with straight alpha, or RGB where there is a background: (h, w, 4) or (h, w, 3), uint8, or uint16
     where the picture has more than 8 bits. For a Pillow image a Pillow image (RGBA or RGB) with its colour profile.
@@ -114,8 +116,7 @@ def _finished(frame: Frame, model: Model | Segmenter | None, kind: str, options:
                      has_alpha=frame.alpha is not None, stills=True, name="the picture")
     compositor = Compositor(info, [kind], options)
     try:
-        area = None if options.roi is None else Area(options.roi)
-        matte = _matte(frame, model) if area is None else area.placed(_matte(area.cut(frame), model), frame)
+        matte = _matte(frame, model, options)
         if options.require_subject:
             seen = SubjectCounter()
             seen.see(frame, matte)
@@ -125,10 +126,21 @@ def _finished(frame: Frame, model: Model | Segmenter | None, kind: str, options:
         compositor.close()
 
 
-def _matte(frame: Frame, model: Model | Segmenter | None) -> Matte:
+def _matte(frame: Frame, model: Model | Segmenter | None, options: CompositeOptions) -> Matte:
+    """The frame's matte; the model sees the roi alone."""
+    if options.roi is None:
+        return _found(frame, model, options.region)
+    area, size = Area(options.roi), (frame.width, frame.height)
+    return area.placed(_found(area.cut(frame), model, options.region, size, area.box(*size)), frame)
+
+
+def _found(frame: Frame, model: Model | Segmenter | None, region: str | None, size: tuple[int, int] | None = None,
+           box: Box | None = None) -> Matte:
     if model is not None:
         check_method(model)
     segmenter = adapt(default_model() if model is None else model, stills=True)
+    if region is not None:
+        segmenter = Places(segmenter, region, size=size, box=box)
     try:
         segmenter.reset()
         found = segmenter.segment([frame])

@@ -72,8 +72,8 @@ def remarks(subject: Subject, frames: int, method: str) -> list[str]:
     return [f"no subject was found in {where} by the method {method}{only}{grey}. {REMEDY}"]
 
 
-REMEDY = ("For pets and products before a plain background take --method region, grabcut or kmeans; `streamseg "
-          "methods` says which to take for what")
+REMEDY = ("For pets and products before a plain background take --method region, grabcut or kmeans, or add what lies "
+          "at a place with --region +x,y; `streamseg methods` says which to take for what")
 
 
 def require(subject: Subject, frames: int, method: str) -> None:

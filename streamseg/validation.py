@@ -118,6 +118,27 @@ def area_lengths(text: str) -> tuple[tuple[float, bool], ...]:
     return lengths
 
 
+def places(text: str) -> list[tuple[bool, str | tuple[tuple[float, bool], tuple[float, bool]]]]:
+    """What '+320,180 -10%,5% +red' adds to the subject (True) or takes from it: a colour's text, or x and y, the number
+    of each and whether it is per cent. Raises OptionError."""
+    made: list[tuple[bool, str | tuple[tuple[float, bool], tuple[float, bool]]]] = []
+    for word in text.split():
+        place = re.fullmatch(r"[+-](\d{1,6}(?:\.\d+)?)(%?),(\d{1,6}(?:\.\d+)?)(%?)", word)
+        if place is not None:
+            x, y = (float(place[1]), place[2] == "%"), (float(place[3]), place[4] == "%")
+            if all(value <= 100 for value, relative in (x, y) if relative):
+                made.append((word[0] == "+", (x, y)))
+                continue
+        if re.fullmatch(r"[+-](#[0-9a-fA-F]{3,6}|[a-zA-Z]+)", word) is None:
+            made = []
+            break
+        made.append((word[0] == "+", word[1:]))
+    if not made:
+        raise OptionError(f"region is {text!r}; it must be places or colours to be added or taken away, as +320,180, "
+                          "-10%,90%, +red or -#00b140")
+    return made
+
+
 def check_segmenter(name: str, found: object) -> None:
     """Raise OptionError unless a class, or an object, has the methods of a Segmenter."""
     missing = [part for part in SEGMENTER if not callable(getattr(found, part, None))]

@@ -134,7 +134,7 @@ def option_flags(only: Collection[str] | None = None, *, of: type[Any] = Options
 def given_options(values: dict[str, Any], *, of: type[Any] = Options) -> dict[str, Any]:
     """The keyword arguments for ``of`` from a command's flags: only those on the command line."""
     mappings = {item.name for item in fields(of) if isinstance(default_of(item), dict)}
-    return {name: dict(value) if name in mappings else value
+    return {name: dict(value) if name in mappings else " ".join(value) if isinstance(value, tuple) else value
             for name, value in values.items() if value is not None and value != ()}
 
 
@@ -154,6 +154,9 @@ def _flag(item: Field[Any], text: str) -> Callable[[F], F]:
     if default is not None and default != "default":  # `methods` says which method is the default
         shown = f"{default:g}" if isinstance(default, float) else default
         settings["help"] += f" [default: {shown}]"
+    if rules.get("several"):
+        settings["help"] += " May be given several times."
+        return click.option(spelling, item.name, multiple=True, **settings)
     made = click.option(spelling, item.name, default=None, **settings)
     if item.name != "method":
         return made

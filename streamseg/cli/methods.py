@@ -30,22 +30,25 @@ EXAMPLES = """
 def methods(session: Session, name: str | None) -> None:
     """List the methods, or explain the one called NAME: what it is good and bad for, its parameters."""
     from ..segment import DEFAULT
-    from ..segment.catalogue import describe, describe_all
+    from ..segment.catalogue import CHOICES, describe, describe_all
     found = describe_all() if name is None else [describe(name)]
     if session.json:
-        show.json_object({"default": DEFAULT, "methods": [asdict(item) for item in found]})
+        show.json_object({"default": DEFAULT, "methods": [asdict(item) for item in found],
+                          "choices": [{"subject": subject, "take": take} for subject, take in CHOICES]})
     elif name is None:
-        _print_list(found, DEFAULT)
+        _print_list(found, DEFAULT, CHOICES)
     else:
         _print_one(found[0])
 
 
-def _print_list(found: Sequence[MethodInfo], default: str) -> None:
+def _print_list(found: Sequence[MethodInfo], default: str, choices: Sequence[tuple[str, str]]) -> None:
     rows = [(item.name + (" (default)" if item.name == default else ""), item.summary,
              ", ".join(f"{parameter.name}={parameter.default}" for parameter in item.parameters))
             for item in found]
     screen = show.console(sys.stdout)
     screen.print(show.table(("method", "what it does", "parameters"), rows))
+    screen.print("\nWhich to take:")
+    screen.print(show.table(("what is to come out", "take"), choices))
     screen.print("\n`streamseg methods NAME` explains one; package.module:Class takes your own.")
 
 

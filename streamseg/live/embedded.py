@@ -19,7 +19,7 @@ from .adaptive_quality import LADDER, AdaptiveQuality
 from .capture import Capture
 from .composite_stage import CompositeStage
 from .options import LiveOptions, cpu_share
-from .run import _area, _model, _smoother, refuse_transparency, scene_of
+from .run import _area, _model, _smoother, _with_places, refuse_transparency, scene_of
 from .segment_stage import SegmentStage
 from .session import LiveSession
 from .stats import LiveOutput, LiveReport
@@ -51,7 +51,8 @@ class EmbeddedSession:
             info = replace(source.info, live=True)
             finisher = CompositeStage(info, options, self._control)
             opening.callback(finisher.close)
-            matting = SegmentStage(model, self._control, smoother=_smoother(options, model), skip_still=live.rest,
+            matting = SegmentStage(_with_places(model, options, info), self._control,
+                                   smoother=_smoother(options, model), skip_still=live.rest,
                                    area=_area(options, info))
             matting.warm_up(stand_in(info))
             opening.pop_all()

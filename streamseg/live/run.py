@@ -19,6 +19,7 @@ from ..core.frames import VideoInfo
 from ..core.thread_budget import cores
 from ..errors import OptionError, StreamsegError
 from ..options import Options
+from ..segment.places import Places
 from ..sink import Sink
 from ..sink.live.preview import PreviewWindow
 from ..source import Source
@@ -108,7 +109,8 @@ def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: O
     info = replace(opened.info, live=True)
     finisher = CompositeStage(info, options, control)
     opening.callback(finisher.close)
-    matting = SegmentStage(model, control, smoother=_smoother(options, model), skip_still=live.rest,
+    matting = SegmentStage(_with_places(model, options, info), control, smoother=_smoother(options, model),
+                           skip_still=live.rest,
                            area=_area(options, info))
     matting.warm_up(stand_in(info))
     capture = Capture(opened, clock, control, reopen=reader.again, lasting=reader.lasting,
@@ -168,6 +170,15 @@ def _area(options: Options, info: VideoInfo) -> Area | None:
     area = Area(options.roi)
     area.box(info.width, info.height)
     return area
+
+
+def _with_places(model: segment.Segmenter, options: Options, info: VideoInfo) -> segment.Segmenter:
+    """``model``, with what options.region adds to its mattes and takes from them."""
+    if options.region is None:
+        return model
+    area, size = _area(options, info), (info.width, info.height)
+    box = None if area is None else area.box(*size)
+    return Places(segment.adapt(model, owned=True), options.region, size=size, box=box)
 
 
 def scene_of(options: Options, live: LiveOptions) -> Scene:

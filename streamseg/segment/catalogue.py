@@ -33,6 +33,20 @@ class MethodInfo:
     parameters: tuple[ParameterInfo, ...]
 
 
+# What is to come out, and what to take for it: method names and flags.
+CHOICES: tuple[tuple[str, str], ...] = (
+    ("people before any background", "person"),
+    ("people before a green or blue screen", "greenscreen"),
+    ("anything before a screen of one colour", "chroma"),
+    ("pets and products before a plain background", "region, kmeans, or --region +x,y"),
+    ("an object in the middle of a picture, of several colours", "grabcut"),
+    ("drawings, text and shapes that are darker or lighter than the paper", "threshold"),
+    ("what moves before a camera that stands still", "mog2, or plate with a picture of the empty scene"),
+    ("what the method leaves out, or takes wrongly", "--region +x,y, -x,y, +red, -red"),
+    ("anything, from one picture that you have cut out by hand", "--matte-in FIRST.png"),
+)
+
+
 def describe(name: str) -> MethodInfo:
     """What there is to know of a method. Raises OptionError if ``name`` is none."""
     cls = method_class(name)

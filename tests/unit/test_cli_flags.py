@@ -16,7 +16,7 @@ from streamseg.errors import OptionError
 from streamseg.options import Options
 from streamseg.validation import default_of
 
-CHECKED = {"every": "3", "roi": "0,0,8,8"}  # texts whose value is checked at once
+CHECKED = {"every": "3", "roi": "0,0,8,8", "region": "+8,8"}  # texts whose value is checked at once
 FIELDS = {item.name: item for item in fields(Options)}
 
 

@@ -125,7 +125,7 @@ def test_none_is_taken_where_a_field_may_be_none_alone():
                 Options(**{item.name: None})
 
 
-CHECKED = {"every": "3", "roi": "0,0,8,8"}  # texts whose value is checked at once
+CHECKED = {"every": "3", "roi": "0,0,8,8", "region": "+8,8"}  # texts whose value is checked at once
 
 
 def test_paths_are_kept_as_texts(tmp_path: Path):

@@ -159,7 +159,7 @@ def border_colour(picture: Picture) -> RGB:
     """The commonest colour of the border ring. Pixels of one hue count as one colour, and so do those of one grey."""
     pixels = picture[ring((picture.shape[0], picture.shape[1]))]
     screen, filled = screen_colour(pixels)
-    grey = _commonest(pixels)
+    grey = commonest(pixels)
     if screen is None or (not has_hue(grey) and filled < _share_of(pixels, grey)):
         return grey
     return screen
@@ -191,7 +191,7 @@ def _share_of(pixels: npt.NDArray[Any], grey: RGB) -> float:
     return float((away <= 24).mean())
 
 
-def _commonest(pixels: npt.NDArray[Any]) -> RGB:
+def commonest(pixels: npt.NDArray[Any]) -> RGB:
     """The mean of the fullest of 16 x 16 x 16 boxes of RGB."""
     boxes = (pixels >> 4).astype(np.int32) @ np.array([256, 16, 1], np.int32)
     fullest = np.bincount(boxes).argmax()
