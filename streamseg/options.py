@@ -240,6 +240,8 @@ class OutputOptions(CommonOptions):
                                  metavar="RATE")
     cfr: Fraction | None = option(None, "Output", "Constant frame rate instead of the input's own timestamps: "
                                   "frames are repeated or dropped.", metavar="FPS")
+    start_number: int | None = option(None, "Output", "Number of the first of numbered pictures; default: the input's "
+                                      "own numbers, else 1.", low=0, metavar="N")
     overwrite: bool = option(False, "Output", "Replace outputs that exist.")
     keep_partial: bool = option(False, "Output", "Keep what was written when a run fails.")
 

@@ -73,6 +73,11 @@ def kept(matrix: int) -> dict[str, int]:
     return {} if matrix in _SWSCALE else {"src_colorspace": 5, "dst_colorspace": 5}
 
 
+def chromaticities(primaries: int) -> tuple[float, ...] | None:
+    """x and y of red, green, blue and white of H.273's ColourPrimaries; None if unknown."""
+    return _PRIMARIES.get(primaries)
+
+
 def derived_weights(primaries: Sequence[float]) -> tuple[float, float]:
     """(Kr, Kb) of the x and y of red, green, blue and white: the shares of luminance that make white (H.273)."""
     points = np.array(primaries).reshape(4, 2)

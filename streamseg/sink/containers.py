@@ -63,8 +63,8 @@ SQUARE = ("gif", "apng", "webp")
 # Sound that keeps its times in AVI, which counts blocks: FLAC, E-AC-3 and Vorbis are read back too short
 AVI = ("mp2", "mp3", "aac", "ac3", "pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le",
        "pcm_alaw", "pcm_mulaw")
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tiff", ".tif", ".bmp")
-ALPHA_PICTURES = (".png", ".webp", ".tiff", ".tif")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tiff", ".tif", ".bmp", ".exr")
+ALPHA_PICTURES = (".png", ".webp", ".tiff", ".tif", ".exr")
 # Codecs for delivery: players show them in 4:2:0, and rarely in RGB, in 4:4:4 or in grey.
 DELIVERY = ("h264", "hevc", "vp9", "vp8", "av1", "mpeg4")
 # Encoders that take any size with subsampled chroma; H.264 in 4:2:0 can only crop by twos.

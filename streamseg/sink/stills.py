@@ -21,12 +21,13 @@ from ..options import OutputOptions
 from .base import BaseSink
 from .commit import Placement, checked_target, refuse_existing, temporary_folder, writing
 from .containers import ALPHA_PICTURES, PATTERN, PICTURES, extension, no_alpha, numbered
+from .exr import check_exr, exr_bytes, exr_channels
 from .pixels import rgb_of, rgba_of, scaled
 from .profile import HOLDING, with_profile
 from .spatial import not_kept
 from .tiff import with_fields
 
-DEEP = (".png", ".tiff", ".tif")  # hold 16 bits a sample
+DEEP = (".png", ".tiff", ".tif", ".exr")  # hold 16 bits a sample
 LOSSLESS_WEBP = 101  # OpenCV's quality above 100
 _FRAME = "frame_%05d"
 
@@ -71,7 +72,7 @@ class PictureSink(BaseSink):
                 raise SinkError(self._too_many())
             raise SinkError(f"{self.target}: two pictures would be written as {name}; rename one input")
         refuse_existing(self._root / name, self._root / name, self._options.overwrite)
-        data = encode_picture(frame, extension(name), self.kind, self._options.quality)
+        data = self._encoded(frame, extension(name))
         with writing(self.target, self._made.parent):
             (self._made / name).write_bytes(data)
         if not self._sizes:
@@ -136,8 +137,15 @@ class PictureSink(BaseSink):
         if not (self._folder or self._pattern) and (info.frames or 0) > 1 and whole:
             raise OptionError(self._too_many())
         self.notes += not_kept(info.spatial, "image2", "")
+        if self._ext == ".exr":
+            check_exr(self._options.codec_set)
         if info.sample_aspect != 1:
             self.notes.append(no_aspect(info))
+
+    def _encoded(self, frame: Frame, ext: str) -> bytes:
+        if ext == ".exr":
+            return exr_bytes(frame, self.kind, self._options.codec_set)
+        return encode_picture(frame, ext, self.kind, self._options.quality)
 
     def _place(self) -> Path:
         """The folder, the file, or the pattern's path. Raises SinkError if it may not be written."""
@@ -159,13 +167,25 @@ class PictureSink(BaseSink):
     def _name(self, frame: Frame) -> str:
         """The file's name: from the pattern, the single name, or the input's name with a suitable extension."""
         if not self._folder:
-            return _filled(self.path.name, self.frames + 1) if self._pattern else self.path.name
+            return _filled(self.path.name, self._number(frame)) if self._pattern else self.path.name
         if frame.name is None:
-            return _filled(_FRAME + ".png", self.frames + 1)
+            return _filled(_FRAME + ".png", self._number(frame))
         old = extension(frame.name)
-        fits = old in PICTURES and self.kind not in ("cutout", "matte") and (
+        fits = old in PICTURES and old != ".exr" and self.kind not in ("cutout", "matte") and (
             frame.pixel.depth == 8 or old in DEEP)
         return PurePath(frame.name).stem + (old if fits else ".png")
+
+    def _number(self, frame: Frame) -> int:
+        """The picture's number: that of the input's sequence, or counted."""
+        if self._options.start_number is not None:
+            return self._options.start_number + self.frames
+        source = PurePath(self._info.name).name
+        if frame.name is not None and len(PATTERN.findall(source)) == 1:
+            head, tail = PATTERN.split(source)
+            found = re.fullmatch(re.escape(head) + r"(\d+)" + re.escape(tail), frame.name)
+            if found:
+                return int(found[1])
+        return self.frames + 1
 
     def _too_many(self) -> str:
         path = PurePath(self.target)
@@ -199,10 +219,22 @@ class PictureSink(BaseSink):
                 raise SinkError(f"{self.target}: {name} has {found} bytes on the disk, written were {size}; "
                                 "the disk may be failing or full")
         first = next(iter(self._sizes))
+        if extension(first) == ".exr":
+            self._verify_exr(first)
+            return
         read = cv2.imdecode(np.frombuffer((self._made / first).read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
         if read is None or (self.kind == "cutout" and (read.ndim != 3 or read.shape[2] != 4)):
             raise SinkError(f"{self.target}: {first} does not read back"
                             + ("" if read is None else " with its transparency"))
+
+
+    def _verify_exr(self, name: str) -> None:
+        try:
+            found = exr_channels((self._made / name).read_bytes())
+        except RuntimeError as error:
+            raise SinkError(f"{self.target}: {name} does not read back ({error})") from error
+        if self.kind == "cutout" and "A" not in found:
+            raise SinkError(f"{self.target}: {name} does not read back with its transparency")
 
 
 class PicturePipe(BaseSink):

@@ -1,0 +1,145 @@
+"""OpenEXR pictures, read back with OpenEXR's own Python; numbers of sequences."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from streamseg.api import run
+from streamseg.core.frames import Frame
+from streamseg.core.pixel_formats import Colour
+from streamseg.errors import MissingDependencyError, OptionError
+from streamseg.options import Options
+from streamseg.sink import open_sink
+from tests import clips
+
+from .sink_tools import about, made, write
+
+
+def read_exr(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+    library = pytest.importorskip("OpenEXR", reason="OpenEXR is not installed: pip install '.[exr]'")
+    with library.File(str(path), separate_channels=True) as file:
+        return dict(file.header()), {name: np.array(item.pixels) for name, item in file.channels().items()}
+
+
+def grey(level: int, transfer: int, format: str = "gbrp16le", alpha: int = 65535) -> Frame:
+    plane = np.full((8, 8), level, np.uint16)
+    return Frame((plane,) * 3, format, Fraction(1, 25), 0, 0, Colour(0, 2, 1, transfer),
+                 alpha=np.full_like(plane, alpha))
+
+
+def written(path: Path, frame: Frame, kind: str = "cutout", **options: str) -> Path:
+    pytest.importorskip("OpenEXR", reason="OpenEXR is not installed: pip install '.[exr]'")
+    write(open_sink(path, about([frame], stills=True), kind=kind, options=Options(codec_set=options)), [frame])
+    return path
+
+
+@pytest.mark.parametrize(("type", "dtype"), [("half", np.float16), ("float", np.float32)])
+@pytest.mark.parametrize("compression", ["zip", "piz", "dwaa", "none"])
+def test_type_and_compression_are_those_asked_for(tmp_path: Path, type: str, dtype: Any, compression: str) -> None:
+    frame = made("gbrp12le", 1, alpha=True)[0]
+    header, channels = read_exr(written(tmp_path / "o.exr", frame, type=type, compression=compression, light="encoded",
+                                        alpha="straight"))
+    assert set(channels) == {"R", "G", "B", "A"}
+    assert {plane.dtype for plane in channels.values()} == {np.dtype(dtype)}
+    assert header["compression"].name == f"{'NO' if compression == 'none' else compression.upper()}_COMPRESSION"
+    assert frame.alpha is not None
+    exact = 2e-2 if compression == "dwaa" else 1e-3 if type == "half" else 1e-5
+    for name, plane in zip("RGBA", (frame.planes[2], frame.planes[0], frame.planes[1], frame.alpha), strict=True):
+        assert np.abs(channels[name] - plane / 4095.0).max() < exact
+    if compression != "dwaa":
+        assert channels["A"].min() == 0
+        assert channels["A"].max() == 1
+
+
+@pytest.mark.parametrize(("level", "transfer", "light"), [
+    # known answers: sRGB's and BT.709's middle grey, PQ of 203 and 1000 cd/m2 (BT.2408), HLG's 75 % and BT.709's white
+    (188 * 257, 13, 0.5029), (0.409 * 65535, 1, 0.18), (0.5807 * 65535, 16, 1.0), (0.7518 * 65535, 16, 1000 / 203),
+    (0.75 * 65535, 18, 1.0), (65535, 1, 1.0), (0.5 * 65535, 8, 0.5)])
+def test_light_is_linear(tmp_path: Path, level: float, transfer: int, light: float) -> None:
+    _, channels = read_exr(written(tmp_path / "o.exr", grey(round(level), transfer), type="float"))
+    assert channels["G"][4, 4] == pytest.approx(light, rel=3e-3)
+
+
+def test_colours_are_premultiplied_unless_they_are_to_be_straight(tmp_path: Path) -> None:
+    frame = grey(65535, 13, alpha=16384)
+    _, usual = read_exr(written(tmp_path / "a.exr", frame, type="float"))
+    _, straight = read_exr(written(tmp_path / "b.exr", frame, type="float", alpha="straight"))
+    assert (usual["R"][0, 0], usual["A"][0, 0]) == pytest.approx((0.25, 0.25), abs=1e-4)
+    assert (straight["R"][0, 0], straight["A"][0, 0]) == pytest.approx((1, 0.25), abs=1e-4)
+
+
+def test_a_matte_is_one_channel_and_an_opaque_picture_has_no_alpha(tmp_path: Path) -> None:
+    frame = made("gray10le", 1)[0]
+    _, channels = read_exr(written(tmp_path / "m.exr", frame, "matte"))
+    assert set(channels) == {"Y"}
+    assert np.abs(channels["Y"] - frame.planes[0] / 1023).max() < 1e-3
+    _, channels = read_exr(written(tmp_path / "o.exr", made("yuv420p", 1)[0], "composite"))
+    assert set(channels) == {"R", "G", "B"}
+
+
+def test_primaries_are_told(tmp_path: Path) -> None:
+    frame = made("yuv420p10le", 1, alpha=True, colour=Colour(9, 1, 9, 16))[0]
+    header, _ = read_exr(written(tmp_path / "o.exr", frame))
+    assert header["chromaticities"] == pytest.approx((0.708, 0.292, 0.170, 0.797, 0.131, 0.046, 0.3127, 0.3290))
+
+
+@pytest.mark.parametrize(("options", "said"), [({"preset": "slow"}, "preset"), ({"type": "int"}, "half, float"),
+                                               ({"compression": "lzw"}, "dwaa")])
+def test_other_options_are_refused(tmp_path: Path, options: dict[str, str], said: str) -> None:
+    with pytest.raises(OptionError, match=said):
+        open_sink(tmp_path / "o.exr", about(made(count=1)), options=Options(codec_set=options))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_package_it_says_which_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "OpenEXR", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'streamseg\[exr\]'"):
+        open_sink(tmp_path / "o.exr", about(made(count=1)))
+
+
+@pytest.mark.parametrize("name", ["o_%04d.png", "o_%04d.tiff"])
+def test_16_bit_cutouts_keep_their_bits(tmp_path: Path, name: str) -> None:
+    from streamseg.core.opencv import cv2
+
+    frame = grey(43690, 13, alpha=65535)
+    write(open_sink(tmp_path / name, about([frame]), kind="cutout"), [frame])
+    back = cv2.imread(str(tmp_path / (name % 1)), cv2.IMREAD_UNCHANGED)
+    assert back.dtype == np.uint16
+    assert (back == [43690, 43690, 43690, 65535]).all()
+
+
+# --- numbers --------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def sequence(tmp_path: Path) -> str:
+    for number in range(1001, 1004):
+        Image.fromarray(clips.picture(number - 1001)).save(tmp_path / f"shot_{number}.png")
+    return str(tmp_path / "shot_%04d.png")
+
+
+def names(folder: Path, pattern: str) -> list[str]:
+    return sorted(item.name for item in folder.glob(pattern))
+
+
+def test_a_sequence_keeps_its_numbers(tmp_path: Path, sequence: str) -> None:
+    run(sequence, tmp_path / "o_%05d.png", method="threshold", matte=str(tmp_path / "m_%d.png"))
+    assert names(tmp_path, "o_*") == ["o_01001.png", "o_01002.png", "o_01003.png"]
+    assert names(tmp_path, "m_*") == ["m_1001.png", "m_1002.png", "m_1003.png"]
+
+
+def test_the_first_number_may_be_given(tmp_path: Path, sequence: str, clip: Path) -> None:
+    run(sequence, tmp_path / "o_%03d.png", method="threshold", start_number=5)
+    assert names(tmp_path, "o_*") == ["o_005.png", "o_006.png", "o_007.png"]
+    run(clip, tmp_path / "c_%04d.png", method="threshold", start_number=1001, duration=0.1)
+    assert names(tmp_path, "c_*")[0] == "c_1001.png"
+
+
+def test_a_film_is_counted_from_one(tmp_path: Path, clip: Path) -> None:
+    run(clip, tmp_path / "c_%04d.png", method="threshold", duration=0.1)
+    assert names(tmp_path, "c_*")[0] == "c_0001.png"
