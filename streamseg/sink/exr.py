@@ -13,7 +13,6 @@ A cut-out has the channels R, G, B and A, a matte Y. Needs the package OpenEXR (
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -60,14 +59,14 @@ def exr_bytes(frame: Frame, kind: str, options: Mapping[str, str]) -> bytes:
                 for name, plane in _channels(frame, kind, chosen).items()}
     with tempfile.TemporaryDirectory(prefix="streamseg-") as folder:  # it writes to a path alone
         path = Path(folder, "picture.exr")
-        with library.File(header, channels, num_threads=0) as file:
+        with library.File(header, channels) as file:
             file.write(str(path))
         return path.read_bytes()
 
 
-def exr_channels(data: bytes) -> set[str]:
+def exr_channels(path: Path) -> set[str]:
     """The names of a file's channels. Raises RuntimeError if it is none."""
-    with _library().File(io.BytesIO(data), separate_channels=True, num_threads=0) as file:
+    with _library().File(str(path), separate_channels=True) as file:
         return set(file.channels())
 
 

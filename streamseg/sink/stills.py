@@ -230,7 +230,7 @@ class PictureSink(BaseSink):
 
     def _verify_exr(self, name: str) -> None:
         try:
-            found = exr_channels((self._made / name).read_bytes())
+            found = exr_channels(self._made / name)
         except RuntimeError as error:
             raise SinkError(f"{self.target}: {name} does not read back ({error})") from error
         if self.kind == "cutout" and "A" not in found:
