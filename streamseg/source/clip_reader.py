@@ -48,6 +48,7 @@ class ClipReader:
         self.time_base = time_base_of(stream, container, options.rate)
         self._jumpy = is_jumpy(container, name)
         self.part = TimeRange.of(options, beginning(stream, container))
+        self.part.wraps = (stream.start_time or 0) < 0
         self._stated = self.end = stated_end(stream, container) if self.has_times else None
         if self.end is not None and self.part.begin is not None and self.part.begin >= self.end:
             self.end = None  # try it: a wrong duration in a header is common

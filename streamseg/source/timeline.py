@@ -109,12 +109,15 @@ class TimeRange:
     limit   length, None for all; the smaller of duration and preview
     origin  the input's time that becomes 0 (the first frame's, if ``begin`` is given)
     zero    where the input's clock begins; it becomes 0 where that is later than STARTS
+    wraps   the pictures begin before 0: FFmpeg counts so to where MPEG-TS's clock of 33 bits begins anew; ``zero``
+            becomes 0, for MP4 hides what is before it
     """
 
     begin: Fraction | None = None
     limit: Fraction | None = None
     origin: Fraction | None = None
     zero: Fraction = Fraction(0)
+    wraps: bool = False
 
     @classmethod
     def of(cls, options: InputOptions, zero: Fraction = Fraction(0)) -> TimeRange:
@@ -135,7 +138,7 @@ class TimeRange:
     @property
     def late(self) -> bool:
         """Whether the input's clock begins so late (or so early) that it is that of something longer."""
-        return abs(self.zero) > STARTS
+        return self.wraps or abs(self.zero) > STARTS
 
     @property
     def whole(self) -> bool:

@@ -126,7 +126,7 @@ class VideoSource(BaseSource):
         if self._still:
             self.notes.extend(choice_note(reader.container, reader.stream, reader.decoder.name, options.stream))
             return
-        if reader.part.late and reader.part.begin is None:
+        if reader.part.late and not reader.part.wraps and reader.part.begin is None:
             self.notes.append(f"the input's clock begins at {float(reader.part.zero):.0f} s; times count from there")
         streams = len(video_streams(reader.container))
         if is_heif(reader.container):
