@@ -33,7 +33,6 @@ DEFAULTS: dict[str, dict[str, str]] = {
     # libwebp does not update pixels that change little; at its default, 75, slow motion leaves traces
     "libwebp_anim": {"quality": "90"},
 }
-VPX_MATRICES = (0, 1, 2, 5, 6, 7, 9)
 HARDWARE = {"cuda": "nvenc", "vaapi": "vaapi", "qsv": "qsv", "videotoolbox": "videotoolbox", "amf": "amf"}
 FAMILY = {"libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "libsvtav1": "av1"}
 _QSCALE_FLAG, _DURATION_FLAG = 1 << 1, 1 << 8
@@ -139,9 +138,6 @@ def settings_for(target: str, container_format: ContainerFormat, info: VideoInfo
     if container_format.muxer in SQUARE and info.sample_aspect != 1:
         notes.append(f"{extension(target)} is shown with square pixels: the pixel aspect, "
                      f"{info.sample_aspect}, is lost; .mp4, .mov and .mkv keep it")
-    if name.startswith("libvpx") and kind != "matte" and colour.matrix not in VPX_MATRICES:
-        notes.append(f"{codec.canonical_name.upper()} has no number for the input's colour matrix ({colour.matrix} of "
-                     "H.273): players will show other colours; .mp4, .mov and .mkv with H.264 keep it")
     if info.mastering is not None and kind != "matte":
         kept = with_mastering(name, values, info.mastering)
         if kept is None:

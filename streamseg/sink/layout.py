@@ -18,7 +18,10 @@ from .quality import LOSSLESS
 
 RAW = ("rawvideo", "wrapped_avframe")
 _UNTOLD = 2  # FFmpeg's matrix of pictures that have no tag
-_NAMES = {1: "BT.709", 4: "FCC", 5: "BT.601", 6: "BT.601", 7: "SMPTE 240M", 9: "BT.2020", 10: "BT.2020"}
+_NAMES = {1: "BT.709", 4: "FCC", 5: "BT.601", 6: "BT.601", 7: "SMPTE 240M", 8: "YCgCo", 9: "BT.2020", 10: "BT.2020",
+          11: "SMPTE 2085", 12: "of the primaries", 13: "of the primaries", 14: "ICtCp", 15: "IPT-PQ-C2",
+          16: "YCgCo-Re", 17: "YCgCo-Ro"}
+_VPX = (1, 4, 5, 6, 7, 9)  # those that VP9 has numbers for, or that the table knows better
 
 
 def pixel_format(target: str, muxer: str, codec: av.Codec, source: EncoderInput, kind: str, notes: list[str]) -> str:
@@ -125,7 +128,8 @@ def _usual(height: int) -> int:
 def _told_matrix(codec: str, cell: Cell, matrix: int, height: int, notes: list[str]) -> int:
     """The matrix of the output: the input's, or the one that readers will take where they are not told it."""
     meant = _usual(height) if matrix == _UNTOLD else matrix
-    if cell.keeps_matrix(meant) or meant not in _NAMES:
+    kept = cell.keeps_matrix(meant) and not (codec.startswith("libvpx") and meant not in _VPX)
+    if kept or meant not in _NAMES:
         return matrix
     taken = _usual(height) if cell.fixed in (None, _UNTOLD) else cell.fixed
     if _NAMES[taken] == _NAMES[meant]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.frames import Frame
-from ..core.matrices import swscale_matrix
+from ..core.matrices import kept, swscale_matrix
 from ..core.opencv import cv2
 from ..core.pixel_formats import FORMATS, FULL, LIMITED, yuv_from_rgb
 from ..core.resampling import shrink
@@ -130,6 +130,8 @@ def _same_colours(frame: Frame, settings: Settings) -> bool:
 def _converted(frame: Frame, settings: Settings) -> av.VideoFrame:
     """By swscale, with explicit matrices and ranges: untagged YUV would count as BT.601. Opaque: of alpha swscale
     shifts the bits where the chroma changes, too, and full becomes 1020 of 1023."""
+    if not frame.pixel.rgb and kept(frame.colour.matrix) and frame.colour.matrix != settings.colour.matrix:
+        frame = _as_rgb(frame)  # swscale does not know the matrix
     source_range = FULL if frame.pixel.rgb or frame.colour.full_range else LIMITED
     target_range = settings.colour.range or LIMITED
     to = swscale_matrix(settings.colour.matrix, frame.height)
@@ -139,6 +141,14 @@ def _converted(frame: Frame, settings: Settings) -> av.VideoFrame:
                                   else swscale_matrix(frame.colour.matrix, frame.height), dst_colorspace=to,
                                   src_color_range=source_range, dst_color_range=target_range,
                                   threads=1)  # more corrupt slice borders where the width is not aligned
+
+
+def _as_rgb(frame: Frame) -> Frame:
+    """The frame in RGB of 16 bits, by its own matrix."""
+    rgb = rgb_of(frame, 16)
+    planes = tuple(np.ascontiguousarray(rgb[:, :, channel]) for channel in (1, 2, 0))
+    alpha = None if frame.alpha is None else scaled(frame.alpha, frame.pixel.depth, 16)
+    return replace(frame, planes=planes, format="gbrp16le", alpha=alpha, owner=None)
 
 
 def _translucent(frame: Frame, settings: Settings, layout: EncoderInput) -> av.VideoFrame:

@@ -146,8 +146,17 @@ def test_colours_that_no_matrix_gives_are_noted(tmp_path: Path):
     report = streamseg.run(made, tmp_path / "out.mp4", method="threshold", background="green")
     assert any("ICtCp" in note for note in report.notes)
     assert clips.ffprobe(tmp_path / "out.mp4")["streams"][0]["color_space"] == "ictcp"
-    told = streamseg.run(made, tmp_path / "out.webm", method="threshold", background="green").notes
-    assert any("VP9 has no number" in note for note in told)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("out.webm", None), ("out.mkv", "mpeg4"), ("out.webp", None)])
+def test_what_has_no_number_for_a_matrix_gets_another_one(name: str, codec: str | None, tmp_path: Path):
+    made = clip(tmp_path / "in.mp4", (100, 150, 120), {"matrix": 8, "range": 1}, "libx264", pix_fmt="yuv444p")
+    report = streamseg.run(made, tmp_path / name, method=Nobody(), background="#20c040", codec=codec)
+    _, frames = read(str(tmp_path / name))
+    assert frames[0].rgb()[60, 80].tolist() == pytest.approx((0x20, 0xC0, 0x40), abs=6)
+    assert name == "out.webp" or frames[0].colour.matrix == 8 or any("matrix YCgCo becomes" in note
+                                                                      for note in report.notes)
+    streamseg.run(made, tmp_path / "cutout.webm", method=Nobody())  # with alpha, by the same way
 
 
 # --- rates ------------------------------------------------------------------------------------
