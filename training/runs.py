@@ -18,9 +18,10 @@ from streamseg.errors import OptionError, SourceError
 from training import architectures, curves
 from training.adas import AdaS
 from training.architectures import person
+from training.distributed import Group
 from training.optimisers import Average, ScaledAdamW, staircase_adam
 from training.shapes import PerShape
-from training.tasks import Task
+from training.tasks import Scored, Task
 
 OPTIMISERS = ("adamw", "adam", "adas")
 # The start weights' edges and colours were learnt on millions of pictures, and are the dearest to train.
@@ -40,8 +41,9 @@ class State:
 class Run:
     """A net in training and everything that a checkpoint holds."""
 
-    def __init__(self, args: argparse.Namespace, task: Task) -> None:
+    def __init__(self, args: argparse.Namespace, task: Task, group: Group | None = None) -> None:
         self.args, self.task, self.out, self.state = args, task, Path(args.out), State()
+        self.group = group or Group()
         self.out.mkdir(parents=True, exist_ok=True)
         extra: dict[str, Any] = {"imagenet": True} if args.imagenet else {}
         self.model = build(args.size, task, **extra)
@@ -58,6 +60,7 @@ class Run:
         self.optimizer.build(self.model.trainable_variables)
         self.average = Average(self.model, args.average)
         self._functions = PerShape(self.model, "train")
+        self._judged: keras.Model | None = None
 
     def step(self, pictures: np.ndarray, truths: np.ndarray) -> float:
         """One step of the optimiser; returns the batch's loss."""
@@ -100,6 +103,8 @@ class Run:
 
     def save(self) -> None:
         """One file, written aside and then renamed: a kill leaves the old one or the new one."""
+        if not self.group.first:
+            return
         arrays = {f"model/{w.path}": w for w in self.model.weights}
         arrays |= {f"optimizer/{i}": v for i, v in enumerate(self.optimizer.variables)}
         arrays |= {f"average/{path}": value for path, value in self.average.values.items()}
@@ -135,7 +140,17 @@ class Run:
     def score(self) -> float:
         """Scores the averaged weights, logs a line, and keeps them if they are the best so far."""
         self.average.swap()
-        figure, found, text = self.task.score(self.model)
+        figure = 0.0
+        if self.group.first:
+            with self.group.alone():  # saving makes an optimiser, too
+                figure = self._score()
+        self.average.swap()
+        self.state.best = self.group.agreed(self.state.best)
+        self.state.stale = int(self.group.agreed(self.state.stale))
+        return self.group.agreed(figure)
+
+    def _score(self) -> float:
+        figure, found, text = self._scored()
         row = {"minutes": f"{self.state.seconds / 60:.1f}", "step": self.state.step,
                "samples": self.state.step * self.args.batch, "score": f"{figure:.4f}"}  # fmt: skip
         append(self.out / "val.csv", row | found)
@@ -145,10 +160,17 @@ class Run:
         if figure > self.state.best:
             self.state.best, self.state.stale = figure, 0
             self._save_model("best.keras")
-        self.average.swap()
         curves.draw_run(self.out)
         print(f"val {figure:.4f} (best {self.state.best:.4f}): {text}", flush=True)
         return figure
+
+    def _scored(self) -> Scored:
+        if not self.group.shared:
+            return self.task.score(self.model)
+        if self._judged is None:  # the val pictures come in numbers that devices cannot share
+            self._judged = build(self.args.size, self.task)
+        self._judged.set_weights(self.model.get_weights())
+        return self.task.score(self._judged)
 
     def _save_model(self, name: str) -> None:
         aside = self.out / f"tmp-{name}"

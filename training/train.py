@@ -22,6 +22,7 @@ from streamseg.errors import OptionError
 from training import architectures
 from training.augment import Size
 from training.commands import at_least, command, positive
+from training.distributed import join
 from training.runs import FROZEN, OPTIMISERS, Run, append
 from training.tasks import Task, open_task
 
@@ -32,15 +33,15 @@ def train(args: argparse.Namespace, task: Task | None = None) -> Run:
     ``task``: as ``open_task`` would make it, for several runs on the same pictures. Raises OptionError if
     ``args.out`` holds a run and ``args.resume`` is not given.
     """
-    if not args.resume and any((args.out / name).exists() for name in ("checkpoint.npz", "best.keras")):
+    group = join(args)
+    there = any((args.out / name).exists() for name in ("checkpoint.npz", "best.keras"))
+    if group.agreed(there) and not args.resume:
         raise OptionError(f"{args.out} holds a run: give --resume to go on with it, or another --out")
     keras.utils.set_random_seed(args.seed)
     cv2.setNumThreads(1)  # the feed has threads of its own
-    if args.parallel:
-        share_batches(args.batch)
     task = task or open_task(args.data, args.batch, args.seed, args.shapes or [], args.sharp,
                              args.memory * 1e9)
-    run = Run(args, task)
+    run = Run(args, task, group)
     resumed = args.resume and run.load()
     print(f"{'resumed at' if resumed else 'new at'} step {run.state.step}", flush=True)
     state = run.state
@@ -50,15 +51,15 @@ def train(args: argparse.Namespace, task: Task | None = None) -> Run:
     if not resumed:
         run.score()
         scored_step = state.step
-    began = last = scored = saved = told = time.monotonic()
+    began = last = scored = saved = told = group.agreed(time.monotonic())
     told_step = state.step
     batches = task.feed.stream(state.step, args.feed_threads)
     while run.done < 1 and (not args.patience or state.stale < args.patience):
         asked = time.monotonic()
         pictures, truths = next(batches)
         waited += time.monotonic() - asked
-        losses.append(run.step(pictures, truths))
-        now = time.monotonic()
+        losses.append(run.step(group.own(pictures), group.own(truths)))
+        now = group.agreed(time.monotonic())
         state.seconds, last = state.seconds + now - last, now
         due = now - scored > 60 * args.score_every
         if now - told > args.tell or due or run.done >= 1:
@@ -67,35 +68,26 @@ def train(args: argparse.Namespace, task: Task | None = None) -> Run:
                    "loss": f"{np.mean(losses):.4f}", "rate": f"{run.rate_now():.2e}",
                    "images_per_second": f"{speed:.1f}", "waiting": f"{waited / (now - told):.3f}",
                    "epoch": f"{run.epochs:.2f}"}  # fmt: skip
-            append(run.out / "log.csv", row)
+            if group.first:
+                append(run.out / "log.csv", row)
             left = state.seconds / 60 * (1 - run.done) / max(run.done, 1e-9)
             print(" ".join(f"{k} {v}" for k, v in row.items()), f"left {left:.1f} min", flush=True)
             losses, waited, told, told_step = [], 0.0, now, state.step
         if due:
             run.score()
-            scored = last = told = time.monotonic()  # scoring is not training time
+            scored = last = told = group.agreed(time.monotonic())  # scoring is not training time
             told_step = scored_step = state.step
             run.save()
             saved = scored
         elif now - saved > 60 * args.save_every:
             run.save()
-            saved = time.monotonic()
+            saved = now
     batches.close()
     if scored_step != state.step:
         run.score()
     run.save()
     print(f"done: {state.step} steps, {(time.monotonic() - began) / 60:.1f} min", flush=True)
     return run
-
-
-def share_batches(batch: int) -> None:
-    """Lets every device take its part of each batch, by Keras's DataParallel. Raises OptionError."""
-    if keras.backend.backend() != "jax":
-        raise OptionError("--parallel works on JAX, where Keras can share a batch: KERAS_BACKEND=jax")
-    devices = keras.distribution.list_devices()
-    if batch % len(devices):
-        raise OptionError(f"--batch is {batch}; it must be a multiple of the {len(devices)} devices")
-    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
 
 
 def size(text: str) -> Size:
@@ -138,6 +130,9 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("--patience", type=at_least(0), default=0, help="scorings without a better "
                      "one before it stops (0: never)")
     own.add_argument("--parallel", action="store_true", help="share each batch among all devices (JAX)")
+    own.add_argument("--processes", type=at_least(1), default=1, help="that train together, on one machine or several")
+    own.add_argument("--process", type=at_least(0), default=0, help="which of them this is, from 0 on")
+    own.add_argument("--head", metavar="HOST:PORT", help="where the first of them is reached")
     own.add_argument("--memory", type=float, default=8.0, help="GB of decoded pictures to keep")
     own.add_argument("--feed-threads", type=at_least(1), default=1)
     own.add_argument("--tell", type=float, default=30.0, help="seconds between log lines")

@@ -31,12 +31,13 @@ NAMED = 5  # names that a message lists
 class Item:
     """One input. ``name``: where its output goes, as a path below the output folder, with the input's own
     extension. ``options``: what a list's row says beside the command's options. ``output``: a name that was given
-    for the output, extension and all."""
+    for the output, extension and all. ``about``: the list and the line that it comes from."""
 
     source: str
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     output: str | None = None
+    about: str = field(default="", compare=False)
 
 
 @dataclass(slots=True)

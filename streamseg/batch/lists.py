@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import itertools
 import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import Field, fields
 from typing import Any, TextIO
@@ -19,6 +20,7 @@ from ..validation import default_of
 from .inputs import Item, base_name
 
 INPUT, OUTPUT = "input", "output"
+_BETWEEN = (",", ";", "\t")  # what programs that write CSV put between fields, as their country has it
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _KNOWN = {item.name: item for item in fields(Options) if item.name not in ("matte", "cutout", "foreground")}
 
@@ -27,7 +29,8 @@ def rows(path: str) -> Iterator[Item]:
     """An Item for each row of the list ``path``; '-' is standard input.
 
     .jsonl   an object a line: "input", perhaps "output" (a name below the output folder), and options
-    .csv     a first line with the names, of which one is input; an empty field says nothing
+    .csv     a first line with the names, of which one is input; commas, semicolons or tabs between; an empty field
+             says nothing
     else     as the first line looks; without a heading, a path a line. ``#`` begins a comment there.
 
     Raises SourceError where the list cannot be read, OptionError for a row that says what is not known, with its
@@ -39,9 +42,9 @@ def rows(path: str) -> Iterator[Item]:
         ending = os.path.splitext(path)[1].lower()
         if ending in (".jsonl", ".ndjson") or (ending != ".csv" and first.lstrip().startswith("{")):
             yield from _json_lines(lines, path)
-        elif INPUT in (cell.strip() for cell in next(csv.reader([first]), [])):
-            yield from _table(lines, path)
-        elif ending == ".csv" and "," in first:
+        elif (between := _between(first)) is not None:
+            yield from _table(lines, path, between)
+        elif ending == ".csv" and any(mark in first for mark in _BETWEEN):
             raise OptionError(f"{path}: the first line must name the columns, and one of them must be {INPUT}; "
                               f"it is {first.strip()!r}")
         else:
@@ -78,13 +81,21 @@ def _plain(lines: Iterator[str]) -> Iterator[Item]:
             yield Item(text, base_name(text))
 
 
-def _table(lines: Iterator[str], path: str) -> Iterator[Item]:
-    reader = csv.DictReader(lines, skipinitialspace=True)
+def _between(heading: str) -> str | None:
+    """What stands between the names of a CSV file's first line, one of which is input; None if there are no names."""
+    return next((mark for mark in _BETWEEN
+                 if INPUT in (cell.strip() for cell in next(csv.reader([heading], delimiter=mark), []))), None)
+
+
+def _table(lines: Iterator[str], path: str, between: str) -> Iterator[Item]:
+    reader = csv.DictReader(lines, skipinitialspace=True, delimiter=between)
     for row in reader:
         about = f"{path}, line {reader.line_num}"
         if None in row:
-            raise OptionError(f"{about}: more fields than the first line names; put text with a comma into quotes")
+            raise OptionError(f"{about}: more fields than the first line names; put text with a {between!r} "
+                              "into quotes")
         cells = {name.strip(): (value or "").strip() for name, value in row.items()}
+        _check_names(filter(None, cells), about)  # also of columns in which nothing stands
         yield _item({name: value for name, value in cells.items() if value}, about, _from_text)
 
 
@@ -109,14 +120,21 @@ def _item(row: dict[str, Any], about: str, read: Callable[[Field[Any], Any], Any
         raise OptionError(f"{about}: no {INPUT}")
     if output is not None:
         output = _below(output, about)
-    for name in row:
-        if name not in _KNOWN:
-            raise OptionError(f"{about}: option is {name!r}; allowed are: {INPUT}, {OUTPUT}, {', '.join(_KNOWN)}")
+    _check_names(row, about)
     try:
         options = {name: read(_KNOWN[name], value) for name, value in row.items()}
     except OptionError as error:
         raise OptionError(f"{about}: {error}") from error
-    return Item(source, base_name(source), options, output)
+    return Item(source, base_name(source), options, output, about)
+
+
+def _check_names(names: Iterable[str], about: str) -> None:
+    allowed = (INPUT, OUTPUT, *_KNOWN)
+    for name in names:
+        if name not in allowed:
+            near = difflib.get_close_matches(name, allowed, 1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise OptionError(f"{about}: option is {name!r}; allowed are: {', '.join(allowed)}{meant}")
 
 
 def _below(output: Any, about: str) -> str:

@@ -121,8 +121,13 @@ class Planner:
         if not self._shard.has(item.output or item.name):
             planned.others += 1
             return
-        made = job(item, self._outputs, self._options, self._batch)
-        key, targets = self._key(made), targets_of(made.sinks, made.options)
+        try:
+            made = job(item, self._outputs, self._options, self._batch)
+            key, targets = self._key(made), targets_of(made.sinks, made.options)
+        except OptionError as error:
+            if not item.about:
+                raise
+            raise OptionError(f"{item.about}: {error}") from error
         real = made.source if is_address(made.source) else os.path.realpath(made.source.removeprefix("file://"))
         known = next((row for path, _ in targets if (row := self._ledger.of_target(path)) is not None), None)
         if known is not None and known.round == self._ledger.round:

@@ -59,7 +59,7 @@ def state_line(state: State) -> str:
     """'12/300 files, 1 failed, 31.2 fps, 0:06 left'."""
     failed = f", {state.failed} failed" if state.failed else ""
     left = "" if state.eta is None else f", {clock(state.eta)} left"
-    return f"{state.ended}/{state.total} files{failed}, {sum(state.workers.values()):.1f} fps{left}"
+    return f"{state.ended}/{state.total} files{failed}, {_fps(sum(state.workers.values()))}{left}"
 
 
 @contextmanager
@@ -88,9 +88,14 @@ def state_table(state: State) -> Table:
     return show.table((), rows)
 
 
+def _fps(rate: float) -> str:
+    """'31.2 fps'; of large pictures, of which one takes seconds, '0.15 fps'."""
+    return f"{rate:.1f} fps" if rate >= 1 else f"{rate:.2f} fps"
+
+
 def _worker(state: State, name: str) -> str:
     """'31.2 fps, 120/300 frames of part 3 of 8 of film.mp4'."""
-    told = [f"{state.workers[name]:.1f} fps"] if name in state.workers else []
+    told = [_fps(state.workers[name])] if name in state.workers else []
     at = state.at.get(name)
     if at is not None:
         frames = "" if at.frames is None else f"{at.frames}/{'?' if at.expected is None else at.expected} frames of "
@@ -110,6 +115,8 @@ def tell_status(found: dict[str, Any], stream: TextIO) -> None:
     screen.print(show.table((), rows, right=()))
     for failure in found["failures"]:
         screen.print(f"  failed: {one_line(failure['input'])}: {one_line(failure['reason'])}")
+    if found["waiting"] and not found["at_work"]:
+        screen.print(f"  {found['waiting']} not done: the command that named them goes on with them")
     more = found["failed"] - len(found["failures"])
     if more > 0:
         screen.print(f"  and {more} more: --report PATH lists all")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # Ray starts five times
 
 
 def test_batches_and_workers_are_measured(tmp_path: Path) -> None:

@@ -104,6 +104,12 @@ def test_json_lines(tmp_path: Path) -> None:
         Item("a.mp4", "a.mp4", {"blur": 0.5}), Item("x/b.png", "b.png", {"set": {"value": 9}}, "b2.webp")]
 
 
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_what_stands_between_the_fields_is_as_the_first_line_has_it(tmp_path: Path, mark: str) -> None:
+    text = mark.join(("output", "input", "blur")) + "\n" + mark.join(("x.mov", "a.mp4", "0.5")) + "\n"
+    assert listed(tmp_path, text) == [Item("a.mp4", "a.mp4", {"blur": 0.5}, "x.mov")]
+
+
 def test_a_path_a_line(tmp_path: Path) -> None:
     assert listed(tmp_path, "# comment\na.mp4\n\n b c.mp4 \n", "list.txt") == [
         Item("a.mp4", "a.mp4"), Item("b c.mp4", "b c.mp4")]
@@ -124,7 +130,10 @@ def test_a_list_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     ("input,output\na.mp4,/x.mp4\n", "below the output folder"),
     ("input,blur\na.mp4\n,0.5\n", "line 3: no input"),
     ("input\na.mp4,b.mp4\n", "line 2: more fields"),
-    ("file,blur\na.mp4,0.5\n", "the first line must name the columns")])
+    ("file,blur\na.mp4,0.5\n", "the first line must name the columns"),
+    ("file;blur\na.mp4;0.5\n", "the first line must name the columns"),
+    ("input,backgroud\na.mp4,\n", "line 2: option is 'backgroud'"),  # though nothing stands there
+    ("input,backgroud\na.mp4,blue\n", "did you mean background?")])
 def test_a_row_that_says_what_is_not_known_is_named(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(OptionError) as error:
         listed(tmp_path, text)

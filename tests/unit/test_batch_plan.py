@@ -18,6 +18,7 @@ from streamseg.batch import files
 from streamseg.batch.inputs import Item
 from streamseg.batch.ledger import Ledger, ledgers_of
 from streamseg.batch.ledger_lock import at_work
+from streamseg.batch.lists import rows
 from streamseg.batch.options import BatchOptions
 from streamseg.batch.plan import Planned, Planner, options_key
 from streamseg.batch.records import Outcome
@@ -312,3 +313,9 @@ def test_status_sums_shards_up(place: Path) -> None:
         ledger.close()
     assert (found["items"], found["done"], found["failed"], found["frames"]) == (4, 3, 1, 30)
     assert [failure["input"] for failure in found["failures"]] == ["1.mp4"]
+
+
+def test_a_value_of_a_row_that_is_not_allowed_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("input,threshold\na.mp4,0.5\nb.mp4,7\n")
+    with Ledger(":memory:") as ledger, pytest.raises(OptionError, match=r"list.csv, line 3: threshold is 7; allowed"):
+        Planner(ledger, [str(tmp_path / "out")], {}).plan(rows(str(tmp_path / "list.csv")))
