@@ -21,6 +21,7 @@ from ..core.matrices import kept
 from ..core.opencv import cv2
 from ..core.pixel_formats import FORMATS, FULL, LIMITED, Colour, PixelFormat
 from ..errors import SourceError
+from .grey_floats import convertible
 from .orientation import Turn
 
 
@@ -114,7 +115,7 @@ class Normaliser:
             goal = FULL if working.full or colour.full_range else LIMITED
             # One thread: swscale's vector code writes past the end of rows, and where slices run in threads
             # that lands in rows already done (161 x 121 yuv422p10 to 444: wrong in 144 of 400 pictures).
-            picture = self._reformatter.reformat(picture, *size, working.target, src_color_range=span,
+            picture = self._reformatter.reformat(convertible(picture), *size, working.target, src_color_range=span,
                                                  dst_color_range=goal, threads=1, **kept(int(picture.colorspace)))
         if canvas is not None and canvas != size:
             picture = bordered(picture, canvas, working, colour)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -143,3 +145,21 @@ def test_the_first_number_may_be_given(tmp_path: Path, sequence: str, clip: Path
 def test_a_film_is_counted_from_one(tmp_path: Path, clip: Path) -> None:
     run(clip, tmp_path / "c_%04d.png", method="threshold", duration=0.1)
     assert names(tmp_path, "c_*")[0] == "c_0001.png"
+
+
+@pytest.mark.parametrize("names", ["YA", "Y"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_a_grey_exr_is_read_as_it_is_and_does_not_end_the_process(tmp_path: Path, names: str, dtype: Any) -> None:
+    """FFmpeg decodes it to yaf32, on which swscale aborts; grayf32 is moved as if its range were limited."""
+    library = pytest.importorskip("OpenEXR", reason="OpenEXR is not installed: pip install '.[exr]'")
+    ramp = np.linspace(0, 1, 32, dtype=dtype)[None].repeat(16, 0)
+    with library.File({}, {name: ramp if name == "Y" else ramp[:, ::-1].copy() for name in names}) as file:
+        file.write(str(tmp_path / "in.exr"))
+    script = ("import sys, numpy as np; from streamseg import open_source; f = next(iter(open_source(sys.argv[1])));"
+              "a = f.planes[0] if f.alpha is None else f.alpha;"
+              "np.savez(sys.argv[2], grey=f.planes[0] / f.pixel.peak, alpha=a / f.pixel.peak)")
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "in.exr"), str(tmp_path / "o.npz")], check=True)
+    found = np.load(tmp_path / "o.npz")
+    assert np.abs(found["grey"] - ramp).max() < 1e-3
+    assert np.abs(found["alpha"] - (ramp[:, ::-1] if names == "YA" else ramp)).max() < 1e-3
+    assert (found["grey"].min(), found["grey"].max()) == (0, 1)
