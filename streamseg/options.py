@@ -44,6 +44,7 @@ def option(default: Any, group: str, help: str, *, choices: tuple[str, ...] | No
     return field(default=default, metadata=metadata)
 
 
+MAX_PIXELS = 1 << 27  # of a picture that is worked on at its full size
 GROUPS = ("Input", "Method", "Matte", "Background", "Output")  # headings, in the order of --help
 # Texts that may not be empty: an output's path, and what else is to be said of the value.
 _TARGETS: dict[str, tuple[str, ...]] = {"matte": (), "cutout": (), "foreground": (),
@@ -120,6 +121,10 @@ class InputOptions(CommonOptions):
     only: str | None = option(None, "Input", "Take only the matching files of a folder, as '*.webp'.",
                               metavar="GLOB")
     deinterlace: bool = option(False, "Input", "Deinterlace (bwdif), one frame a frame.")
+    max_pixels: int = option(MAX_PIXELS, "Input", "Read no larger pictures. Beyond the default they are worked on at a "
+                             "reduced size.", low=1, metavar="N")
+    on_resize: str = option("fit", "Input", "Where the picture changes its size: fit later pictures into the first "
+                            "one's size, or all into the largest.", choices=("fit", "largest"))
 
 
 @dataclass(frozen=True, kw_only=True)

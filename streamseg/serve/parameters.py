@@ -32,7 +32,7 @@ WITHHELD = {
     **dict.fromkeys(("model_spec", "matte_in"), "it is a file, and no request names one of the server's"),
     "threads": _OWN, "device": _OWN, "runtime": _OWN, "timeout": _OWN, "retry": _OWN, "stall_timeout": _OWN,
     "hwaccel": _OWN, "overwrite": _OWN, "keep_partial": _OWN, "batch": _OWN, "only": _NO_FOLDER, "rate": _NO_FOLDER,
-    "matte": _OUTPUT, "cutout": _OUTPUT, "foreground": _OUTPUT}
+    "max_pixels": _OWN, "matte": _OUTPUT, "cutout": _OUTPUT, "foreground": _OUTPUT}
 FILM = tuple(item.name for item in fields(Options) if item.name not in WITHHELD)
 # Parameters of methods that are files or the server's own.
 _WITHHELD_SETTINGS = ("model", "model_spec", "clip", "plate", "threads", "stream")

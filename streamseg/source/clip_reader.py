@@ -62,7 +62,7 @@ class ClipReader:
         shown = "standard input" if self.name == "-" else self.name
         source = byte_input(container)
         self._one_way = self._spec == "-" or (source is not None and not source.seekable())
-        self.stream = select_stream(container, shown, self._options.stream)
+        self.stream = select_stream(container, shown, self._options.stream, self._options.max_pixels)
         self.decoder = Decoder(container, self.stream, shown, self._options, piped=self._one_way)
         self._close_alpha()
         self._alpha = AlphaStream.beside(self.stream, Path(self._spec.removeprefix("file://")), self._options) \

@@ -18,7 +18,7 @@ from ..core.thread_budget import Threads
 from ..errors import DamagedInputError, DeviceError, SourceError, SourceTimeoutError, StreamsegError
 from ..options import InputOptions
 from .colour_tags import ColourTags
-from .open import FAILURES, INDEX_LAST, MAX_PIXELS, explained, reason
+from .open import FAILURES, INDEX_LAST, decoder_limit, explained, reason, too_large
 from .probe import is_cover
 
 CAPTION = b"GA94"  # ATSC A/53, part 4: before closed captions in the pictures' user data
@@ -40,7 +40,7 @@ def decoder_for(stream: Any, options: InputOptions) -> Any:
     context.thread_count = Threads.of(options.threads).decode
     if not context.is_hwaccel:
         context.thread_type = "AUTO"
-    context.options = {"max_pixels": str(MAX_PIXELS)}
+    context.options = {"max_pixels": decoder_limit(options)}
     return context
 
 
@@ -103,7 +103,7 @@ class Decoder:
                     failures = 0
                     if packet.stream_index == self.stream.index:
                         yield packet
-                    elif packet.size:
+                    elif packet.size and not packet.is_discard:  # an edit list hides it, which few containers keep
                         self._packets.append(packet)
                 return
             except StreamsegError:
@@ -169,6 +169,8 @@ class Decoder:
             self.damage(f"it does not decode ({reason(error)})")
             return
         for picture in pictures:
+            if picture.width * picture.height > self._options.max_pixels:
+                raise too_large(self.name, picture.width, picture.height, self._options.max_pixels)
             if picture.is_corrupt:
                 self._decoding = picture.pts
                 self.damage("the decoder had to guess at parts of a picture")

@@ -80,6 +80,22 @@ def plays_of(path: Path) -> int | None:
         return None
 
 
+def stated_size(path: Path) -> tuple[int, int] | None:
+    """Width and height that the head of a JPEG, PNG, TIFF, WebP or BMP states; None where it cannot be read."""
+    from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+
+    plugins: dict[bytes, Any] = {b"\xff\xd8": JpegImagePlugin.JpegImageFile, b"\x89P": PngImagePlugin.PngImageFile,
+                                 b"II": TiffImagePlugin.TiffImageFile, b"MM": TiffImagePlugin.TiffImageFile,
+                                 b"RI": WebPImagePlugin.WebPImageFile, b"BM": BmpImagePlugin.BmpImageFile}
+    try:
+        with path.open("rb") as file:
+            plugin = plugins.get(file.read(2))
+            file.seek(0)
+            return None if plugin is None else plugin(file).size
+    except Exception:  # whatever a damaged file makes it raise
+        return None
+
+
 def is_rgb(profile: bytes) -> bool:
     """Whether an ICC profile is for RGB, which every picture becomes: not for grey or CMYK."""
     return profile[16:20] == b"RGB "

@@ -7,6 +7,7 @@ used here (packed to planar, 9 to 10 bits, ...) were checked to be exact.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -21,6 +22,7 @@ from ..core.matrices import kept
 from ..core.opencv import cv2
 from ..core.pixel_formats import FORMATS, FULL, LIMITED, Colour, PixelFormat
 from ..errors import SourceError
+from ..options import MAX_PIXELS
 from .grey_floats import convertible
 from .orientation import Turn
 
@@ -86,14 +88,18 @@ def _sampling(width: int, height: int, transposed: bool) -> str:
 class Normaliser:
     """Decoded pictures to Frames. Not shared between threads.
 
-    With ``fixed`` all pictures get the first one's size and format (a stream must not change them);
-    ``rescaled`` counts those that had another size.
+    With ``fixed`` all pictures get the first one's size and format (a stream must not change them), or the size
+    ``canvas`` (as stored, before ``turn``); ``rescaled`` counts those that had another size. Pictures of more than
+    MAX_PIXELS are reduced, so that what works on them needs no more memory; ``reduced``: width and height of the
+    latest of them as it was.
     """
 
-    def __init__(self, turn: Turn, *, fixed: bool) -> None:
+    def __init__(self, turn: Turn, *, fixed: bool, canvas: tuple[int, int] | None = None) -> None:
         self.turn = turn
         self.fixed = fixed
         self.rescaled = 0
+        self.reduced: tuple[int, int] | None = None
+        self._canvas = canvas
         self._first: tuple[PlaneLayout, int, int, Colour] | None = None
         self._reformatter = VideoReformatter()
 
@@ -104,9 +110,11 @@ class Normaliser:
         working = layout(picture.format.name, self.turn.transpose)
         size, colour = (picture.width, picture.height), colour_of(picture, working)
         convert, canvas = not working.same, None
+        if size[0] * size[1] > MAX_PIXELS:
+            self.reduced, size, convert = size, bounded(size), True
         span = FULL if working.full or colour.full_range else LIMITED
         if self.fixed:
-            first = self._first = self._first or (working, *size, colour)
+            first = self._first = self._first or (working, *(self._canvas or size), colour)
             self.rescaled += size != first[1:3]
             if first[0].target != working.target or size != first[1:3]:
                 working, colour, convert = first[0], first[3], True
@@ -127,6 +135,12 @@ class Normaliser:
         owner = picture if picture.format.name == working.format else None
         return Frame(planes, working.format, time_base, index, pts, colour, duration, alpha, name, packets,
                      owner)
+
+
+def bounded(size: tuple[int, int]) -> tuple[int, int]:
+    """The largest even size of about the same aspect that has at most MAX_PIXELS."""
+    scale = math.sqrt(MAX_PIXELS / (size[0] * size[1]))
+    return max(2, int(size[0] * scale) // 2 * 2), max(2, int(size[1] * scale) // 2 * 2)
 
 
 def inner_size(size: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:

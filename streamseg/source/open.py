@@ -23,7 +23,6 @@ from ..options import InputOptions
 from .byte_input import ByteInput, InputFile, InputPipe, ReadableFile, file_name
 from .integrity import missing_in, missing_in_file
 
-MAX_PIXELS = 1 << 27
 LIVE = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srtp", "udp", "srt", "mms", "mmsh")
 LONGEST_WAIT = 30.0
 INDEX_LAST = ("An MP4 with its index at the end cannot be read from a pipe: give the file itself, or pipe "
@@ -36,6 +35,17 @@ def byte_input(container: Any) -> ByteInput | None:
     """What ``container`` reads through Python; None for a file or an address, which FFmpeg reads itself."""
     source = getattr(container.file, "file", None)  # PyAV's wrapper around file objects
     return source if isinstance(source, ByteInput) else None
+
+
+def too_large(name: str, width: int, height: int, limit: int) -> SourceError:
+    """The error for a picture of more than ``limit`` pixels."""
+    return SourceError(f"{name} is {width} x {height}, {width * height / 1e6:.0f} megapixels; at most "
+                       f"{limit / 1e6:.0f} are read: --max-pixels {width * height} raises the limit")
+
+
+def decoder_limit(options: InputOptions) -> str:
+    """FFmpeg's own limit: it counts sides that are rounded up to its blocks, so a small picture may count twice."""
+    return str(2 * options.max_pixels + (1 << 20))
 
 
 def missing_in_stream(container: Any) -> str | None:
@@ -208,7 +218,7 @@ def _open(file: Any, name: str, options: InputOptions, timeout: float | None = N
           format: str | None = None) -> Any:
     """av.open, its errors as SourceErrors. Local files get no timeout: probing them may be slow."""
     arguments: dict[str, Any] = {"metadata_errors": "replace", "format": format,
-                                 "options": {"max_pixels": str(MAX_PIXELS)}}
+                                 "options": {"max_pixels": decoder_limit(options)}}
     if timeout is not None:
         arguments["timeout"] = (timeout, timeout)
     if options.hwaccel:

@@ -13,8 +13,9 @@ from av.stream import Disposition
 from ..core.frames import Frame, Track, VideoInfo
 from ..core.pixel_formats import Mastering
 from ..errors import SourceError
+from ..options import MAX_PIXELS
 from .heif import is_heif, picture_stream
-from .open import LIVE, MAX_PIXELS, scheme
+from .open import LIVE, scheme, too_large
 from .packet_sync import HOUR
 from .timeline import TimeRange
 
@@ -27,10 +28,11 @@ HEIF_STILLS = ("heic", "heix", "heim", "heis", "mif1", "mif2", "avif", "miaf")
 ROUNDED = Fraction(1, 2_000_000)  # of a rate: 29011/242, which comes back of 120000/1001, differs by 1/2,640,000
 
 
-def select_stream(container: Any, name: str, number: int | None) -> Any:
+def select_stream(container: Any, name: str, number: int | None, limit: int = MAX_PIXELS) -> Any:
     """The video stream to decode: number ``number``, or FFmpeg's best. A cover picture is none.
 
-    Raises SourceError where there is no picture, no such stream or no decoder.
+    Raises SourceError where there is no picture, no such stream or no decoder, or where it has more pixels than
+    ``limit``.
     """
     streams = video_streams(container)
     if not streams:
@@ -45,9 +47,8 @@ def select_stream(container: Any, name: str, number: int | None) -> Any:
     if stream.codec_context is None:  # asking such a stream for anything can end the process: PyAV #2344
         raise SourceError(f"{name}: this FFmpeg has no decoder for its video; convert it to H.264, VP9, "
                           "AV1 or FFV1 first")
-    if stream.codec_context.width * stream.codec_context.height > MAX_PIXELS:
-        raise SourceError(f"{name} is {stream.codec_context.width} x {stream.codec_context.height}; "
-                          f"at most {MAX_PIXELS // 10**6} megapixels can be processed")
+    if stream.codec_context.width * stream.codec_context.height > limit:
+        raise too_large(name, stream.codec_context.width, stream.codec_context.height, limit)
     return stream
 
 

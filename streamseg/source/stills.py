@@ -15,16 +15,16 @@ import av
 
 from ..core.frames import Frame, VideoInfo
 from ..errors import DamagedInputError, SourceError
-from ..options import InputOptions
+from ..options import MAX_PIXELS, InputOptions
 from .alpha import AlphaStream
 from .api import BaseSource
 from .clip_reader import DEFAULT_RATE
 from .decode import Decoder
 from .heif import is_heif
 from .integrity import missing_in_file
-from .metadata import PictureMetadata, is_rgb, metadata_of
+from .metadata import PictureMetadata, is_rgb, metadata_of, stated_size
 from .normalise import Normaliser
-from .open import first_bytes, mode_of, open_container, reason
+from .open import first_bytes, mode_of, open_container, reason, too_large
 from .orientation import Turn, turn_of
 from .probe import choice_note, is_picture, select_stream
 from .series import film_format
@@ -191,6 +191,9 @@ class PictureSource(BaseSource):
         if normaliser is None or self._stills or normaliser.turn != turn:
             normaliser = self._normaliser = Normaliser(turn, fixed=not self._stills)
         frame = normaliser.frame(still.picture, index, place, self._base, 1, name=path.name)
+        if still.picture.width * still.picture.height > MAX_PIXELS:
+            self.notes.append(f"{path.name} is {still.picture.width} x {still.picture.height}: it is worked on, and "
+                              f"written, at {frame.width} x {frame.height}")
         if metadata.profile is not None and is_rgb(metadata.profile):
             frame = dataclasses.replace(frame, profile=metadata.profile)
         elif metadata.profile is not None:
@@ -248,9 +251,10 @@ def read_picture(path: Path, options: InputOptions) -> Still:
     container = open_container(str(path), strict)
     try:
         if is_tiled(container):
-            whole, metadata = read_tiled(path)
+            whole, metadata = read_tiled(path, options.max_pixels)
             return Still(whole, Turn(), metadata, animated=False)
-        stream = select_stream(container, str(path), options.stream if container.format.name == "ico" else None)
+        stream = select_stream(container, str(path), options.stream if container.format.name == "ico" else None,
+                               options.max_pixels)
         decoder = Decoder(container, stream, str(path), strict)
         decoder.remedy = ""
         pictures = iter(decoder)
@@ -268,5 +272,10 @@ def read_picture(path: Path, options: InputOptions) -> Still:
             notes.append(f"{path.name} holds several pictures, one after another: only the first is taken; give it "
                          "alone to take all, as a film")
         return Still(picture, turn, metadata_of(decoder.first_packet), animated, tuple(notes))
+    except DamagedInputError as error:
+        size = stated_size(path)  # FFmpeg calls a picture above its limit invalid
+        if size is not None and size[0] * size[1] > options.max_pixels:
+            raise too_large(str(path), *size, options.max_pixels) from error
+        raise
     finally:
         container.close()

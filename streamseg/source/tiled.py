@@ -10,9 +10,10 @@ import av
 import numpy as np
 from av.stream import Disposition
 
-from ..errors import DamagedInputError, MissingDependencyError, SourceError
+from ..errors import DamagedInputError, MissingDependencyError
+from ..options import MAX_PIXELS
 from .metadata import PictureMetadata, has_exif, valid_profile
-from .open import MAX_PIXELS
+from .open import too_large
 
 DEPENDENT = Disposition(1 << 19)  # AV_DISPOSITION_DEPENDENT, which PyAV 18 does not name
 
@@ -23,7 +24,7 @@ def is_tiled(container: Any) -> bool:
     return any(Disposition(stream.disposition) & DEPENDENT for stream in container.streams.video)
 
 
-def read_tiled(path: Path) -> tuple[av.VideoFrame, PictureMetadata]:
+def read_tiled(path: Path, limit: int = MAX_PIXELS) -> tuple[av.VideoFrame, PictureMetadata]:
     """The whole picture in 8 bits, upright, as rgb24 or rgba, and its metadata.
 
     Raises MissingDependencyError where there is no decoder, SourceError and DamagedInputError.
@@ -32,9 +33,8 @@ def read_tiled(path: Path) -> tuple[av.VideoFrame, PictureMetadata]:
         brand = file.read(12)[8:12]
     avif = brand in (b"avif", b"avis")
     image = _avif(path) if avif else _heif(path)
-    if image.size[0] * image.size[1] > MAX_PIXELS:
-        raise SourceError(f"{path} is {image.size[0]} x {image.size[1]}; at most {MAX_PIXELS // 10**6} megapixels "
-                          "can be processed")
+    if image.size[0] * image.size[1] > limit:
+        raise too_large(str(path), image.size[0], image.size[1], limit)
     alpha = image.mode in ("RGBA", "RGBa", "LA", "La")  # a small a: multiplied in, which Pillow undoes
     try:
         picture = image if image.mode in ("RGB", "RGBA") else image.convert("RGBA" if alpha else "RGB")

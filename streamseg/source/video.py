@@ -23,6 +23,7 @@ from .clip_reader import ClipReader
 from .deinterlace import deinterlaced
 from .frames import frames_of
 from .heif import content_of, is_heif
+from .largest import largest_size
 from .metadata import plays_of
 from .normalise import Normaliser
 from .orientation import Turn, turn_of
@@ -57,7 +58,8 @@ class VideoSource(BaseSource):
                 raise reader.nothing_found()
             if is_picture(container):
                 pictures, self._still = series_of(pictures, reader.decoder.first_packet)
-            normaliser = Normaliser(self._turn(first[0], reader), fixed=True)
+            canvas = largest_size(spec, options) if options.on_resize == "largest" and not self._still else None
+            normaliser = Normaliser(self._turn(first[0], reader), fixed=True, canvas=canvas)
             self._probe(first[0], reader, normaliser, options)
         except BaseException:
             container.close()
@@ -86,6 +88,9 @@ class VideoSource(BaseSource):
         if normaliser.rescaled:
             self.notes.append(f"the picture changes its size: {normaliser.rescaled} frames were scaled to "
                               f"{self.info.width} x {self.info.height}")
+        if normaliser.reduced:
+            width, height = normaliser.reduced
+            self.notes.append(f"pictures of {width} x {height} were reduced to {self.info.width} x {self.info.height}")
 
     def _turn(self, picture: Any, reader: ClipReader) -> Turn:
         turn = turn_of(picture, reader.decoder.first_packet)
@@ -107,6 +112,7 @@ class VideoSource(BaseSource):
                           stills=self._still, transposed=normaliser.turn.transpose, end=reader.end,
                           mastering=mastering, name=reader.name)
         self.info = replace(self.info, spatial=self._spatial(picture, normaliser), labels=labels_of(reader.stream))
+        normaliser.rescaled = 0  # the first picture comes once more
         if reader.container.format.name in ("gif", "apng") and os.path.isfile(reader.name):
             self.info = replace(self.info, plays=plays_of(Path(reader.name)))
         elif is_heif(reader.container) and (content := content_of(Path(reader.name))) is not None:

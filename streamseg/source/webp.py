@@ -20,11 +20,11 @@ import numpy.typing as npt
 from ..core.frames import Frame, VideoInfo
 from ..core.opencv import cv2
 from ..core.pixel_formats import Colour
-from ..errors import DamagedInputError, SourceError
+from ..errors import DamagedInputError
 from ..options import InputOptions
 from .api import BaseSource
 from .integrity import missing_in_file
-from .open import MAX_PIXELS, first_bytes
+from .open import first_bytes, too_large
 from .timeline import TimeRange
 
 ANIMATED, ALPHA = 0x02, 0x10
@@ -57,9 +57,8 @@ class AnimatedWebp(BaseSource):
             head = self._file.read(30).ljust(30, b"\0")
             self._alpha = bool(head[20] & ALPHA)
             self._size = (_int24(head, 24) + 1, _int24(head, 27) + 1)
-            if self._size[0] * self._size[1] > MAX_PIXELS:
-                raise SourceError(f"{path} is {self._size[0]} x {self._size[1]}; at most "
-                                  f"{MAX_PIXELS // 10**6} megapixels can be worked on")
+            if self._size[0] * self._size[1] > options.max_pixels:
+                raise too_large(str(path), *self._size, options.max_pixels)
             total, count = self._measured()
             frames = self._made()
             first = next(frames, None)

@@ -3,6 +3,7 @@ process, and no partial file."""
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from tests import clips, damage, stills
+from tests import clips, damage, stills, tiles
+
+from . import test_source_clocks as clocks
 
 SECONDS = 60  # for one run; a hang, not a slow machine
 MUTATIONS = 9
@@ -31,6 +34,16 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "picture.avif": lambda path: avif(path, 1),
     "picture.png": lambda path: stills.image(path),
     "picture.jpg": lambda path: stills.image(path),
+    "picture_tiled.heic": lambda path: tiles.tiled(path, clips.picture(0, (256, 192)), 2, 2, turn=1, thumbnail=True),
+    "picture_tiled.avif": lambda path: tiles.tiled(path, clips.picture(0, (256, 192)), 2, 2, turn=1, thumbnail=True),
+    "picture.ico": lambda path: by_pillow(path, sizes=[(32, 24), (64, 48)]),
+    "film.jpg": lambda path: one_after_another(path),
+    "film.png": lambda path: one_after_another(path),
+    "film.ppm": lambda path: one_after_another(path),
+    "raw.m2v": lambda path: clips.video(path, codec="mpeg2video", format="mpeg2video"),
+    "raw.h264": lambda path: clips.resolution_change(path),
+    "jump.ts": lambda path: moved(path),
+    "jump.mkv": lambda path: moved(path),
 }
 
 
@@ -42,6 +55,28 @@ def avif(path: Path, frames: int) -> Path:
             for index in range(frames)]
     made[0].save(path, save_all=True, append_images=made[1:], duration=40)
     return path
+
+
+def by_pillow(path: Path, **more: Any) -> Path:
+    Image.fromarray(clips.picture(0)).save(path, **more)
+    return path
+
+
+def one_after_another(path: Path) -> Path:
+    """Pictures in one file, which are a film."""
+    parts = []
+    for number in range(4):
+        file = io.BytesIO()
+        Image.fromarray(clips.picture(number)).save(file, {".jpg": "JPEG", ".png": "PNG", ".ppm": "PPM"}[path.suffix])
+        parts.append(file.getvalue())
+    path.write_bytes(b"".join(parts))
+    return path
+
+
+def moved(path: Path) -> Path:
+    """A film with sound whose clock begins late and jumps ahead by an hour."""
+    plain = clips.video(path.with_name(f"plain{path.suffix}"), audio=True, start_offset=100.0)
+    return clocks.moved(plain, path, lambda _, time: 3600 if time > 100.2 else 0)
 
 
 def mutations(original: Path, folder: Path) -> Iterator[Path]:

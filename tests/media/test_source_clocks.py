@@ -58,8 +58,8 @@ def spans(path: Path) -> dict[str, tuple[float, float]]:
     """Of each kind of track, by ffprobe: when its first packet begins, and its last one."""
     found = {}
     for kind in ("v:0", "a:0"):
-        packets = clips.ffprobe(path, "-select_streams", kind, "-show_entries", "packet=pts_time")["packets"]
-        own = [float(packet["pts_time"]) for packet in packets]
+        packets = clips.ffprobe(path, "-select_streams", kind, "-show_entries", "packet=pts_time,dts_time")["packets"]
+        own = [float(packet.get("pts_time", packet.get("dts_time"))) for packet in packets]  # AVI knows the latter
         found[kind[0]] = (min(own), max(own))
     return found
 
