@@ -23,6 +23,7 @@ from .timeline import TimeRange
 COUNTED = ("h264", "hevc", "vvc", "evc", "mjpeg", "obu")
 RAW = (*COUNTED, "m4v", "mpegvideo", "vc1", "cavsvideo", "avs2", "avs3", "dirac", "h261", "h263")
 UNTIMED = Fraction(25)
+COUNT = 44000  # times FFmpeg's 1,200,000 / 25 ticks it is a 32-bit number
 # Brands of ISO 23008-12 and of AVIF for files whose primary item is one picture
 HEIF_STILLS = ("heic", "heix", "heim", "heis", "mif1", "mif2", "avif", "miaf")
 ROUNDED = Fraction(1, 2_000_000)  # of a rate: 29011/242, which comes back of 120000/1001, differs by 1/2,640,000
@@ -115,8 +116,16 @@ def frame_rate(stream: Any, container: Any, requested: Fraction | None = None) -
     """The rate that the container states, None where it states none or an impossible one. Without times it is
     the ``requested`` rate, or else what the codec states."""
     if not has_times(container):
-        return requested or plausible(stream.codec_context.framerate) or UNTIMED
+        return _countable(stream, requested or plausible(stream.codec_context.framerate) or UNTIMED)
     return as_filmed(plausible(stream.average_rate) or plausible(stream.guessed_rate))
+
+
+def _countable(stream: Any, rate: Fraction) -> Fraction:
+    """``rate``, or the next to it whose time base FFmpeg can hold: numerator and denominator are 32-bit numbers."""
+    base = (stream.time_base or Fraction(1, 1000)) * UNTIMED / rate
+    if max(base.numerator, base.denominator) < 1 << 31:
+        return rate
+    return max(rate.limit_denominator(max(1, int(COUNT / max(rate, 1)))), Fraction(1, COUNT))
 
 
 def time_base_of(stream: Any, container: Any, requested: Fraction | None = None) -> Fraction:

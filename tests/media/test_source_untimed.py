@@ -64,6 +64,15 @@ def test_rate_holds_for_a_raw_stream_and_for_no_other(tmp_path: Path, codec: str
         run(timed, tmp_path / "p.mkv", method="threshold", rate=10)
 
 
+@pytest.mark.parametrize("rate", ["12.3456789", "0.0123456789", "239.7601"])
+def test_a_rate_that_ffmpeg_cannot_count_is_taken_nearly(tmp_path: Path, rate: str) -> None:
+    path = raw(tmp_path / "a.h264", "libx264", frames=3)
+    source, frames = read(path, rate=Fraction(rate))
+    assert float(source.info.rate or 0) == pytest.approx(float(rate), rel=1e-3)
+    assert float(frames[2].time - frames[0].time) == pytest.approx(2 / float(rate), rel=1e-3)
+    assert run(path, tmp_path / "o.mkv", method="threshold", rate=Fraction(rate)).frames == 3
+
+
 def stated_too_short(path: Path, seconds: float) -> Path:
     """A WebM whose header states another duration than it has (milliseconds, as EBML's float of 8 bytes)."""
     data = bytearray(path.read_bytes())
