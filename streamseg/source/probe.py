@@ -125,7 +125,8 @@ def _countable(stream: Any, rate: Fraction) -> Fraction:
     base = (stream.time_base or Fraction(1, 1000)) * UNTIMED / rate
     if max(base.numerator, base.denominator) < 1 << 31:
         return rate
-    return max(rate.limit_denominator(max(1, int(COUNT / max(rate, 1)))), Fraction(1, COUNT))
+    most = COUNT if rate < 1 else max(1, int(COUNT / rate))
+    return max(rate.limit_denominator(most), Fraction(1, COUNT))
 
 
 def time_base_of(stream: Any, container: Any, requested: Fraction | None = None) -> Fraction:
