@@ -50,14 +50,15 @@ def installed(folder: Path, requirements: Sequence[str], constraints: Path | Non
     if not done.exists():
         shutil.rmtree(folder, ignore_errors=True)
         _run([sys.executable, "-m", "venv", folder])
-        _pip(environment, [*requirements, *(["-c", str(constraints)] if constraints else [])])
+        pip(environment, [*requirements, *(["-c", str(constraints)] if constraints else [])])
         done.touch()
     elif again:
-        _pip(environment, ["--force-reinstall", "--no-deps", *again])
+        pip(environment, ["--force-reinstall", "--no-deps", *again])
     return environment
 
 
-def _pip(environment: Environment, words: Sequence[str]) -> None:
+def pip(environment: Environment, words: Sequence[str]) -> None:
+    """`pip install WORDS` there. Raises NotToBeHad with pip's own reason."""
     named = " ".join(Path(word).name for word in words if word[0] != "-" and not word.endswith(".txt"))
     print(f"  installing {named}", file=sys.stderr, flush=True)
     _run([environment.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *words])
@@ -67,8 +68,8 @@ def _run(words: Sequence[str | Path]) -> None:
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True, stdin=subprocess.DEVNULL,
                           check=False)
     if done.returncode:
-        said = [line for line in (done.stderr or done.stdout).strip().splitlines() if "rror" in line] or ["no reason"]
-        raise NotToBeHad(ADDRESS.sub("...", said[-1]).removeprefix("ERROR: "))
+        lines = [line for line in (done.stderr or done.stdout).splitlines() if "error" in line.lower()]
+        raise NotToBeHad(ADDRESS.sub("...", lines[-1] if lines else "no reason").removeprefix("ERROR: "))
 
 
 def commit_of(name: str) -> str:

@@ -1,118 +1,420 @@
-"""Who is faster? python -m benchmarks.peers [--quick] [--models DIR] [--device gpu] [--clip FILE]
+"""Who is faster? python -m benchmarks.peers [--only ROW ...] [--models DIR] [--keep DIR] [--quick] [--clip FILE]
 
-The same clip, before the same colour, with the same encoder and settings, in interleaved turns: streamseg,
-and the loops of other programs (benchmarks/loops.py). --models is a folder with selfie_256x256.tflite and
-meet_144x256.onnx; without it the loops run around streamseg's own net, and the result says so. Their speed is
-the loop's: what a frame costs them is mostly not the net.
+The same clip, before the same colour, with the same encoder and settings, as processes in interleaved turns: streamseg
+and other programs, each as its package, in an environment of its own that the benchmark makes:
+
+    mediapipe          the usual loop: MediaPipe Tasks in VIDEO mode with OpenCV around it, selfie_256x256.tflite
+    rembg              rembg's `remove`, picture by picture
+    rembg b            its command for films: raw pictures through a pipe, PNG files, ffmpeg on both sides
+    backgroundremover  its matte file, then the merging by ffmpeg
+    ffmpeg             a chroma key alone, no net
+    photos             a folder of photos: `rembg p` and `streamseg run`
+
+rembg and backgroundremover run our own net at 320 x 320. A speed is without what a clip of three frames takes, start-up
+that is; with it, and in processor time, it stands in the result. What a program wrote is looked at once: all frames,
+the colour around, the person kept. --models is a folder with selfie_256x256.tflite. --keep DIR leaves the environments
+there and finds them again. --no-install leaves out what needs one.
 """
 
 from __future__ import annotations
 
+import json
+import shlex
+import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from importlib.util import find_spec
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 
-import streamseg
-from benchmarks import loops
 from benchmarks.common import (
+    FULL_HD,
+    TINY,
     Bench,
+    Must,
     Table,
-    folder_and_clip,
-    interleaved,
+    make_clip,
     ratios,
     shown,
     start,
     summary,
-    transcode,
 )
-from benchmarks.loops import LoopNet
+from benchmarks.environments import ROOT, Environment, NotToBeHad, installed
+from benchmarks.nets import as_u2net
+from benchmarks.portraits import write_files
+from benchmarks.processes import ProcessFailed, Spent, spend
+from streamseg.errors import StreamsegError
 
-OURS = "streamseg"
-# how many times a peer's speed streamseg is to have
-MUST = {"usual loop": 2.5, "usual loop, OpenCV's MPEG-4": 1.5, "RobustVideoMatting's loop": 4.0}
+OURS, PHOTOS = "streamseg", "streamseg, photos"
+COLOUR = (0, 255, 0)
+PACKAGES = Path(__file__).parent / "packages"
+SHORT = 3  # frames
+REQUIRED = {
+    "mediapipe": ("mediapipe>=1.2", "av>=16"),
+    "rembg": ("rembg[cpu,cli]>=2.0.86", "av>=16"),
+    # the last Torch that is also built without CUDA, where an index has both
+    "backgroundremover": ("backgroundremover==0.4.5", "torch==2.13.0", "torchvision", "onnx2torch"),
+}
 NOT_HERE = {
     "rembg, its own nets": "its weights are downloaded at first use",
     "backgroundremover, its own nets": "its weights are downloaded at first use",
-    "RobustVideoMatting, its own net": "its weights are a download and need PyTorch",
-    "BackgroundMattingV2, MODNet, MatAnyone": "their weights are downloads and need PyTorch",
-    "MediaPipe's own graph": "its package is not installed here; its selfie net runs in the usual loop",
+    "RobustVideoMatting, BackgroundMattingV2, MODNet, MatAnyone": "no packages; their weights are downloads",
 }
+OWN_NET = "person-medium, 320 x 320"
 
 
-def peers(clip: Path, work: Path, models: Path | None) -> tuple[dict[str, Callable[[], float]],
-                                                               dict[str, str], dict[str, str]]:
-    """(tasks by name, the net of each, what cannot run here and why)."""
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """``words`` gives the command that turns (clip, target) into a film, or (folder, folder) into cutouts."""
+
+    name: str
+    net: str
+    words: Callable[[Path, Path], Sequence[str | Path]]
+    env: Mapping[str, str] = field(default_factory=dict)
+    photos: bool = False
+
+
+class Stand:
+    """Clips, photos, environments and the net; made when they are first needed, and the reasons why not."""
+
+    def __init__(self, work: Path, keep: Path | None, clip: Path | None, *, quick: bool, install: bool,
+                 photos: int) -> None:
+        self.work, self._keep, self._install, self._quick = work, keep or work, install, quick
+        form: dict[str, Any] = {"size": TINY if quick else FULL_HD}
+        self.clip = clip or make_clip(work / "clip.mp4", seconds=0.5 if quick else 4.0, **form)
+        self.short = first_frames(self.clip, work / "short.mp4", SHORT)
+        self.size, self.rate, self.frames = facts(self.clip)
+        self.photos = 2 if quick else photos
+        self.versions: dict[str, dict[str, str]] = {}
+        self._net: Path | None = None
+
+    def environment(self, package: str) -> Environment:
+        """One with a peer's package. Raises NotToBeHad."""
+        if not self._install:
+            raise NotToBeHad("nothing is installed with --no-install")
+        found = installed(self._keep / package, REQUIRED[package])
+        self.versions[package] = found.versions([package])
+        return found
+
+    def net(self) -> Path:
+        """Our net for others, in a folder that rembg takes models from. Raises NotToBeHad."""
+        if self._net is None:
+            home = self.work / "models"
+            home.mkdir(exist_ok=True)
+            self._net = as_u2net(home / "ours.onnx")
+        return self._net
+
+    def folder(self, count: int) -> Path:
+        """A folder of so many photos."""
+        path = self.work / f"photos{count}"
+        if not path.exists():
+            write_files(path, count, TINY if self._quick else None)
+        return path
+
+
+def first_frames(clip: Path, target: Path, count: int) -> Path:
+    """The clip's first frames, encoded anew as it was."""
+    with av.open(str(clip)) as source, av.open(str(target), "w") as sink:
+        video = source.streams.video[0]
+        out = sink.add_stream("libx264", rate=video.average_rate)
+        out.width, out.height, out.pix_fmt = video.width, video.height, "yuv420p"
+        for picture, _ in zip(source.decode(video), range(count), strict=False):
+            picture.pict_type = av.video.frame.PictureType.NONE
+            sink.mux(out.encode(picture))
+        sink.mux(out.encode(None))
+    return target
+
+
+def facts(clip: Path) -> tuple[tuple[int, int], str, int]:
+    """((width, height), frames a second as ffmpeg takes them, how many frames)."""
     with av.open(str(clip)) as source:
-        like = source.streams.video[0].height, source.streams.video[0].width
-    selfie, meet = (partial(LoopNet, _model(models, name), like) for name in ("selfie_256x256.tflite",
-                                                                             "meet_144x256.onnx"))
-    tasks: dict[str, Callable[[], float]] = {
-        "usual loop": partial(loops.usual, clip, work / "usual.mp4", selfie),
-        "usual loop, OpenCV's MPEG-4": partial(loops.usual, clip, work / "mp4v.mp4", selfie, mp4v=True),
-        "RobustVideoMatting's loop": partial(loops.float_tensors, clip, work / "floats.mp4", selfie)}
-    theirs, rembgs = selfie().name, meet().name
-    nets = dict.fromkeys(tasks, theirs)
-    missing = dict(NOT_HERE)
-    if find_spec("PIL"):
-        tasks["rembg's loop"] = partial(loops.pillow, clip, work / "p.mp4", meet)
-        nets["rembg's loop"] = rembgs
+        video = source.streams.video[0]
+        return (video.width, video.height), str(video.average_rate), sum(1 for _ in source.decode(video))
+
+
+# --- the programs -----------------------------------------------------------------------------
+
+def ours(device: str) -> Peer:
+    """`streamseg run` of this tree."""
+    def words(clip: Path, target: Path) -> Sequence[str | Path]:
+        return [sys.executable, "-P", "-m", "streamseg", "run", clip, "-o", target, "--background",
+                f"#{bytes(COLOUR).hex()}", "--device", device, "--overwrite", "--quiet"]
+
+    return Peer(OURS, "person-medium", words, {"PYTHONPATH": str(ROOT)})
+
+
+def ours_photos(device: str) -> Peer:
+    """`streamseg run` of a folder's files, which looks at each six times with two nets."""
+    def words(folder: Path, target: Path) -> Sequence[str | Path]:
+        return [sys.executable, "-P", "-m", "streamseg", "run", *sorted(folder.iterdir()), "-o", f"{target}/",
+                "--background", "none", "--device", device, "--overwrite", "--quiet"]
+
+    return Peer(PHOTOS, "medium and large", words, {"PYTHONPATH": str(ROOT)}, photos=True)
+
+
+def mediapipe(stand: Stand, models: Path | None) -> Peer:
+    """MediaPipe Tasks and OpenCV."""
+    model = None if models is None else models / "selfie_256x256.tflite"
+    if model is None or not model.exists():
+        raise NotToBeHad("its model file is not in the package: --models DIR with selfie_256x256.tflite")
+    found = stand.environment("mediapipe")
+    return Peer("MediaPipe Tasks + OpenCV", "selfie_256x256", lambda clip, target: [
+        found.python, PACKAGES / "mediapipe_film.py", clip, target, model, _numbers(COLOUR)], found.env)
+
+
+def rembg(stand: Stand) -> Peer:
+    """`remove` of the library."""
+    found, net = stand.environment("rembg"), stand.net()
+    return Peer("rembg, remove", OWN_NET, lambda clip, target: [
+        found.python, PACKAGES / "rembg_film.py", clip, target, net, _numbers(COLOUR)], _home(found, net))
+
+
+def rembg_b(stand: Stand) -> Peer:
+    """`rembg b`, as its README has it."""
+    _needs_ffmpeg()
+    found, net = stand.environment("rembg"), stand.net()
+    width, height = stand.size
+
+    def words(clip: Path, target: Path) -> Sequence[str | Path]:
+        pictures = Path(tempfile.mkdtemp(dir=stand.work))
+        through = [found.program("rembg"), "b", width, height, *_model(net), "-o", pictures / "%05d.png"]
+        return ["bash", "-o", "pipefail", "-c",
+                f"{_shell(*FFMPEG, '-i', clip, '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-')} | {_shell(*through)} | cat"
+                f" && {_shell(*_over_colour(stand, '-framerate', stand.rate, '-i', pictures / '%05d.png'), target)}"
+                f" && rm -r {_shell(pictures)}"]
+
+    return Peer("rembg b, ffmpeg", OWN_NET, words, _home(found, net))
+
+
+def rembg_p(stand: Stand) -> Peer:
+    """`rembg p` of a folder."""
+    found, net = stand.environment("rembg"), stand.net()
+    return Peer("rembg p, photos", OWN_NET, lambda folder, target: [
+        found.program("rembg"), "p", *_model(net), folder, target], _home(found, net), photos=True)
+
+
+def backgroundremover(stand: Stand) -> Peer:
+    """Its matte file at the film's size, then alphamerge, as its own commands for films do."""
+    _needs_ffmpeg()
+    found, net = stand.environment("backgroundremover"), stand.net()
+
+    def words(clip: Path, target: Path) -> Sequence[str | Path]:
+        matte = target.with_suffix(".matte.mp4")
+        made = [found.python, PACKAGES / "backgroundremover_matte.py", "-i", clip, "-mk", "-m", "u2netp", "-gb", "1",
+                "-o", matte]
+        merged = _over_colour(stand, "-i", clip, "-i", matte, graph="[0:v][1:v]alphamerge[p];[2:v][p]overlay=shortest=1"
+                                                                    ",format=yuv420p")
+        return ["bash", "-o", "pipefail", "-c", f"{_shell(*made)} && {_shell(*merged, target)}"]
+
+    env = {**found.env, "BENCHMARK_NET": str(net), "U2NETP_PATH": str(stand.work / "u2netp.pth")}
+    return Peer("backgroundremover", OWN_NET, words, env)
+
+
+def ffmpeg(stand: Stand) -> Peer:
+    """A key colour and an overlay in its own filters; the sound copied."""
+    _needs_ffmpeg()
+    graph = "[0:v]chromakey=0x605040:0.1:0.1[p];[1:v][p]overlay=shortest=1,format=yuv420p"
+    return Peer("ffmpeg alone, chroma key", "none", lambda clip, target: [
+        *_over_colour(stand, "-i", clip, "-map", "0:a?", "-c:a", "copy", graph=graph), target])
+
+
+FFMPEG = ("ffmpeg", "-v", "error", "-y", "-nostdin")
+
+
+def _over_colour(stand: Stand, *words: object, graph: str = "[1:v][0:v]overlay=shortest=1,format=yuv420p"
+                 ) -> list[str | Path]:
+    """ffmpeg's words, but for the target: inputs, the colour, what lies over it, our encoder."""
+    told = [str(word) for word in words]
+    last = max(index for index, word in enumerate(told) if word == "-i") + 2
+    colour = f"color=c=0x{bytes(COLOUR).hex()}:s={stand.size[0]}x{stand.size[1]}:r={stand.rate}"
+    return [*FFMPEG, *told[:last], "-f", "lavfi", "-i", colour, "-filter_complex", graph, *told[last:], "-c:v",
+            "libx264", "-preset", "veryfast"]
+
+
+def _model(net: Path) -> list[str]:
+    return ["-m", "u2net_custom", "-x", json.dumps({"model_path": str(net)})]
+
+
+def _home(found: Environment, net: Path) -> dict[str, str]:
+    return {**found.env, "REMBG_HOME": str(net.parent), "U2NET_HOME": str(net.parent)}
+
+
+def _numbers(values: Sequence[int]) -> str:
+    return ",".join(map(str, values))
+
+
+def _shell(*words: object) -> str:
+    return shlex.join(str(word) for word in words)
+
+
+def _needs_ffmpeg() -> None:
+    if shutil.which("ffmpeg") is None:
+        raise NotToBeHad("ffmpeg is not installed")
+
+
+MAKERS: dict[str, Callable[..., Peer]] = {"mediapipe": mediapipe, "rembg": rembg, "rembg b": rembg_b, "photos": rembg_p,
+                                          "backgroundremover": backgroundremover, "ffmpeg": ffmpeg}
+
+
+# how many times a peer's speed streamseg is to have (issue 24)
+MUSTS = {"MediaPipe Tasks + OpenCV": Must("times", ">=", 2.5), "rembg, remove": Must("times", ">=", 6.0),
+         "rembg b, ffmpeg": Must("times", ">=", 6.0), "rembg p, photos": Must("times", ">=", 3.0)}
+
+
+# --- measuring --------------------------------------------------------------------------------
+
+def made(stand: Stand, names: Sequence[str], models: Path | None, device: str) -> tuple[list[Peer], dict[str, str]]:
+    """(streamseg and the programs that run here, why the others do not). Each is run once on three frames or one photo,
+    and what it wrote is looked at."""
+    there, missing = [ours(device)], dict(NOT_HERE)
+    if "photos" in names:
+        there.append(ours_photos(device))
+    for name in names:
+        try:
+            peer = MAKERS[name](stand, models) if name == "mediapipe" else MAKERS[name](stand)
+            print(f"  {peer.name}, once", file=sys.stderr, flush=True)
+            once(stand, peer)
+        except StreamsegError as error:
+            missing[name] = str(error)
+        else:
+            there.append(peer)
+    return there, missing
+
+
+def once(stand: Stand, peer: Peer) -> None:
+    """Raises ProcessFailed where a program fails, or does not do what the others do."""
+    target = _run(stand, peer, short=False)[1]
+    if peer.photos:
+        check_photos(stand.folder(stand.photos), target)
     else:
-        missing["rembg's loop"] = "Pillow is not installed"
-    if loops.has_ffmpeg():
-        tasks["backgroundremover's way"] = partial(loops.matte_file, clip, work / "merged.mp4", selfie)
-        nets["backgroundremover's way"] = theirs
-        tasks["ffmpeg alone, chroma key"] = partial(loops.chroma_key, clip, work / "key.mp4")
-        nets["ffmpeg alone, chroma key"] = "none"
+        check_film(stand.clip, target, separated=peer.net != "none")
+
+
+def check_film(clip: Path, target: Path, *, separated: bool = True) -> None:
+    """All frames are there; where a person was ``separated``, the corner has the colour, and the middle is as it was.
+    Raises ProcessFailed."""
+    given, found = _pictures(clip), _pictures(target)
+    if len(given) != len(found):
+        raise ProcessFailed(f"it wrote {len(found)} of {len(given)} frames")
+    if not separated:
+        return
+    before, after = given[len(given) // 2].astype(float), found[len(found) // 2].astype(float)
+    height, width = before.shape[:2]
+    corner = after[:height // 5, :width // 8].reshape(-1, 3).mean(axis=0)
+    middle = np.s_[height * 2 // 5:height * 3 // 5, width * 4 // 9:width * 5 // 9]
+    if np.abs(corner - COLOUR).max() > 40:
+        raise ProcessFailed(f"its corner is {corner.round()}, not {COLOUR}")
+    if np.abs(after[middle] - before[middle]).mean() > 25:
+        raise ProcessFailed("the person in the middle is not kept")
+
+
+def check_photos(folder: Path, target: Path) -> None:
+    """A picture with alpha of each; in one of them at least something is kept and something is gone. Raises
+    ProcessFailed."""
+    from PIL import Image
+    made = {path.stem: path for path in target.rglob("*.png")}
+    spread = 0
+    for path in folder.iterdir():
+        if path.stem not in made:
+            raise ProcessFailed(f"it wrote no {path.stem}.png")
+        with Image.open(made[path.stem]) as picture:
+            spread = max(spread, int(np.ptp(np.asarray(picture.convert("RGBA"))[..., 3])))
+    if not spread:
+        raise ProcessFailed("each of its pictures has one alpha everywhere")
+
+
+def _pictures(path: Path) -> list[np.ndarray[Any, Any]]:
+    with av.open(str(path)) as container:
+        return [picture.to_ndarray(format="rgb24", width=320, height=180) for picture in container.decode(video=0)]
+
+
+def _run(stand: Stand, peer: Peer, *, short: bool) -> tuple[Spent, Path]:
+    name = "".join(letter for letter in peer.name if letter.isalnum())
+    target = stand.work / (name if peer.photos else f"{name}.mp4")
+    if peer.photos:
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir()
+        given = stand.folder(1 if short else stand.photos)
     else:
-        missing |= dict.fromkeys(("backgroundremover's way", "ffmpeg alone, chroma key"),
-                                 "ffmpeg is not installed")
-    return tasks, nets, missing
+        given = stand.short if short else stand.clip
+    return spend(peer.words(given, target), env=peer.env), target
 
 
-def _model(models: Path | None, name: str) -> Path | None:
-    path = None if models is None else models / name
-    return path if path is not None and path.exists() else None
+def measure(stand: Stand, peers: Sequence[Peer], repeats: int) -> dict[str, Any]:
+    """The rows by name."""
+    turns: dict[str, list[tuple[Spent, Spent]]] = {peer.name: [] for peer in peers}
+    for turn in range(repeats):
+        for peer in peers:
+            both = _run(stand, peer, short=True)[0], _run(stand, peer, short=False)[0]
+            turns[peer.name].append(both)
+            print(f"  {turn + 1}/{repeats} {peer.name}: {both[1].wall_s:.1f} s, start-up {both[0].wall_s:.1f} s",
+                  file=sys.stderr, flush=True)
+    return {peer.name: told(stand, peer, turns) for peer in peers}
 
 
-def measure(clip: Path, work: Path, models: Path | None, device: str, repeats: int) -> dict[str, Any]:
-    """The result: rows by name, and what is not there."""
-    tasks, nets, missing = peers(clip, work, models)
+def told(stand: Stand, peer: Peer, turns: Mapping[str, Sequence[tuple[Spent, Spent]]]) -> dict[str, Any]:
+    """A row: pictures a second without start-up and with it, processor time a picture, memory; and how many times as
+    fast streamseg is in the same turns."""
+    count, few = (stand.photos, 1) if peer.photos else (stand.frames, SHORT)
+    values = {name: [(speed(count, few, *turn), count / turn[1].wall_s) for turn in found]
+              for name, found in turns.items()}
+    mine = turns[peer.name]
+    row: dict[str, Any] = {
+        "net": peer.net, "fps": summary([steady for steady, _ in values[peer.name]]),
+        "whole_fps": summary([whole for _, whole in values[peer.name]]),
+        "start_s": summary([short.wall_s for short, _ in mine]),
+        "cpu_ms": summary([1e3 * max(0.0, long.cpu_s - short.cpu_s) / (count - few) for short, long in mine]),
+        "rss_mib": summary([long.rss_mib for _, long in mine])}
+    first = PHOTOS if peer.photos else OURS
+    if peer.name != first:
+        row |= {key: ratios([turn[part] for turn in values[first]], [turn[part] for turn in values[peer.name]])
+                for part, key in enumerate(("ours_is_times", "ours_whole_is_times"))}
+    return row
 
-    def ours() -> float:
-        return streamseg.run(clip, work / "ours.mp4", background="#00ff00", overwrite=True, device=device).fps
 
-    limit = partial(transcode, clip, work / "limit.mp4")
-    values = interleaved({OURS: ours, **tasks, "transcode": limit}, repeats)
-    rows: dict[str, Any] = {name: {"fps": summary(fps)} for name, fps in values.items()}
-    for name in tasks:
-        ratio, must = ratios(values[OURS], values[name]), MUST.get(name)
-        rows[name] |= {"net": nets[name], "ours_is_times": ratio, "must": must,
-                       "met": None if must is None else ratio["median"] >= must}
-    rows[OURS]["net"] = "person-medium"
-    return {"device": device, "rows": rows, "not_here": missing}
+def speed(count: int, few: int, short: Spent, long: Spent) -> float:
+    """Pictures a second without what ``few`` take; with it where that is not told apart."""
+    left = long.wall_s - short.wall_s
+    return (count - few) / left if left > 0 and count > few else count / long.wall_s
 
 
 def tables(result: Mapping[str, Any]) -> dict[str, Table]:
     """The tables of RESULTS.md: ``peers`` and ``peers.missing``."""
     lines = []
     for name, row in result["rows"].items():
-        times = shown(row["ours_is_times"], 1) if "ours_is_times" in row else ""
-        lines.append((name, row.get("net", ""), f"{row['fps']['median']:.1f}", times))
-    return {"peers": Table(("", "net", "fps", "streamseg is times as fast"), lines),
+        times, whole = (shown(row[key], 1) if key in row else "" for key in ("ours_is_times", "ours_whole_is_times"))
+        must = MUSTS.get(name)
+        wanted = "" if must is None or not times else \
+            f"{must} {'yes' if must.met(row['ours_is_times']['median']) else 'no'}"
+        cpu = f"{row['cpu_ms']['median']:.0f}" if "cpu_ms" in row else ""
+        lines.append((name, row.get("net", ""), f"{row['fps']['median']:.1f}", cpu, times, whole, wanted))
+    head = ("", "net", "pictures a second", "CPU ms a picture", "streamseg is times as fast", "start-up and all",
+            "wanted")
+    return {"peers": Table(head, lines),
             "peers.missing": Table(("not measured", "why"), list(result["not_here"].items()))}
 
 
 def main(words: Sequence[str] | None = None) -> None:
     bench = Bench("peers", __doc__, device=True)
-    bench.parser.add_argument("--clip", type=Path, help="measure with this clip instead of a made one")
-    bench.parser.add_argument("--models", type=Path, help="folder with the peers' nets")
+    add = bench.parser.add_argument
+    add("--clip", type=Path, help="measure with this clip instead of a made one")
+    add("--models", type=Path, help="folder with selfie_256x256.tflite")
+    add("--only", nargs="+", choices=tuple(MAKERS), default=tuple(MAKERS), metavar="ROW", help="default all")
+    add("--keep", type=Path, metavar="DIR", help="where the environments stay, default nowhere")
+    add("--no-install", action="store_true", help="leave out what needs an environment")
+    add("--photos", type=int, default=24, help="files in the folder, default %(default)s")
     chosen = bench.parse(words)
-    with folder_and_clip(chosen.clip, quick=chosen.quick, seconds=4.0) as (work, clip):
-        result = measure(clip, work, chosen.models, chosen.device, chosen.repeats)
+    with tempfile.TemporaryDirectory() as folder:
+        stand = Stand(Path(folder), chosen.keep, chosen.clip, quick=chosen.quick, install=not chosen.no_install,
+                      photos=chosen.photos)
+        peers, missing = made(stand, chosen.only, chosen.models, chosen.device)
+        rows = measure(stand, peers, chosen.repeats)
+    result = {"device": chosen.device, "versions": stand.versions, "photos": stand.photos, "rows": rows,
+              "not_here": missing}
     for table in tables(result).values():
         print(table.markdown(), end="\n\n")
     bench.save(result, chosen.out)

@@ -27,13 +27,13 @@ import numpy as np
 from benchmarks import scenes
 from benchmarks.common import RESULTS, Bench, Table, start
 from benchmarks.judge import Clip, Entry, Scores, judge_pictures, judge_run, judge_scene, mean
-from benchmarks.loops import SPECS
 from streamseg import segment, smooth
 from streamseg.core.geometry import BUDGETS
 from streamseg.core.opencv import cv2
 from streamseg.segment.person import built_in
 from streamseg.tools.bench.plots import figure, png
 
+SPECS = Path(__file__).parent / "specs"
 PEERS = ("selfie_256x256.tflite", "meet_144x256.onnx", "deeplabv3_mnv2_257.tflite")
 OVER_TIME = ("mog2", "knn", "plate")  # learn from what comes before or after: nothing on a single picture
 SLOW = ("meanshift",)  # a second a picture: two pictures of each set

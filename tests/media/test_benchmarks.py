@@ -17,7 +17,9 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks import common, loops
+from benchmarks import common, environments, peers
+from benchmarks.environments import NotToBeHad
+from benchmarks.processes import ProcessFailed, Spent
 from streamseg import mattes
 from streamseg.core.frames import Frame, Matte
 from streamseg.core.opencv import cv2
@@ -26,6 +28,7 @@ from streamseg.smooth import Pair
 from streamseg.source import open_source
 from streamseg.tools.bench import LIMIT, alone, bench, changes, make_clip
 from tests import clips, stills
+from tests.shared import shared_folder
 
 pytestmark = pytest.mark.slow  # measures, or starts whole benchmarks
 
@@ -258,30 +261,66 @@ def test_the_speed_of_a_long_film_is_without_what_its_first_frame_takes() -> Non
     assert steady(1, 20.0, 0.05) == 20.0
 
 
-LOOPS = {"usual": loops.usual, "mp4v": partial(loops.usual, mp4v=True), "floats": loops.float_tensors,
-         "pillow": loops.pillow, "matte file": loops.matte_file}
-
-
 @pytest.fixture(scope="module")
 def person_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_clip(tmp_path_factory.mktemp("person") / "person.mp4", size=(320, 180), seconds=0.4)
 
 
-@pytest.mark.parametrize("name", LOOPS)
-def test_a_peers_loop_really_does_the_work(name: str, person_clip: Path, tmp_path: Path) -> None:
-    """All frames come out, the colour is where the person is not, and the person is kept."""
-    out = tmp_path / "out.mp4"
-    load = partial(loops.LoopNet, None, (180, 320))
-    assert LOOPS[name](person_clip, out, load) > 0
-    made, given = pictures(out), pictures(person_clip)
-    assert len(made) == len(given) == 12
-    assert made[5][:40, :40].reshape(-1, 3).mean(axis=0) == pytest.approx(loops.COLOUR, abs=40)
-    middle = np.s_[70:110, 140:180]
-    assert np.abs(made[5][middle].astype(float) - given[5][middle]).mean() < 25
+@pytest.fixture(scope="module")
+def stand(person_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> peers.Stand:
+    """What peers are measured with, where nothing is installed."""
+    return peers.Stand(tmp_path_factory.mktemp("peers"), None, person_clip, quick=True, install=False, photos=2)
 
 
-def test_ffmpegs_chroma_key_keeps_frames_and_sound(person_clip: Path, tmp_path: Path) -> None:
-    assert loops.chroma_key(person_clip, tmp_path / "out.mp4") > 0
-    streams = clips.ffprobe(tmp_path / "out.mp4", "-show_streams", "-count_frames")["streams"]
+def test_ours_does_what_is_asked_of_every_peer(stand: peers.Stand) -> None:
+    peers.once(stand, peers.ours("cpu"))
+
+
+def test_a_peer_that_does_not_do_the_work_is_found_out(stand: peers.Stand, person_clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(ProcessFailed, match="its corner is"):
+        peers.check_film(person_clip, person_clip)
+    with pytest.raises(ProcessFailed, match="it wrote 3 of 12 frames"):
+        peers.check_film(person_clip, stand.short)
+    green = clips.video(tmp_path / "green.mp4", size=(320, 180), frames=12, code=False, content=lambda _: np.full(
+        (180, 320, 3), peers.COLOUR, np.uint8))
+    with pytest.raises(ProcessFailed, match="the person in the middle is not kept"):
+        peers.check_film(person_clip, green)
+    with pytest.raises(ProcessFailed, match=r"it wrote no photo00\d.png"):
+        peers.check_photos(stand.folder(2), tmp_path)
+    for name in ("photo000", "photo001"):
+        stills.image(tmp_path / f"{name}.png")
+    with pytest.raises(ProcessFailed, match="one alpha everywhere"):
+        peers.check_photos(stand.folder(2), tmp_path)
+
+
+def test_ffmpegs_chroma_key_keeps_frames_and_sound(stand: peers.Stand) -> None:
+    peer = peers.ffmpeg(stand)
+    peers.once(stand, peer)
+    streams = clips.ffprobe(stand.work / "ffmpegalonechromakey.mp4", "-show_streams", "-count_frames")["streams"]
     assert [stream["nb_read_frames"] for stream in streams if stream["codec_type"] == "video"] == ["12"]
     assert [stream["codec_name"] for stream in streams if stream["codec_type"] == "audio"] == ["aac"]
+
+
+def test_what_cannot_be_had_is_named_with_the_reason(stand: peers.Stand) -> None:
+    there, missing = peers.made(stand, ["mediapipe", "rembg"], None, "cpu")
+    assert [peer.name for peer in there] == ["streamseg"]
+    assert "--models DIR" in missing["mediapipe"]
+    assert missing["rembg"] == "nothing is installed with --no-install"
+    with pytest.raises(NotToBeHad, match="no-such-package-of-anybody"):
+        environments.pip(environments.Environment(Path(sys.executable)), ["./no-such-package-of-anybody"])
+
+
+def test_a_speed_is_without_what_the_start_takes() -> None:
+    short, long = Spent(2.0, 1.0, 0, ""), Spent(5.0, 3.0, 0, "")
+    assert peers.speed(63, 3, short, long) == 20.0
+    assert peers.speed(3, 3, long, long) == pytest.approx(0.6)
+
+
+@pytest.mark.skipif(not os.environ.get("STREAMSEG_PEERS"), reason="installs other programs: STREAMSEG_PEERS=DIR, where "
+                    "their environments are kept")
+@pytest.mark.parametrize("name", peers.MAKERS)
+def test_a_peer_does_the_work(name: str, person_clip: Path, tmp_path: Path) -> None:
+    keep = Path(os.environ["STREAMSEG_PEERS"])
+    stand = peers.Stand(tmp_path, keep, person_clip, quick=True, install=True, photos=2)
+    models = shared_folder() / "models"
+    peers.once(stand, peers.MAKERS[name](stand, models) if name == "mediapipe" else peers.MAKERS[name](stand))

@@ -41,7 +41,7 @@ FIGURES = {
     "offline": ("rows/*/fps/median", "rows/blur/ratio/median", "rows/matte alone, FFV1/ratio/median",
                 "rows/*/long_fps/median", "rows/blur/own_long_ratio/median",
                 "rows/composite + matte + cutout/ratio/median", "start_s/median"),
-    "peers": ("rows/*/fps/median", "rows/usual loop/ours_is_times/median"),
+    "peers": ("rows/*/fps/median", "rows/*/cpu_ms/median", "rows/ffmpeg alone, chroma key/ours_is_times/median"),
     "quality": ("val/*/sets/painted/mad", "val/*/ms", "scenes/*/far/mad", "scenes/*/far/dtssd",
                 "rows/person-medium, no closer look/scenes/iou", "rows/person-medium + flow/scenes/iou",
                 "rows/selfie_256x256/scenes/ms", "rows/streamseg run/scenes/ms"),
@@ -104,7 +104,7 @@ def more(corpus: Path, peer: Path) -> Callable[[str], list[str]]:
     """The words that a benchmark needs to measure all it can."""
     data, models = ["--data", str(corpus)], ["--models", str(peer.parent)]
     words = {"against": ["HEAD", "--no-install", "--only", "solid", "photos", "help"], "edges": data,
-             "quality": [*data, *models], "peers": models, "live": ["--selfie", str(peer)]}
+             "quality": [*data, *models], "peers": ["--no-install", *models], "live": ["--selfie", str(peer)]}
     return lambda name: words.get(name, [])
 
 

@@ -1,0 +1,1 @@
+"""Programs that benchmarks.peers runs in other packages' environments: they import nothing of streamseg."""
