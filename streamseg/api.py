@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from os import PathLike
@@ -167,6 +167,8 @@ def _matting(source: Source, segmenter: BaseSegmenter, options: Options, stopwat
     def pairs(frames: Iterator[Frame]) -> Iterator[Pair]:
         moving = frames if info.stills else tracked(frames)
         found = segment_stage(moving, segmenter, _batch(info, options), info.stills, stopwatch)
+        if options.show_stages:
+            found = ((frame, replace(matte, raw=matte.alpha)) for frame, matte in found)
         return found if steady is None else smooth_stage(found, steady, stopwatch)
 
     if options.roi is None:
@@ -314,7 +316,7 @@ def _kind_of(target: Target, format: str | None, info: VideoInfo, options: Optio
     if isinstance(target, Sink):
         return adapt_sink(target).kind
     name = path_text(target) if isinstance(target, (str, PathLike)) else "output" + extension_for(target, format)
-    if options.show_matte:
+    if options.show_matte or options.show_stages:
         return "composite"
     check_packed(options, options.background)
     wanted = (options.packed is not None or options.background == "none"

@@ -15,11 +15,13 @@ from fractions import Fraction
 from os import PathLike
 from typing import Any, Self
 
+from .errors import OptionError
 from .validation import (
     area_lengths,
     check_method,
     check_value,
     choice,
+    default_of,
     frames_per_second,
     interval,
     named,
@@ -170,9 +172,26 @@ class TemporalOptions(CommonOptions):
     skip_still: float | None = option(None, "Matte", "Compute no new matte while no part of the picture "
                                       "changes by more than this PSNR, as 40; default: always compute.",
                                       low=0.0, metavar="DB")
+    steadiness: float | None = option(None, "Matte", "One knob for how steady mattes are: 0 as the method gives them, "
+                                      "0.5 as by default, 1 the steadiest. It sets the options of smoothing.",
+                                      low=0.0, high=1.0, metavar="0..1")
     every: str = option("auto", "Matte", "Compute a matte for every Nth frame only and move it along with "
                         "the picture for the others; auto: for a network as seldom as the picture allows, "
                         "else 1.", metavar="N|auto")
+
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.steadiness is None:
+            return
+        for name, value in smoothing_of(self.steadiness).items():
+            given, usual = getattr(self, name), default_of(type(self).__dataclass_fields__[name])
+            if name == "smooth" and value == "auto":
+                continue  # which smoother is another matter
+            if given not in (usual, value):
+                raise OptionError(f"steadiness is {self.steadiness:g} and {name} {given!r}: steadiness sets {name}; "
+                                  "leave one of the two out")
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,6 +234,8 @@ class BackgroundOptions(CommonOptions):
                       choices=("cover", "contain", "stretch", "tile"))
     blur: float = option(0.5, "Background", "Strength of the background blur.", low=0.0, high=1.0,
                          metavar="0..1")
+    show_stages: bool = option(False, "Background", "Show what each step makes of the matte side by side: as the "
+                               "method gave it, steadied, refined, and composited.")
     show_matte: bool = option(False, "Background", "Show the matte over the original.")
 
 
@@ -261,6 +282,14 @@ class Options(InputOptions, MethodOptions, TemporalOptions, CompositeOptions, Ou
                                  "holds).", metavar="FILE")
     stall_timeout: float = option(120.0, "Input", "Stop with an error when a stage makes no progress for this long.",
                                   low=0.1, metavar="S")
+
+
+def smoothing_of(steadiness: float) -> dict[str, Any]:
+    """The options of smoothing that a steadiness of 0 to 1 stands for; those of 0.5 are the defaults."""
+    strength = 1.2 * steadiness if steadiness <= 0.5 else 0.6 + 0.6 * (steadiness - 0.5)
+    hysteresis = 0.3 * steadiness if steadiness <= 0.5 else 0.15 + 0.4 * (steadiness - 0.5)
+    return {"smooth": "none" if steadiness == 0 else "auto", "smooth_strength": round(strength, 4),
+            "hysteresis": round(hysteresis, 4), "lookahead": max(1, round(8 * steadiness))}
 
 
 def _as_kept(name: str, value: Any) -> Any:

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 # What an option can be: of a compositor's, what a single picture has a use for
-OPTIONS = tuple(item.name for item in fields(CompositeOptions)
-                if item.name not in {common.name for common in fields(CommonOptions)} | {"background", "show_matte"})
+_NOT_HERE = {item.name for item in fields(CommonOptions)} | {"background", "show_matte", "show_stages"}
+OPTIONS = tuple(item.name for item in fields(CompositeOptions) if item.name not in _NOT_HERE)
 _ALLOWED = ("an array of uint8 or uint16, (h, w, 3) RGB, (h, w, 4) RGBA or (h, w) grey; a Pillow image; the bytes of a "
             "picture file; or its path")
 _BASE = Fraction(1, 25)  # a frame wants a clock

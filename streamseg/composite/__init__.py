@@ -24,6 +24,7 @@ from ..refine import AlphaTiles, ColorModel, Edge, Selection, Tiles, padded, til
 from ..validation import choice
 from .despill import Despill
 from .foreground import solved
+from .stages_view import stages_view
 from .wrap import Wrap
 
 Array = npt.NDArray[Any]
@@ -49,13 +50,14 @@ class Compositor:
         for kind in kinds:
             choice("kind", kind, KINDS)
         self.kinds = tuple(kinds)
-        self._show_matte = options.show_matte
+        self._show_matte, self._show_stages = options.show_matte, options.show_stages
         self._guided, self._light_wrap = options.edges == "guided", options.light_wrap
         self._selection = Selection(options.subject, clean=options.clean, steady=not info.stills)
         self._edge, self._invert = Edge(options), options.invert
         self._free_edge = Edge(replace(options, roi=None))  # within the roi: it ends there anyway
         # Whether work outside a matte's area can be left out; what else is made needs colours everywhere
-        self._may_leave_out = set(kinds) <= {"composite", "matte"} and not (options.show_matte or options.invert)
+        everywhere = options.show_matte or options.show_stages or options.invert
+        self._may_leave_out = set(kinds) <= {"composite", "matte"} and not everywhere
         self._background: Background | None = None
         if "composite" in kinds and not options.show_matte:
             if (options.background or "").strip().lower() == "none":
@@ -70,13 +72,18 @@ class Compositor:
         """
         if matte.area is not None and self._may_leave_out:
             return self._within(frame, matte, matte.area)
-        cover, colours = self._covered(frame, whole(matte, frame), self._edge)
+        matte = whole(matte, frame)
+        cover, colours = self._covered(frame, matte, self._edge)
         made: dict[str, Frame] = {}
         for kind in self.kinds:
             if kind == "matte":
                 made[kind] = _matte(frame, cover)
             elif kind == "composite":
                 made[kind] = self._composite(frame, colours, cover)
+                if self._show_stages:
+                    raw, steadied = matte.alpha if matte.raw is None else matte.raw, matte.alpha
+                    refined = cover.plane().astype(np.float32) / np.float32(cover.peak)
+                    made[kind] = stages_view(frame, (raw, steadied, refined), made[kind])
             else:
                 own = made.get("foreground") or made.get("cutout") or _foreground(colours(), cover)
                 made[kind] = replace(own, alpha=cover.plane() if kind == "cutout" else None)

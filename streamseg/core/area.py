@@ -85,10 +85,13 @@ def whole(matte: Matte, frame: Frame) -> Matte:
     rows, columns = matte.alpha.shape
     shape = (min(frame.height, round(rows * min(_FINEST, frame.height / box.height))),
              min(frame.width, round(columns * min(_FINEST, frame.width / box.width))))
-    alpha = placed(matte.alpha, box, (frame.width, frame.height), shape)
-    _clear(alpha, box.top, box.top + box.height, frame.height)
-    _clear(alpha.T, box.left, box.left + box.width, frame.width)
-    return replace(matte, alpha=alpha, area=None)
+    made = []
+    for item in (matte.alpha, *(() if matte.raw is None else (matte.raw,))):
+        alpha = placed(item, box, (frame.width, frame.height), shape)
+        _clear(alpha, box.top, box.top + box.height, frame.height)
+        _clear(alpha.T, box.left, box.left + box.width, frame.width)
+        made.append(alpha)
+    return replace(matte, alpha=made[0], area=None, raw=made[-1] if matte.raw is not None else None)
 
 
 def placed(alpha: Alpha, box: Box, picture: tuple[int, int], shape: tuple[int, int]) -> Alpha:

@@ -90,7 +90,8 @@ def frames_to_last(options: TemporalOptions, *, network: bool) -> int:
     """``options.persistence``, or its default for a network and for other methods."""
     if options.persistence is not None:
         return options.persistence
-    return PERSISTENCE if network and options.smooth != "none" else 0
+    frames = PERSISTENCE if options.steadiness is None else round(2 * PERSISTENCE * options.steadiness)
+    return frames if network and options.smooth != "none" else 0
 
 
 def _named(name: str, strength: float, hysteresis: float, window: int) -> Smoother:
