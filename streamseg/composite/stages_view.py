@@ -38,7 +38,7 @@ def stages_view(frame: Frame, mattes: tuple[npt.NDArray[Any], ...], composite: F
 def _write(field: npt.NDArray[Any], text: str, black: int, white: int) -> None:
     scale = max(0.3, field.shape[0] / (20 * _LINE))
     place = round(10 * scale), round(26 * scale)
-    drawn = np.zeros(field.shape, np.uint8)  # OpenCV writes into 8 bits only, and thick letters are wider than thin ones
+    drawn = np.zeros(field.shape, np.uint8)  # OpenCV writes into 8 bits only; thick letters are wider
     cv2.putText(drawn, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, (255,), max(1, round(scale)))
     field[cv2.dilate(drawn, np.ones((5, 5), np.uint8)) > 127] = black
     field[drawn > 127] = white
