@@ -91,20 +91,22 @@ def to_tflite(model: keras.Model, sizes: list[Size], weights: str = "fp16",
             content = mlir_quantize(converter.convert(), fully_quantize=False, denylisted_ops={"LOGISTIC"})
         else:
             content = converter.convert()
-        return without_names(content)
+        return without_notes(content)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def without_names(content: bytes) -> bytes:
-    """A LiteRT file whose tensors have no names: a tenth of a file with many signatures, read by nothing. Inputs and
-    outputs keep theirs in the signatures."""
+def without_notes(content: bytes) -> bytes:
+    """A LiteRT file whose tensors have no names and no ranges of calibration, which nothing reads: up to a tenth of a
+    file. Inputs and outputs keep their names in the signatures."""
     from tensorflow.lite.tools import flatbuffer_utils
 
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             tensor.name = None
+            if tensor.quantization is not None:
+                tensor.quantization.min = tensor.quantization.max = None
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
@@ -172,20 +174,21 @@ def round_weights(twin: keras.Model) -> None:
 
 
 def save_small(model: keras.Model, path: Path) -> None:
-    """Saves a ``.keras`` file compressed, byte for byte the same for the same weights."""
+    """Saves a ``.keras`` file compressed, byte for byte the same for the same weights. LZMA: of 32-bit numbers whose
+    second half is 0 it makes four fifths of what deflate makes."""
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / path.name
         model.save(plain)
         with (
             zipfile.ZipFile(plain) as source,
-            zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target,
+            zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as target,
         ):
             for name in source.namelist():
                 content = source.read(name)
                 if name == "metadata.json":  # when it was saved does not belong to the weights
                     content = json.dumps({**json.loads(content), "date_saved": ""}).encode()
                 # A fixed date, for the same reason.
-                target.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED, compresslevel=9)
+                target.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_LZMA)
 
 
 def operations(content: bytes) -> set[str]:

@@ -5,13 +5,11 @@ The name of a file means nothing. README.md here says what is where.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +75,7 @@ def stated_spec(path: Path, facts: ModelFacts) -> ModelSpec | None:
     """What the file's metadata says, or what is known of the net in it; None where neither is there."""
     if facts.metadata is None:
         found = known_models.find(facts)
-        return known_models.OWN if found and _is_own(path, facts) else found and found[1]
+        return known_models.OWN if found and _is_own(facts) else found and found[1]
     try:
         return ModelSpec.of(facts.metadata)
     except (OptionError, TypeError) as error:  # TypeError: a field that ModelSpec does not have
@@ -85,16 +83,9 @@ def stated_spec(path: Path, facts: ModelFacts) -> ModelSpec | None:
                           f"understand ({error}): give --model-spec, or install a newer version") from error
 
 
-def _is_own(path: Path, facts: ModelFacts) -> bool:
-    """Whether a file without metadata holds one of our person nets: a shipped file under any name, or a .keras file
-    that calls the net inside so."""
-    if facts.inputs[0].name != "picture":
-        return False
-    if facts.net.startswith("person-"):
-        return True
-    sums = (resources.files("streamseg") / "weights" / "SHA256SUMS").read_text(encoding="utf-8")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() in {line.partition(" ")[0] for line in sums.splitlines()}
+def _is_own(facts: ModelFacts) -> bool:
+    """Whether a file without metadata holds one of our person nets: a .keras file that calls the net inside so."""
+    return facts.inputs[0].name == "picture" and facts.net.startswith("person-")
 
 
 def embed(path: Path, spec: ModelSpec) -> None:

@@ -40,11 +40,12 @@ PRECISIONS = ("float", "int8")
 # Of each built-in model: LiteRT's files by their precision, and Keras's. Of large there is one only.
 _FILES = {
     "medium": {"float": "person-medium.tflite", "int8": "person-medium-int8.tflite", "keras": "person-medium.keras"},
-    "large": {"float": "person-large.tflite"},
+    "large": {"int8": "person-large-int8.tflite"},
 }
 BUILT_IN = tuple(_FILES)
-# Sizes, in pixels, of the passes of each over a single picture; more passes of either gave no better mattes.
-_MEDIUM_PASSES, _LARGE_PASSES = (50_176, 165_888), (46_080, 93_184)
+# Pixels of the pass of each over a single picture. Two passes of either, and smaller and larger ones, gave no better
+# mattes for three times the work (training/LOG.md, 18).
+_LARGE_PASS, _MEDIUM_PASS = 67_584, 93_184
 
 
 @dataclass(kw_only=True)
@@ -250,8 +251,7 @@ class Person(ParameterSegmenter):
         if not self._own:
             return [(self._net, self._size(shown, self._net, self._spec.pixels or BUDGETS[self.detail]))]
         if self._large:
-            passes = [*((self._large, budget) for budget in _LARGE_PASSES),
-                      *((self._net, budget) for budget in _MEDIUM_PASSES)]
+            passes = [(self._large, _LARGE_PASS), (self._net, _MEDIUM_PASS)]
         elif self.stills and self.detail == "high":
             passes = [(self._net, budget) for budget in STILL_BUDGETS]
         else:
