@@ -182,8 +182,12 @@ def _over(made: Frame, colours: ColorModel, cover: AlphaTiles) -> None:
 
 
 def _foreground(colours: ColorModel, cover: AlphaTiles) -> Frame:
-    """The subject's own colours everywhere: estimated in the rim, extended beyond it."""
+    """The subject's own colours everywhere: estimated in the rim, extended beyond it; black where there is none."""
     made = Frame.empty(colours.frame)
+    if not len(cover.rim) and not cover.inside.any():  # all that the model knows is the room
+        for plane, value in zip(made.planes, sample_values((0, 0, 0), made), strict=True):
+            plane.fill(value)
+        return made
     shares = _shares(cover, cover.mixed_strip)
     for number, plane in enumerate(made.planes):
         rows, columns = tile_of(made, number, cover.columns)

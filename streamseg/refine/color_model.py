@@ -145,9 +145,12 @@ class ColorModel:
 
 
 def _sure(share: Floats) -> Floats:
-    """How much a sample counts for the side of which it has ``share``; all do a little where none is sure."""
+    """How much a sample counts for the side of which it has ``share``: where none is sure, all by their share, and
+    alike where none has any."""
     sure = np.clip((share - np.float32(_SURE)) / np.float32(1 - _SURE), 0, 1)
-    return sure if sure.any() else np.clip(share, np.float32(1e-3), 1)
+    if sure.any():
+        return sure
+    return share if share.any() else np.full_like(share, 1e-3)
 
 
 def _gains(planes: list[Floats], sure: list[Floats], ahead: list[Floats], behind: list[Floats]
