@@ -5,8 +5,9 @@
     .avi .ts .nut               the same; .avi stores no times and wants a constant rate
     NAME.webm                   VP9
     NAME.gif .apng .webp        animations
-    NAME.png .jpg .tiff ...     one picture
-    frame_%05d.png              a picture for each frame, counted from 1; of one picture the name as it is
+    NAME.png .jpg .tiff .exr    one picture
+    frame_%05d.png              a picture for each frame, with the numbers of the input's sequence, else from 1; of one
+                                picture the name as it is
     FOLDER/                     a picture for each frame: the input's names, or frame_%05d.png of a video
     -                           standard output: Y4M (8-bit, opaque, constant rate, no --codec), else NUT, or
                                 Matroska for an encoder whose alpha NUT drops; of one picture a PNG
@@ -35,7 +36,8 @@ from .base import BaseSink, Sink, adapt_sink, commit_together
 from .containers import ALPHA_PICTURES, CONTAINERS, PICTURES, extension, numbered
 from .file_object import FileObject, FileObjectSink, extension_for
 from .packed import PackedSink, check_packed
-from .stills import PicturePipe, PictureSink, is_folder, one_still
+from .piped_still import PicturePipe
+from .stills import PictureSink, is_folder, one_still
 from .video import VideoSink
 
 # Modules that other packages import, beside the names here

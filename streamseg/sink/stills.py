@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -235,40 +234,6 @@ class PictureSink(BaseSink):
             raise SinkError(f"{self.target}: {name} does not read back ({error})") from error
         if self.kind == "cutout" and "A" not in found:
             raise SinkError(f"{self.target}: {name} does not read back with its transparency")
-
-
-class PicturePipe(BaseSink):
-    """One picture as a PNG on standard output, written once all outputs are finished."""
-
-    waits_for_reader = True
-    target = "-"
-
-    def __init__(self, info: VideoInfo, kind: str, options: OutputOptions) -> None:
-        super().__init__()
-        self.kind, self._options = kind, options
-        self._data: bytes | None = None
-        if info.sample_aspect != 1:
-            self.notes.append(no_aspect(info))
-
-    def write(self, frame: Frame) -> None:
-        """Encode it. Raises SinkError for a second one."""
-        if self._data is not None:
-            raise SinkError("-: the input has more than one picture, and standard output got a PNG of the first; "
-                            "write into a folder/, or give --codec, as --codec ffv1, which makes them a film")
-        self._data = encode_picture(frame, ".png", self.kind, self._options.quality)
-        self.size = len(self._data)
-
-    def finish(self) -> None:
-        """Raise SinkError if no picture came."""
-        if self._data is None:
-            raise SinkError("-: no frames came, so there is nothing to write")
-
-    def commit(self) -> None:
-        """Write it. Raises SinkError where nobody reads."""
-        data, self._data = self._data, b""
-        with writing("-"):
-            sys.stdout.buffer.write(data or b"")
-            sys.stdout.buffer.flush()
 
 
 def no_aspect(info: VideoInfo) -> str:
