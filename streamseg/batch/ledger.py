@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..core.database import LaterVersionError, open_database
 from ..errors import SinkError
 from . import films
 from .ledger_lock import lock_name, locked
@@ -57,12 +58,13 @@ class Ledger:
         try:
             if owner and self.path != ":memory:":
                 self._lock = locked(self.path)
-            place = self.path if owner else f"{Path(path).absolute().as_uri()}?mode=ro"
             # whoever waits for Batch.events has opened it, and another thread does the work
-            self._base = sqlite3.connect(place, timeout=60, isolation_level=None, uri=not owner,
-                                         check_same_thread=False)
-            self._base.row_factory = sqlite3.Row
-            self._prepare(owner)
+            self._base = open_database(self.path, _SCHEMA + films.SCHEMA, _VERSION, read_only=not owner)
+            self._base.execute("PRAGMA cache_size = -16384")
+        except LaterVersionError as error:
+            self.close()
+            raise SinkError(f"the ledger {self.path} is of a later streamseg (form {error.version}, known is "
+                            f"{error.known}); --ledger names another") from error
         except (sqlite3.Error, OSError) as error:
             self.close()
             if isinstance(error, SinkError):
@@ -73,20 +75,6 @@ class Ledger:
             raise
         self.round = self._one("SELECT COALESCE(MAX(round), 0) FROM items")
         self.films = films.Films(self._base)
-
-    def _prepare(self, owner: bool) -> None:
-        version = self._one("PRAGMA user_version")
-        if version > _VERSION:
-            raise SinkError(f"the ledger {self.path} is of a later streamseg (form {version}, known is {_VERSION}); "
-                            "--ledger names another")
-        if not owner:
-            return
-        # No write-ahead log: it wants shared memory, which network file systems have not.
-        self._base.execute("PRAGMA journal_mode = TRUNCATE")
-        self._base.execute("PRAGMA synchronous = NORMAL")
-        self._base.execute("PRAGMA cache_size = -16384")
-        self._base.executescript(_SCHEMA + films.SCHEMA)
-        self._base.execute(f"PRAGMA user_version = {_VERSION}")
 
     def __enter__(self) -> Ledger:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -9,13 +10,21 @@ import uvicorn
 
 from ..core.opencv import cv2
 from ..core.thread_budget import Threads
-from ..errors import OptionError
+from ..errors import OptionError, StreamsegError
 from ..options import MethodOptions
+from ..segment import create_segmenter
 from .app import create_app
 from .options import ServeOptions
 
 CONNECTIONS = 512  # at once; more are answered 503 by uvicorn
 PATIENCE = 30      # seconds that requests under way get when the server is told to stop
+
+
+def _say_first_lines(method: MethodOptions) -> None:
+    """Have LiteRT write its line on standard error now: later the server's threads are there, and only where there is
+    one thread can it be kept off (core/native_stderr.py)."""
+    with contextlib.suppress(StreamsegError):  # the engine says why it does not run
+        create_segmenter("person", {"detail": "low"}, threads=1, device=method.device, runtime=method.runtime).close()
 
 
 class _Server(uvicorn.Server):
@@ -40,6 +49,7 @@ def serve(options: ServeOptions, *, method: MethodOptions | None = None,
 
     Raises OptionError for an address that cannot be listened on.
     """
+    _say_first_lines(method or MethodOptions())
     app = create_app(options, method=method)
     config = uvicorn.Config(app, options.host, options.port, log_config=None, access_log=False,
                             limit_concurrency=CONNECTIONS, timeout_keep_alive=15, server_header=False,

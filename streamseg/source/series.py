@@ -7,6 +7,7 @@ stereoscopic pairs) and Ultra HDR (a gain map). They name it in their head.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,11 @@ def film_format(path: Path, container: Any, first: bytes = b"") -> str | None:
         return None
     marks = [first[:MARK]] if first else []
     try:
-        for packet in container.demux(0):
-            marks += [bytes(memoryview(packet)[:MARK])] if packet.size else []
-            if len(marks) == 2:
-                return name if marks[0] == marks[1] else None
+        with closing(container.demux(0)) as packets:
+            for packet in packets:
+                marks += [bytes(memoryview(packet)[:MARK])] if packet.size else []
+                if len(marks) == 2:
+                    return name if marks[0] == marks[1] else None
     except FAILURES:  # reading the picture reports it
         pass
     return None

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.database import LaterVersionError, open_database
 from ..core.process_lock import process_lock
 from ..errors import SinkError, SourceError
 from .settling import Stamp
@@ -66,16 +67,10 @@ class Ledger:
                 self._lock = process_lock(Path(f"{self.path}-writer"))
                 if self._lock is None:
                     raise SinkError(f"another streamseg watch writes into {folder}: give another output folder")
-            place = str(self.path) if owner else f"{self.path.absolute().as_uri()}?mode=ro"
-            self._base = sqlite3.connect(place, timeout=60, isolation_level=None, uri=not owner)
-            if self._base.execute("PRAGMA user_version").fetchone()[0] > _VERSION:
-                raise SinkError(f"the ledger {self.path} is of a later streamseg: give another output folder")
-            if owner:
-                # No write-ahead log: it wants shared memory, which network file systems have not.
-                self._base.execute("PRAGMA journal_mode = TRUNCATE")
-                self._base.execute("PRAGMA synchronous = NORMAL")
-                self._base.executescript(_SCHEMA)
-                self._base.execute(f"PRAGMA user_version = {_VERSION}")
+            self._base = open_database(self.path, _SCHEMA, _VERSION, read_only=not owner)
+        except LaterVersionError as error:
+            self.close()
+            raise SinkError(f"the ledger {self.path} is of a later streamseg: give another output folder") from error
         except (sqlite3.Error, OSError) as error:
             self.close()
             if isinstance(error, SinkError):

@@ -527,6 +527,25 @@ def test_the_server_ends_at_sigterm(tmp_path: Path, film: Path) -> None:
     assert not (tmp_path / "home" / "requests").exists()
 
 
+def test_standard_error_has_our_lines_alone(tmp_path: Path, film: Path) -> None:
+    """Not LiteRT's, neither of the server nor of a film's process."""
+    command = [sys.executable, "-m", "streamseg", "serve", "--json", "--port", "0", "--folder", str(tmp_path / "home")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
+        assert process.stdout is not None
+        text = ""
+        while "}" not in text:
+            text += process.stdout.readline()
+        client = Client(json.loads(text)["address"].rstrip("/"), None)
+        assert ended(client, hand_in(client, film, method="default"))["state"] == "done"
+        until(lambda: client.get("/readyz").status_code == 200)
+        process.terminate()
+        _, errors = process.communicate(timeout=60)
+    lines = errors.splitlines()
+    assert any("POST /v1/jobs 201" in line for line in lines)
+    assert [line for line in lines if not line.startswith("streamseg: ")] == [""]  # before the last: terminated
+
+
 def test_films_side_by_side_are_not_mixed_up(tmp_path: Path) -> None:
     films = [clips.video(tmp_path / f"{number}.mp4", frames=4 + number) for number in range(4)]
     with serve_tools.running(tmp_path / "home", ready=False, films=2) as client:

@@ -12,6 +12,7 @@ from typing import Any
 from .tasks import Crash, Failure, FilmLimits, FilmTask
 
 PROBE_SECONDS = 30.0
+KEPT = 4000     # bytes of the end of a process's standard error, for the log where it dies
 LINE = 1 << 20  # bytes that a line of JSON may have: a report of many notes
 
 
@@ -34,8 +35,9 @@ class ProcessRunner:
 
     async def _done(self, told: dict[str, Any], wanted: str, seconds: float,
                     progress: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        said_last = bytearray()
         try:
-            async with asyncio.timeout(seconds), _process() as process:
+            async with asyncio.timeout(seconds), _process(said_last) as process:
                 assert process.stdin is not None
                 assert process.stdout is not None
                 process.stdin.write(json.dumps(told).encode() + b"\n")
@@ -56,20 +58,34 @@ class ProcessRunner:
             raise Failure("timeout", f"the film was not done within {seconds:g} s, the limit here") from None
         except (ValueError, ConnectionError) as error:
             raise Crash(f"the film's process said what is no JSON ({error})") from error
-        raise Crash(f"the film's process ended with {code}")
+        raise Crash(f"the film's process ended with {code}" + f": {said_last.decode(errors='replace').strip()}"[:KEPT])
+
+
+async def _listen(errors: asyncio.StreamReader, said_last: bytearray) -> None:
+    """Read what a process and its libraries write on standard error, and keep the end of it."""
+    while piece := await errors.read(1 << 16):
+        said_last += piece
+        del said_last[:-KEPT]
 
 
 @contextlib.asynccontextmanager
-async def _process() -> AsyncIterator[asyncio.subprocess.Process]:
-    """A worker; it is ended with the block, if it has not ended by itself."""
+async def _process(said_last: bytearray) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A worker; it is ended with the block, if it has not ended by itself. ``said_last``: the end of what it wrote on
+    standard error, which is not the server's to show."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "streamseg.serve.jobs.worker", stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE, limit=LINE, start_new_session=True)  # Ctrl-C is the server's to handle
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=LINE,
+        start_new_session=True)  # Ctrl-C is the server's to handle
+    assert process.stderr is not None
+    listening = asyncio.create_task(_listen(process.stderr, said_last))
     try:
         yield process
+        await asyncio.wait((listening,), timeout=1)  # what it said last, where it has ended by itself
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await asyncio.shield(process.wait())
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
         assert process.stdin is not None
         process.stdin.close()

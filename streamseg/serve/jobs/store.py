@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...core.database import LaterVersionError, open_database
 from ...core.process_lock import process_lock
 from ...errors import SinkError
 
@@ -75,16 +76,11 @@ class JobStore:
             self._lock = process_lock(folder / "jobs.lock")
             if self._lock is None:
                 raise SinkError(f"another server has the jobs in {folder}: give this one a --folder of its own")
-            self._base = sqlite3.connect(folder / "jobs.sqlite", timeout=30, isolation_level=None,
-                                         check_same_thread=False)
-            self._base.row_factory = sqlite3.Row
-            version = self._base.execute("PRAGMA user_version").fetchone()[0]
-            if version > _VERSION:
-                raise SinkError(f"the jobs in {folder} are of a later streamseg: give another --folder")
-            self._base.execute("PRAGMA journal_mode = WAL")
-            self._base.execute("PRAGMA synchronous = FULL")  # accepted is accepted, even when the power goes
-            self._base.executescript(_SCHEMA)
-            self._base.execute(f"PRAGMA user_version = {_VERSION}")
+            # accepted is accepted, even when the power goes
+            self._base = open_database(folder / "jobs.sqlite", _SCHEMA, _VERSION, log=True, safe=True)
+        except LaterVersionError as error:
+            self.close()
+            raise SinkError(f"the jobs in {folder} are of a later streamseg: give another --folder") from error
         except (sqlite3.Error, OSError) as error:
             self.close()
             if isinstance(error, SinkError):
