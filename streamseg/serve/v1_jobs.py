@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter
+from fastapi import Path as PathParameter
 from pydantic import BeforeValidator, Field
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -100,6 +101,12 @@ def router(services: Services, jobs: JobKeeper) -> APIRouter:
         job = await jobs.get(id)
         await _append(jobs, job, request)
         return Response(status_code=204, headers=_offset(jobs, await jobs.get(id)))
+
+    @routes.get("/v1/jobs/{id}/previews/{number}", summary="A small picture of the film while it is made",
+                response_class=Response)
+    async def preview(id: str, number: Annotated[int, PathParameter(ge=0, le=9999)]) -> Response:
+        data = await asyncio.to_thread(jobs.preview(await jobs.get(id), number).read_bytes)
+        return Response(data, media_type="image/webp", headers={"Cache-Control": "private, max-age=60"})
 
     @routes.get(_OUTPUT, summary="An output, whole or in part", response_class=Response)
     @routes.head(_OUTPUT, summary="An output's size", response_class=Response)

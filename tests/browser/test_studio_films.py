@@ -6,12 +6,15 @@ import json
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import streamseg
 from tests import clips, stills
 
 from .conftest import Page
+from .test_studio_pictures import drag
 
 pytestmark = pytest.mark.slow
 
@@ -46,10 +49,15 @@ def set_value(page: Page, css: str, value: str) -> None:
         for (const type of ["input", "change"]) input.dispatchEvent(new Event(type, { bubbles: true }));""", css, value)
 
 
-def films_of(page: Page) -> list[str]:
-    """What the server says of its films: their states."""
+def jobs_of(page: Page) -> list[dict[str, Any]]:
+    """What the server says of its films."""
     with urllib.request.urlopen(page.address + "v1/jobs", timeout=60) as answer:
-        return [job["state"] for job in json.load(answer)["jobs"]]
+        return list(json.load(answer)["jobs"])
+
+
+def films_of(page: Page) -> list[str]:
+    """Their states."""
+    return [job["state"] for job in jobs_of(page)]
 
 
 def test_its_first_frame_is_cut_out_at_once_and_another_when_it_is_asked_for(opened: Page) -> None:
@@ -148,3 +156,62 @@ def test_a_film_that_the_browser_cannot_read_can_still_be_made(page: Page, tmp_p
     page.click("#film-start-job")
     page.until(lambda: page.all("#film-outputs li"), "the film is not made")
     page.log()  # the browser tells of the film that it cannot read
+
+
+def test_what_is_drawn_on_a_frame_goes_into_the_film(opened: Page) -> None:
+    """The person is taken away by a stroke on one frame; the region keeps what is outside it away."""
+    set_value(opened, "#scrub", "0.42")
+    opened.until(lambda: clips.iou(opened.canvas("#after")[..., 0] > 127, clips.truth(10, SIZE)) > 0.9)
+    opened.click("[name=tool][value=drop]")
+    opened.run("document.getElementById('brush-size').value = 200")
+    opened.run("document.getElementById('brush-edges').checked = false")
+    drag(opened, "#paint", (0.5, 0.2), (0.5, 0.9))
+    opened.click("[name=background][value=colour]")
+    opened.click("#swatches [title=Blue]")
+    opened.click("#film-start-job")
+    opened.until(lambda: opened.all("#film-outputs li"), "the film is not made")
+    [job] = jobs_of(opened)
+    opened.click("#film-outputs li:nth-child(1) button:last-child")
+    path = opened.downloads / "kept-strokes.mp4"
+    path.write_bytes(opened.downloaded("film-call.mp4"))
+    assert job["state"] == "done"
+    for index, frame in enumerate(streamseg.open_source(path)):
+        middle = frame.rgb()[150:200, 150:170].astype(int)
+        assert abs(middle - (0x2b, 0x59, 0xc3)).max() < 40, index  # where the person was is background
+
+
+def test_an_upload_that_breaks_off_goes_on(opened: Page) -> None:
+    opened.run("""
+        const { send } = XMLHttpRequest.prototype;
+        window.sent = 0;
+        XMLHttpRequest.prototype.send = function (part) {
+          window.sent += 1;
+          if (window.sent === 1) this.onerror();
+          else send.call(this, part);
+        };""")
+    opened.click("[name=background][value=colour]")
+    opened.click("#film-start-job")
+    opened.until(lambda: opened.all("#film-outputs li"), "the film is not made")
+    assert opened.run("return window.sent") == 2
+    assert films_of(opened) == ["done"]
+
+
+def test_a_film_can_be_looked_through_while_it_is_made(page: Page, tmp_path: Path) -> None:
+    page.choose(clips.video(tmp_path / "long.mp4", size=SIZE, frames=1500, code=False))
+    page.shown("long.mp4")
+    page.click("[name=background][value=colour]")
+    page.click("#swatches [title=Blue]")
+    page.click("#film-start-job")
+    page.until(lambda: int(page.find("#film-preview-scrub").get_attribute("max")) >= 2, "no pictures come")
+    set_value(page, "#film-preview-scrub", "1")
+    page.until(lambda: page.run("const p = document.getElementById('film-preview-picture');"
+                                "return p.src.endsWith('previews/1') && p.complete && p.naturalWidth > 0"))
+    corner = page.run("""
+        const picture = document.getElementById("film-preview-picture");
+        const canvas = new OffscreenCanvas(picture.naturalWidth, picture.naturalHeight);
+        const context = canvas.getContext("2d");
+        context.drawImage(picture, 0, 0);
+        return [...context.getImageData(6, 120, 1, 1).data];""")
+    assert max(abs(one - other) for one, other in zip(corner, (0x2b, 0x59, 0xc3, 255), strict=True)) <= 12
+    page.click("#film-cancel")
+    page.until(lambda: not page.find("#film-preview").is_displayed())

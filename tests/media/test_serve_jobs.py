@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import hmac
 import io
+import itertools
 import json
 import os
 import random
@@ -26,7 +27,7 @@ import pytest
 
 import streamseg
 from tests import clips, serve_tools, stills
-from tests.serve_tools import Client, until
+from tests.serve_tools import Client, decoded, until
 
 ROOT = Path(streamseg.__file__).parents[1]
 FAST = {"method": "threshold"}  # no net to load: the jobs are what is looked at
@@ -129,6 +130,29 @@ def test_progress_comes_as_events_until_the_end(client: Client, tmp_path: Path) 
     assert all(now["progress"]["total"] == 60 for now in seen if now["progress"])
     with client.get(job["events"], stream=True) as answer:  # of one that has ended: once
         assert len([line for line in answer.iter_lines() if line]) == 1
+
+
+def test_small_pictures_come_while_a_film_is_made(client: Client, tmp_path: Path) -> None:
+    """Of what is made, with its transparency; gone once it is whole."""
+    long = clips.video(tmp_path / "long.mp4", frames=100, size=(640, 480))
+    job = hand_in(client, long, method="kmeans", output="cut.webm", background="none")
+    until(lambda: len((client.get(job["url"]).json()["progress"] or {}).get("previews", [])) > 1)
+    times = client.get(job["url"]).json()["progress"]["previews"]
+    assert times[0] == 0
+    assert all(later - earlier >= 0.5 for earlier, later in itertools.pairwise(times))
+    answer = client.get(f"{job['url']}/previews/0")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/webp")
+    picture = decoded(answer.content)
+    assert picture.shape == (360, 480, 4)
+    assert picture[..., 3].min() == 0
+    assert picture[..., 3].max() == 255
+    assert client.get(f"{job['url']}/previews/9999").status_code == 404
+    for number in ("-1", "x", "10000"):
+        assert client.get(f"{job['url']}/previews/{number}").status_code in (400, 422)
+    told = ended(client, job)
+    assert client.get(f"{job['url']}/previews/0").status_code == 404
+    assert [made["name"] for made in told["outputs"]] == ["cut.webm"]
+    assert [path.name for path in (client.app.state.jobs.home / job["id"]).iterdir()] == ["outputs"]
 
 
 def test_nobody_waits_for_events_that_nobody_reads(client: Client, film: Path) -> None:

@@ -25,6 +25,7 @@ from ..metrics import Metrics
 from ..options import ServeOptions
 from ..refusals import Refusal, busy
 from . import webhook
+from .previews import preview_file
 from .store import FINAL, WAITING, Job, JobStore
 from .tasks import OUTPUTS, REPORT, Crash, Failure, FilmLimits, FilmTask, JobRunner, Target
 
@@ -377,7 +378,7 @@ class JobKeeper:
         return told
 
     def _progress(self, job: Job) -> dict[str, Any] | None:
-        """frames, total, elapsed, fps and eta of a film that is worked on."""
+        """frames, total, elapsed, fps, eta and previews (their times) of a film that is worked on."""
         changes = self._changes.get(job.id)
         return changes.progress if changes is not None and job.state == "running" else None
 
@@ -400,6 +401,14 @@ class JobKeeper:
         if job.state != "done":
             raise Refusal("conflict", f"the job is {job.state}: it has no outputs")
         return self.folder(job.id) / OUTPUTS / wanted.names[wanted.names.index(name)]
+
+    def preview(self, job: Job, number: int) -> Path:
+        """The file of a small picture of a film that is being made. Raises Refusal."""
+        path = preview_file(self.folder(job.id), number)
+        if job.state != "running" or not path.is_file():
+            raise Refusal("not_found", "there is no such preview: they are there while a film is made, and "
+                          "progress.previews says which")
+        return path
 
     async def events(self, id: str, quiet: float) -> AsyncIterator[dict[str, Any] | None]:
         """The job as it is, and again at each change, until it has ended; None after ``quiet`` seconds without."""

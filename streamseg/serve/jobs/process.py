@@ -80,10 +80,14 @@ async def _process(said_last: bytearray) -> AsyncIterator[asyncio.subprocess.Pro
     listening = asyncio.create_task(_listen(process.stderr, said_last))
     try:
         yield process
-        await asyncio.wait((listening,), timeout=1)  # what it said last, where it has ended by itself
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), 5)  # it ends by itself
+        await asyncio.wait((listening,), timeout=1)
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        # ``kill`` of a process that has ended takes its exit code from under asyncio, which then warns of it
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
         await asyncio.shield(process.wait())
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import sys
@@ -29,6 +30,7 @@ from .tasks import REPORT, Failure, FilmLimits, FilmTask, Target
 
 if TYPE_CHECKING:
     from ...options import Options
+    from .previews import Previews
 
 EVERY = 0.25  # seconds between two lines of progress
 NICE = 5      # pictures, which somebody waits for, come first
@@ -108,6 +110,7 @@ def done(task: FilmTask) -> dict[str, Any]:
     from ...options import Options
     from ...sink import open_sink
     from ...source import open_source
+    from .previews import Previews
 
     folder = Path(task.folder)
     for left in folder.glob("work-*"):  # of a process that was killed
@@ -120,7 +123,9 @@ def done(task: FilmTask) -> dict[str, Any]:
             info = source.info
         sinks = [open_sink(work / item.name, info, kind=_kind(item, options), options=options)
                  for item in task.targets]
-        report = run(task.source, sinks, progress=_Progress(task.limits), **task.options,  # closes the sinks, too
+        previews = Previews(folder, sinks[0].kind, info.duration if task.options.get("duration") is None else
+                            min(float(task.options["duration"]), info.duration or math.inf))
+        report = run(task.source, [*sinks, previews], progress=_Progress(task.limits, previews), **task.options,
                      **({"background": task.background} if task.background else {}))
         if task.bundle is not None:
             _bundle(work, task)
@@ -147,8 +152,8 @@ def _kind(target: Target, options: Options) -> str:
 class _Progress:
     """Tells now and then how far the film is. Raises Failure for more frames than are allowed."""
 
-    def __init__(self, limits: FilmLimits) -> None:
-        self._limits, self._due = limits, 0.0
+    def __init__(self, limits: FilmLimits, previews: Previews) -> None:
+        self._limits, self._previews, self._due = limits, previews, 0.0
 
     def __call__(self, now: Progress) -> None:
         if now.frames > self._limits.frames:
@@ -158,7 +163,8 @@ class _Progress:
             return
         self._due = time.monotonic() + EVERY
         _tell("progress", {"frames": now.frames, "total": now.total, "elapsed": round(now.elapsed, 3),
-                           "fps": round(now.fps, 2), "eta": None if now.eta is None else round(now.eta, 1)})
+                           "fps": round(now.fps, 2), "eta": None if now.eta is None else round(now.eta, 1),
+                           "previews": list(self._previews.times)})
 
 
 def _bundle(work: Path, task: FilmTask) -> None:

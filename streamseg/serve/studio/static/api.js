@@ -1,6 +1,9 @@
 // The server's HTTP API, as the page uses it. Addresses are relative, so that a proxy may put a path before them.
 // A server with a token gives it to the page as a cookie, which the browser sends by itself.
 
+const PART = 8 << 20; // bytes of a film that are sent at once
+const TRIES = 6;      // times in a row that a part is sent again
+
 /** What the server answered instead of what was asked for. */
 export class ApiError extends Error {
   constructor(message, status, retryAfter = null) {
@@ -44,7 +47,7 @@ function form(file, fields) {
       if (one !== null && one !== undefined && one !== "") data.append(name, one);
     }
   }
-  data.append("file", file, file.name || "picture.png");
+  if (file) data.append("file", file, file.name || "picture.png");
   return data;
 }
 
@@ -57,28 +60,80 @@ export async function cutOut(file, signal) {
 }
 
 /**
- * Send a film. fields: options by their names, and outputs. onProgress(share of the upload that is done).
- * XMLHttpRequest, because fetch does not tell how far an upload is.
+ * Send a film in parts: where the connection breaks off, it goes on from the last byte that arrived. fields: options by
+ * their names, and outputs. onProgress(share of the upload that is done).
  */
-export function startJob(file, fields, onProgress, signal) {
+export async function startJob(file, fields, onProgress, signal) {
+  const answer = await call("v1/jobs", { method: "POST", body: form(null, { ...fields, size: file.size }), signal });
+  const made = await answer.json();
+  try {
+    await sendParts(file, jobAddress(made.id, "upload"), onProgress, signal);
+  } catch (error) {
+    if (error.status !== 404) endJob(made.id).catch(() => {}); // nobody sends the rest
+    throw error;
+  }
+  return made;
+}
+
+async function sendParts(file, address, onProgress, signal) {
+  let offset = 0;
+  for (let failures = 0; offset < file.size;) {
+    const part = file.slice(offset, offset + PART);
+    try {
+      await sendPart(part, address, offset, (sent) => onProgress((offset + sent) / file.size), signal);
+      offset += part.size;
+      failures = 0;
+    } catch (error) {
+      if (error.name === "AbortError" || !(error.status === 0 || error.status === 409) || ++failures > TRIES) throw error;
+      await pause(1000 * 2 ** failures, signal);
+      offset = await received(address, offset, signal);
+    }
+  }
+}
+
+/** How much of a film the server has; where it does not answer, what is known. */
+async function received(address, known, signal) {
+  try {
+    return Number((await call(address, { method: "HEAD", signal })).headers.get("Upload-Offset"));
+  } catch (error) {
+    if (error.status === 0) return known;
+    throw error;
+  }
+}
+
+/** XMLHttpRequest, because fetch does not tell how far an upload is. */
+function sendPart(part, address, offset, onSent, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", "v1/jobs");
-    request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
+    const stop = () => request.abort();
+    request.open("PATCH", address);
+    request.setRequestHeader("Content-Type", "application/offset+octet-stream");
+    request.setRequestHeader("Upload-Offset", offset);
+    request.upload.onprogress = (event) => onSent(event.loaded);
     request.onerror = () => reject(new ApiError("The server does not answer. Is it still running?", 0));
     request.onabort = () => reject(new DOMException("stopped", "AbortError"));
-    request.onload = () => {
-      if (request.status >= 200 && request.status < 300) return resolve(JSON.parse(request.responseText));
-      return reject(refused(request.status, request.getResponseHeader("Retry-After"), request.responseText));
-    };
-    signal.addEventListener("abort", () => request.abort(), { once: true });
-    request.send(form(file, fields));
+    request.onload = () => (request.status < 300 ? resolve()
+      : reject(refused(request.status, request.getResponseHeader("Retry-After"), request.responseText)));
+    request.onloadend = () => signal.removeEventListener("abort", stop);
+    signal.addEventListener("abort", stop);
+    if (signal.aborted) return reject(new DOMException("stopped", "AbortError"));
+    request.send(part);
   });
 }
+
+const pause = (milliseconds, signal) => new Promise((resolve, reject) => {
+  const timer = setTimeout(resolve, milliseconds);
+  signal.addEventListener("abort", () => { clearTimeout(timer); reject(new DOMException("stopped", "AbortError")); },
+    { once: true });
+});
+
+const jobAddress = (id, rest) => `v1/jobs/${encodeURIComponent(id)}/${rest}`;
 
 export const job = async (id) => (await call(`v1/jobs/${encodeURIComponent(id)}`)).json();
 
 export const endJob = (id) => call(`v1/jobs/${encodeURIComponent(id)}`, { method: "DELETE" });
+
+export const previewAddress = (id, number) => jobAddress(id, `previews/${number}`);
 
 export const outputAddress = (id, name) =>
   `v1/jobs/${encodeURIComponent(id)}/outputs/${encodeURIComponent(name)}`;

@@ -1,7 +1,7 @@
 // Films: a frame of it that is worked on like a picture at once, and the job that makes the film itself.
 
 import { $, alertUser, announce, el, saveAs, seconds, size, stem } from "./dom.js";
-import { cutOut, endJob, jobEvents, outputAddress, startJob } from "./api.js";
+import { cutOut, endJob, jobEvents, outputAddress, previewAddress, startJob } from "./api.js";
 import { patient } from "./queue.js";
 import { canvas, thumbnail } from "./picture.js";
 
@@ -29,6 +29,7 @@ export class Films {
     $("film-start-job").addEventListener("click", () => this.make(this.item));
     $("film-try").addEventListener("click", () => this.attempt(this.item));
     $("film-cancel").addEventListener("click", () => this.stop(this.item));
+    $("film-preview-scrub").addEventListener("input", () => this.showPreview());
     queue.addEventListener("changed", (event) => event.detail === this.item && this.draw());
     queue.addEventListener("removed", (event) => this.forget(event.detail));
   }
@@ -80,7 +81,7 @@ export class Films {
       this.onStill(item, "Finding the person in this frame");
       const found = await patient(() => cutOut(blob, item.abort.signal), item.abort.signal, () => {});
       if (item.settings.at !== at) return; // a later frame was asked for meanwhile
-      Object.assign(item, { still: blob, cutOut: found, strokes: [] });
+      Object.assign(item, { still: blob, cutOut: found, strokes: strokesAt(item, at), size: [still.width, still.height] });
       this.onStill(item, null);
     } catch (error) {
       if (error.name !== "AbortError") alertUser(`${item.name}: ${error.message}`);
@@ -111,10 +112,32 @@ export class Films {
     $("film-start-job").disabled = $("film-try").disabled = busy || item.settings.purposes.length === 0;
     $("film-cancel").hidden = !busy;
     $("film-progress").hidden = !busy;
+    this.drawPreviews();
     if (item.progress === null) $("film-progress").removeAttribute("value");
     else $("film-progress").value = item.progress;
     $("film-hint").textContent = item.message || this.advice(item.settings.purposes);
     $("film-outputs").replaceChildren(...item.outputs.map((output) => this.row(item, output)));
+  }
+
+  /** What is made so far: the newest picture, unless another was chosen. */
+  drawPreviews() {
+    const { times = [], job } = this.item.previews ?? {};
+    const scrub = $("film-preview-scrub");
+    $("film-preview").hidden = times.length === 0;
+    const newest = Number(scrub.value) === Number(scrub.max) || scrub.dataset.job !== job;
+    if (times.length === 0 || (scrub.dataset.job === job && times.length - 1 === Number(scrub.max))) return;
+    scrub.dataset.job = job;
+    scrub.max = times.length - 1;
+    if (newest) scrub.value = scrub.max;
+    this.showPreview();
+  }
+
+  showPreview() {
+    const { times, job } = this.item?.previews ?? {};
+    if (!times?.length) return;
+    const number = Number($("film-preview-scrub").value);
+    $("film-preview-scrub").setAttribute("aria-valuetext", seconds(times[number]));
+    $("film-preview-picture").src = previewAddress(job, number);
   }
 
   advice(purposes) {
@@ -159,12 +182,14 @@ export class Films {
     this.discard(item); // what was made before
     set({ outputs: [] });
     try {
-      for (const fields of jobsFor(item.name, settings, this.background())) await this.makeOne(item, fields, set);
+      const common = { name: item.name, ...drawnOn(item) };
+      for (const fields of jobsFor(common, settings, this.background())) await this.makeOne(item, fields, set);
       set({ state: "done", progress: null, message: "" });
     } catch (error) {
       if (error.name === "AbortError") set({ state: "idle", progress: null, message: "Stopped." });
       else set({ state: "failed", progress: null, message: error.message });
     }
+    set({ previews: null });
     announce(`${item.name}: ${item.state === "done" ? "the film is ready" : item.message}`);
   }
 
@@ -181,9 +206,10 @@ export class Films {
       if (event.state === "done") {
         const outputs = event.outputs.map(({ name, bytes }) => ({ name, bytes, url: outputAddress(made.id, name),
           words: Object.values(PURPOSES).find(({ ending }) => name.endsWith(ending)).words }));
-        return set({ outputs: [...item.outputs, ...outputs] });
+        return set({ outputs: [...item.outputs, ...outputs], previews: null });
       }
       const { frames, total } = event.progress ?? {};
+      item.previews = { job: made.id, times: event.progress?.previews ?? [] };
       set({ progress: total ? frames / total : null, message: told(event) });
     }
     throw new Error(FAILED.gone);
@@ -219,9 +245,9 @@ function told({ state, progress, before }) {
  * that is chosen, and beside them it makes one cut-out. Only where two transparent ones and an opaque one are wanted
  * are there two jobs.
  */
-function jobsFor(name, { start, duration, purposes }, background) {
-  const common = { start: start || null, duration, name };
-  const file = (purpose) => `${plain(name)}-${PURPOSES[purpose].ending}`;
+function jobsFor(drawn, { start, duration, purposes }, background) {
+  const common = { ...drawn, start: start || null, duration };
+  const file = (purpose) => `${plain(drawn.name)}-${PURPOSES[purpose].ending}`;
   const clear = purposes.filter((purpose) => PURPOSES[purpose].transparent);
   if (clear.length === purposes.length) return [{ ...common, background: "none", output: clear.map(file) }];
   const [beside, ...later] = clear;
@@ -229,6 +255,30 @@ function jobsFor(name, { start, duration, purposes }, background) {
     output: [file("call"), ...(beside ? [`cutout:${file(beside)}`] : [])] }];
   if (later.length) jobs.push({ ...common, background: "none", output: later.map(file) });
   return jobs;
+}
+
+/** The strokes on the frame at so many seconds: those that were drawn on it before. */
+function strokesAt(item, at) {
+  if (!item.frames.has(at)) item.frames.set(at, []);
+  return item.frames.get(at);
+}
+
+/** What was drawn on a film's frames, as options of the job: the server carries strokes along with the motion. */
+function drawnOn(item) {
+  if (!item.size) return {};
+  const [width, height] = item.size;
+  const share = (value, whole) => Math.min(1, Math.max(0, Math.round(1e4 * value / whole) / 1e4));
+  const strokes = [...item.frames].flatMap(([time, drawn]) => drawn.map(({ kind, radius, points, edges }) => ({
+    kind, time, edges: Boolean(edges), radius: Math.min(0.5, Math.max(1e-4, radius / width)),
+    points: points.map(([x, y]) => [share(x, width), share(y, height)]),
+  })));
+  return { strokes: strokes.length ? JSON.stringify(strokes) : null, roi: item.region && area(item.region, width, height) };
+}
+
+/** A region as the option roi has it. A pixel less, where it does not begin at the side: both are rounded. */
+function area({ left, top, width, height }, across, down) {
+  const percent = (value) => `${Math.max(0, Math.floor(1e4 * value) / 100)}%`;
+  return [percent(left), percent(top), percent(width - (left > 0) / across), percent(height - (top > 0) / down)].join(",");
 }
 
 /** A film's name as the names of outputs may be. */

@@ -36,6 +36,9 @@ export class Item {
     this.cutOut = null;
     this.thumbnail = null;
     this.strokes = [];
+    this.frames = new Map();  // of a film: seconds -> the strokes that were drawn on that frame
+    this.previews = null;     // of a film that is made: its job, and the times of the small pictures that are there
+    this.size = null;         // of a film: width and height of its frames
     this.region = null;
     this.abort = new AbortController();
     this.jobs = [];
