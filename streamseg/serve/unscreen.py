@@ -15,9 +15,10 @@ from ..errors import OptionError
 from .answers import Json
 from .downloads import download
 from .forms import FORM, JSON, content_length, submitted
-from .jobs.keeper import JobKeeper, Wanted
+from .jobs.keeper import JobKeeper
 from .jobs.store import Job
 from .jobs.tasks import Target
+from .jobs.wanted import Wanted
 from .parameters import Parameters, parsed, request_body
 from .refusals import Refusal
 from .services import Services
@@ -70,7 +71,7 @@ def router(services: Services, jobs: JobKeeper) -> APIRouter:
     async def result(request: Request, id: str) -> Response:
         job = await jobs.get(id, "unscreen")
         name = Wanted.of(job.wanted).names[0]
-        return download(request, jobs.output(job, name), name)
+        return download(request, jobs.view.output(job, name), name)
 
     return routes
 

@@ -21,9 +21,10 @@ from ..sink import CONTAINERS
 from .answers import Json
 from .downloads import MEDIA_TYPES, download
 from .forms import FORM, JSON, Submitted, Upload, body, content_length, submitted
-from .jobs.keeper import BACKGROUND, SOURCE, JobKeeper, Wanted
+from .jobs.keeper import JobKeeper
 from .jobs.store import Job
 from .jobs.tasks import Target
+from .jobs.wanted import BACKGROUND, SOURCE, Wanted
 from .limits import FILMS, PICTURES, head_of, kind_of
 from .parameters import FilmOptions, parsed, request_body
 from .refusals import Refusal
@@ -105,13 +106,13 @@ def router(services: Services, jobs: JobKeeper) -> APIRouter:
     @routes.get("/v1/jobs/{id}/previews/{number}", summary="A small picture of the film while it is made",
                 response_class=Response)
     async def preview(id: str, number: Annotated[int, PathParameter(ge=0, le=9999)]) -> Response:
-        data = await asyncio.to_thread(jobs.preview(await jobs.get(id), number).read_bytes)
+        data = await asyncio.to_thread(jobs.view.preview(await jobs.get(id), number).read_bytes)
         return Response(data, media_type="image/webp", headers={"Cache-Control": "private, max-age=60"})
 
     @routes.get(_OUTPUT, summary="An output, whole or in part", response_class=Response)
     @routes.head(_OUTPUT, summary="An output's size", response_class=Response)
     async def output(request: Request, id: str, name: str) -> Response:
-        return download(request, jobs.output(await jobs.get(id), name), name)
+        return download(request, jobs.view.output(await jobs.get(id), name), name)
 
     return routes
 

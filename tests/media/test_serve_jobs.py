@@ -162,7 +162,7 @@ def test_nobody_waits_for_events_that_nobody_reads(client: Client, film: Path) -
     with socket.create_connection((host, int(port)), timeout=30) as line:
         line.sendall(f"GET {job['events']} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert b"200 OK" in line.recv(1000)
-    until(lambda: not any(changes.waiting for changes in keeper._changes.values()))
+    until(lambda: not any(changes.waiting for changes in keeper.records.changes.values()))
 
 
 # --- download ----------------------------------------------------------------------------------
@@ -395,7 +395,7 @@ def test_a_process_that_dies_is_tried_again_and_then_given_up(tmp_path: Path) ->
             until(lambda: client.get(job["url"]).json()["progress"] and workers())
             for process in workers():
                 process.kill()
-            client.app.state.jobs._of(job["id"]).progress = None
+            client.app.state.jobs.records.of(job["id"]).progress = None
         told = ended(client, job)
         assert (told["state"], told["error"]["code"]) == ("failed", "method_failed")
         assert "died" in told["error"]["message"]

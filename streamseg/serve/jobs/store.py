@@ -39,7 +39,7 @@ CREATE INDEX IF NOT EXISTS jobs_state ON jobs (state, number);
 class Job:
     """A row.
 
-    wanted    what was asked for: options, outputs, names (see keeper.Wanted)
+    wanted    what was asked for: options, outputs, names (see wanted.Wanted)
     size      bytes of the film that are to come, where they come in parts
     error     code and message of a failed one; ``report`` of a done one
     crashes   times that its process died by itself

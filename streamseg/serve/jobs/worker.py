@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import shutil
 import sys
@@ -123,8 +122,8 @@ def done(task: FilmTask) -> dict[str, Any]:
             info = source.info
         sinks = [open_sink(work / item.name, info, kind=_kind(item, options), options=options)
                  for item in task.targets]
-        previews = Previews(folder, sinks[0].kind, info.duration if task.options.get("duration") is None else
-                            min(float(task.options["duration"]), info.duration or math.inf))
+        lengths = [float(length) for length in (info.duration, options.duration) if length is not None]
+        previews = Previews(folder, _kind(task.targets[0], options), min(lengths, default=None))
         report = run(task.source, [*sinks, previews], progress=_Progress(task.limits, previews), **task.options,
                      **({"background": task.background} if task.background else {}))
         if task.bundle is not None:

@@ -212,9 +212,8 @@ class RecordingSink(LiveSink):
 
 def _has_picture(path: Path) -> bool:
     """Whether a picture reached the disk: on a full disk there may be only a header."""
-    with (contextlib.suppress(OSError, av.error.FFmpegError), av.open(str(path)) as container,
-          contextlib.closing(container.demux(video=0)) as packets):
-        return any(packet.size for packet in packets)
+    with contextlib.suppress(OSError, av.error.FFmpegError), av.open(str(path)) as container:
+        return any(packet.size for packet in container.demux(video=0))
     return False
 
 

@@ -4,6 +4,7 @@ import { $, alertUser, announce, el, saveAs, seconds, size, stem } from "./dom.j
 import { cutOut, endJob, jobEvents, outputAddress, previewAddress, startJob } from "./api.js";
 import { patient } from "./queue.js";
 import { canvas, thumbnail } from "./picture.js";
+import { closed, frameAt, opened } from "./player.js";
 
 // What a film is for: the extension decides the codec (VP9 and ProRes 4444 where there is transparency)
 const PURPOSES = {
@@ -289,33 +290,4 @@ function backgroundFields(background) {
   if (background.kind === "colour") return { background: background.colour };
   if (background.kind === "blur") return { background: "blur", blur: background.blur };
   return background.kind === "picture" && background.file ? { background_file: background.file } : {};
-}
-
-/** A video element that has the film open and shows nothing; null where the browser cannot read it. */
-function opened(file) {
-  return new Promise((resolve) => {
-    const player = el("video", { muted: true, preload: "auto", playsInline: true });
-    player.onloadeddata = () => resolve(player);
-    player.onerror = () => { closed(player); resolve(null); };
-    player.src = URL.createObjectURL(file);
-  });
-}
-
-function closed(player) {
-  if (!player) return;
-  URL.revokeObjectURL(player.src);
-  player.removeAttribute("src");
-  player.load();
-}
-
-/**
- * Have the player hold the frame at so many seconds. It is sought even where it should be there already: a frame that
- * was drawn right after "loadeddata" came out blank once, on a busy machine.
- */
-function frameAt(player, at) {
-  return new Promise((resolve, reject) => {
-    player.onseeked = () => resolve();
-    player.onerror = () => reject(new Error("this frame cannot be read"));
-    player.currentTime = Math.min(at, Math.max(0, player.duration - 0.05));
-  });
 }
