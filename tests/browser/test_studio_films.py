@@ -159,7 +159,8 @@ def test_a_film_that_the_browser_cannot_read_can_still_be_made(page: Page, tmp_p
 
 
 def test_what_is_drawn_on_a_frame_goes_into_the_film(opened: Page) -> None:
-    """The person is taken away by a stroke on one frame; the region keeps what is outside it away."""
+    """The person is taken away by a stroke on one frame: it goes with the person."""
+    opened.matte()
     set_value(opened, "#scrub", "0.42")
     opened.until(lambda: clips.iou(opened.canvas("#after")[..., 0] > 127, clips.truth(10, SIZE)) > 0.9)
     opened.click("[name=tool][value=drop]")
