@@ -8,6 +8,7 @@ stroke.
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +25,7 @@ from ..core.frames import Frame, Matte
 from ..core.opencv import cv2
 from ..errors import OptionError
 from ..options import InputOptions
-from ..source import open_source
+from ..source import BaseSource, open_source
 from ..temporal import Array, Cuts, FlowField, OpticalFlow
 from .marks import Stroke
 from .paint import Placed, painted
@@ -86,6 +87,8 @@ def carried(source: Any, strokes: Sequence[Stroke], options: InputOptions) -> Ca
 
     Raises OptionError for an input that cannot be read twice, or a stroke behind its end; else as ``open_source``.
     """
+    if isinstance(source, BaseSource) and os.path.isfile(source.info.name):
+        source = source.info.name
     named = isinstance(source, (str, PathLike)) and str(source) != "-"
     if not named and not isinstance(source, (list, tuple)):
         raise OptionError("strokes wants an input that can be read twice: a file, or a list of arrays")

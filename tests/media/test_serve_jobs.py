@@ -84,8 +84,8 @@ def test_outputs_are_what_run_makes(client: Client, film: Path, tmp_path: Path) 
 def test_strokes_come_with_a_job(client: Client, tmp_path: Path, as_text: bool) -> None:
     """As a part of a JSON request, or as a text in a form. A path is never taken."""
     strokes = [{"kind": "drop", "time": 0.1, "radius": 0.5, "points": [[0.1, 0.1], [0.9, 0.9]]}]
-    film = clips.video(tmp_path / "film.mp4", frames=8)
-    wanted = {**FAST, "output": ["matte:alpha.mkv"]}
+    film = clips.video(tmp_path / "film.mp4", frames=8, audio=True)
+    wanted = {**FAST, "output": ["matte:alpha.mkv", "out.mp4"], "background": "red"}
     if as_text:
         job = hand_in(client, film, **wanted, strokes=json.dumps(strokes))
     else:
@@ -99,6 +99,8 @@ def test_strokes_come_with_a_job(client: Client, tmp_path: Path, as_text: bool) 
     out.write_bytes(client.get(told["outputs"][0]["url"]).content)
     mattes = [frame.luma() for frame in streamseg.open_source(out)]
     assert len(mattes) == 8
+    out.write_bytes(client.get(told["outputs"][1]["url"]).content)
+    assert "audio" in [stream["codec_type"] for stream in clips.ffprobe(out)["streams"]]
     assert all(matte[30:90, 40:120].max() < 16 for matte in mattes)  # the object is there, and was taken away
     for text in ("/etc/passwd", "[]", '[{"kind": "keep"}]'):
         answer = client.post("/v1/jobs", files={"file": ("a.mp4", film.read_bytes())}, data={**FAST, "strokes": text})

@@ -118,13 +118,17 @@ def done(task: FilmTask) -> dict[str, Any]:
     work.mkdir()
     try:
         options = Options.of(task.options | ({"background": task.background} if task.background else {}))
-        with contextlib.closing(open_source(task.source, options)) as source:
-            info = source.info
-        sinks = [open_sink(work / item.name, info, kind=_kind(item, options), options=options)
-                 for item in task.targets]
+        source = open_source(task.source, options)  # ``run`` closes it, and what it opens of the outputs
+        info = source.info
+        try:
+            sinks = [open_sink(work / item.name, info, kind=_kind(item, options), options=options)
+                     for item in task.targets]
+        except BaseException:
+            source.close()
+            raise
         lengths = [float(length) for length in (info.duration, options.duration) if length is not None]
         previews = Previews(folder, _kind(task.targets[0], options), min(lengths, default=None))
-        report = run(task.source, [*sinks, previews], progress=_Progress(task.limits, previews), **task.options,
+        report = run(source, [*sinks, previews], progress=_Progress(task.limits, previews), **task.options,
                      **({"background": task.background} if task.background else {}))
         if task.bundle is not None:
             _bundle(work, task)
