@@ -24,7 +24,8 @@ def test_one_input_is_taken_as_it_stands() -> None:
     ("a.b.flv", "a.b.mp4"), ("noextension", "noextension.mp4"), ("p.png", "p.png"), ("p.JPG", "p.png"),
     ("x.gif", "x.gif"),
     ("http://host/clips/b%20c.mkv?token=1", "b c.mkv"), ("rtsp://host", "host.mp4"),
-    ("shots/frame_%05d.png", "frame_%05d.png"), ("../up/clip.ts", "clip.ts")])
+    ("shots/frame_%05d.png", "frame_%05d.png"), ("shots/x_%05d.exr", "x_%05d.exr"),
+    ("../up/clip.ts", "clip.ts")])
 def test_each_input_keeps_its_name_and_if_it_can_be_written_its_extension(source: str, name: str) -> None:
     assert jobs([source, "other.mp4"], ["out/"], {})[0].sinks == [f"out/{name}"]
 
@@ -36,7 +37,7 @@ def test_without_a_background_the_extension_can_hold_alpha(source: str, name: st
     assert jobs([source, "z.mp4"], [], {"cutout": "cut/"})[0].options["cutout"] == f"cut/{name}"
 
 
-@pytest.mark.parametrize("source", ["x.avif", "x.HEIC", "x.tga", "x.jp2", "shots/x_%05d.exr", "x.ppm"])
+@pytest.mark.parametrize("source", ["x.avif", "x.HEIC", "x.tga", "x.jp2", "shots/x_%05d.dpx", "x.ppm"])
 def test_pictures_whose_format_cannot_be_written_stay_pictures(source: str) -> None:
     name = os.path.splitext(os.path.basename(source))[0] + ".png"
     for given in ({}, {"background": "none"}):
