@@ -119,6 +119,9 @@ class Held:
     left: list[float] = field(default_factory=list)
 
 
+_SAME_PRIORITY = "a busy process of the same priority on each core; control groups cannot be used here"
+
+
 @contextmanager
 def half_speed(on: Sequence[int]) -> Iterator[Held]:
     """A busy process on each of the cores meanwhile. Where control groups can be made, the busy ones and the one that
@@ -127,13 +130,16 @@ def half_speed(on: Sequence[int]) -> Iterator[Held]:
     groups = [group for name in ("twins", "held") if (group := _new_group(f"streamseg-{os.getpid()}-{name}"))]
     held = Held("a busy process on each core, in a control group of the same weight", groups[1]) \
         if len(groups) == 2 else \
-        Held("a busy process of the same priority on each core; control groups cannot be made here", None)
+        Held(_SAME_PRIORITY, None)
     begin, twins = time.perf_counter(), [subprocess.Popen([sys.executable, "-S", "-E", "-c", BUSY, str(core)],
                                                           start_new_session=True) for core in on]
     try:
         if held.group is not None:
-            for twin in twins:
-                (groups[0] / "cgroup.procs").write_text(str(twin.pid))
+            try:
+                for twin in twins:
+                    (groups[0] / "cgroup.procs").write_text(str(twin.pid))
+            except OSError:  # groups can be made here, but take no process
+                held.how, held.group = _SAME_PRIORITY, None
         yield held
     finally:
         taken = 0.0

@@ -57,7 +57,7 @@ def entries(models: Path | None, device: str = "auto") -> list[Entry]:
              Entry(BOTH, "ours", "person", {**there, "stills": True})]
     found += [Entry(f"{OURS}, detail {name}", "ours", "person", {**there, "detail": name})
               for name in list(BUDGETS)[1:]]
-    found += [Entry(path.stem, "ours", "person", {**there, "model": str(path)})
+    found += [Entry(path.stem, "ours", "person", {"device": device, "model": str(path)})
               for path in sorted(default.parent.glob(f"person-*{default.suffix}")) if path != default]
     found += [Entry(f"{OURS} + {name}", "smoothing", "person", there, name)
               for name in smooth.NAMES if name not in ("auto", "none")]

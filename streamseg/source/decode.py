@@ -19,7 +19,7 @@ from ..core.thread_budget import Threads
 from ..errors import DamagedInputError, DeviceError, SourceError, SourceTimeoutError, StreamsegError
 from ..options import InputOptions
 from .colour_tags import ColourTags
-from .open import FAILURES, INDEX_LAST, decoder_limit, explained, reason, too_large
+from .open import FAILURES, INDEX_LAST, decoder_limit, explained, missing_in_stream, reason, too_large
 from .probe import is_cover
 
 CAPTION = b"GA94"  # ATSC A/53, part 4: before closed captions in the pictures' user data
@@ -74,6 +74,8 @@ class Decoder:
         self._tags = ColourTags.of(stream)
         self._context = decoder_for(stream, options)
         self._packets: list[av.Packet] = []
+        self._hidden: dict[int, av.Packet] = {}  # by track
+        self._begun: set[int] = set()  # tracks
         self._at = 0.0
         self._decoding: int | None = None  # the time of the packet that is being decoded
         if piped and "mp4" in container.format.name:
@@ -106,8 +108,8 @@ class Decoder:
                         failures = 0
                         if packet.stream_index == self.stream.index:
                             yield packet
-                        elif packet.size and not packet.is_discard:  # an edit list hides it, which few containers keep
-                            self._packets.append(packet)
+                        elif packet.size:
+                            self._put_aside(packet)
                 return
             except StreamsegError:
                 raise
@@ -120,6 +122,19 @@ class Decoder:
                 failures += 1
                 if failures == TRIES:
                     return
+
+    def _put_aside(self, packet: av.Packet) -> None:
+        """Keep a packet of another track. What an edit list hides is left out, for few containers keep it hidden; but
+        for the last packet before a sound begins, which its decoder starts with (in AAC two packets overlap)."""
+        number = packet.stream_index
+        if packet.is_discard:
+            self._hidden[number] = packet
+            return
+        first = self._hidden.pop(number, None)
+        if first is not None and number not in self._begun and packet.stream.type == "audio":
+            self._packets.append(first)
+        self._begun.add(number)
+        self._packets.append(packet)
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
         """The pictures. Where damage ends the run, those that were whole before it come first."""
@@ -187,4 +202,7 @@ class Decoder:
             return
         self.damaged += 1
         if self._options.on_error == "stop":
+            cut = missing_in_stream(self.container)  # why the last pictures do not decode
+            if cut is not None and cut not in what:
+                what = f"{what}, as it is cut off ({cut})"
             raise DamagedInputError(f"{self.name} is damaged at {self._at:.3f} s: {what}{self.remedy}")

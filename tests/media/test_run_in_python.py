@@ -13,7 +13,7 @@ from streamseg.errors import OptionError
 from streamseg.report import Progress
 from tests import clips, stills
 
-FRAMES = 140
+FRAMES = 160
 
 
 @pytest.fixture(scope="module")
