@@ -5,7 +5,8 @@ It touches neither the terminal nor any global setting, and may run in any threa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -44,7 +45,9 @@ class EmbeddedSession:
                  clock: Clock | None = None) -> None:
         clock = clock or SystemClock()
         self._control = Control(LADDER[0], scene_of(options, live))
-        self._ended = False
+        self._ended = self._over = False
+        self._changes: deque[tuple[LiveOutput, bool]] = deque()  # outputs that come (True) and go, not yet done
+        self._added: set[LiveOutput] = set()
         with ExitStack() as opening:
             model = _model(options)
             opening.callback(model.close)
@@ -61,16 +64,60 @@ class EmbeddedSession:
         governor = AdaptiveQuality(cpu_share(live.max_cpu)) if live.adapt else None
         self._session = LiveSession(
             capture, matting, finisher, [LiveOutput(info.name, sink)], clock=clock, control=self._control,
-            adaptive=governor, commands=lambda: self._ended, on_stats=on_stats, cores=cores(),
+            adaptive=governor, commands=self._commands, on_stats=on_stats, cores=cores(),
             duration=live.duration, timeout=options.timeout)
 
     def run(self) -> LiveReport:
         """Work until the end; closes source, model and sink. Raises StreamsegError."""
-        return self._session.run()
+        try:
+            return self._session.run()
+        finally:
+            self._over = True
+            self._refuse_late()
 
     def end(self) -> None:
         """End the run soon; from any thread. The source should end as well: its thread may wait for a frame."""
         self._ended = True
+
+    def add(self, name: str, sink: Sink) -> LiveOutput:
+        """Write the finished pictures to one more sink too, in a thread of its own; from any thread.
+
+        The sink is closed when the output is removed or the run ends, and aborted where the run is over. What it
+        raises ends this output alone.
+        """
+        output = LiveOutput(name, sink)
+        self._changes.append((output, True))
+        if self._over:  # after the append: either the end of ``run`` sees it, or it is seen here
+            self._refuse_late()
+        return output
+
+    def remove(self, output: LiveOutput) -> None:
+        """Let an output that was added finish soon; from any thread. The others go on."""
+        self._changes.append((output, False))
+
+    def _commands(self) -> bool:
+        """In the engine's main thread: outputs that come and go. -> whether the run is to end"""
+        for output, comes in self._waiting():
+            if comes:
+                self._added.add(output)
+                self._session.add(output)
+            elif output in self._added:
+                self._added.remove(output)
+                self._session.remove(output)
+        return self._ended
+
+    def _refuse_late(self) -> None:
+        for output, comes in self._waiting():
+            if comes:
+                output.sink.abort()
+
+    def _waiting(self) -> Iterator[tuple[LiveOutput, bool]]:
+        """The changes that are not done yet, each given once."""
+        while True:
+            try:
+                yield self._changes.popleft()
+            except IndexError:
+                return
 
     def show(self, **changes: Any) -> None:
         """Change how the picture is made, from the next frame on; from any thread.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-import types
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,48 +15,12 @@ from streamseg.core.pixel_formats import Colour
 from streamseg.errors import MissingDependencyError, SinkError
 from streamseg.sink.live.virtual_camera import FIXES, VirtualSink
 from tests.unit.live_fakes import INFO, room_frame
-
-
-class FakeCamera:
-    """pyvirtualcam.Camera: keeps what it is sent. ``fails``: what opening raises; ``breaks``: sending."""
-
-    made: ClassVar[list[FakeCamera]] = []
-    fails: Exception | None = None
-    breaks: Exception | None = None
-
-    def __init__(self, width: int, height: int, fps: float, *, fmt: str, device: str | None = None,
-                 backend: str | None = None) -> None:
-        if self.fails is not None:
-            raise self.fails
-        self.width, self.height, self.fps, self.fmt = width, height, fps, fmt
-        self.device = device or "/dev/video20"
-        self.sent: list[np.ndarray] = []
-        self.closed = 0
-        self.made.append(self)
-
-    def send(self, frame: np.ndarray) -> None:
-        if self.breaks is not None:
-            raise self.breaks
-        assert frame.shape == (self.width * self.height * 3 // 2,)
-        assert frame.dtype == np.uint8
-        assert frame.flags.c_contiguous
-        self.sent.append(frame.copy())
-
-    def close(self) -> None:
-        self.closed += 1
+from tests.unit.virtual_fakes import FakeCamera, fake_pyvirtualcam
 
 
 @pytest.fixture
 def camera(monkeypatch: pytest.MonkeyPatch) -> type[FakeCamera]:
-    module: Any = types.ModuleType("pyvirtualcam")
-
-    class Fresh(FakeCamera):
-        made: ClassVar[list[FakeCamera]] = []
-
-    module.Camera = Fresh
-    module.PixelFormat = types.SimpleNamespace(I420="I420")
-    monkeypatch.setitem(sys.modules, "pyvirtualcam", module)
-    return Fresh
+    return fake_pyvirtualcam(monkeypatch)
 
 
 def test_frames_arrive_as_i420_plane_by_plane(camera: type[FakeCamera]) -> None:

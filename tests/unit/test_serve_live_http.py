@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
@@ -17,8 +18,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from streamseg.core.opencv import cv2
+from streamseg.serve.live.virtual import Device, VirtualCameras
 from tests import clips
 from tests.serve_tools import Client, running, until
+from tests.unit.virtual_fakes import FakeCamera, fake_pyvirtualcam
 
 SIZE = (320, 240)
 BLUE = (0x20, 0x40, 0x80)
@@ -183,3 +186,93 @@ def test_an_offer_that_is_none_is_refused_before_anything_is_loaded(client: Clie
 def test_what_is_no_camera_is_not_found(client: Client) -> None:
     assert client.put("/v1/live/nobody/background", data=b"x").status_code == 404
     assert client.delete("/v1/live/nobody").status_code == 204
+
+
+@pytest.fixture
+def virtual(client: Client, monkeypatch: pytest.MonkeyPatch) -> type[FakeCamera]:
+    """The server's machine has one virtual camera."""
+    there = [Device("video20", "in calls", "/dev/video20")]
+    monkeypatch.setattr(client.app.state.cameras, "virtual", VirtualCameras(lambda: there))
+    return fake_pyvirtualcam(monkeypatch)
+
+
+def shows_blue(made: FakeCamera) -> bool:
+    """Whether the virtual camera's newest picture has BLUE at its border, in limited BT.601."""
+    if not made.sent:
+        return False
+    yuv = made.sent[-1].reshape(SIZE[1] * 3 // 2, SIZE[0])
+    return bool(np.abs(cv2.cvtColor(yuv, cv2.COLOR_YUV2RGB_I420)[150, 4].astype(int) - BLUE).max() <= 5)
+
+
+def test_a_camera_by_webrtc_is_shown_as_a_virtual_camera_and_told_when_that_fails(
+        client: Client, virtual: type[FakeCamera], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        caller = Caller(client)
+        address = f"/v1/live/{await caller.open()}/virtual-camera"
+        assert client.get("/v1/live").json() == {
+            "virtual_cameras": [{"id": "video20", "name": "in calls", "free": True}]}
+        answer = await asyncio.to_thread(client.put, address, json={"device": "video20"})
+        assert (answer.status_code, answer.json()) == (200, {"id": "video20", "name": "in calls"})
+        while not shows_blue(virtual.made[0]):
+            await caller.border()
+        monkeypatch.setattr(virtual, "breaks", RuntimeError("unplugged"))
+        while not any("virtual_camera" in item for item in caller.told):
+            await caller.border()
+        assert "unplugged" in caller.told[-1].get("virtual_camera", {"end": "unplugged"})["end"]
+        await caller.border()   # the camera stays live
+        await caller.peer.close()
+
+    call(work())
+    until(lambda: len(client.app.state.cameras) == 0)
+    assert virtual.made[0].closed == 1
+
+
+def test_a_camera_by_a_socket_is_shown_as_a_virtual_camera_and_a_second_is_refused(
+        client: Client, virtual: type[FakeCamera]) -> None:
+    with socket(client) as opened, socket(client) as other:
+        addresses = []
+        for one in (opened, other):
+            one.send(json.dumps(FIRST))
+            addresses.append(f"/v1/live/{json.loads(one.recv())['id']}/virtual-camera")
+        assert client.put(addresses[0], json={}).status_code == 200
+        refused = client.put(addresses[1], json={"device": "video20"})
+        assert refused.status_code == 409
+        assert "another camera that is live" in refused.json()["error"]["message"]
+        index = 0
+        while not shows_blue(virtual.made[0]):
+            opened.send(jpeg(index))
+            opened.recv()
+            index += 1
+        assert client.delete(addresses[0]).status_code == 204
+        assert virtual.made[0].closed == 1
+        opened.send(jpeg(index))
+        while not isinstance(opened.recv(), bytes):
+            pass    # the camera stays live
+        assert client.put(addresses[1], json={"device": "video20"}).status_code == 200
+    until(lambda: len(client.app.state.cameras) == 0)
+    assert virtual.made[1].closed == 1
+
+
+@pytest.mark.parametrize(("body", "status"), [
+    ({"device": "/dev/video20"}, 404), ({"device": 20}, 400), ({"place": "/dev/video20"}, 400), ([], 400)])
+def test_a_request_names_no_device_but_by_the_servers_list(client: Client, virtual: type[FakeCamera], body: Any,
+                                                           status: int) -> None:
+    with socket(client) as opened:
+        opened.send(json.dumps(FIRST))
+        address = f"/v1/live/{json.loads(opened.recv())['id']}/virtual-camera"
+        assert client.put(address, json=body).status_code == status
+    assert virtual.made == []
+
+
+def test_what_is_no_camera_gets_no_virtual_camera(client: Client, virtual: type[FakeCamera]) -> None:
+    assert client.put("/v1/live/nobody/virtual-camera", json={}).status_code == 404
+    assert client.delete("/v1/live/nobody/virtual-camera").status_code == 204
+    assert virtual.made == []
+
+
+def test_with_a_token_nothing_is_told_or_switched_without_it(tmp_path: Path) -> None:
+    with running(tmp_path, ready=False, token="abc") as guarded:
+        for answer in (guarded.get("/v1/live"), guarded.put("/v1/live/any/virtual-camera", json={}),
+                       guarded.delete("/v1/live/any/virtual-camera")):
+            assert answer.status_code == 401
+        assert guarded.get("/v1/live", headers={"X-Api-Key": "abc"}).status_code == 200

@@ -3,6 +3,7 @@
     router     addresses: offer and answer, settings, the background's picture, the WebSocket
     sessions   one camera each: the engine in a thread, its settings, its end
     peer       WebRTC: tracks and the data channel
+    virtual    the virtual cameras of the server's machine, which may show what is live too
     media      from received pictures to Frames, from finished Frames to VP8 and JPEG
 
 Importing this loads nothing; ``live_router`` and ``Cameras`` load FastAPI and aiortc when they are used.

@@ -2,7 +2,10 @@
 
     POST   /v1/live                    {sdp, type, width, height, rate, ...Settings} -> {id, sdp, type}
     PUT    /v1/live/{id}/background    a picture as the body
+    PUT    /v1/live/{id}/virtual-camera   {device} -> {id, name}: shown as a camera of the server's machine too
+    DELETE /v1/live/{id}/virtual-camera   no longer
     DELETE /v1/live/{id}               ends it
+    GET    /v1/live                    -> {virtual_cameras: [{id, name, free}]}
     WS     /v1/live/socket             first text: {width, height, rate, ...Settings} -> {id};
                                        then JPEG pictures and settings in, JPEG pictures and figures out
 
@@ -16,11 +19,11 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...errors import StreamsegError
 from ..refusals import Refusal
@@ -39,6 +42,14 @@ class Offer(CameraSettings):
 
     sdp: str
     type: Literal["offer"]
+
+
+class VirtualChoice(BaseModel):
+    """Which virtual camera: an ``id`` that GET /v1/live lists; by default the first that is free."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    device: Annotated[str, Field(max_length=200)] | None = None
 
 
 def live_router(cameras: Cameras) -> APIRouter:
@@ -76,6 +87,23 @@ def live_router(cameras: Cameras) -> APIRouter:
         """End a live camera; one that has ended already is no error, for its connection may have told first."""
         if name in cameras:
             cameras[name].end()
+
+    @router.get("/v1/live")
+    async def offered() -> dict[str, list[dict[str, Any]]]:
+        """What a live camera can be given: the virtual cameras of the server's machine, often none."""
+        return {"virtual_cameras": await cameras.virtual.listed()}
+
+    @router.put("/v1/live/{name}/virtual-camera")
+    async def virtual_on(name: str, body: VirtualChoice) -> dict[str, str]:
+        """Show the camera as a camera of the server's machine too. One live camera at a time may have each: 409."""
+        device = await cameras.virtual.switch_on(_found(cameras, name), body.device)
+        return {"id": device.name, "name": device.label}
+
+    @router.delete("/v1/live/{name}/virtual-camera", status_code=204)
+    async def virtual_off(name: str) -> None:
+        """Let the virtual camera go; the camera stays live. No error where it has none."""
+        if name in cameras:
+            await cameras.virtual.switch_off(cameras[name])
 
     @router.websocket("/v1/live/socket")
     async def socket(socket: WebSocket) -> None:

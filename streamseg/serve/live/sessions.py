@@ -23,9 +23,12 @@ from ...core.frames import Frame, VideoInfo
 from ...errors import OptionError, StreamsegError
 from ...live.embedded import EmbeddedSession
 from ...live.options import SHARED, LiveOptions
+from ...live.stats import LiveOutput
 from ...options import MethodOptions, Options
+from ...sink import Sink
 from ..refusals import Refusal
 from .media import BrowserSource, Encoder, NewestFrame
+from .virtual import VirtualCameras
 
 LOG = logging.getLogger(__name__)
 
@@ -56,7 +59,7 @@ class CameraSettings(Settings):
 
 
 class Cameras:
-    """All cameras of one server. ``close`` ends them.
+    """All cameras of one server. ``close`` ends them. ``virtual``: the virtual cameras that they may be shown on.
 
     method   how persons are found; threads, device and runtime with it
     most     cameras at once
@@ -67,6 +70,7 @@ class Cameras:
         self.options = Options.of({item.name: getattr(method, item.name) for item in fields(MethodOptions)
                                    if item.name in SHARED})
         self.most = most
+        self.virtual = VirtualCameras()
         self._live: dict[str, Camera] = {}
         self._tasks: set[asyncio.Future[Any]] = set()
         self._threads = ThreadPoolExecutor(max(1, 4 * most), "serve-live")
@@ -120,14 +124,15 @@ class Cameras:
 
 class Camera:
     """One camera. ``source`` takes its pictures, ``packet`` gives the finished ones; ``ended`` is set when
-    the engine has stopped."""
+    the engine has stopped. ``tell`` gives the page a message, in the loop."""
 
     def __init__(self, name: str, info: VideoInfo, encoder: Encoder, tell: Callable[[dict[str, Any]], None],
                  threads: ThreadPoolExecutor) -> None:
         self.name, self.info = name, info
         self.encoder = encoder
         self.ended = asyncio.Event()
-        self._tell, self._threads = tell, threads
+        self.switching = asyncio.Lock()  # its virtual camera is switched by one request at a time
+        self.tell, self._threads = tell, threads
         self._loop = asyncio.get_running_loop()
         self._result = NewestFrame(self._loop)
         self._clock = SystemClock()
@@ -162,7 +167,7 @@ class Camera:
             gone(self)
             self.discard()
             self.ended.set()
-            self._tell({"end": why})
+            self.tell({"end": why})
 
     def end(self) -> None:
         """End soon; from the loop."""
@@ -172,6 +177,14 @@ class Camera:
     def discard(self) -> None:
         """Delete the background's pictures."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def add(self, name: str, sink: Sink) -> LiveOutput:
+        """Write the finished pictures to one more sink too; it is closed with the camera at the latest."""
+        return self._session.add(name, sink)
+
+    def remove(self, output: LiveOutput) -> None:
+        """Let an output that was added finish soon."""
+        self._session.remove(output)
 
     def set(self, settings: Settings) -> None:
         """Take over what the page has changed."""
@@ -228,4 +241,4 @@ class Camera:
         told = {"fps": line["fps"], "latency_ms": percent, "dropped": line["dropped"], "step": line["step"],
                 "width": self.info.width, "height": self.info.height}
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._tell, {"stats": told})
+            self._loop.call_soon_threadsafe(self.tell, {"stats": told})

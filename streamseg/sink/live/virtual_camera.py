@@ -17,6 +17,7 @@ from ...errors import MissingDependencyError, SinkError
 from ..base import BaseSink
 
 DEFAULT_RATE = 30.0
+LOOPBACK = Path("/sys/devices/virtual/video4linux")
 FIXES = {
     "linux": "load v4l2loopback: sudo modprobe v4l2loopback exclusive_caps=1 card_label=streamseg "
              "(Debian, Ubuntu: apt install v4l2loopback-dkms)",
@@ -100,10 +101,25 @@ def _pyvirtualcam() -> Any:
     return pyvirtualcam
 
 
+def is_installed() -> bool:
+    """Whether pyvirtualcam is there. The first call imports it."""
+    try:
+        _pyvirtualcam()
+    except MissingDependencyError:
+        return False
+    return True
+
+
+def loopback_devices(folder: Path = LOOPBACK) -> list[tuple[str, str]]:
+    """(device, its label) of each loopback device of Linux, in the order of their numbers; elsewhere none."""
+    found = sorted(folder.glob("video*/name"), key=lambda place: (len(place.parent.name), place.parent.name))
+    return [(f"/dev/{place.parent.name}", place.read_text(encoding="utf-8", errors="replace").strip())
+            for place in found]
+
+
 def _devices(requested: str | None) -> str:
     """On Linux, the loopback devices that are there, where another was asked for."""
-    places = sorted(Path("/sys/devices/virtual/video4linux").glob("video*/name"))
-    if requested is None or not places:
+    there = loopback_devices()
+    if requested is None or not there:
         return ""
-    names = (f"/dev/{place.parent.name} ({place.read_text().strip()})" for place in places)
-    return f"There are: {', '.join(names)}. "
+    return f"There are: {', '.join(f'{device} ({label})' for device, label in there)}. "

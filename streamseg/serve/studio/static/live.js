@@ -4,6 +4,7 @@
 import { $, alertUser, radios, saveAs, size } from "./dom.js";
 import { call } from "./api.js";
 import { canvas, decoded } from "./picture.js";
+import { VirtualCamera } from "./virtual.js";
 import { PeerWay, SocketWay } from "./ways.js";
 
 const BACKGROUNDS = [["blur", "Blur"], ["colour", "Colour"], ["picture", "Picture"]];
@@ -16,6 +17,7 @@ export class Live {
     this.stream = null;
     this.recorder = null;
     this.picture = null;
+    this.virtual = new VirtualCamera();
     this.settings = { background: "blur", blur: 0.5, mirror: false, follow: false };
     radios($("live-backgrounds"), "live-background", BACKGROUNDS, "blur", (kind) => this.choose(kind));
     this.kind = "blur";
@@ -32,7 +34,9 @@ export class Live {
 
   /** The tab is shown, or no longer. */
   shown(on) {
-    if (on) this.listCameras();
+    if (!on) return;
+    this.listCameras();
+    this.virtual.list();
   }
 
   async listCameras() {
@@ -96,6 +100,7 @@ export class Live {
       this.listCameras(); // their names are known once the user has allowed one
       $("live-empty").hidden = true;
       $("live-stop").disabled = $("live-record").disabled = false;
+      this.virtual.of(this.connection.id);
       $("live-stop").focus();
       this.say("Live.");
     } catch (error) {
@@ -112,6 +117,7 @@ export class Live {
     if (this.recorder) this.record();
     const { connection, stream } = this;
     this.connection = this.stream = null;
+    this.virtual.of(null);
     connection?.close();
     for (const track of stream?.getTracks() ?? []) track.stop();
     $("live-video").srcObject = null;
@@ -130,6 +136,7 @@ export class Live {
   /** What the server says: figures once a second, and notes. */
   async heard(message) {
     if (message.note) this.say(message.note);
+    if (message.virtual_camera) this.virtual.ended(message.virtual_camera.end);
     if (message.end) this.stop(message.end);
     if (!message.stats || !this.connection) return;
     const { fps, latency_ms: latency, width, height, step } = message.stats;
