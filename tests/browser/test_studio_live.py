@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamseg.core.opencv import cv2
 from tests import clips, stills
+from tests.unit.virtual_fakes import FakeCamera, fake_pyvirtualcam
 
 from .conftest import CAMERA_SIZE, Page
 
@@ -31,6 +33,16 @@ def screen(request: pytest.FixtureRequest, page: Page) -> Iterator[str]:
     if page.find("#live-stop").is_enabled():
         page.click("#live-stop")
     page.until(lambda: len(page.cameras) == 0, "the server keeps the camera")
+
+
+@pytest.fixture
+def virtual(page: Page, monkeypatch: pytest.MonkeyPatch) -> type[FakeCamera]:
+    """The server's machine has two virtual cameras."""
+    from streamseg.serve.live.virtual import Device, VirtualCameras
+
+    there = [Device(f"video{number}", f"call {number}", f"/dev/video{number}") for number in (20, 21)]
+    monkeypatch.setattr(page.cameras, "virtual", VirtualCameras(lambda: there))
+    return fake_pyvirtualcam(monkeypatch)
 
 
 def corner(page: Page, screen: str) -> np.ndarray:
@@ -84,6 +96,40 @@ def test_what_is_live_is_recorded(page: Page, screen: str) -> None:
     page.until(lambda: list(page.downloads.glob("streamseg-live.*[m4]")))
     saved, = page.downloads.glob("streamseg-live.*")
     assert clips.ffprobe(saved)["streams"][0]["codec_type"] == "video"
+
+
+def test_what_is_live_is_a_camera_of_the_servers_machine_too(
+        virtual: type[FakeCamera], page: Page, screen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    page.until(lambda: shows(page, screen, GREEN))
+    page.run("document.getElementById('live-virtual-device').value = 'video21'")
+    page.click("#live-virtual")
+    page.until(lambda: "On: choose “call 21”" in page.text("#live-virtual-state"), "the switch does nothing")
+    made, = virtual.made
+    assert (made.device, made.width, made.height) == ("/dev/video21", *CAMERA_SIZE)
+    page.until(lambda: made.sent, "no picture comes")
+    yuv = made.sent[-1].reshape(CAMERA_SIZE[1] * 3 // 2, CAMERA_SIZE[0])
+    assert person_is_there(cv2.cvtColor(yuv, cv2.COLOR_YUV2RGB_I420))
+    page.click("#live-virtual")
+    page.until(lambda: page.text("#live-virtual-state") == "Off.")
+    assert made.closed == 1
+    page.click("#live-virtual")
+    page.until(lambda: len(virtual.made) == 2 and virtual.made[1].sent)
+    monkeypatch.setattr(virtual, "breaks", RuntimeError("unplugged"))
+    page.until(lambda: "unplugged" in page.text("#live-virtual-state"), "the page is not told")
+    assert not page.find("#live-virtual").is_selected()
+    monkeypatch.setattr(virtual, "fails", RuntimeError("no such device"))
+    page.click("#live-virtual")
+    page.until(lambda: "no such device" in page.text("#live-virtual-state"), "the page does not say why not")
+    assert not page.find("#live-virtual").is_selected()
+    assert all("409" in line for line in page.log())
+    assert page.text("#live-state") == "Live."
+
+
+def test_without_a_virtual_camera_there_is_no_switch(page: Page) -> None:
+    page.click("#tab-live")
+    page.until(lambda: "/v1/live" in page.server.requests)
+    page.until(lambda: page.server.open == 0)
+    assert not page.find("#live-virtual-row").is_displayed()
 
 
 def test_the_camera_is_let_go_when_the_page_goes(page: Page) -> None:
