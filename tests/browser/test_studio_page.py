@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from streamseg.serve.live.virtual import Device, VirtualCameras
 from streamseg.serve.studio import POLICY, STATIC
 from tests import clips, stills
 
@@ -32,8 +33,8 @@ WATCH = """
 
 
 @pytest.fixture(params=["empty", "picture", "film", "live"])
-def state(request: pytest.FixtureRequest, page: Page, tmp_path: Path) -> Page:
-    """The page in each of its main states."""
+def state(request: pytest.FixtureRequest, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Page:
+    """The page in each of its main states; the server's machine has two virtual cameras."""
     if request.param == "picture":
         page.choose(stills.image(tmp_path / "a person with quite a long name, as cameras give.png"))
         page.shown("a person with quite a long name, as cameras give.png")
@@ -43,7 +44,11 @@ def state(request: pytest.FixtureRequest, page: Page, tmp_path: Path) -> Page:
         page.choose(clips.video(tmp_path / "film.mp4", frames=5))
         page.shown("film.mp4")
     elif request.param == "live":
+        there = [Device(f"video{number}", f"a virtual camera with quite a long name, {number}", f"/dev/video{number}")
+                 for number in (20, 21)]
+        monkeypatch.setattr(page.cameras, "virtual", VirtualCameras(lambda: there))
         page.click("#tab-live")
+        page.until(lambda: page.find("#live-virtual-row").is_displayed())
     return page
 
 
