@@ -20,6 +20,7 @@ COMMANDS = {
     "compare": ("compare:compare", "Draw methods side by side."),
     "eval": ("eval:evaluate", "Score mattes against the truth."),
     "info": ("info:info", "Show versions, codecs, devices and runtimes, or a model file."),
+    "doctor": ("doctor:doctor", "Try camera, codecs, folders and one frame; tell remedies."),
     "bench": ("bench:bench", "Measure speed, memory and start-up on this machine."),
     "live": ("live:live", "Replace the background of a camera live, for calls."),
     "cameras": ("cameras:cameras", "List the cameras, with sizes and rates."),

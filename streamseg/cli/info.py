@@ -10,7 +10,7 @@ from collections.abc import Callable
 from glob import glob
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,9 @@ from . import show
 from .flags import Command, general_flags
 from .session import Session
 from .text import one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 EXAMPLES = """
     streamseg info
@@ -49,7 +52,11 @@ def info(session: Session, model: str | None) -> None:
     if session.json:
         show.json_object(found)
         return
-    screen = show.console(sys.stdout)
+    page(show.console(sys.stdout), found)
+
+
+def page(screen: Console, found: dict[str, dict[str, Any]]) -> None:
+    """Print each heading with a table of what is under it."""
     for heading, values in found.items():
         screen.print(heading)
         screen.print(show.table((), [(name, one_line(_shown(value))) for name, value in values.items()]))

@@ -1,4 +1,4 @@
-"""The commands beside run and live: bench, compare, demo, evaluation."""
+"""The commands beside run and live: bench, compare, demo, doctor, evaluation."""
 
 # Modules that other packages import, beside the names here
-PUBLIC = ("bench", "compare", "demo", "evaluation")
+PUBLIC = ("bench", "compare", "demo", "doctor", "evaluation")

@@ -83,8 +83,8 @@ def test_click_knows_the_group() -> None:
     from streamseg.cli import group
     assert isinstance(group, click.Group)
     assert group.list_commands(click.Context(group)) == [
-        "batch", "bench", "cameras", "compare", "completion", "demo", "eval", "info", "live", "methods", "run", "serve",
-        "watch"]
+        "batch", "bench", "cameras", "compare", "completion", "demo", "doctor", "eval", "info", "live", "methods",
+        "run", "serve", "watch"]
 
 
 def test_what_help_says_of_a_command_is_what_the_command_says() -> None:

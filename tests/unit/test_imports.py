@@ -38,7 +38,7 @@ def test_importing_streamseg_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["demo", "--help"],
                                        ["compare", "--help"], ["batch", "--help"], ["methods", "--help"],
-                                       ["info", "--help"],
+                                       ["info", "--help"], ["doctor", "--help"],
                                        ["serve", "--help"], ["watch", "--help"], ["completion", "bash"]], ids=" ".join)
 def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
     code = f"from streamseg.cli import cli\nassert cli({arguments!r}) == 0"
