@@ -17,7 +17,7 @@ import click
 from .. import __version__
 from ..core.thread_budget import cores
 from . import show
-from .flags import Command, general_flags
+from .flags import Command, Flag, general_flags
 from .session import Session
 from .text import one_line
 
@@ -28,6 +28,7 @@ EXAMPLES = """
     streamseg info
     streamseg info --json
     streamseg info model.onnx
+    streamseg info --licenses
 """
 PACKAGES = ("numpy", "av", "ai-edge-litert", "scikit-learn", "click", "rich", "tensorflow", "keras",
             "onnxruntime", "pillow", "pi-heif", "matplotlib", "pyvirtualcam")
@@ -43,16 +44,37 @@ DECODERS = ("h264", "hevc", "av1", "libdav1d", "vp9", "libvpx-vp9", "prores", "f
 @click.command("info", cls=Command, short_help="Show versions, codecs, devices and runtimes, or a model file.",
                examples=EXAMPLES)
 @click.argument("model", required=False, metavar="[MODEL]", type=click.Path())
+@click.option("--licenses", is_flag=True, cls=Flag,
+              help="Show the licences of the code, the models, and the libraries that are installed.")
 @general_flags
 @click.pass_obj
-def info(session: Session, model: str | None) -> None:
+def info(session: Session, model: str | None, licenses: bool) -> None:
     """Show versions, codecs, devices and runtimes: what to put into a bug report. With MODEL, show what a .tflite,
     .onnx or .keras file says of itself, and the model spec that it runs with."""
+    if licenses:
+        if model is not None:
+            raise click.UsageError("--licenses is of streamseg and its libraries; leave MODEL out: what a file says "
+                                   "of its licence stands in `streamseg info MODEL`")
+        _licences(session)
+        return
     found = {"model": _model(model)} if model is not None else gather()
     if session.json:
         show.json_object(found)
         return
     page(show.console(sys.stdout), found)
+
+
+def _licences(session: Session) -> None:
+    """Print the licences, a table a heading."""
+    from .licences import licences
+    found = licences()
+    if session.json:
+        show.json_object(found)
+        return
+    screen = show.console(sys.stdout)
+    for heading, items in found.items():
+        screen.print(heading)
+        screen.print(show.table((), [tuple(one_line(value) for value in item.values()) for item in items]))
 
 
 def page(screen: Console, found: dict[str, dict[str, Any]]) -> None:
