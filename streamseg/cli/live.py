@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from ..core.words import counted
 from ..errors import OptionError, SinkError
 from ..live.options import SHARED, LiveOptions
 from ..options import Options
@@ -166,7 +167,7 @@ def _status_line(line: dict[str, Any]) -> None:
 def _summary(report: LiveReport) -> str:
     latency = report.latency_ms
     delay = "" if latency["p50"] is None else f", delay {latency['p50']:.1f} ms (95 %: {latency['p95']:.1f})"
-    parts = f"{report.damaged} damaged part{'s' * (report.damaged != 1)} skipped"
+    parts = f"{counted(report.damaged, 'damaged part')} skipped"
     damaged = f", {parts}" if report.damaged else ""
     return (f"{report.frames} frames in {report.seconds:.1f} s, {report.fps:.1f} fps{delay}, "
             f"{report.dropped} dropped{damaged}, CPU {report.cpu_percent:.0f} % of a core")

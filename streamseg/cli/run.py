@@ -109,7 +109,7 @@ def _run_all(planned: list[Job], session: Session, given: Collection[str], *, br
             except StreamsegError as error:
                 if len(planned) == 1 and not session.json:  # cli() tells of it
                     raise
-                session.print_error(error, about=f"{one_line(job.source)}: " if len(planned) > 1 else "")
+                session.print_error(error, about=one_line(job.source) if len(planned) > 1 else "")
                 results.append({"input": job.source, "error": described(error)})
                 codes.append(error.exit_code)
     if codes and len(planned) > 1:

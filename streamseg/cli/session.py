@@ -36,9 +36,12 @@ class Session:
             click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
 
     def print_error(self, error: BaseException, about: str = "") -> None:
-        """Print an error (``about``: the input that failed) and its notes on standard error."""
+        """Print an error (``about``: the input that failed, named once) and its notes on standard error."""
         self.trace(error)
-        click.echo(f"streamseg: error: {about}{one_line(error)}", err=True)
+        text = one_line(error)
+        named = not about or text.startswith(about) or any(part in text for part in (
+            repr(about), f" {about}:", f" {about} "))
+        click.echo(f"streamseg: error: {text if named else f'{about}: {text}'}", err=True)
         print_notes(error)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ..core.words import counted
 from .text import clock, one_line, size
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _plain_lines(name: str) -> Callable[[Progress], None]:
 
 def progress_line(now: Progress) -> str:
     """'120/300 frames, 31.2 fps, 0:06 left, about 12.4 MB'."""
-    done = f"{now.frames}/{now.total} frames" if now.total else f"{now.frames} frames"
+    done = f"{now.frames}/{now.total} frames" if now.total else counted(now.frames, "frame")
     left = "" if now.eta is None else f", {clock(now.eta)} left"
     expected = "" if now.expected_bytes is None else f", about {size(now.expected_bytes)}"
     return f"{done}, {now.fps:.1f} fps{left}{expected}"
@@ -98,14 +99,13 @@ def report(result: Report, *, verbose: bool = False) -> None:
     """Print what a run did: a line, a table of its outputs, notes; with ``verbose`` stages and queues."""
     screen = console()
     first = "" if result.first_frame_s is None else f", first frame after {result.first_frame_s:.2f} s"
-    frames = f"{result.frames} frame{'s' * (result.frames != 1)}"
-    screen.print(f"{one_line(result.input)}: {frames} in {result.elapsed:.1f} s, "
+    screen.print(f"{one_line(result.input)}: {counted(result.frames, 'frame')} in {result.elapsed:.1f} s, "
                  f"{result.fps:.1f} fps, method {result.method} on {result.runs_on}"
                  f"{first if verbose else ''}")
     screen.print(_outputs(result))
-    for count, what in ((result.damaged, "damaged frames skipped"), (result.dropped, "frames dropped")):
+    for count, what, then in ((result.damaged, "damaged frame", "skipped"), (result.dropped, "frame", "dropped")):
         if count:
-            screen.print(f"  {count} {what}")
+            screen.print(f"  {counted(count, what)} {then}")
     for note in result.notes:
         screen.print(f"  note: {one_line(note)}")
     if verbose:

@@ -19,7 +19,7 @@ class Capabilities:
     stateful    what it gives for a frame depends on the frames before: it must be given every frame, in order
     takes_clip  it reads the whole clip before the first frame
     reducible   ``reduce(True)`` makes it faster and less exact
-    runs_on     runtime and device in words, as "LiteRT (CPU, 1 thread)"
+    runs_on     runtime and device in words, as "LiteRT (CPU, 1 thread for the net)"
     """
 
     expensive: bool = False

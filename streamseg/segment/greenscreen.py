@@ -48,7 +48,7 @@ class GreenScreen(Chroma):
     _person: Person = field(init=False, repr=False)
 
     summary: ClassVar[str] = "A person before a green screen: the key is found, marks and the studio are removed."
-    source: ClassVar[str] = "chroma and person together (own code). In no seed write-up."
+    source: ClassVar[str] = "chroma and person together (own code)."
     good_for: ClassVar[str] = "People before a green or blue screen that does not fill the picture, or has marks on it."
     bad_for: ClassVar[str] = "Subjects other than people (take chroma); what stands far from the person."
 

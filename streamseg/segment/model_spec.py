@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..core.words import counted
 from ..errors import OptionError, SegmentError
 from ..validation import check_value, choice
 from . import class_lists as names
@@ -162,8 +163,8 @@ class ModelSpec:
             output = np.reciprocal(1 + np.exp(-np.clip(output, -60, 60)), dtype=np.float32)
         count = output.shape[-1]
         if self.classes and len(self.classes) != count:
-            raise OptionError(f"the model gives {count} channels, but its model spec names "
-                              f"{len(self.classes)} classes: they must be as many")
+            raise OptionError(f"the model gives {counted(count, 'channel')}, but its model spec names "
+                              f"{counted(len(self.classes), 'class', 'classes')}: they must be as many")
         channels = self.channel or ((0,) if count == 1 else ())
         if not channels or max(channels) >= count:
             named = f", or give --classes, of {', '.join(self.classes)}" if self.classes else ""

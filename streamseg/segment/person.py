@@ -90,7 +90,7 @@ class Person(ParameterSegmenter):
 
     summary: ClassVar[str] = "Finds people with a neural network. The default."
     source: ClassVar[str] = ("U-Net on a MobileNetV2 encoder (Ronneberger et al. 2015, Sandler et al. 2018), "
-                             "trained in training/; see weights/MODEL_CARD.md. Seed write-ups 2 to 4.")
+                             "trained in training/; see weights/MODEL_CARD.md.")
     good_for: ClassVar[str] = "People in front of any background, sitting, standing or moving, in any light."
     bad_for: ClassVar[str] = "Subjects other than people; objects that people hold; animals next to people."
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import av
 
 from ..core.frames import Track, VideoInfo
+from ..core.words import counted
 from ..errors import DamagedInputError, SinkError
 from ..options import OutputOptions
 from .containers import AVI, MPEGTS, ContainerFormat
@@ -94,9 +95,10 @@ class Tracks:
         for writer in self._writers.values():
             self._mux(writer.flush())
             if isinstance(writer, SoundTranscoder) and writer.damaged:
-                self._notes.append(f"{writer.damaged} parts of {writer.named} did not decode and are silent")
+                self._notes.append(f"{counted(writer.damaged, 'part')} of {writer.named} did not decode and "
+                                   f"{'is' if writer.damaged == 1 else 'are'} silent")
         for named, count in self._damaged.items():
-            self._notes.append(f"{count} damaged parts of {named} are left out")
+            self._notes.append(f"{counted(count, 'damaged part')} of {named} {'is' if count == 1 else 'are'} left out")
 
     def _put_one(self, writer: TrackWriter, packet: av.Packet) -> None:
         """Mux one packet. A damaged one, which no container takes, is counted, or raises DamagedInputError."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 
+from ..core.words import counted
 from ..errors import DamagedInputError, SourceError
 from ..options import InputOptions
 from .alpha import AlphaStream
@@ -197,7 +198,8 @@ class ClipReader:
         """The error for a part without pictures."""
         part = self.part
         if part.whole:
-            return DamagedInputError(f"{self.name}: no picture of it decodes ({self.decoder.damaged} errors)")
+            errors = counted(self.decoder.damaged, "error")
+            return DamagedInputError(f"{self.name}: no picture of it decodes ({errors})")
         end = None if self._stated is None else max(self._stated, float(self._clock.now))
         return SourceError(f"{self.name} has no picture in the requested part: start is {self._options.start:g} s"
                            + ("" if part.limit is None else f", duration {float(part.limit):g} s")

@@ -14,6 +14,7 @@ from pathlib import Path
 import av
 
 from ..core.frames import Frame, VideoInfo
+from ..core.words import counted
 from ..errors import DamagedInputError, SourceError
 from ..options import MAX_PIXELS, InputOptions
 from .alpha import AlphaStream
@@ -148,7 +149,7 @@ class PictureSource(BaseSource):
         yield first
         yield from rest
         if self._unread:
-            self.notes.append(f"{len(self._unread)} pictures could not be read: {_few(self._unread)}")
+            self.notes.append(f"{counted(len(self._unread), 'picture')} could not be read: {_few(self._unread)}")
         if self._other_profiles:
             self.notes.append("a colour profile (ICC) that is not for RGB, which pictures become, is left "
                               f"out: {_few(self._other_profiles)}")

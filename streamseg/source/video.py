@@ -15,6 +15,7 @@ from typing import Any
 from ..core import matrices
 from ..core.frames import Frame
 from ..core.spatial import Spatial
+from ..core.words import counted
 from ..errors import SourceError
 from ..options import InputOptions
 from .api import BaseSource
@@ -86,7 +87,8 @@ class VideoSource(BaseSource):
         yield from frames
         self.notes.extend(reader.remarks())
         if normaliser.rescaled:
-            self.notes.append(f"the picture changes its size: {normaliser.rescaled} frames were scaled to "
+            self.notes.append(f"the picture changes its size: {counted(normaliser.rescaled, 'frame')} "
+                              f"{'was' if normaliser.rescaled == 1 else 'were'} scaled to "
                               f"{self.info.width} x {self.info.height}")
         if normaliser.reduced:
             width, height = normaliser.reduced

@@ -95,7 +95,7 @@ def test_a_damaged_file_stops_a_folder_or_is_left_out(tmp_path: Path) -> None:
     assert [frame.name for frame in frames] == ["a.png", "c.png"]
     assert [frame.index for frame in frames] == [0, 1]
     assert source.damaged == 1
-    assert source.notes == ["1 pictures could not be read: b.png"]
+    assert source.notes == ["1 picture could not be read: b.png"]
 
 
 def test_a_truncated_jpeg_is_noticed_though_ffmpeg_fills_it_up(tmp_path: Path) -> None:

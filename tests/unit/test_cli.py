@@ -246,7 +246,7 @@ def test_of_several_inputs_a_failed_one_does_not_stop_the_others(calls: list[Cal
     assert [call["source"] for call in calls] == ["a.mp4", "bad.mp4", "gpu.mp4", "b.mp4"]
     assert (tmp_path / "new/deep").is_dir()
     err = capsys.readouterr().err
-    assert "streamseg: error: bad.mp4: bad.mp4 is no video" in err
+    assert "streamseg: error: bad.mp4 is no video" in err
     assert err.endswith("streamseg: 2 of 4 inputs failed\n")
     assert "b.mp4: 300 frames" in err
 

@@ -119,6 +119,6 @@ def test_the_net_gets_two_threads_where_there_are_two_cores(
     monkeypatch.setattr(live_run, "cores", lambda: cores)
     model = live_run._model(Options(threads=given))
     try:
-        assert model.capabilities.runs_on == f"LiteRT (CPU, {net} thread{'s' * (net > 1)})"
+        assert model.capabilities.runs_on == f"LiteRT (CPU, {net} thread{'s' * (net > 1)} for the net)"
     finally:
         model.close()

@@ -111,7 +111,7 @@ def test_capabilities_of_another_kind_are_refused() -> None:
 @pytest.mark.parametrize(("name", "wanted"), [
     *((name, Capabilities()) for name in STILL), ("mog2", Capabilities(stateful=True)),
     ("knn", Capabilities(stateful=True)),
-    ("person", Capabilities(expensive=True, reducible=True, runs_on="LiteRT (CPU, 1 thread)"))])
+    ("person", Capabilities(expensive=True, reducible=True, runs_on="LiteRT (CPU, 1 thread for the net)"))])
 def test_each_method_declares_what_it_is(name: str, wanted: Capabilities) -> None:
     method = create_segmenter(name, threads=1)
     assert method.capabilities == wanted

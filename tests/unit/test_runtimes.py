@@ -332,7 +332,7 @@ def test_the_first_keras_model_settles_tensorflows_threads(keras: ModuleType, tm
             "    print(net.runs_on)\n")
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True,
                           env=os.environ | {"KERAS_BACKEND": "tensorflow"})
-    assert done.stdout.splitlines()[-2:] == ["Keras (tensorflow, CPU, 1 thread)"] * 2
+    assert done.stdout.splitlines()[-2:] == ["Keras (tensorflow, CPU, 1 thread for the net)"] * 2
 
 
 def test_a_keras_model_of_two_inputs_is_refused(keras: ModuleType, tmp_path: Path) -> None:

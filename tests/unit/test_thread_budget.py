@@ -30,4 +30,4 @@ def test_the_default_is_the_cores_this_process_may_use(monkeypatch: pytest.Monke
 def test_the_report_says_what_the_model_runs_on(tmp_path: Path, budget: int, said: str) -> None:
     picture = np.full((96, 160, 3), 90, np.uint8)
     report = streamseg.run([picture], tmp_path / "x.mp4", threads=budget)
-    assert report.runs_on == f"LiteRT (CPU, {said})"
+    assert report.runs_on == f"LiteRT (CPU, {said} for the net)"

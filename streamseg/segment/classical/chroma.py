@@ -65,7 +65,7 @@ class Chroma(Classical):
 
     summary: ClassVar[str] = "Chroma key: the background is one colour, green or any other."
     source: ClassVar[str] = ("van den Bergh and Lalioti 1999, 'Software chroma keying in an immersive "
-                             "virtual environment' (own code). In no seed write-up.")
+                             "virtual environment' (own code).")
     good_for: ClassVar[str] = "Green and blue screens, also with hair and soft edges."
     bad_for: ClassVar[str] = "Subjects with the key's hue; backgrounds of several colours."
 

@@ -89,7 +89,7 @@ class KMeans(Clustering):
 
     summary: ClassVar[str] = "Divides the colours into k groups; groups that fill the picture's border are background."
     source: ClassVar[str] = ("cv2.kmeans, sklearn.cluster.MiniBatchKMeans; start: Arthur and Vassilvitskii "
-                             "2007 (k-means++). Seed write-up 3 (k-means), 1 (overview).")
+                             "2007 (k-means++).")
     good_for: ClassVar[str] = "A subject with other colours than a plain background, also of equal brightness."
     bad_for: ClassVar[str] = "Backgrounds of many colours; subjects that share a colour with the background."
 
@@ -121,7 +121,7 @@ class MeanShift(Clustering):
 
     summary: ClassVar[str] = "Finds the peaks among the colours; those that fill the picture's border are background."
     source: ClassVar[str] = ("sklearn.cluster.MeanShift with bin seeding and estimate_bandwidth; Comaniciu "
-                             "and Meer 2002, 'Mean shift'. Seed write-up 3 (mean shift).")
+                             "and Meer 2002, 'Mean shift'.")
     good_for: ClassVar[str] = "A subject of several colours in front of a plain background."
     bad_for: ClassVar[str] = "Speed; gradients and textures, in which peaks merge."
 

@@ -56,8 +56,7 @@ class Plate(Classical):
 
     summary: ClassVar[str] = "Difference from a picture of the background alone, or from the clip's median."
     source: ClassVar[str] = ("Horprasert, Harwood and Davis 1999, 'A statistical approach for real-time "
-                             "robust background subtraction and shadow detection' (own code). In no seed "
-                             "write-up.")
+                             "robust background subtraction and shadow detection' (own code).")
     good_for: ClassVar[str] = "A still camera, and a picture of the empty scene or a subject that moves about."
     bad_for: ClassVar[str] = ("Moving cameras; without a plate, a subject that stays in one place; grey parts "
                               "in front of a lighter grey, which look like shadows.")

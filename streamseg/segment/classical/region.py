@@ -38,8 +38,7 @@ class RegionGrowing(Classical):
     _points: list[tuple[str, str]] = field(default_factory=list, init=False, repr=False)
 
     summary: ClassVar[str] = "Grows the background from the border, or the subject from given points."
-    source: ClassVar[str] = ("cv2.floodFill, fixed range; Adams and Bischof 1994, 'Seeded region growing'. "
-                             "Seed write-up 1 (region growing).")
+    source: ClassVar[str] = ("cv2.floodFill, fixed range; Adams and Bischof 1994, 'Seeded region growing'.")
     good_for: ClassVar[str] = "An object in front of an even backdrop; holes in the subject stay part of it."
     bad_for: ClassVar[str] = "Textured backgrounds; strong gradients; subjects that fade into the background."
 
@@ -138,7 +137,7 @@ class GrabCut(Classical):
     _elapsed: ElapsedFrames = field(default_factory=ElapsedFrames, init=False, repr=False)
 
     summary: ClassVar[str] = "Graph cut between the colours inside and outside a rectangle."
-    source: ClassVar[str] = "cv2.grabCut; Rother, Kolmogorov and Blake 2004, 'GrabCut'. In no seed write-up."
+    source: ClassVar[str] = "cv2.grabCut; Rother, Kolmogorov and Blake 2004, 'GrabCut'."
     good_for: ClassVar[str] = "A textured subject in the middle of the picture, in front of most backgrounds."
     bad_for: ClassVar[str] = "Speed; subjects in the colours of the background; several subjects far apart."
 

@@ -75,7 +75,7 @@ class Mog2(Subtractor):
 
     summary: ClassVar[str] = "What moves in front of a still camera (background subtraction, mixture of Gaussians)."
     source: ClassVar[str] = ("cv2.createBackgroundSubtractorMOG2; Zivkovic 2004, 'Improved adaptive Gaussian "
-                             "mixture model for background subtraction'. In no seed write-up.")
+                             "mixture model for background subtraction'.")
     good_for: ClassVar[str] = "A still camera; a subject that enters an empty scene and keeps moving."
     bad_for: ClassVar[str] = "Moving cameras; subjects that stand still, or are there from the first frame; pictures."
 
@@ -93,7 +93,7 @@ class Knn(Subtractor):
 
     summary: ClassVar[str] = "What moves in front of a still camera (background subtraction, nearest neighbours)."
     source: ClassVar[str] = ("cv2.createBackgroundSubtractorKNN; Zivkovic and van der Heijden 2006, "
-                             "'Efficient adaptive density estimation per image pixel'. In no seed write-up.")
+                             "'Efficient adaptive density estimation per image pixel'.")
     good_for: ClassVar[str] = "As mog2; better where little of the picture moves."
     bad_for: ClassVar[str] = "Moving cameras; subjects that stand still, or are there from the first frame; pictures."
 

@@ -47,7 +47,7 @@ class Threshold(Classical):
 
     summary: ClassVar[str] = "One grey level divides subject and background. The fastest method."
     source: ClassVar[str] = ("cv2.threshold; automatic level: Otsu 1979, 'A threshold selection method from "
-                             "gray-level histograms'. Seed write-up 3 (simple threshold), 1 (overview).")
+                             "gray-level histograms'.")
     good_for: ClassVar[str] = "A subject that is clearly lighter or darker than an evenly lit, plain background."
     bad_for: ClassVar[str] = "Uneven light; textured backgrounds; subjects with both light and dark parts."
 
@@ -142,7 +142,7 @@ class Adaptive(Classical):
 
     summary: ClassVar[str] = "Each pixel is compared with its neighbourhood; the outlines that this gives are filled."
     source: ClassVar[str] = ("cv2.adaptiveThreshold (ADAPTIVE_THRESH_MEAN_C, _GAUSSIAN_C) and "
-                             "cv2.connectedComponents. Seed write-up 3 (adaptive threshold).")
+                             "cv2.connectedComponents.")
     good_for: ClassVar[str] = "An object with a clear outline in front of a plain background, in uneven light."
     bad_for: ClassVar[str] = "Textured backgrounds; soft outlines; noise that is stronger than c after the blur."
 

@@ -36,7 +36,7 @@ class Net(Protocol):
     sizes: tuple[Size, ...]
     """Input sizes (height, width) it takes; empty: any whose sides are multiples of 32."""
     runs_on: str
-    """Runtime and device in words, as 'LiteRT (CPU, 1 thread)'."""
+    """Runtime and device in words, as 'LiteRT (CPU, 1 thread for the net)'."""
 
     def run(self, inputs: Sequence[npt.NDArray[np.float32]],
             state: State | None = None) -> tuple[list[npt.NDArray[np.float32]], State | None]:

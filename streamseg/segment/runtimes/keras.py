@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.geometry import Size
+from ...core.words import counted
 from ...errors import DeviceError, MissingDependencyError, OptionError
 from ..model_spec import ModelSpec
 from . import State
@@ -132,7 +133,7 @@ def share_threads(backend: str, threads: int) -> int | None:
 
 
 def _in_words(threads: int | None) -> str:
-    return f"{threads} thread{'s' * (threads > 1)}" if threads else "as many threads as it chooses"
+    return counted(threads, "thread") + " for the net" if threads else "as many threads as it chooses"
 
 
 def _has_gpu(backend: str) -> bool:

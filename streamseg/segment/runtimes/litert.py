@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ...core.geometry import Size, nearest_size, usual_sizes
 from ...core.native_stderr import native_lines_hidden
+from ...core.words import counted
 from ...errors import MissingDependencyError, OptionError, SegmentError
 from ..file_formats.tflite import STEPS
 from ..model_spec import ModelSpec
@@ -67,7 +68,7 @@ class LiteRt:
                 self.sizes = (size,) if size else ()
                 if size:
                     self._ready[size] = graph
-        self.runs_on = f"LiteRT (CPU, {threads} thread{'s' * (threads > 1)})"
+        self.runs_on = f"LiteRT (CPU, {counted(threads, 'thread')} for the net)"
 
     def run(self, inputs: Sequence[npt.NDArray[np.float32]],
             state: State | None = None) -> tuple[list[npt.NDArray[np.float32]], State | None]:

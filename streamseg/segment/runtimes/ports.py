@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.geometry import Size
+from ...core.words import counted
 from ...errors import OptionError
 from ..model_spec import ModelSpec
 
@@ -122,7 +123,7 @@ def _named(path: Path, what: str, name: str, ports: Sequence[Port]) -> Port:
 
 
 def _unclear(path: Path, inputs: Sequence[Port]) -> str:
-    many = f"{len(inputs)} inputs" if len(inputs) != 1 else "1 input"
+    many = counted(len(inputs), "input")
     return (f"model {str(path)!r} takes {many}: {', '.join(map(str, inputs)) or 'none'}. One must be a picture, "
             "[n, height, width, 3] or [n, 3, height, width], and the model spec must say what each other is: "
             '{"input": NAME, "states": [[INPUT, OUTPUT]], "constants": {INPUT: NUMBER}}')

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.frames import Frame
+from ...core.words import counted
 from ...errors import OptionError, SourceError
 from ...options import Options
 from ...source import open_source
@@ -142,7 +143,7 @@ def together(films: Sequence[MatteClip], allow_missing: bool, notes: list[str]) 
         ended = [film.spec for film, frame in zip(films, frames, strict=True) if frame is None]
         if ended:
             longer = [film.spec for film, frame in zip(films, frames, strict=True) if frame is not None]
-            _missing(f"{' and '.join(ended)} ends after {count} frames, {' and '.join(longer)} goes on",
+            _missing(f"{' and '.join(ended)} ends after {counted(count, 'frame')}, {' and '.join(longer)} goes on",
                      allow_missing, notes)
             return
         yield frames

@@ -1,0 +1,8 @@
+"""Numbers with their nouns, for messages."""
+
+from __future__ import annotations
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """'1 frame', '2 frames', '0 frames'; ``plural`` where it is not the noun with an s."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
