@@ -21,7 +21,7 @@ from . import files, remote
 from .events import HERE
 from .inputs import is_address
 from .judge import whole
-from .methods import MAKING, Methods, OnDemand
+from .methods import Methods
 from .names import EXTRA, NULL
 from .plan import targets_of
 from .records import Outcome, Written
@@ -124,8 +124,6 @@ def run_one(source: str, sinks: Sequence[str], options: Mapping[str, Any], metho
         # every stage has a thread already: a call gets more only where the budget has more than the stages need
         if alone:
             stack.enter_context(opencv_threads(Threads.of(options.get("threads")).opencv))
-        method = OnDemand(methods, options, source)
-        rest = {key: value for key, value in options.items() if key not in MAKING} | made.extra
-        report = api.run(opened, made.sinks, progress=progress, method=method, **rest)
+        report = api.run(opened, made.sinks, progress=progress, **methods.lent(options, source) | made.extra)
         made.publish(replace=bool(options.get("overwrite")))
         return made.told(replace(report, input=source)), "none" if report.subject is None else report.subject.state

@@ -105,6 +105,11 @@ class Methods:
         self._made.move_to_end(key)
         return self._made[key]
 
+    def lent(self, options: Mapping[str, Any], source: str) -> dict[str, Any]:
+        """``options`` for ``run`` on ``source``, with a method of these."""
+        rest = {name: value for name, value in options.items() if name not in MAKING}
+        return {**rest, "method": OnDemand(self, options, source)}
+
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise what making the method of ``options`` would raise, before any input is opened."""
         name = options.get("method", "default")

@@ -74,6 +74,12 @@ def connected(crew: Crew) -> Iterator[Any]:
             shutil.rmtree(own, ignore_errors=True)
 
 
+def lost(ray: Any) -> tuple[type[Exception], ...]:
+    """What Ray raises where a worker has died, alone or with its machine."""
+    errors = ray.exceptions
+    return errors.RayActorError, errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError
+
+
 def _start(ray: Any, told: Mapping[str, Any], tries: int) -> None:
     """Connect; a cluster of our own is tried several times, for Ray gives up after 30 s on a busy machine."""
     for left in reversed(range(tries)):

@@ -21,7 +21,7 @@ from . import files
 from .events import State, Telling, Watch
 from .ledger import Ledger
 from .plan import targets_of
-from .ray_cluster import Crew, connected
+from .ray_cluster import Crew, connected, lost
 from .ray_tasks import TRIES, Task, Tasks
 from .ray_worker import Worker
 from .records import Outcome, Row
@@ -123,8 +123,7 @@ class Driver:
         self._telling.idle(hand.name)
         try:
             found = self._ray.get(answer)
-        except (self._ray.exceptions.RayActorError, self._ray.exceptions.WorkerCrashedError,
-                self._ray.exceptions.NodeDiedError, self._ray.exceptions.OutOfMemoryError) as error:
+        except lost(self._ray) as error:
             self._buried(hand, task, error)
             return None
         if task is None:

@@ -51,7 +51,7 @@ def create_app(options: ServeOptions | None = None, *, method: MethodOptions | N
 
     method    its threads, device and runtime are the server's; by default those of run
     fetcher   reads addresses; by default as options.urls says
-    runner    does the films; by default a process of this machine for each
+    runner    does the films; by default as options.on says: a process of this machine for each, or Ray
 
     Raises OptionError for a file of a token or a secret that cannot be read.
     """
@@ -59,7 +59,7 @@ def create_app(options: ServeOptions | None = None, *, method: MethodOptions | N
     metrics = Metrics()
     engine = PictureEngine(method, places=options.queue, idle=options.idle)
     services = Services(options, engine, fetcher or Fetcher(on=options.urls), metrics, options.home() / "requests")
-    jobs = JobKeeper(options, runner or ProcessRunner(options.film_time_limit), services.fetcher, metrics,
+    jobs = JobKeeper(options, runner or _runner(options), services.fetcher, metrics,
                      None if method is None else method.threads)
     _gauges(services, jobs)
 
@@ -75,6 +75,14 @@ def create_app(options: ServeOptions | None = None, *, method: MethodOptions | N
     _errors(app)
     app.add_middleware(Guard, options=options, metrics=metrics)
     return app
+
+
+def _runner(options: ServeOptions) -> JobRunner:
+    if options.on == "local":
+        return ProcessRunner(options.film_time_limit)
+    from .jobs.ray_runner import RayRunner  # a server without Ray does not load the batch
+
+    return RayRunner(options)
 
 
 def _lifespan(services: Services, jobs: JobKeeper) -> Any:

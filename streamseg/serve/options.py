@@ -68,6 +68,15 @@ class ServeOptions:
     film_time_limit: float = option(21_600.0, "Limits", "Seconds that the work on a film may take.", low=1,
                                     metavar="S")
 
+    # cluster
+    on: str = option("local", "Cluster", "Where films are worked on: local (a process of this machine for each), ray "
+                     "(workers on this machine, or on the cluster that it is part of) or ray://HEAD:10001.",
+                     metavar="local|ray|ray://HOST:PORT")
+    cpus_per_worker: int = option(1, "Cluster", "CPUs of a worker on Ray, and its budget of threads; --films is the "
+                                  "number of workers.", low=1, high=1024, metavar="N")
+    gpus_per_worker: float = option(0.0, "Cluster", "GPUs of a worker on Ray; 0.5: two workers share one.", low=0.0,
+                                    high=64, metavar="N")
+
     # live
     cameras: int = option(2, "Limits", "Cameras of browsers that may be live at once; each takes about two cores, and "
                           "more are answered 503.", low=0, high=64, metavar="N")
@@ -86,6 +95,8 @@ class ServeOptions:
             check_value(item.name, value, item.metadata, str(item.type))
             if isinstance(value, str):
                 named(item.name, value, "a text")
+        if self.on not in ("local", "ray") and not self.on.startswith("ray://"):
+            raise OptionError(f"on is {self.on!r}; it must be local, ray, or ray://HEAD:10001 of a cluster")
         if self.token is not None and self.token_file is not None:
             raise OptionError("token and token_file exclude each other: give one of them")
         token = self.secret_token()

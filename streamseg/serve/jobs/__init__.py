@@ -4,6 +4,7 @@
     tasks     what a runner is told of a job, and what it gives back; the JobRunner protocol
     process   the embedded runner: a process a film, that can be ended at any moment
     worker    what runs in that process
+    ray_runner   on Ray instead: sends films to workers; ray_worker: what runs there
     keeper    accepts and deletes jobs, and puts together:
     records   the database in its thread, the jobs' folders, who waits for news
     work      does what is queued, so many at once, and tells how it ended

@@ -46,9 +46,10 @@ class JobKeeper:
     # --- start and end ----------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Open the database and go on with what was accepted. Raises SinkError."""
+        """Open the database and the runner, and go on with what was accepted. Raises StreamsegError."""
         records, work = self.records, self._work
         await records.open()
+        await self._runner.open()
         for job in await records.ask(JobStore.recover):
             await self._adopt(job)
         known = {job.id for job in await records.ask(lambda store: store.of_states((*WAITING, *FINAL)))}
@@ -75,6 +76,7 @@ class JobKeeper:
         """Stop what is running; it begins anew at the next start."""
         self.records.closing = True
         await self._work.close()
+        await self._runner.close()
         await self.records.close()
 
     # --- looking ----------------------------------------------------------------------------------

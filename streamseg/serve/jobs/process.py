@@ -22,6 +22,12 @@ class ProcessRunner:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
+    async def open(self) -> None:
+        """As JobRunner: nothing is held."""
+
+    async def close(self) -> None:
+        """As JobRunner."""
+
     async def run(self, task: FilmTask, progress: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         """As JobRunner."""
         told = {"do": "run", "task": task.to_dict(), "names": task.names}

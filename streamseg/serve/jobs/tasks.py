@@ -74,7 +74,13 @@ class Crash(Exception):
 
 
 class JobRunner(Protocol):
-    """Does tasks. The embedded one starts a process for each; others may send them to other machines."""
+    """Does tasks. The embedded one starts a process for each; the one on Ray sends them to other machines."""
+
+    async def open(self) -> None:
+        """Be ready; the server's folder is there. Raises StreamsegError where no film could be done."""
+
+    async def close(self) -> None:
+        """Give back what it holds; no task is under way. May come without ``open``, and twice."""
 
     async def run(self, task: FilmTask, progress: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         """Do the task. -> the report. Cancelled, it stops at once and leaves no outputs.

@@ -1,4 +1,4 @@
-"""What runs in a film's own process: reads a task on standard input, writes lines of JSON on standard output.
+"""Does a film. As a process of its own it reads a task on standard input and writes lines of JSON on standard output.
 
     {"progress": {...}}   every now and then
     {"report": {...}}     done: the outputs are in their folder
@@ -13,12 +13,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import sys
 import time
 import zipfile
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +31,13 @@ from ..refusals import without_paths
 from .tasks import REPORT, Failure, FilmLimits, FilmTask, Target
 
 if TYPE_CHECKING:
+    from ...batch.methods import Methods
     from ...options import Options
     from .previews import Previews
 
 EVERY = 0.25  # seconds between two lines of progress
 NICE = 5      # pictures, which somebody waits for, come first
+WORK = "work-"  # how the folder in a job's begins that outputs are made in
 
 
 def main() -> None:
@@ -42,18 +47,25 @@ def main() -> None:
     watcher.submit(_end_with_the_server)
     with contextlib.suppress(OSError, AttributeError):
         os.nice(NICE)
-    names = {Path(path): name for path, name in told["names"].items()}
-    try:
-        if told["do"] == "probe":
-            _tell("probe", probe(told["path"], FilmLimits(**told["limits"])))
-        else:
-            _tell("report", done(FilmTask.of(told["task"])))
-    except Failure as failure:
-        _tell("failure", {"code": failure.code, "message": without_paths(failure.message, names)})
-    except StreamsegError as error:
-        _tell("failure", {"code": _code(error), "message": without_paths(str(error), names)})
+    if told["do"] == "probe":
+        answer = answered("probe", lambda: probe(told["path"], FilmLimits(**told["limits"])), told["names"])
+    else:
+        answer = answered("report", lambda: done(FilmTask.of(told["task"]), partial(_tell, "progress")), told["names"])
+    for what, values in answer.items():
+        _tell(what, values)
     sys.stdout.flush()
     os._exit(0)  # the watcher still reads
+
+
+def answered(what: str, work: Callable[[], dict[str, Any]], names: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """{what: the values that ``work`` gives}, or {"failure": code and message}. ``names``: as FilmTask's."""
+    hidden = {Path(path): name for path, name in names.items()}
+    try:
+        return {what: work()}
+    except Failure as failure:
+        return {"failure": {"code": failure.code, "message": without_paths(failure.message, hidden)}}
+    except StreamsegError as error:
+        return {"failure": {"code": _code(error), "message": without_paths(str(error), hidden)}}
 
 
 def _end_with_the_server() -> None:
@@ -103,8 +115,12 @@ def check(found: dict[str, Any], limits: FilmLimits) -> None:
                       "are the limit here")
 
 
-def done(task: FilmTask) -> dict[str, Any]:
-    """Do the task: all outputs appear in their folder, or none. -> the report. Raises Failure, StreamsegError."""
+def done(task: FilmTask, tell: Callable[[dict[str, Any]], None], methods: Methods | None = None) -> dict[str, Any]:
+    """Do the task: all outputs appear in their folder, or none. -> the report. Raises Failure, StreamsegError.
+
+    tell     is told now and then how far the film is
+    methods  those of this process, which lend theirs; default: one of the film's own
+    """
     from ...api import run
     from ...options import Options
     from ...sink import open_sink
@@ -112,12 +128,14 @@ def done(task: FilmTask) -> dict[str, Any]:
     from .previews import Previews
 
     folder = Path(task.folder)
-    for left in folder.glob("work-*"):  # of a process that was killed
-        shutil.rmtree(left, ignore_errors=True)
-    work = folder / f"work-{os.getpid()}"
+    tidy_work(folder)
+    if (made := _made(task)) is not None:
+        return made
+    work = folder / f"{WORK}{os.getpid()}-{secrets.token_hex(4)}"  # machines that share it have the same process ids
     work.mkdir()
     try:
-        options = Options.of(task.options | ({"background": task.background} if task.background else {}))
+        told_options = task.options | ({"background": task.background} if task.background else {})
+        options = Options.of(told_options)
         source = open_source(task.source, options)  # ``run`` closes it, and what it opens of the outputs
         info = source.info
         try:
@@ -128,8 +146,8 @@ def done(task: FilmTask) -> dict[str, Any]:
             raise
         lengths = [float(length) for length in (info.duration, options.duration) if length is not None]
         previews = Previews(folder, _kind(task.targets[0], options), min(lengths, default=None))
-        report = run(source, [*sinks, previews], progress=_Progress(task.limits, previews), **task.options,
-                     **({"background": task.background} if task.background else {}))
+        report = run(source, [*sinks, previews], progress=_Progress(task.limits, previews, tell),
+                     **told_options if methods is None else methods.lent(told_options, task.source))
         if task.bundle is not None:
             _bundle(work, task)
         told = _told(report, task, work)
@@ -138,6 +156,20 @@ def done(task: FilmTask) -> dict[str, Any]:
         return told
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def tidy_work(folder: Path) -> None:
+    """Remove from a job's folder what a process that was killed had begun."""
+    for left in folder.glob(f"{WORK}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _made(task: FilmTask) -> dict[str, Any] | None:
+    """The report of outputs that are there: whoever made them was killed before the answer."""
+    with contextlib.suppress(FileNotFoundError):
+        found: dict[str, Any] = json.loads((task.outputs / REPORT).read_text())
+        return found
+    return None
 
 
 def _kind(target: Target, options: Options) -> str:
@@ -155,8 +187,8 @@ def _kind(target: Target, options: Options) -> str:
 class _Progress:
     """Tells now and then how far the film is. Raises Failure for more frames than are allowed."""
 
-    def __init__(self, limits: FilmLimits, previews: Previews) -> None:
-        self._limits, self._previews, self._due = limits, previews, 0.0
+    def __init__(self, limits: FilmLimits, previews: Previews, tell: Callable[[dict[str, Any]], None]) -> None:
+        self._limits, self._previews, self._tell, self._due = limits, previews, tell, 0.0
 
     def __call__(self, now: Progress) -> None:
         if now.frames > self._limits.frames:
@@ -165,9 +197,9 @@ class _Progress:
         if time.monotonic() < self._due and now.frames != now.total:
             return
         self._due = time.monotonic() + EVERY
-        _tell("progress", {"frames": now.frames, "total": now.total, "elapsed": round(now.elapsed, 3),
-                           "fps": round(now.fps, 2), "eta": None if now.eta is None else round(now.eta, 1),
-                           "previews": list(self._previews.times)})
+        self._tell({"frames": now.frames, "total": now.total, "elapsed": round(now.elapsed, 3),
+                    "fps": round(now.fps, 2), "eta": None if now.eta is None else round(now.eta, 1),
+                    "previews": list(self._previews.times)})
 
 
 def _bundle(work: Path, task: FilmTask) -> None:

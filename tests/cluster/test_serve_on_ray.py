@@ -1,0 +1,127 @@
+"""The server's films on a real Ray on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+import streamseg
+from tests import clips, serve_tools
+from tests.serve_tools import Client, until
+
+pytest.importorskip("ray", reason="Ray is not installed: pip install 'streamseg[cluster]'")
+from streamseg.serve.jobs.ray_runner import RayRunner
+
+os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])  # what Ray started from here hands on to its workers
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A server with one worker. Starting Ray is the slow part, so all tests share it."""
+    with serve_tools.running(tmp_path_factory.mktemp("serve"), ready=False, on="ray") as client:
+        yield client
+    assert not [name for name in os.listdir(tempfile.gettempdir()) if f".{os.getpid()}-" in name]
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return clips.video(tmp_path_factory.mktemp("films") / "film.mp4", frames=60)
+
+
+def hand_in(client: Client, film: Path, **data: Any) -> dict[str, Any]:
+    answer = client.post("/v1/jobs", files={"file": (film.name, film.read_bytes())}, data=data)
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def events(client: Client, job: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    with client.get(job["events"], stream=True) as answer:
+        for line in answer.iter_lines(chunk_size=1):
+            if line.startswith(b"data: "):
+                yield json.loads(line[6:])
+
+
+def runner(client: Client) -> RayRunner:
+    made = client.app.state.jobs._runner
+    assert isinstance(made, RayRunner)
+    return made
+
+
+def folder(client: Client, job: dict[str, Any]) -> Path:
+    return Path(client.app.state.services.options.folder) / "jobs" / job["id"]
+
+
+def test_a_film_on_ray_is_the_film_of_run(client: Client, film: Path, tmp_path: Path) -> None:
+    worker, = runner(client)._idle
+    job = hand_in(client, film, method="kmeans", background="blue", output=["out.mp4", "matte:alpha.mkv"])
+    seen = list(events(client, job))
+    assert seen[-1]["state"] == "done", seen[-1]
+    told = [now["progress"] for now in seen if now["progress"]]
+    frames = [now["frames"] for now in told]
+    assert frames == sorted(frames)
+    assert any(0 < now["frames"] < 60 and now["fps"] > 0 and now["total"] == 60 and now["previews"] for now in told)
+    assert runner(client)._idle == [worker]  # it stays, with its method loaded
+    assert sorted(path.name for path in folder(client, job).iterdir()) == ["outputs"]
+    streamseg.run(film, tmp_path / "out.mp4", matte=tmp_path / "alpha.mkv", background="blue", method="kmeans")
+    for made in seen[-1]["outputs"]:
+        (tmp_path / "got").write_bytes(client.get(made["url"]).content)
+        ours, own = (list(streamseg.open_source(path)) for path in (tmp_path / "got", tmp_path / made["name"]))
+        assert len(ours) == len(own) == 60
+        assert all(np.array_equal(one.rgb(), other.rgb()) for one, other in zip(ours, own, strict=True))
+
+
+def test_the_film_of_a_killed_worker_begins_anew_and_ends_whole(client: Client, film: Path) -> None:
+    process = runner(client)._idle[0].hello.process
+    job = hand_in(client, film, method="kmeans", output="matte:alpha.mkv")
+    killed = False
+    for now in events(client, job):
+        if not killed and (now["progress"] or {}).get("frames"):
+            os.kill(process, signal.SIGKILL)
+            killed = True
+    assert killed
+    assert now["state"] == "done", now
+    assert now["report"]["frames"] == 60
+    assert runner(client)._idle[0].hello.process != process
+    assert sorted(path.name for path in folder(client, job).iterdir()) == ["outputs"]
+
+
+def test_a_job_is_deleted_while_its_worker_is_at_it(client: Client, film: Path) -> None:
+    process = runner(client)._idle[0].hello.process
+    job = hand_in(client, film, method="kmeans", output="matte:alpha.mkv")
+    for now in events(client, job):
+        if (now["progress"] or {}).get("frames"):
+            break
+    assert client.delete(job["url"]).status_code == 204
+    assert client.get(job["url"]).status_code == 404
+    assert not folder(client, job).exists()
+    until(lambda: not psutil.pid_exists(process))
+
+
+def test_a_film_that_cannot_be_done_fails_with_words(client: Client, film: Path) -> None:
+    job = hand_in(client, film, method="threshold", require_subject="true", roi="0,0,2,2")
+    assert list(events(client, job))[-1]["error"] is not None
+
+
+def test_a_worker_that_does_not_see_the_folder_is_refused(client: Client, film: Path) -> None:
+    """Here its machine is this one, and the folder's sign is taken away."""
+    made = runner(client)
+    signs = made._signs.rename(made._signs.with_name("away"))
+    try:
+        for hand in [*made._idle]:
+            made._ray.kill(hand.actor)
+        job = hand_in(client, film, method="threshold")
+        now = list(events(client, job))[-1]
+    finally:
+        signs.rename(made._signs)
+    assert now["state"] == "failed"
+    assert "does not see the folder of the server's jobs: --folder must be one" in now["error"]["message"]
