@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,7 @@ class Crew:
                    told.split or None)
 
 
-@contextmanager
+@contextlib.contextmanager
 def connected(crew: Crew) -> Iterator[Any]:
     """Ray, connected: to the cluster of the address, to the one that this process already belongs to, or to one of
     its own on this machine, which ends with the block and leaves nothing behind.
@@ -64,14 +65,23 @@ def connected(crew: Crew) -> Iterator[Any]:
                  "object_store_memory": _STORE, "_temp_dir": own,
                  "_system_config": {"agent_register_timeout_ms": 120_000}}  # 15 s are too few on a busy machine
     logger.setLevel(logging.ERROR)
+    hears = signal.getsignal(signal.SIGTERM)
     try:
         _start(ray, told, 1 if own is None else STARTS)
+        hear_sigterm(hears)
         yield ray
     finally:
         ray.shutdown()
         logger.setLevel(level)
         if own is not None:
             shutil.rmtree(own, ignore_errors=True)
+
+
+def hear_sigterm(how: Any) -> None:
+    """Have SIGTERM do ``how`` again, which Ray has put handlers of its own over: one of Python's and one below, which
+    writes a trace. Only the main thread may; in another nothing is done."""
+    with contextlib.suppress(ValueError, TypeError):  # TypeError: it was not set by Python
+        signal.signal(signal.SIGTERM, how)
 
 
 def lost(ray: Any) -> tuple[type[Exception], ...]:
@@ -90,4 +100,5 @@ def _start(ray: Any, told: Mapping[str, Any], tries: int) -> None:
             ray.shutdown()
             if not left:
                 raise DeviceError(f"Ray does not start or does not answer ({type(error).__name__}: {error}): check the "
-                                  "address, or wait until the machine is less busy") from error
+                                  "address, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN where the cluster wants a "
+                                  "token, or wait until the machine is less busy") from error

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +24,8 @@ from tests.serve_tools import Client, until
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'streamseg[cluster]'")
 from streamseg.serve.jobs.ray_runner import RayRunner
 
-os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])  # what Ray started from here hands on to its workers
+ROOT = Path(__file__).parents[2]
+os.environ["PYTHONPATH"] = str(ROOT)  # what Ray started from here hands on to its workers
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -80,6 +84,18 @@ def test_a_film_on_ray_is_the_film_of_run(client: Client, film: Path, tmp_path: 
         assert all(np.array_equal(one.rgb(), other.rgb()) for one, other in zip(ours, own, strict=True))
 
 
+def test_a_film_that_cannot_be_done_fails_with_words(client: Client, film: Path) -> None:
+    """And its worker stays for the next."""
+    worker, = runner(client)._idle
+    job = hand_in(client, film, method="threshold", start="100")
+    now = list(events(client, job))[-1]
+    assert now["state"] == "failed"
+    assert "film.mp4" in now["error"]["message"]
+    assert str(folder(client, job)) not in now["error"]["message"]
+    assert [path.name for path in folder(client, job).iterdir()] == []
+    assert runner(client)._idle == [worker]
+
+
 def test_the_film_of_a_killed_worker_begins_anew_and_ends_whole(client: Client, film: Path) -> None:
     process = runner(client)._idle[0].hello.process
     job = hand_in(client, film, method="kmeans", output="matte:alpha.mkv")
@@ -107,11 +123,6 @@ def test_a_job_is_deleted_while_its_worker_is_at_it(client: Client, film: Path) 
     until(lambda: not psutil.pid_exists(process))
 
 
-def test_a_film_that_cannot_be_done_fails_with_words(client: Client, film: Path) -> None:
-    job = hand_in(client, film, method="threshold", require_subject="true", roi="0,0,2,2")
-    assert list(events(client, job))[-1]["error"] is not None
-
-
 def test_a_worker_that_does_not_see_the_folder_is_refused(client: Client, film: Path) -> None:
     """Here its machine is this one, and the folder's sign is taken away."""
     made = runner(client)
@@ -125,3 +136,45 @@ def test_a_worker_that_does_not_see_the_folder_is_refused(client: Client, film: 
         signs.rename(made._signs)
     assert now["state"] == "failed"
     assert "does not see the folder of the server's jobs: --folder must be one" in now["error"]["message"]
+
+
+@contextlib.contextmanager
+def served(home: Path) -> Iterator[tuple[subprocess.Popen[str], Client]]:
+    """`streamseg serve --on ray` as a process of its own."""
+    command = [sys.executable, "-m", "streamseg", "serve", "--json", "--port", "0", "--folder", str(home), "--on",
+               "ray"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        text = ""
+        while "}" not in text:
+            assert process.poll() is None, process.stderr
+            text += process.stdout.readline()
+        try:
+            with Client(json.loads(text)["address"].rstrip("/"), None) as client:
+                yield process, client
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_and_started_again_goes_on(film: Path, tmp_path: Path) -> None:
+    """Ray is started twice, which takes long. At SIGTERM the server ends as without Ray, which has a handler too."""
+    home = tmp_path / "home"
+    with served(home) as (process, client):
+        job = hand_in(client, film, method="kmeans", output="matte:alpha.mkv")
+        until(lambda: client.get(job["url"]).json()["progress"])
+        process.kill()
+        process.wait()
+    killed = process.pid
+    with served(home) as (process, client):
+        until(lambda: client.get(job["url"]).json()["state"] in ("done", "failed"))
+        now = client.get(job["url"]).json()
+        assert (now["state"], now["error"]) == ("done", None)
+        assert now["report"]["frames"] == 60
+        assert [path.name for path in (home / "jobs" / job["id"]).iterdir()] == ["outputs"]
+        process.terminate()
+        assert process.wait(60) == 143
+        assert process.stderr is not None
+        assert all(line.startswith("streamseg: ") for line in process.stderr.read().splitlines() if line)
+    assert not [name for name in os.listdir(tempfile.gettempdir())
+                if f".{killed}-" in name or f".{process.pid}-" in name]

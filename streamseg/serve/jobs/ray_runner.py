@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ...batch.options import BatchOptions
-from ...batch.ray_cluster import Crew, connected, lost
+from ...batch.ray_cluster import Crew, connected, hear_sigterm, lost
 from ...errors import DeviceError
 from ...sink.commit import remove_leftovers, writer
 from ..options import ServeOptions
@@ -62,8 +63,9 @@ class RayRunner:
     async def open(self) -> None:
         """As JobRunner: connect, and start a worker."""
         await asyncio.to_thread(self._sweep)
-        # in a thread of its own Ray leaves SIGTERM to the server
+        hears = signal.getsignal(signal.SIGTERM)
         self._ray = await asyncio.to_thread(self._stack.enter_context, connected(self._crew))
+        hear_sigterm(hears)  # the event loop's may be the main thread
         self._actor = self._ray.remote(FilmWorker).options(
             num_cpus=self._crew.cpus, num_gpus=self._crew.gpus, max_restarts=0, max_task_retries=0, max_concurrency=2)
         try:
