@@ -19,6 +19,8 @@ def launch(report: str, cores: str, group: str, out: str, err: str, *words: str)
             for path, number in ((os.devnull, 0), (out, 1), (err, 2)):
                 how = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
                 os.dup2(os.open(path, how), number)
+            if os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):  # inherited: it would share no core
+                os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
             if cores != "-":
                 os.sched_setaffinity(0, [int(core) for core in cores.split(",")])
             if group != "-":

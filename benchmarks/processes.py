@@ -122,6 +122,13 @@ class Held:
 _SAME_PRIORITY = "a busy process of the same priority on each core; control groups cannot be used here"
 
 
+def ordinary(process: int) -> None:
+    """Schedule a process as programs are. It inherits a real-time policy from what started it, and then neither shares
+    a core with another one nor goes into a control group."""
+    if os.sched_getscheduler(process) in (os.SCHED_FIFO, os.SCHED_RR):
+        os.sched_setscheduler(process, os.SCHED_OTHER, os.sched_param(0))
+
+
 @contextmanager
 def half_speed(on: Sequence[int]) -> Iterator[Held]:
     """A busy process on each of the cores meanwhile. Where control groups can be made, the busy ones and the one that
@@ -133,6 +140,8 @@ def half_speed(on: Sequence[int]) -> Iterator[Held]:
         Held(_SAME_PRIORITY, None)
     begin, twins = time.perf_counter(), [subprocess.Popen([sys.executable, "-S", "-E", "-c", BUSY, str(core)],
                                                           start_new_session=True) for core in on]
+    for twin in twins:
+        ordinary(twin.pid)
     try:
         if held.group is not None:
             try:

@@ -13,6 +13,7 @@ from av.codec.hwaccel import HWAccel
 
 from ..core.frames import VideoInfo
 from ..core.pixel_formats import Colour
+from ..core.scheduling import scheduling_kept
 from ..core.thread_budget import Threads
 from ..errors import DeviceError, OptionError
 from ..options import OutputOptions
@@ -94,7 +95,8 @@ class Settings:
             context = av.CodecContext.create(self.codec, "w", self.device())
             assert isinstance(context, av.VideoCodecContext)
             self.apply(context)
-            context.open()
+            with scheduling_kept():
+                context.open()
         except (av.error.FFmpegError, ValueError, RuntimeError, NotImplementedError) as error:
             given = " ".join(f"{key}={value}" for key, value in self.options.items())
             if self.hwaccel or "nvenc" in self.codec:

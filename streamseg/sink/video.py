@@ -13,6 +13,7 @@ import av
 
 from ..core.frames import Frame, VideoInfo
 from ..core.pixel_formats import FORMATS
+from ..core.scheduling import scheduling_kept
 from ..errors import SinkError
 from ..options import OutputOptions
 from .animation import GIF_DELAY, last_until
@@ -286,7 +287,9 @@ class VideoSink(BaseSink):
         assert self._container is not None
         assert self._stream is not None
         for picture in pictures:
-            for packet in (self._context or self._stream).encode(picture):
+            with scheduling_kept():  # the first picture opens the encoder
+                packets = (self._context or self._stream).encode(picture)
+            for packet in packets:
                 if self.frames <= 2 and self._encoder is not None and self._encoder.codec == "libx265":
                     packet.dts = packet.pts  # of so few it gives any number; they come in their order
                 packet.stream = self._stream
