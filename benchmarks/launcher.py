@@ -11,6 +11,13 @@ import sys
 import time
 
 
+def ordinary(process: int) -> None:
+    """Schedule a process as programs are. It inherits a real-time policy from what started it, and then neither shares
+    a core with another one nor goes into a control group."""
+    if os.sched_getscheduler(process) in (os.SCHED_FIFO, os.SCHED_RR):
+        os.sched_setscheduler(process, os.SCHED_OTHER, os.sched_param(0))
+
+
 def launch(report: str, cores: str, group: str, out: str, err: str, *words: str) -> None:
     begin = time.perf_counter()
     child = os.fork()
@@ -19,8 +26,7 @@ def launch(report: str, cores: str, group: str, out: str, err: str, *words: str)
             for path, number in ((os.devnull, 0), (out, 1), (err, 2)):
                 how = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
                 os.dup2(os.open(path, how), number)
-            if os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):  # inherited: it would share no core
-                os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            ordinary(0)
             if cores != "-":
                 os.sched_setaffinity(0, [int(core) for core in cores.split(",")])
             if group != "-":

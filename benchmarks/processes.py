@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.launcher import ordinary
 from streamseg.errors import StreamsegError
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -120,13 +121,6 @@ class Held:
 
 
 _SAME_PRIORITY = "a busy process of the same priority on each core; control groups cannot be used here"
-
-
-def ordinary(process: int) -> None:
-    """Schedule a process as programs are. It inherits a real-time policy from what started it, and then neither shares
-    a core with another one nor goes into a control group."""
-    if os.sched_getscheduler(process) in (os.SCHED_FIFO, os.SCHED_RR):
-        os.sched_setscheduler(process, os.SCHED_OTHER, os.sched_param(0))
 
 
 @contextmanager

@@ -16,11 +16,12 @@ T = TypeVar("T")
 class Prefetch(Generic[T]):
     """Iterates over ``items``, of which up to ``capacity`` are made ahead, in a thread called ``name``.
 
-    The thread begins with the first item that is asked for, and ends with the last item or with ``close``. What
-    ``items`` raises comes after the items before it.
+    The thread begins with the first item that is asked for, and ends with the last item or with ``close``, which waits
+    ``patience`` seconds for it (default: threads.JOIN_SECONDS). What ``items`` raises comes after the items before it.
     """
 
-    def __init__(self, name: str, items: Iterator[T], capacity: int) -> None:
+    def __init__(self, name: str, items: Iterator[T], capacity: int, patience: float | None = None) -> None:
+        self._patience = patience
         self._channel = Channel[T](capacity)
         self._worker = Worker(name, items, self._channel)
 
@@ -39,5 +40,6 @@ class Prefetch(Generic[T]):
         """End the thread; may be called twice. -> whether it has ended: one that hangs in a read is left behind, and
         what it reads from must not be freed under its feet"""
         self._channel.cancel()
-        self._worker.join(time.monotonic() + threads.JOIN_SECONDS)
+        patience = threads.JOIN_SECONDS if self._patience is None else self._patience
+        self._worker.join(time.monotonic() + patience)
         return not self._worker.thread.is_alive()

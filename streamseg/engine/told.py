@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from typing import Generic, Self, TypeVar
+from typing import TypeVar
 
-from .channels import Channel, EndOfChannel
-from .threads import Worker
+from .prefetch import Prefetch
 
 T = TypeVar("T")
 
 
-class Told(Generic[T]):
+class Told(Prefetch[T]):
     """Iterates over what ``work`` tells by the callback that it is given. ``work`` runs in a thread called ``name``,
     which begins with the first item that is asked for and waits when ``capacity`` items are not yet taken.
 
@@ -22,28 +20,8 @@ class Told(Generic[T]):
 
     def __init__(self, name: str, work: Callable[[Callable[[T], None]], object], capacity: int,
                  patience: float) -> None:
-        self._patience = patience
-        self._channel = Channel[T](capacity)
-        self._work = work
-        self._worker = Worker(name, self._nothing(), self._channel)
+        super().__init__(name, self._nothing(work), capacity, patience)
 
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> T:
-        if not self._worker.launched:
-            self._worker.launch()
-        try:
-            return self._channel.get(None)
-        except EndOfChannel:
-            raise StopIteration from None
-
-    def close(self) -> bool:
-        """End the work and wait for its thread; may be called twice. -> whether it has ended"""
-        self._channel.cancel()
-        self._worker.join(time.monotonic() + self._patience)
-        return not self._worker.thread.is_alive()
-
-    def _nothing(self) -> Iterator[T]:
-        self._work(self._channel.put)
+    def _nothing(self, work: Callable[[Callable[[T], None]], object]) -> Iterator[T]:
+        work(self._channel.put)
         yield from ()

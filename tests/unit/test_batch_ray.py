@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +41,7 @@ def test_numbers_that_are_not_allowed_are_refused(value: dict[str, Any]) -> None
 
 
 def test_without_ray_the_remedy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def lacking(name: str, *rest: Any, **more: Any) -> Any:
-        if name == "ray":
-            raise ImportError("No module named 'ray'")
-        return real(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", lacking)
+    monkeypatch.setitem(sys.modules, "ray", None)  # an import of it then fails
     remedy = r"pip install 'streamseg\[cluster\]'"
     with Ledger(":memory:") as ledger, pytest.raises(MissingDependencyError, match=remedy):
         run_on_ray(ledger, Crew(None, 1, 1, 0.0, None))

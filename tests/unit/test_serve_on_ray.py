@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import builtins
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,7 @@ from streamseg.serve.options import ServeOptions
 
 @pytest.fixture
 def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def lacking(name: str, *rest: Any, **more: Any) -> Any:
-        if name == "ray":
-            raise ImportError("No module named 'ray'")
-        return real(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", lacking)
+    monkeypatch.setitem(sys.modules, "ray", None)  # an import of it then fails
 
 
 @pytest.mark.parametrize("on", ["dask", "rays", "head:10001", ""])
