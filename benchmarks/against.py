@@ -76,9 +76,9 @@ class Build:
     name: str
     environment: Environment
 
-    def run(self, *words: str | Path, on: Sequence[int] | None = None, group: Path | None = None) -> Spent:
-        """`streamseg WORDS` to its end; ``on`` and ``group`` as of processes.spend."""
-        return spend(self.words(*words), env=self.environment.env, on=on, group=group)
+    def run(self, *words: str | Path, on: Sequence[int] | None = None) -> Spent:
+        """`streamseg WORDS` to its end; ``on`` as of processes.spend."""
+        return spend(self.words(*words), env=self.environment.env, on=on)
 
     def words(self, *words: str | Path) -> list[str | Path]:
         """The command line of `streamseg WORDS`."""
@@ -189,11 +189,11 @@ class Stand:
         """Peak RSS of a run."""
         return {"rss_mib": self.film(build, "--background", "green")["rss_mib"]}
 
-    def live(self, build: Build, group: Path | None = None) -> Figures:
+    def live(self, build: Build) -> Figures:
         """`streamseg live` of a file at its own pace, to nothing; without the processor time that decoding it took."""
         seconds = self.size.live
         spent = build.run("live", self.paced(), "--realtime", "--to", "null", "--background", "blur", "--duration",
-                          f"{seconds:g}", "--json", group=group)
+                          f"{seconds:g}", "--json")
         report = json.loads(spent.out)
         pictures = report["frames"] + report["dropped"]
         decoding = 100 * self._decoding() * pictures / report["seconds"]
@@ -214,7 +214,7 @@ class Stand:
     def slow(self, build: Build) -> Figures:
         """The same beside a busy process on each core."""
         with half_speed(cores()) as half:
-            found = self.live(build, half.group)
+            found = self.live(build)
         self.held["half"] = half.how
         return {**found, "share_of_the_cores": half.left[0]}
 

@@ -1,8 +1,9 @@
-"""Runs one program and writes what it took: python -S launcher.py REPORT CORES GROUP OUT ERR PROGRAM [WORD ...]
+"""Runs one program and writes what it took: python -S launcher.py REPORT CORES OUT ERR PROGRAM [WORD ...]
+or keeps one core busy until it is killed: python -S launcher.py busy CORE
 
 A program of its own, started small. On Linux exec hands on the largest resident set of the process that it replaces,
 so what a benchmark starts itself would have at least the benchmark's own memory as its peak. CORES is a list as 0,1 or
-'-'; GROUP the control group to run in or '-'.
+'-'.
 """
 
 import json
@@ -11,14 +12,21 @@ import sys
 import time
 
 
-def ordinary(process: int) -> None:
-    """Schedule a process as programs are. It inherits a real-time policy from what started it, and then neither shares
-    a core with another one nor goes into a control group."""
-    if os.sched_getscheduler(process) in (os.SCHED_FIFO, os.SCHED_RR):
-        os.sched_setscheduler(process, os.SCHED_OTHER, os.sched_param(0))
+def ordinary() -> None:
+    """Be scheduled as programs are. A real-time policy of what started it would be inherited, and such a process does
+    not share a core with another one."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
-def launch(report: str, cores: str, group: str, out: str, err: str, *words: str) -> None:
+def busy(core: str) -> None:
+    """Keep a core busy until somebody ends this process."""
+    ordinary()
+    os.sched_setaffinity(0, [int(core)])
+    while True:
+        pass
+
+
+def launch(report: str, cores: str, out: str, err: str, *words: str) -> None:
     begin = time.perf_counter()
     child = os.fork()
     if not child:
@@ -26,12 +34,9 @@ def launch(report: str, cores: str, group: str, out: str, err: str, *words: str)
             for path, number in ((os.devnull, 0), (out, 1), (err, 2)):
                 how = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
                 os.dup2(os.open(path, how), number)
-            ordinary(0)
+            ordinary()
             if cores != "-":
                 os.sched_setaffinity(0, [int(core) for core in cores.split(",")])
-            if group != "-":
-                with open(os.path.join(group, "cgroup.procs"), "w") as members:
-                    members.write(str(os.getpid()))
             os.execvp(words[0], words)
         except OSError as error:
             print(f"{words[0]}: {error}", file=sys.stderr, flush=True)
@@ -44,4 +49,4 @@ def launch(report: str, cores: str, group: str, out: str, err: str, *words: str)
 
 
 if __name__ == "__main__":
-    launch(*sys.argv[1:])
+    busy(sys.argv[2]) if sys.argv[1] == "busy" else launch(*sys.argv[1:])

@@ -15,12 +15,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.launcher import ordinary
 from streamseg.errors import StreamsegError
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
-BUSY = "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True: pass"
-GROUPS = Path("/sys/fs/cgroup")
+AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
 LONGEST = 900.0  # seconds that a program may take
 
 
@@ -54,21 +52,19 @@ def cores() -> list[int]:
 
 
 def spend(words: Sequence[str | Path], *, env: Mapping[str, str] | None = None, on: Sequence[int] | None = None,
-          group: Path | None = None, cwd: Path | None = None) -> Spent:
-    """Run a program to its end. ``env`` is added to this process's; ``on``: the cores that it may use; ``group``: the
-    control group that it runs in.
+          cwd: Path | None = None) -> Spent:
+    """Run a program to its end. ``env`` is added to this process's; ``on``: the cores that it may use.
 
     Raises ProcessFailed with the last line that it wrote where it ends with an error, or is not done after LONGEST.
     """
-    return finish(start(words, env=env, on=on, group=group, cwd=cwd))
+    return finish(start(words, env=env, on=on, cwd=cwd))
 
 
 def start(words: Sequence[str | Path], *, env: Mapping[str, str] | None = None, on: Sequence[int] | None = None,
-          group: Path | None = None, cwd: Path | None = None) -> Started:
+          cwd: Path | None = None) -> Started:
     """Start a program, as ``spend`` does."""
     folder, told = Path(tempfile.mkdtemp()), [str(word) for word in words]
-    head = [folder / "report", "-" if on is None else ",".join(map(str, on)), group or "-", folder / "out",
-            folder / "err"]
+    head = [folder / "report", "-" if on is None else ",".join(map(str, on)), folder / "out", folder / "err"]
     process = subprocess.Popen([sys.executable, "-S", "-E", str(LAUNCHER), *map(str, head), *told],
                                stdin=subprocess.DEVNULL, cwd=cwd, env={**os.environ, **(env or {})},
                                start_new_session=True)
@@ -112,37 +108,22 @@ def _removed(folder: Path) -> Iterator[None]:
 
 @dataclass(slots=True)
 class Held:
-    """Half of each core is taken. ``how`` in words; ``group``: where a process to be held must run, None if anywhere;
-    ``left``: the share of the cores' time that the twins did not take, known at the end."""
+    """Half of each core is taken. ``how`` in words; ``left``: the share of the cores' time that the busy processes did
+    not take, known at the end."""
 
     how: str
-    group: Path | None
     left: list[float] = field(default_factory=list)
-
-
-_SAME_PRIORITY = "a busy process of the same priority on each core; control groups cannot be used here"
 
 
 @contextmanager
 def half_speed(on: Sequence[int]) -> Iterator[Held]:
-    """A busy process on each of the cores meanwhile. Where control groups can be made, the busy ones and the one that
-    is measured are in two of equal weight: then several threads have no more than half of a core either. Without them
-    a thread has half of its core, several threads on one core more."""
-    groups = [group for name in ("twins", "held") if (group := _new_group(f"streamseg-{os.getpid()}-{name}"))]
-    held = Held("a busy process on each core, in a control group of the same weight", groups[1]) \
-        if len(groups) == 2 else \
-        Held(_SAME_PRIORITY, None)
-    begin, twins = time.perf_counter(), [subprocess.Popen([sys.executable, "-S", "-E", "-c", BUSY, str(core)],
-                                                          start_new_session=True) for core in on]
-    for twin in twins:
-        ordinary(twin.pid)
+    """A busy process of the same priority on each of the cores meanwhile. Where Linux groups by session (autogroup),
+    all threads of a program together get half of a core; elsewhere each thread gets as much as the busy process."""
+    by_session = AUTOGROUP.exists() and AUTOGROUP.read_text().strip() == "1"
+    held = Held(f"a busy process on each core; {'sessions' if by_session else 'threads'} share a core evenly")
+    busy, begin = [sys.executable, "-S", "-E", str(LAUNCHER), "busy"], time.perf_counter()
+    twins = [subprocess.Popen([*busy, str(core)], start_new_session=True) for core in on]
     try:
-        if held.group is not None:
-            try:
-                for twin in twins:
-                    (groups[0] / "cgroup.procs").write_text(str(twin.pid))
-            except OSError:  # groups can be made here, but take no process
-                held.how, held.group = _SAME_PRIORITY, None
         yield held
     finally:
         taken = 0.0
@@ -151,24 +132,3 @@ def half_speed(on: Sequence[int]) -> Iterator[Held]:
             _, status, usage = os.wait4(twin.pid, 0)
             twin.returncode, taken = os.waitstatus_to_exitcode(status), taken + usage.ru_utime + usage.ru_stime
         held.left.append(round(1 - taken / ((time.perf_counter() - begin) * len(on)), 3))
-        for group in groups:
-            with suppress(OSError):
-                group.rmdir()
-
-
-def _new_group(name: str) -> Path | None:
-    """A control group with a weight for processor time, below this process's own; None where none can be made."""
-    own = Path("/proc/self/cgroup")
-    for line in own.read_text().splitlines() if own.exists() else ():
-        number, controllers, path = line.split(":", 2)
-        if number != "0" and "cpu" not in controllers.split(","):
-            continue
-        group = (GROUPS / "cpu" if number != "0" else GROUPS) / path.lstrip("/") / name
-        try:
-            group.mkdir()
-        except OSError:
-            continue
-        if any((group / weight).exists() for weight in ("cpu.shares", "cpu.weight")):
-            return group
-        group.rmdir()
-    return None

@@ -25,6 +25,7 @@ import numpy.typing as npt
 import pytest
 
 from streamseg.core.pixel_formats import FORMATS
+from streamseg.core.scheduling import scheduling_kept
 
 Array = npt.NDArray[Any]
 SIZE = (160, 120)
@@ -218,6 +219,7 @@ def _video_track(out: Any, codec: str, rate: Fraction, size: tuple[int, int], pi
     return track
 
 
+@scheduling_kept()  # of SVT-AV1
 def _video_packets(track: Any, base: Fraction, shift: int, shown: tuple[Any, ...]) -> list[Any]:
     times, make, size, pix_fmt, alpha, colour = shown
     packets = []

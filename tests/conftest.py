@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from streamseg.core.scheduling import real_time_threads
 from tests.messages import forget_messages
 
 # nohup and background jobs ignore these, and children inherit that: the tests that send them would wait for
@@ -19,6 +20,15 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 def nothing_in_the_users_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What is measured once on a machine is measured once in a test run, and not left in the user's folder."""
     os.environ["STREAMSEG_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def no_real_time_threads() -> Iterator[None]:
+    """SVT-AV1 makes threads real-time ones where root runs it. Every later test and what it starts would be that, and
+    could wait for a core for ever."""
+    before = real_time_threads()
+    yield
+    assert real_time_threads() <= before
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 
+from streamseg.core.scheduling import scheduling_kept
 from tests import clips
 
 KINDS: dict[str, tuple[bytes, bytes, bytes, str, dict[str, str]]] = {  # brand, item, configuration, encoder
@@ -27,6 +28,7 @@ def full(name: bytes, *parts: bytes, version: int = 0, flags: int = 0) -> bytes:
     return box(name, struct.pack(">I", version << 24 | flags), *parts)
 
 
+@scheduling_kept()  # of SVT-AV1
 def coded(rgb: clips.Array, suffix: str) -> tuple[bytes, bytes]:
     """(the codec's configuration box, the coded picture) of one tile."""
     _, _, configuration, encoder, options = KINDS[suffix]

@@ -95,8 +95,7 @@ class Settings:
             context = av.CodecContext.create(self.codec, "w", self.device())
             assert isinstance(context, av.VideoCodecContext)
             self.apply(context)
-            with scheduling_kept():
-                context.open()
+            open_encoder(context)
         except (av.error.FFmpegError, ValueError, RuntimeError, NotImplementedError) as error:
             given = " ".join(f"{key}={value}" for key, value in self.options.items())
             if self.hwaccel or "nvenc" in self.codec:
@@ -194,6 +193,12 @@ def _codec(target: str, container_format: ContainerFormat, name: str, hardware: 
             raise OptionError(f"{target}: a {extension(target) or container_format.muxer} file cannot hold {name}; its "
                               f"usual codec is {container_format.codec}, .mkv holds nearly all") from error
     return codec
+
+
+def open_encoder(context: av.CodecContext) -> None:
+    """Open an encoder whose settings are made; no thread is scheduled otherwise after it than before."""
+    with scheduling_kept():
+        context.open()
 
 
 def _even_size(codec: str, to: EncoderInput, size: tuple[int, int], notes: list[str]) -> tuple[int, int]:

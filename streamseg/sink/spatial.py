@@ -15,7 +15,7 @@ import av
 
 from ..core.spatial import Spatial
 from .containers import ContainerFormat
-from .encoder import Settings
+from .encoder import Settings, open_encoder
 
 # Matroska's StereoMode (RFC 9559, 5.1.4.1.28.3) of FFmpeg's layouts, and of the inverted ones
 _STEREO = {(0, False): 0, (1, False): 1, (1, True): 11, (2, False): 3, (2, True): 2, (3, False): 13, (3, True): 14,
@@ -54,7 +54,7 @@ def encoding_stream(container: Any, settings: Settings, container_format: Contai
     context: Any = av.CodecContext.create(settings.codec, "w")
     settings.apply(context)
     context.flags |= _GLOBAL_HEADER
-    context.open()
+    open_encoder(context)
     with av.open(io.BytesIO(_header(_CODECS[codec], settings.width, settings.height, held))) as template:
         stream = container.add_stream_from_template(template.streams.video[0], opaque=True)
     stream.time_base = settings.time_base

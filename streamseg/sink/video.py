@@ -13,7 +13,6 @@ import av
 
 from ..core.frames import Frame, VideoInfo
 from ..core.pixel_formats import FORMATS
-from ..core.scheduling import scheduling_kept
 from ..errors import SinkError
 from ..options import OutputOptions
 from .animation import GIF_DELAY, last_until
@@ -22,7 +21,7 @@ from .capability import keeps_alpha
 from .commit import Placement, checked_target, partial_name, temporary_file, writing
 from .constant_rate import ConstantRate, at_required_rate, lead, required_rate
 from .containers import CHAPTERS, NUT_RAW, PIPED, Y4M, ContainerFormat, container_of, extension, for_film, no_alpha
-from .encoder import Settings, settings_for
+from .encoder import Settings, open_encoder, settings_for
 from .muxing import OutputPipe, marks_options, muxer_options, pad_short_stream
 from .palette import Palette
 from .pixels import CAPTIONED, picture_for
@@ -184,6 +183,7 @@ class VideoSink(BaseSink):
         elif self._info.chapters and self.kind in ("composite", "cutout"):
             self.notes.append(f"the chapters ({len(self._info.chapters)}) are left out: {self._called} holds "
                               "none; .mkv, .mp4, .mov and .webm do")
+        open_encoder(self._context or self._stream.codec_context)
         container.start_encoding()
         self._begin(frame)
         self._shape = f"{frame.width}x{frame.height} {frame.format}"
@@ -287,9 +287,7 @@ class VideoSink(BaseSink):
         assert self._container is not None
         assert self._stream is not None
         for picture in pictures:
-            with scheduling_kept():  # the first picture opens the encoder
-                packets = (self._context or self._stream).encode(picture)
-            for packet in packets:
+            for packet in (self._context or self._stream).encode(picture):
                 if self.frames <= 2 and self._encoder is not None and self._encoder.codec == "libx265":
                     packet.dts = packet.pts  # of so few it gives any number; they come in their order
                 packet.stream = self._stream

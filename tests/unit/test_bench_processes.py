@@ -61,11 +61,24 @@ def test_a_busy_process_takes_its_part_and_is_gone_at_the_end() -> None:
     before = set(children())
     with half_speed(processes.cores()[:1]) as held:
         assert len(set(children()) - before) == 1
-        python(BUSY, on=processes.cores()[:1], group=held.group)
+        python(BUSY, on=processes.cores()[:1])
     assert set(children()) == before
     assert 0 < held.left[0] < 1
-    assert held.group is None or not held.group.exists()
     assert "a busy process" in held.how
+
+
+@needs_affinity
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may have a real-time policy")
+def test_neither_inherits_a_real_time_policy() -> None:
+    core = processes.cores()[:1]
+    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    try:
+        with half_speed(core) as held:
+            told = python(f"import os\n{BUSY}\nprint(os.sched_getscheduler(0))", on=core)
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    assert told.out == f"{os.SCHED_OTHER}\n"
+    assert 0.2 < held.left[0] < 1  # the busy process did not keep the core to itself
 
 
 def children() -> list[str]:

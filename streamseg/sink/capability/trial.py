@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ...core.pixel_formats import FULL, LIMITED, Colour
 from ..containers import CONTAINERS, NUT_RAW, PIPED, Y4M, usable
-from ..encoder import DEFAULTS, Settings, tag_for
+from ..encoder import DEFAULTS, Settings, open_encoder, tag_for
 from ..palette import Palette
 from . import ALPHAS, MATRICES, TABLE, Cell
 
@@ -67,6 +67,7 @@ def _written(muxer: str, codec: str, pix_fmt: str, span: int, matrix: int) -> by
         size = _SIZES.get(codec, _SIZE)
         Settings(codec, pix_fmt, size, size, _TICK, 1 / _TICK, Colour(matrix, span), Fraction(1), 1,
                  dict(_OPTIONS.get(codec, {})), tag=tag_for(codec, muxer)).apply(stream.codec_context)
+        open_encoder(stream.codec_context)
         for number in range(1 if muxer in _READ_AS else 3):  # of fewer x265 knows no times to decode them at
             picture = _picture(pix_fmt, size)
             picture.pts, picture.time_base, picture.color_range, picture.colorspace = number, _TICK, span, matrix

@@ -19,7 +19,7 @@ from ...options import OutputOptions
 from ..base import BaseSink
 from ..commit import checked_target, temporary_file, writing
 from ..containers import ContainerFormat, container_of, extension
-from ..encoder import Settings, settings_for
+from ..encoder import Settings, open_encoder, settings_for
 from ..pixels import picture_for
 
 # The tick of Matroska and FLV: two finer ticks could become one there.
@@ -94,6 +94,7 @@ class LiveEncoder:
         if self._sound is not None:
             self._audio = self._container.add_stream(container_format.audio or "aac", rate=self._sound.rate,
                                                      layout=self._sound.layout)
+        open_encoder(self._video.codec_context)
         self._container.start_encoding()
         if self._sound is not None:
             context = self._audio.codec_context

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.native_stderr import native_lines_hidden
+from ...core.scheduling import scheduling_kept
 from .finding import FAULT, LACKING, OK, Finding
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
@@ -129,6 +130,8 @@ def _round_trip(encoder: str, pix_fmt: str) -> str:
         with av.open(file, "w", format="matroska") as container:
             stream: Any = container.add_stream(encoder, rate=25, options=options)
             stream.width, stream.height, stream.pix_fmt = 128, 96, pix_fmt
+            with scheduling_kept():
+                stream.codec_context.open()
             for number in range(3):  # of fewer x265 knows no times to decode them at
                 picture = av.VideoFrame(128, 96, "gray").reformat(format=pix_fmt)
                 picture.pts, picture.time_base = number, Fraction(1, 25)
