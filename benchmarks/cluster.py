@@ -34,8 +34,8 @@ import streamseg
 from benchmarks.common import TINY, Bench, Table, make_clip, shown, start, summary
 from streamseg.batch.batch import Batch
 from streamseg.batch.inputs import Item
+from streamseg.batch.job import Job
 from streamseg.batch.ledger import Ledger
-from streamseg.batch.names import Job
 from streamseg.batch.options import BatchOptions
 from streamseg.batch.plan import Planner
 from streamseg.batch.ray_cluster import Crew, connected

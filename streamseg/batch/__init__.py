@@ -2,6 +2,8 @@
 
     batch        Batch: all of it, for a program: plan, run, and events to follow it by
     inputs       files, folders, patterns, lists and addresses become Items, one at a time
+    addresses    addresses and paths, and who reads which
+    job          one call of run, as planned
     names        which output a kind of input gets: NAME.EXT in a folder
     plan         Items become rows of the ledger; what can be refused is refused before the first frame
     ledger       SQLite: each item, its options, its outputs and how it ended; films: parts that are made
@@ -18,5 +20,6 @@
 Importing this loads nothing.
 """
 
-PUBLIC = ("batch", "events", "inputs", "item", "ledger", "ledger_lock", "lists", "methods", "names", "options", "plan",
-          "ray_cluster", "ray_runner", "records", "rehearsal", "remote", "report", "runner", "shards")
+PUBLIC = ("addresses", "batch", "events", "inputs", "item", "job", "ledger", "ledger_lock", "lists", "methods", "names",
+          "options", "plan", "ray_cluster", "ray_runner", "records", "rehearsal", "remote", "report", "runner",
+          "shards")

@@ -13,12 +13,13 @@ from ..engine import Told
 from ..errors import OptionError
 from ..options import Options
 from ..sink.containers import CONTAINERS, PICTURES, extension
+from .addresses import is_address
 from .events import Event, State, Watch
-from .inputs import Item, LeftOut, expand, is_address
+from .inputs import Item, LeftOut, expand
+from .job import EXTRA, NULL
 from .ledger import NAME, Ledger
 from .lists import rows
 from .methods import Methods
-from .names import EXTRA, NULL
 from .options import BatchOptions
 from .plan import Planned, Planner
 from .ray_cluster import Crew

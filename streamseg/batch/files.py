@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..sink.commit import writer
+from ..source.stills import pattern
 from . import remote
-from .inputs import is_address
+from .addresses import is_address, is_remote
 from .records import Written
 
 _CHUNK = 1 << 20
@@ -32,7 +33,7 @@ def stamp(path: str) -> str | None:
     """Size and time of a file, or of all files of a folder or a pattern; of an object its ETag or the like; None
     where there is nothing."""
     if is_address(path):
-        return remote.stamp(path) if remote.is_remote(path) else None
+        return remote.stamp(path) if is_remote(path) else None
     try:
         found = [os.stat(file) for file in _files(path)]
     except OSError:
@@ -68,7 +69,7 @@ def written(path: str, kind: str) -> Written:
 def size(path: str) -> int | None:
     """Bytes of a file, or of all files of a folder or a pattern; None where there is nothing."""
     if is_address(path):
-        return remote.size(path) if remote.is_remote(path) else None
+        return remote.size(path) if is_remote(path) else None
     try:
         return sum(os.path.getsize(file) for file in _files(path))
     except OSError:
@@ -94,7 +95,6 @@ def _files(path: str) -> list[str]:
     if os.path.isdir(local):
         return sorted(str(file) for file in _below(Path(local)))
     if not os.path.exists(local) and "%" in os.path.basename(local):
-        from ..source.stills import pattern
         return [str(file) for file in pattern(Path(local))]
     return [local]
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+from ..core.file_names import PICTURES, natural
 from ..errors import SourceError
+from .addresses import base_name, is_address, is_remote
+from .remote import listing
 
-# Films by their extension; pictures: source.stills.PICTURES. What else FFmpeg reads is taken where it is
+# Films by their extension; pictures: core.file_names.PICTURES. What else FFmpeg reads is taken where it is
 # named itself or --only asks for it.
 FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".vob", ".flv",
          ".f4v", ".wmv", ".asf", ".3gp", ".3g2", ".mxf", ".ogv", ".nut", ".y4m", ".gif", ".apng", ".ivf", ".dv",
@@ -95,22 +96,8 @@ def expand(inputs: Sequence[str], left_out: LeftOut, *, only: str | None = None,
             yield Item(spec, base_name(path))
 
 
-def is_address(spec: str) -> bool:
-    """Whether ``spec`` is an address and no path: scheme://..., but not file://."""
-    return re.match(r"(?!file:)[a-z][a-z0-9+.-]+://", spec, re.IGNORECASE) is not None
-
-
-def base_name(spec: str) -> str:
-    """The last part of a path or of an address's path."""
-    if "://" in spec:
-        return PurePosixPath(unquote(urlsplit(spec).path)).name or urlsplit(spec).netloc
-    return Path(os.path.abspath(spec)).name
-
-
 def _address(spec: str, below: str, left_out: LeftOut, only: str | None) -> Iterator[Item]:
     """An address; what lies below it, where it is a folder or a glob of an object store."""
-    from .remote import is_remote, listing
-
     found = listing(spec) if is_remote(spec) else None
     if found is None:
         yield Item(spec, base_name(spec))
@@ -139,8 +126,6 @@ def _folder(path: str, below: str, left_out: LeftOut, only: str | None, closed: 
 
 
 def _walk(path: str, below: str, left_out: LeftOut, only: str | None, closed: set[str]) -> Iterator[Item]:
-    from ..source.stills import natural
-
     try:
         with os.scandir(path) as entries:
             found = sorted(entries, key=lambda entry: natural(entry.name))
@@ -169,8 +154,6 @@ def _walk(path: str, below: str, left_out: LeftOut, only: str | None, closed: se
 
 def _refused(name: str, only: str | None) -> str | None:
     """Why a file of a folder is not taken, None if it is."""
-    from ..source.stills import PICTURES
-
     if name.lower().endswith(UNFINISHED):
         return "still being written, as the name says"
     if only is not None:
@@ -181,8 +164,6 @@ def _refused(name: str, only: str | None) -> str | None:
 
 def _matches(pattern: str, left_out: LeftOut, only: str | None, closed: set[str]) -> Iterator[Item]:
     """What a glob matches. A name keeps what stands below the part without wildcards."""
-    from ..source.stills import natural
-
     parts = Path(pattern).parts
     fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
     root = str(Path(*parts[:fixed])) if fixed else "."

@@ -18,11 +18,11 @@ from ..errors import SinkError, StreamsegError
 from ..report import Progress, Report
 from ..sink.commit import appearing
 from . import files, remote
+from .addresses import is_address, is_remote
 from .events import HERE
-from .inputs import is_address
+from .job import EXTRA, NULL
 from .judge import whole
 from .methods import Methods
-from .names import EXTRA, NULL
 from .plan import targets_of
 from .records import Outcome, Written
 
@@ -116,10 +116,10 @@ def run_one(source: str, sinks: Sequence[str], options: Mapping[str, Any], metho
                 stack.enter_context(made_folder(os.path.dirname(target.rstrip("/"))))
         opened: Any = source
         scratch = ""
-        if any(map(remote.is_remote, (source, *sinks, *(options[name] for name in EXTRA if name in options)))):
+        if any(map(is_remote, (source, *sinks, *(options[name] for name in EXTRA if name in options)))):
             scratch = stack.enter_context(files.scratch())
         made = remote.Outputs(scratch, sinks, options)
-        if remote.is_remote(source):
+        if is_remote(source):
             opened = stack.enter_context(remote.opened(source, scratch))
         # every stage has a thread already: a call gets more only where the budget has more than the stages need
         if alone:

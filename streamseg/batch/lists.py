@@ -17,7 +17,8 @@ from typing import Any, TextIO
 from ..errors import OptionError, SourceError
 from ..options import Options
 from ..validation import default_of
-from .inputs import Item, base_name
+from .addresses import base_name
+from .inputs import Item
 
 INPUT, OUTPUT = "input", "output"
 _BETWEEN = (",", ";", "\t")  # what programs that write CSV put between fields, as their country has it

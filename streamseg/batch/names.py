@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..core.file_names import PICTURES
 from ..errors import OptionError
+from ..sink import containers
+from ..source.stills import is_animated
 from .inputs import Item
+from .job import EXTRA, NULL, Job
 from .options import NamingOptions
 
-NULL = "null:"  # the output that writes nothing
-EXTRA = ("matte", "cutout", "foreground")  # fields of Options that name an output of their own
 _NUMBERED = "frame_%05d"
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One call of ``streamseg.run``."""
-
-    source: str
-    sinks: list[str]
-    options: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def targets(self) -> list[str]:
-        """Every path that the job writes."""
-        return [*self.sinks, *(self.options[name] for name in EXTRA if name in self.options)]
 
 
 def job(item: Item, outputs: Sequence[str], options: Mapping[str, Any],
@@ -52,7 +39,6 @@ def is_folder(target: str) -> bool:
 
 def is_still(source: str) -> bool:
     """Whether ``source`` is a picture, as its extension says, and not a film: some formats are for both."""
-    from ..source.stills import PICTURES, is_animated
     suffix = os.path.splitext(source)[1].lower()
     return suffix in PICTURES and not is_animated(Path(source.removeprefix("file://")))
 
@@ -82,9 +68,8 @@ def _within(folder: str, item: Item, kind: str, options: Mapping[str, Any], nami
 
 
 def _ending(suffix: str, kind: str, still: bool, format: str | None) -> str:
-    from ..sink.containers import ALPHA_PICTURES, CONTAINERS, PICTURES  # here: it loads PyAV
     if still:
-        fit = set(ALPHA_PICTURES if kind == "cutout" else PICTURES)
+        fit = set(containers.ALPHA_PICTURES if kind == "cutout" else containers.PICTURES)
         if format is not None and kind != "matte":
             if f".{format}" not in fit:
                 raise OptionError(f"format is {format!r}, which holds no transparency: give --background, or "
@@ -92,8 +77,8 @@ def _ending(suffix: str, kind: str, still: bool, format: str | None) -> str:
             return f".{format}"
         other = ".png"
     elif kind == "cutout":
-        fit, other = {key for key, container in CONTAINERS.items() if container.alpha}, ".webm"
+        fit, other = {key for key, container in containers.CONTAINERS.items() if container.alpha}, ".webm"
     else:
-        fit, other = set(CONTAINERS), ".mkv" if kind == "matte" else ".mp4"
+        fit, other = set(containers.CONTAINERS), ".mkv" if kind == "matte" else ".mp4"
     keeps = suffix.lower() in fit and kind != "matte"
     return suffix if keeps else other

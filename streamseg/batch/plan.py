@@ -16,9 +16,11 @@ from ..errors import OptionError, SinkError, SourceError, StreamsegError
 from ..options import Options
 from ..sink.commit import remove_leftovers
 from . import files, remote
-from .inputs import Item, is_address
+from .addresses import is_address
+from .inputs import Item
+from .job import EXTRA, NULL, Job
 from .ledger import Ledger
-from .names import EXTRA, NULL, Job, job
+from .names import job
 from .options import BatchOptions
 from .records import Row
 from .shards import Shard

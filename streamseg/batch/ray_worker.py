@@ -15,8 +15,8 @@ from ..sink.commit import writer
 from ..subject import remarks, require
 from . import files
 from .item import do
+from .job import EXTRA, NULL
 from .methods import Methods
-from .names import EXTRA, NULL
 from .plan import FILES, targets_of
 from .records import Outcome
 from .spans import Span, spans

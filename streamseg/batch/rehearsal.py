@@ -12,9 +12,11 @@ import numpy as np
 
 from .. import api
 from ..core.frames import Frame, Matte
+from ..core.opencv import cv2
 from ..errors import DeviceError, MissingDependencyError, OptionError, StreamsegError
+from .job import EXTRA, NULL, Job
 from .methods import MAKING
-from .names import EXTRA, NULL, Job, is_still
+from .names import is_still
 
 SIZE = 256      # pixels: what every encoder takes
 MOST = 32       # different ways that are tried out; a list may say something else in each row
@@ -86,7 +88,6 @@ def _source(folder: str, still: bool) -> Any:
     picture = np.dstack([across, across.T, np.full((SIZE, SIZE), 90, np.uint8)])
     if not still:
         return [picture, picture[::-1].copy()]
-    from ..core.opencv import cv2
     path = os.path.join(folder, "tried.png")
     with open(path, "wb") as stream:
         stream.write(cv2.imencode(".png", picture)[1].tobytes())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import glob
 import io
 import os
 import shutil
@@ -16,24 +17,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..core.file_names import PICTURES
 from ..errors import MissingDependencyError, OptionError, SinkError, SourceError, StreamsegError
 from ..report import Report
-from .inputs import is_address
-from .names import EXTRA, NULL
+from .addresses import is_remote
+from .job import EXTRA, NULL
 
 BLOCK = 2 * 2 ** 20  # bytes that are fetched at once
 BLOCKS = 16          # and how many of them are kept: 32 MiB
 # What stores call the sum or the time of an object
 _MARKS = ("ETag", "etag", "md5Hash", "content_md5", "LastModified", "updated", "mtime", "created")
 _COPIED, _BUFFER = 2 ** 20, 2 ** 16
-# What FFmpeg reads itself, with --timeout and --retry
-_OF_FFMPEG = ("http", "https", "ftp", "rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srtp", "udp", "tcp", "srt", "mms",
-              "mmsh", "rist", "hls", "concat", "pipe", "crypto", "data")
-
-
-def is_remote(spec: str) -> bool:
-    """Whether ``spec`` is an address for fsspec: neither a path nor what FFmpeg reads itself."""
-    return is_address(spec) and spec.partition("://")[0].lower() not in _OF_FFMPEG
 
 
 def file_system(address: str) -> tuple[Any, str]:
@@ -104,8 +98,6 @@ def size(address: str) -> int | None:
 @contextlib.contextmanager
 def opened(address: str, scratch: str) -> Iterator[Any]:
     """A path (in the folder ``scratch``) or a file object to read the input from. Raises SourceError."""
-    from ..source.stills import PICTURES
-
     with contextlib.ExitStack() as stack:
         with reading(address):
             system, path = file_system(address)
@@ -162,7 +154,6 @@ class Outputs:
                     system.rm_file(path)
             raise
 
-
     def told(self, report: Report) -> Report:
         """``report`` with the outputs under their own names."""
         places = {os.path.abspath(local): target for local, target in self._pairs}
@@ -210,8 +201,6 @@ def upload(local: str, address: str) -> None:
 def listing(address: str) -> Iterator[tuple[str, str]] | None:
     """(address, name below it) of each object below a folder or of a glob; None where the address is one object.
     Raises SourceError."""
-    import glob
-
     with reading(address):
         system, path = file_system(address)
         scheme = address.partition("://")[0]

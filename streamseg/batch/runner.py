@@ -20,8 +20,8 @@ from ..core.thread_budget import Threads, cores
 from ..engine import Lanes
 from ..sink.commit import writer
 from . import files
+from .addresses import is_address
 from .events import HERE, State, Telling, Watch
-from .inputs import is_address
 from .item import Like, Seen, do
 from .ledger import Ledger
 from .methods import MAKING, Methods, shared_by_pictures

@@ -28,9 +28,10 @@ from ..source import BaseSource, open_source
 from ..source.open import open_container
 from ..subject import remarks
 from . import files
-from .inputs import is_address
+from .addresses import is_address
+from .job import EXTRA, NULL
 from .methods import MAKING, Methods, OnDemand, splittable
-from .names import EXTRA, NULL, is_still
+from .names import is_still
 from .records import Written
 from .spans import Span
 

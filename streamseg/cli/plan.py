@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from ..batch.inputs import Item, LeftOut, base_name, expand, is_address
-from ..batch.names import EXTRA, NULL, Job, is_folder, job
+from ..batch.addresses import base_name, is_address
+from ..batch.inputs import Item, LeftOut, expand
+from ..batch.job import EXTRA, NULL, Job
+from ..batch.names import is_folder, job
 from ..batch.options import NamingOptions
 from ..errors import OptionError, SinkError
 from ..validation import named
 
-__all__ = ["EXTRA", "NULL", "Job", "is_folder", "jobs", "refuse_at_once"]
 SHOWN = 3  # paths that a refusal names
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..batch.inputs import LeftOut
+from ..batch.addresses import is_remote
+from ..batch.job import EXTRA, Job
 from ..batch.options import NamingOptions
 from ..core.folders import made_folder
 from ..core.thread_budget import Threads
@@ -19,7 +20,6 @@ from ..errors import OptionError, SinkError, StreamsegError
 from ..options import Options
 from . import show
 from .flags import Command, Flag, general_flags, given_options, option_flags
-from .plan import EXTRA, Job, jobs, refuse_at_once
 from .session import Session, described
 from .streams import refuse_closed_output
 from .text import one_line
@@ -60,6 +60,9 @@ def run(session: Session, inputs: tuple[str, ...], outputs: tuple[str, ...], **f
     done one after the other; their output is a folder, where each keeps its own name. One that fails does not stop
     the others.
     """
+    from ..batch.inputs import LeftOut  # here: they load PyAV
+    from .plan import jobs, refuse_at_once
+
     names = {item.name for item in fields(NamingOptions)}
     naming = NamingOptions.of(given_options({name: value for name, value in flags.items() if name in names}))
     options = given_options({name: value for name, value in flags.items() if name not in names})
@@ -98,8 +101,6 @@ def _run_all(planned: list[Job], session: Session, given: Collection[str], *, br
     results: list[dict[str, Any]] = []
     session.done["runs"] = results
     codes: list[int] = []
-    from ..batch.remote import is_remote
-
     with ExitStack() as stack:
         remote = any(is_remote(name) for job in planned for name in (job.source, *job.targets))
         methods = _methods(stack) if len(planned) > 1 or remote else None

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import av
 
+from ..core.file_names import PICTURES, natural
 from ..core.frames import Frame, VideoInfo
 from ..core.words import counted
 from ..errors import DamagedInputError, SourceError
@@ -33,9 +34,6 @@ from .tiled import is_tiled, read_tiled
 from .timeline import TimeRange
 from .webp import AnimatedWebp, first_of_animation
 
-PICTURES = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".jp2", ".j2k", ".jxl",
-            ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".exr", ".hdr", ".dds", ".tga", ".qoi", ".dpx", ".sgi",
-            ".avif", ".heic", ".heif", ".ico")
 LISTED = 5  # names that a message lists
 HEAD = 1 << 16  # bytes in which the mark of an animation stands, even behind a colour profile
 
@@ -75,12 +73,6 @@ def _listed(path: Path, accept: Callable[[Path], object]) -> list[Path]:
         return [item for item in path.iterdir() if accept(item)]
     except OSError as error:
         raise SourceError(f"the folder {path} cannot be read: {reason(error)}") from error
-
-
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """A key that sorts numbers in names by value."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part.lower())
-            for part in re.split(r"(\d+)", name) if part] + [(2, 0, name)]
 
 
 def pattern(path: Path) -> list[Path]:

@@ -16,15 +16,16 @@ from typing import Any
 
 from ..api import run
 from ..batch.inputs import FILMS, UNFINISHED, Item
+from ..batch.job import EXTRA, Job
 from ..batch.methods import MAKING, Methods, OnDemand
-from ..batch.names import EXTRA, Job, job
+from ..batch.names import job
 from ..batch.options import NamingOptions
+from ..core.file_names import PICTURES
 from ..core.folders import made_folder
 from ..errors import SinkError, SourceError, StreamsegError
 from ..options import Options
 from ..report import Report
 from ..source import open_source
-from ..source.stills import PICTURES
 from .events import Events, events_of
 from .ledger import Ledger
 from .options import WatchOptions

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from streamseg.api import run
+from streamseg.core.file_names import PICTURES
 from streamseg.source import open_source
-from streamseg.source.stills import PICTURES
 from tests import clips, stills
 
 from .source_tools import indices, read

@@ -104,6 +104,12 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     assert not cycles, "\n".join(" <-> ".join(".".join(module) or "streamseg" for module in cycle) for cycle in cycles)
 
 
+def test_the_batch_imports_at_the_top() -> None:
+    """Nothing in it is light and heavy at once: what help pages need stands in modules of its own."""
+    later = [str(item) for item in imports() if item.module[:1] == ("batch",) and not item.at_top]
+    assert not later, "\n".join(later)
+
+
 def strongly_connected(graph: dict[tuple[str, ...], set[tuple[str, ...]]]) -> list[list[tuple[str, ...]]]:
     """The strongly connected components of ``graph`` (Kosaraju: two walks, the second against the arrows)."""
     order: list[tuple[str, ...]] = []

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from streamseg.batch.inputs import LeftOut
+from streamseg.batch.job import Job
 from streamseg.batch.options import NamingOptions
-from streamseg.cli.plan import Job, jobs, refuse_at_once
+from streamseg.cli.plan import jobs, refuse_at_once
 from streamseg.errors import OptionError, SinkError, SourceError
 from tests import stills
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...core.file_names import natural
 from ...core.frames import Frame
 from ...core.words import counted
 from ...errors import OptionError, SourceError
 from ...options import Options
 from ...source import open_source
 from ...source.mattes import alpha_of
-from ...source.stills import LISTED, natural, still_frame
+from ...source.stills import LISTED, still_frame
 
 __all__ = ["MatteClip", "Pair", "alpha_of", "paired", "together"]
 
