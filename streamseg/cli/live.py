@@ -35,18 +35,20 @@ EXAMPLES = """
     streamseg live --to talk.mkv --to window --audio default
     streamseg live clip.mp4 --realtime --to null --json-stats - --duration 10
     streamseg live rtsp://camera.local/stream --to virtual --reconnect
+    streamseg live --to whip:https://media.example/whip/talk --audio default
     streamseg live --config live.toml
 """
 DEFAULT_TO = "virtual"
-NOT_SAVED = ("config", "overwrite")  # permission to replace a file holds for one run only
+# permission to replace a file holds for one run only; a token is no setting
+NOT_SAVED = ("config", "overwrite", "whip_token")
 
 
 @click.command("live", cls=Command, short_help="Replace the background of a camera live, for calls.",
                examples=EXAMPLES)
 @click.argument("source", required=False, metavar="[SOURCE]")
 @click.option("--to", "to", multiple=True, metavar="SINK", cls=Flag, group="Output",
-              help="virtual[:DEVICE] (default), window, null, an address (rtmp, rtsp, srt, udp) or a file "
-              "(.mkv, .mp4). May be given several times; the statistics are about the first.")
+              help="virtual[:DEVICE] (default), window, null, an address (rtmp, rtsp, srt, udp, whip:https://...) or a "
+              "file (.mkv, .mp4). May be given several times; the statistics are about the first.")
 @option_flags(SHARED, text="live")
 @option_flags(of=LiveOptions)
 @click.option("--save-config", metavar="FILE", type=click.Path(), cls=Flag, group="Control",

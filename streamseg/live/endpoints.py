@@ -20,6 +20,9 @@ from ..sink import NullSink, Sink
 from ..sink.live.network import PROTOCOLS, NetworkSink, shown
 from ..sink.live.recording import RecordingSink, SoundFeed, check_extension
 from ..sink.live.virtual_camera import VirtualSink
+from ..sink.live.whip import PREFIX as WHIP
+from ..sink.live.whip import WhipSink
+from ..sink.live.whip_endpoint import check_url
 from ..source import BaseSource, Source, adapt_source, open_source
 from ..source.camera import DeviceSource, OpenCvSource, camera_device, screen_device
 from ..source.open import LIVE, scheme
@@ -176,9 +179,9 @@ class Opener:
     """Opens outputs by name: every value of --to except window."""
 
     def __init__(self, info: VideoInfo, options: Options, sound: Microphone | None, clock: Clock,
-                 reconnect: bool) -> None:
+                 reconnect: bool, token: str | None = None) -> None:
         self._info, self._options, self._sound = info, options, sound
-        self._clock, self._reconnect = clock, reconnect
+        self._clock, self._reconnect, self._token = clock, reconnect, token
 
     def __call__(self, target: str) -> Sink:
         """The sink of a --to. Raises OptionError, SinkError or MissingDependencyError."""
@@ -194,7 +197,10 @@ class Opener:
             return self._stream(target)
         return RecordingSink(target, self._info, self._options, sound=self._subscribed())
 
-    def _stream(self, url: str) -> NetworkSink:
+    def _stream(self, url: str) -> Sink:
+        if url.startswith(WHIP):
+            return WhipSink(url, shown(url), self._info, self._options, token=self._token,
+                            timeout=self._options.timeout, sound=self._subscribed())
         return NetworkSink(url, self._info, self._options, sound=self._subscribed())
 
     def _subscribed(self) -> SoundFeed | None:
@@ -221,12 +227,14 @@ def open_outputs(to: Sequence[str | Sink], open_one: Callable[[str], Sink], stac
 
 def refuse_bad_output(target: str) -> None:
     """Raise OptionError for a --to that names no output, as far as the name alone tells it."""
-    if "://" in target:
+    if target.startswith(WHIP):
+        check_url(target.removeprefix(WHIP), shown(target))
+    elif "://" in target:
         _refuse_bad_address(target)
     elif _is_file_name(target):
         if not Path(target).suffix:
             raise OptionError(f"--to is {target!r}; it must be virtual, window, null, an address "
-                              f"({', '.join(PROTOCOLS)}) or a file .mkv or .mp4")
+                              f"({', '.join(PROTOCOLS)}, whip:https) or a file .mkv or .mp4")
         check_extension(target)
 
 

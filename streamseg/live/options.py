@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -16,6 +17,9 @@ SHARED = ("start", "stream", "timeout", "on_error", "method", "set", "model", "m
           "steadiness", "edges",
           "subject", "roi", "region", "invert", "clean", "threshold", "erode", "feather", "feather_out", "light_wrap",
           "background", "fit", "blur", "codec", "codec_set", "quality", "bitrate", "overwrite")
+
+
+WHIP_VARIABLE = "STREAMSEG_WHIP_TOKEN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,11 @@ class LiveOptions(OptionGroup):
     audio: str | None = option(None, "Sound", "Microphone for recordings and streams: a device's name, or "
                                "'default'.", metavar="DEVICE")
 
+    # streams
+    whip_token: str | None = option(None, "Streams", "The bearer token of --to whip:URL. Safer, for no list of "
+                                    f"processes shows it: {WHIP_VARIABLE} in the environment. --save-config leaves it "
+                                    "out.", metavar="TEXT")
+
     # control
     config: str | None = option(None, "Control", "Settings in a TOML file; read again whenever it changes.",
                                 metavar="FILE")
@@ -73,6 +82,18 @@ class LiveOptions(OptionGroup):
         if self.size is not None:
             picture_size(self.size)
         cpu_share(self.max_cpu)
+        if self.whip_token is not None:
+            bearer_token(self.whip_token)
+
+
+def bearer_token(given: str | None) -> str | None:
+    """The token for a WHIP server: ``given``, else the environment's; None where there is none. Raises OptionError."""
+    token = os.environ.get(WHIP_VARIABLE) or None if given is None else given
+    if token is not None and not re.fullmatch(r"[!-~]+", token):
+        where = WHIP_VARIABLE if given is None else "whip_token"
+        raise OptionError(f"{where} is no bearer token (not shown here): it has letters, digits and signs of ASCII, "
+                          "and no blanks")
+    return token
 
 
 def picture_size(text: str) -> tuple[int, int]:

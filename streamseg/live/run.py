@@ -32,7 +32,7 @@ from .controls import Accept, Controls, PreviewScreen, TerminalKeys, accept_all
 from .endpoints import WINDOW, Opener, Reader, open_outputs, refuse_bad_output, refuse_same_files, refuse_unused
 from .keymap import KEYS, backgrounds
 from .microphone import open_microphone
-from .options import LiveOptions, cpu_share
+from .options import LiveOptions, bearer_token, cpu_share
 from .segment_stage import SegmentStage
 from .session import LiveSession
 from .stats import LiveOutput, LiveReport
@@ -121,7 +121,11 @@ def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: O
     screen = PreviewScreen(PreviewWindow(), live.hud) if WINDOW in to else None
     if screen is not None:
         opening.callback(screen.close)
-    outputs = open_outputs(to, Opener(info, options, sound, clock, live.reconnect), opening)
+
+    def opener(given: Options) -> Opener:
+        return Opener(info, given, sound, clock, live.reconnect, bearer_token(live.whip_token))
+
+    outputs = open_outputs(to, opener(options), opening)
     consumers = consumers_of(outputs, screen is not None) if live.on_demand else None
     if consumers is not None:  # else the camera would be on until the first scene, though nobody wants it
         control.has_consumers = consumers()
@@ -133,7 +137,7 @@ def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: O
         adaptive=AdaptiveQuality(cpu_share(live.max_cpu)) if live.adapt else None, screen=screen, sound=sound,
         commands=controls, on_stats=on_stats, cores=cores(), duration=live.duration, timeout=options.timeout)
     own = replace(options, overwrite=False)  # who asked for that meant the outputs he named
-    controls.on_key("r", Recorder(engine, Opener(info, own, sound, clock, live.reconnect)))
+    controls.on_key("r", Recorder(engine, opener(own)))
     if screen is not None:
         controls.on_key("s", screen.toggle_stats)
     for note in [*opened.notes, *(note for output in outputs for note in output.sink.notes)]:

@@ -29,7 +29,7 @@ from tests.unit.live_fakes import FakeClock, control
 FIELDS = {item.name: item for item in fields(LiveOptions)}
 VALUES = {"camera": "1", "size": "640x480", "rate": "15", "format": "yuyv422", "backend": "opencv",
           "backgrounds": "blur,green", "max_cpu": "50%", "duration": 3.0, "audio": "default",
-          "config": "live.toml", "json_stats": "out.jsonl"}
+          "config": "live.toml", "json_stats": "out.jsonl", "whip_token": "sesame"}
 
 
 def words_for(name: str) -> tuple[list[str], Any]:
@@ -170,6 +170,14 @@ def test_save_config_saves_no_leave_to_replace_files(asked: dict[str, Any], tmp_
         assert "overwrite" not in path.read_text().partition("\n")[2]
         assert cli(["live", "-q", "--config", str(path)]) == 0
         assert (asked["live"].mirror, asked["options"].overwrite) == (True, False)
+
+
+def test_save_config_leaves_the_token_out(asked: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "live.toml"
+    assert cli(["live", "--to", "whip:https://h/x", "--whip-token", "sesame", "--save-config", str(path)]) == 0
+    assert "sesame" not in path.read_text()
+    assert cli(["live", "-q", "--config", str(path), "--whip-token", "sesame"]) == 0
+    assert (asked["to"], asked["live"].whip_token) == (["whip:https://h/x"], "sesame")
 
 
 def test_settings_of_a_file_wait_while_another_source_is_named(asked: dict[str, Any], tmp_path: Path) -> None:

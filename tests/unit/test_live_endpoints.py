@@ -16,7 +16,7 @@ from streamseg.live.capture import Capture
 from streamseg.live.consumers import consumers_of
 from streamseg.live.endpoints import Opener, Reader, unused_settings
 from streamseg.live.keymap import backgrounds, pressed
-from streamseg.live.options import LiveOptions
+from streamseg.live.options import WHIP_VARIABLE, LiveOptions, bearer_token
 from streamseg.live.stats import LiveOutput
 from streamseg.live.types import Control, Scene
 from streamseg.options import Options
@@ -288,3 +288,31 @@ def test_a_folder_that_takes_no_files_is_refused_before_the_first_frame() -> Non
 def test_a_name_that_is_too_long_is_an_error_and_no_defect(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match="name too long"):
         RecordingSink(str(tmp_path / ("x" * 300 + ".mkv")), INFO, Options())
+
+
+# --- WHIP ------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("address", "message"), [
+    ("whip:", "no address of a WHIP endpoint"), ("whip:ftp://host/secret", "no address of a WHIP endpoint"),
+    ("whip:host/secret", "no address of a WHIP endpoint"), ("whip:https:///secret", "no address of a WHIP endpoint"),
+    ("whip:https://host:99999/secret", "is not a valid address"),
+    ("whip:https://host/a secret", "no address of a WHIP endpoint"),
+    ("whip:https://me:secret@host/x", "with a user's name: WHIP wants a token"),
+])
+def test_what_is_no_whip_endpoint_is_refused_without_its_path(address: str, message: str) -> None:
+    with pytest.raises(OptionError, match=message) as caught:
+        checked(None, "null", address)
+    assert "secret" not in str(caught.value).replace(address.partition("://")[0], "")
+    checked(None, "whip:https://host/x", reconnect=True)
+
+
+def test_a_token_is_one_word_and_shown_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(WHIP_VARIABLE, raising=False)
+    assert bearer_token(None) is None
+    for bad in ("two words", "", "with\r\nHeader: x", "größe"):
+        with pytest.raises(OptionError, match=r"whip_token is no bearer token \(not shown here\)") as caught:
+            LiveOptions(whip_token=bad)
+        assert not bad or bad not in str(caught.value)
+    monkeypatch.setenv(WHIP_VARIABLE, "of-the-environment")
+    assert bearer_token(None) == "of-the-environment"
+    assert bearer_token("own") == "own"

@@ -27,6 +27,8 @@ TICKS = Fraction(1, 1000)
 KEY_SECONDS = 1       # a key frame a second: at most one second is lost
 # No frame is held back, and no CPU time is spent on lookahead: a video call needs it.
 LIVE_CODEC = {"libx264": {"preset": "superfast", "tune": "zerolatency"}}
+# Browsers and servers of WebRTC agree on no more of H.264 than this.
+MUXER_CODEC = {"whip": {"profile": "baseline"}}
 MUXER = {
     # a cluster a second at most, each packet to the disk at once
     "matroska": {"cluster_time_limit": "1000", "flush_packets": "1"},
@@ -34,6 +36,7 @@ MUXER = {
     "mp4": {"movflags": "+frag_keyframe+empty_moov+delay_moov+default_base_moof", "flush_packets": "1"},
 }
 SUFFIXES = (".mkv", ".mp4")
+SOUND = {"libopus": (48000, "stereo")}  # as WebRTC has it; other codecs take the microphone's
 SoundSupply = Callable[[], list[Any]]
 
 
@@ -52,12 +55,13 @@ class LiveEncoder:
 
     Frames keep their own times; one that is not later than the one before is left out, because no
     container could hold it. ``frames``: pictures written. ``folder``: where a file lies, for what is said of
-    a full disk.
+    a full disk. ``container`` opens another than FFmpeg's own for ``place``: an object with add_stream,
+    start_encoding, mux_one, mux and close.
     """
 
     def __init__(self, place: str, shown: str, container_format: ContainerFormat, info: VideoInfo,
                  options: OutputOptions, *, muxer: dict[str, str], sound: SoundFeed | None = None,
-                 folder: Path | None = None) -> None:
+                 folder: Path | None = None, container: Callable[[], Any] | None = None) -> None:
         self.frames = 0
         self.notes: list[str] = []
         self._writing = partial(writing, shown, folder)
@@ -66,8 +70,8 @@ class LiveEncoder:
         self._last: int | None = None
         self._sound = sound
         with self._writing():
-            # Any: 'timeout' for addresses only
-            self._container: Any = av.open(place, "w", format=container_format.muxer, container_options=muxer)
+            self._container: Any = container() if container is not None else av.open(
+                place, "w", format=container_format.muxer, container_options=muxer)
         try:
             with self._writing():
                 self._streams(container_format)
@@ -81,7 +85,7 @@ class LiveEncoder:
                                        colour=info.colour, size=(info.width, info.height), time_base=TICKS)
         self.notes += notes
         keys = str(max(1, round((info.rate or 30) * KEY_SECONDS)))
-        live = LIVE_CODEC.get(settings.codec, {}) | {"g": keys}
+        live = LIVE_CODEC.get(settings.codec, {}) | MUXER_CODEC.get(container_format.muxer, {}) | {"g": keys}
         return replace(settings, options=settings.options | live | dict(options.codec_set))
 
     def _streams(self, container_format: ContainerFormat) -> None:
@@ -92,8 +96,9 @@ class LiveEncoder:
         self._video.time_base = settings.time_base
         self._audio: Any = None
         if self._sound is not None:
-            self._audio = self._container.add_stream(container_format.audio or "aac", rate=self._sound.rate,
-                                                     layout=self._sound.layout)
+            audio = container_format.audio or "aac"
+            rate, layout = SOUND.get(audio, (self._sound.rate, self._sound.layout))
+            self._audio = self._container.add_stream(audio, rate=rate, layout=layout)
         open_encoder(self._video.codec_context)
         self._container.start_encoding()
         if self._sound is not None:
