@@ -15,6 +15,8 @@ from .packets import copied
 # By the number of channels, those that both AAC and Opus take. AVI and WMV name no layout up to stereo.
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 RATE = 48000
+LEAST = Fraction(5, 1000)  # seconds; shorter gaps come of rounded times
+_PIECE = 4096  # samples of silence at once
 
 
 class SoundTranscoder:
@@ -22,14 +24,18 @@ class SoundTranscoder:
 
     A part that does not decode becomes silence as long as it and is counted in ``damaged`` where ``skip``
     says so; DamagedInputError otherwise. ``source`` and ``named`` are the input and the track for messages.
+    ``fill``: silence goes where the times have a gap; ``missing`` gets each gap's start and length in seconds.
     """
 
     def __init__(self, container: av.container.OutputContainer, template: Any, codec: str, layout: str, *,
-                 source: str, named: str, skip: bool) -> None:
+                 source: str, named: str, skip: bool, fill: bool = False) -> None:
         self.damaged = 0
+        self.missing: list[tuple[Fraction, Fraction]] = []
         self.named = named
+        self._fill = fill
+        self._end: Fraction | None = None  # of what is encoded
         self._source, self._skip = source, skip
-        self._decoder = _decoder(template, f"{source}: its {named}")
+        self._decoder = decoder_of(template, f"{source}: its {named}")
         self._last: av.AudioFrame | None = None
         rate = _rate(codec, template.codec_context.sample_rate)
         self.stream = cast(av.AudioStream, container.add_stream(codec, rate=rate))
@@ -45,13 +51,13 @@ class SoundTranscoder:
         for sound in self._decoded(copied(packet)):
             if sound.time_base is None and packet.time_base is not None:
                 sound.time_base = packet.time_base
-            made += self._encoded(sound)
+            made += self._placed(sound)
         return made
 
     def flush(self) -> list[av.Packet]:
         made: list[av.Packet] = []
         for sound in self._decoded(None):
-            made += self._encoded(sound)
+            made += self._placed(sound)
         return [*made, *self._encoded(None), *self.stream.encode(None)]
 
     def _decoded(self, packet: av.Packet | None) -> list[av.AudioFrame]:
@@ -66,6 +72,21 @@ class SoundTranscoder:
             return _silence(packet, self._last)
         self._last = sounds[-1] if sounds else self._last
         return sounds
+
+    def _placed(self, sound: av.AudioFrame) -> list[av.Packet]:
+        """``sound``, encoded, behind silence for the gap before it."""
+        made: list[av.Packet] = []
+        if sound.pts is not None and sound.time_base is not None:
+            start, length = sound.pts * sound.time_base, Fraction(sound.samples, sound.sample_rate)
+            gap = Fraction(0) if self._end is None else start - self._end
+            if self._fill and gap >= max(LEAST, length / 2):
+                self.missing.append((start - gap, gap))
+                for samples in _pieces(round(gap * sound.sample_rate)):
+                    pts = round((start - gap) / sound.time_base)
+                    made += self._encoded(_silent(sound, samples, pts, sound.time_base))
+                    gap -= Fraction(samples, sound.sample_rate)
+            self._end = start + length
+        return made + self._encoded(sound)
 
     def _encoded(self, sound: av.AudioFrame | None) -> list[av.Packet]:
         return [packet for part in self._resampler.resample(sound) if part is not None
@@ -112,8 +133,9 @@ def _rate(codec: str, rate: int) -> int:
     return rate if rate in (av.Codec(codec, "w").audio_rates or [rate]) else RATE
 
 
-def _decoder(template: Any, named: str) -> av.AudioCodecContext:
-    """A decoder of this output's own with all parameters of the stream ``template``.
+def decoder_of(template: Any, named: str) -> av.AudioCodecContext:
+    """A decoder of this output's own with all parameters of the stream ``template``. Raises SinkError, which begins
+    with ``named``, where it cannot be decoded.
 
     PyAV has no setter for some (block_align, without which WMA does not open), but copies all of them when a
     stream is added from a template, which leaves a decoder of the same codec; the null muxer takes any.
@@ -147,9 +169,18 @@ def _silence(packet: av.Packet | None, like: av.AudioFrame | None) -> list[av.Au
         return []
     seconds = (packet.duration or 0) * packet.time_base
     samples = round(seconds * like.sample_rate) if 0 < seconds < 1 else like.samples  # beyond: damage too
+    return [_silent(like, samples, packet.pts, packet.time_base)]
+
+
+def _silent(like: av.AudioFrame, samples: int, pts: int, time_base: Fraction) -> av.AudioFrame:
     made = av.AudioFrame(like.format, like.layout, samples)
     # of eight planes PyAV 18 lists more than there are
     for plane in made.planes[:made.layout.nb_channels if made.format.is_planar else 1]:
         plane.update(bytes([128 if "u8" in like.format.name else 0]) * plane.buffer_size)
-    made.sample_rate, made.pts, made.time_base = like.sample_rate, packet.pts, packet.time_base
-    return [made]
+    made.sample_rate, made.pts, made.time_base = like.sample_rate, pts, time_base
+    return made
+
+
+def _pieces(samples: int) -> list[int]:
+    """So many samples in pieces of a usual size."""
+    return [min(_PIECE, samples - at) for at in range(0, samples, _PIECE)]

@@ -20,6 +20,7 @@ from ..errors import DamagedInputError, SinkError
 from ..options import OutputOptions
 from .containers import AVI, MPEGTS, ContainerFormat
 from .packets import copied
+from .silence import SILENT, Pauses, missing
 from .sound import SoundTranscoder, channels, layout_for
 from .text import ASS_HEADER, TEXT_CODECS, payload_of, text_of
 
@@ -67,6 +68,7 @@ class Tracks:
         self._writers: dict[int, TrackWriter] = {}
         self._named: dict[int, str] = {}
         self._damaged: dict[str, int] = {}
+        self._pauses: dict[int, Pauses] = {}
         for track in info.tracks:
             if track.stream is None:
                 continue
@@ -77,6 +79,9 @@ class Tracks:
             writer = self._writer_for(track)
             if writer is not None:
                 self._writers[track.stream.index], self._named[track.stream.index] = writer, name_of(track)
+            if isinstance(writer, Copy) and track.kind == "audio" and track.stream.codec_context is not None:
+                fill = self._skip or not container_format.timed
+                self._pauses[track.stream.index] = Pauses(track.stream, fill=fill, every=self._skip)
 
     def times(self, packets: Iterable[av.Packet]) -> list[Fraction]:
         """The times of those of ``packets`` whose tracks are kept."""
@@ -97,20 +102,38 @@ class Tracks:
             if isinstance(writer, SoundTranscoder) and writer.damaged:
                 self._notes.append(f"{counted(writer.damaged, 'part')} of {writer.named} did not decode and "
                                    f"{'is' if writer.damaged == 1 else 'are'} silent")
+            if isinstance(writer, SoundTranscoder):
+                silent = missing(writer.named, writer.missing, SILENT)
+                self._notes += [] if silent is None else [silent]
         for named, count in self._damaged.items():
             self._notes.append(f"{counted(count, 'damaged part')} of {named} {'is' if count == 1 else 'are'} left out")
+        silences = (pauses.note(self._named[index]) for index, pauses in self._pauses.items())
+        self._notes += [note for note in silences if note is not None]
 
     def _put_one(self, writer: TrackWriter, packet: av.Packet) -> None:
-        """Mux one packet. A damaged one, which no container takes, is counted, or raises DamagedInputError."""
+        """Mux one packet, with silence before it where sound is missing. A damaged one, which no container or no
+        decoder takes, is counted, or raises DamagedInputError."""
+        pauses = self._pauses.get(packet.stream_index)
+        if pauses is not None and pauses.is_damaged(packet):
+            self._damage(packet, None)
+            return
         try:
+            for silence in pauses.before(packet) if pauses is not None else ():
+                self._mux(writer.send(silence))
             self._mux(writer.send(packet))
         except av.error.InvalidDataError as error:
-            named, when = self._named[packet.stream_index], packet.dts if packet.pts is None else packet.pts
-            if not self._skip:
-                at = "" if when is None else f" at {float(when * packet.time_base):.3f} s"
-                raise DamagedInputError(f"{self._source}: {named} is damaged{at}: --on-error skip leaves such parts "
-                                        "out, --no-audio the sound") from error
-            self._damaged[named] = self._damaged.get(named, 0) + 1
+            self._damage(packet, error)
+            return
+        if pauses is not None:
+            pauses.wrote(packet)
+
+    def _damage(self, packet: av.Packet, error: Exception | None) -> None:
+        named, when = self._named[packet.stream_index], packet.dts if packet.pts is None else packet.pts
+        if not self._skip:
+            at = "" if when is None or packet.time_base is None else f" at {float(when * packet.time_base):.3f} s"
+            raise DamagedInputError(f"{self._source}: {named} is damaged{at}: --on-error skip puts silence there, "
+                                    "--no-audio leaves the sound out") from error
+        self._damaged[named] = self._damaged.get(named, 0) + 1
 
     def _mux(self, packets: list[av.Packet]) -> None:
         for packet in packets:
@@ -167,7 +190,7 @@ class Tracks:
         mixed = ", mixed down to stereo" if channels(layout) < given else ""
         self._notes.append(f"{named} became {codec}{mixed}: the container cannot hold it as it is")
         sound = SoundTranscoder(self._container, track.stream, codec, layout, source=self._source, named=named,
-                      skip=self._skip)
+                      skip=self._skip, fill=self._skip or not self._format.timed)
         _labelled(sound.stream, track)
         return sound
 
