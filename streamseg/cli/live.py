@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext, suppress
@@ -159,11 +160,20 @@ def _run(session: Session, source: str | None, to: list[str], options: Options, 
 
 
 _CLEAR = "\r\x1b[K"
+_USUAL_COLUMNS = 80
 
 
 def _status_line(line: dict[str, Any]) -> None:
-    from ..live.controls import stats_lines
-    click.echo(_CLEAR + "  ".join(stats_lines(line)), err=True, nl=False)
+    from ..live.controls import status_line
+    click.echo(_CLEAR + status_line(line, _columns()), err=True, nl=False)
+
+
+def _columns() -> int:
+    """Those of the terminal at standard error; standard output may go elsewhere."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _USUAL_COLUMNS
+    except OSError:
+        return _USUAL_COLUMNS
 
 
 def _summary(report: LiveReport) -> str:

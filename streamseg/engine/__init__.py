@@ -6,10 +6,10 @@ from .lanes import Lanes
 from .outputs import OutputThread
 from .policy import LOSSLESS, NEWEST, Link, Policy
 from .prefetch import Prefetch
-from .threads import StageRunner
+from .threads import Late, StageRunner
 from .told import Told
 
-__all__ = ["LOSSLESS", "NEWEST", "PUBLIC", "Channel", "ChannelStats", "EndOfChannel", "Graph", "Lanes", "Link",
+__all__ = ["LOSSLESS", "NEWEST", "PUBLIC", "Channel", "ChannelStats", "EndOfChannel", "Graph", "Lanes", "Late", "Link",
            "OutputThread", "Policy", "Prefetch", "StageRunner", "Told", "WaitedTooLong"]
 
 # Modules that other packages import, beside the names here

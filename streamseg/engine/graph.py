@@ -21,7 +21,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from .channels import Channel, ChannelStats
 from .outputs import FanOut, OutputThread
 from .policy import Policy
-from .threads import StageRunner, Worker
+from .threads import Late, StageRunner, Worker
 
 
 class Replacing(Protocol):
@@ -72,16 +72,17 @@ class Graph(Generic[F, M, P]):
         self.runner.start(made.worker)
         return made
 
-    def pairs(self, frames: Iterator[F], segment: Callable[[Iterator[F]], Iterator[M]]) -> Iterator[M]:
-        """The first two stages alone: frames with their mattes."""
+    def pairs(self, frames: Iterator[F], segment: Callable[[Iterator[F]], Iterator[M]],
+              late: Late[M] | None = None) -> Iterator[M]:
+        """The first two stages alone: frames with their mattes. ``late``: what stands for a matte that takes long."""
         decoded = self.runner.linked("decode", frames, self._policy.decode, _replaced)
-        return self.runner.linked("segment", segment(decoded), self._policy.segment)
+        return self.runner.linked("segment", segment(decoded), self._policy.segment, late=late)
 
     def start(self, frames: Iterator[F], segment: Callable[[Iterator[F]], Iterator[M]],
-              finish: Callable[[Iterator[M]], Iterator[P]]) -> Channel[P] | None:
+              finish: Callable[[Iterator[M]], Iterator[P]], late: Late[M] | None = None) -> Channel[P] | None:
         """Let all stages run. -> the channel of the finished pictures, where the policy lets the main thread hand
         them out (``outputs.put``); else None"""
-        finished = finish(self.pairs(frames, segment))
+        finished = finish(self.pairs(frames, segment, late))
         link = self._policy.finish
         if link is not None:
             return self.runner.channel("finish", finished, capacity=link.capacity, newest=link.newest,

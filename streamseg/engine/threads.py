@@ -24,6 +24,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -93,6 +94,15 @@ class Worker(Generic[T]):
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Late(Generic[T]):
+    """What takes the place of an item that a stage is late with. While the stage behind waits, ``instead`` is asked
+    every ``seconds``, in that stage's thread: an item, or None to wait on."""
+
+    seconds: float
+    instead: Callable[[], T | None]
+
+
 class StageRunner:
     """The threads of one run, in a row. Use as a context manager; nothing outlives the block."""
 
@@ -105,13 +115,14 @@ class StageRunner:
         self.channels: dict[str, Channel[Any]] = {}  # behind each stage of the row, by the stage's name
 
     def thread(self, name: str, items: Iterator[T], *, capacity: int = 1, newest: bool = False,
-               handed: bool = False, merge: Callable[[T, T], T] | None = None) -> Iterator[T]:
+               handed: bool = False, merge: Callable[[T, T], T] | None = None,
+               late: Late[T] | None = None) -> Iterator[T]:
         """Run ``items`` in a thread called ``name``; the result iterates over what it makes.
 
         ``items`` may read from what the call before returned: stages stand in a row.
         """
         return self._receive(self.channel(name, items, capacity=capacity, newest=newest, handed=handed,
-                                          merge=merge))
+                                          merge=merge), late)
 
     def channel(self, name: str, items: Iterator[T], *, capacity: int = 1, newest: bool = False,
                 handed: bool = False, merge: Callable[[T, T], T] | None = None) -> Channel[T]:
@@ -133,9 +144,10 @@ class StageRunner:
         return made
 
     def linked(self, name: str, items: Iterator[T], link: Link,
-               merge: Callable[[T, T], T] | None = None) -> Iterator[T]:
+               merge: Callable[[T, T], T] | None = None, late: Late[T] | None = None) -> Iterator[T]:
         """As ``thread``, with a policy's link."""
-        return self.thread(name, items, capacity=link.capacity, newest=link.newest, handed=link.handed, merge=merge)
+        return self.thread(name, items, capacity=link.capacity, newest=link.newest, handed=link.handed, merge=merge,
+                           late=late)
 
     def start(self, worker: Worker[Any]) -> None:
         """Let a worker's thread run; it ends with the block."""
@@ -144,15 +156,18 @@ class StageRunner:
         self._workers.append(worker)
         worker.launch()
 
-    def _receive(self, channel: Channel[T]) -> Iterator[T]:
+    def _receive(self, channel: Channel[T], late: Late[T] | None = None) -> Iterator[T]:
         while True:
             try:
-                item = channel.get(self._stall_timeout)
+                item: T | None = channel.get(self._stall_timeout if late is None else late.seconds)
             except EndOfChannel:
                 return
             except WaitedTooLong:
-                raise self.stalled() from None
-            yield item
+                if late is None:
+                    raise self.stalled() from None
+                item = late.instead()
+            if item is not None:
+                yield item
 
     def busy(self) -> list[Worker[Any]]:
         """The workers that are at work now."""

@@ -18,6 +18,7 @@ EASE = 0.8     # of the CPU limit: above it quality is not raised
 SECONDS_DOWN = 2
 SECONDS_UP = 5
 LONGEST_UP = 80
+SECONDS_LOW = 30    # of lowered quality after which it is said what would help
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class AdaptiveQuality:
         self._bad = self._good = 0
         self._wait = SECONDS_UP
         self._since_up: int | None = None
+        self._low = self._full = 0  # seconds of lowered quality, and those of full quality since
+        self._hot = self._told = False
 
     @property
     def step(self) -> QualityStep:
@@ -53,6 +56,7 @@ class AdaptiveQuality:
     def observe(self, load: Load) -> QualityStep:
         """Take the Load of a second. -> the step from now on"""
         over, easy = self._judged(load)
+        self._count_low(load)
         self._bad = self._bad + 1 if over else 0
         self._good = self._good + 1 if easy else 0
         if self._since_up is not None:
@@ -68,6 +72,29 @@ class AdaptiveQuality:
             self._move(-1)
             self._since_up = 0
         return self.step
+
+    def advice(self) -> str | None:
+        """What would help, once in a run, when the quality has been low for SECONDS_LOW seconds; else None. Tries of
+        full quality in between do not count."""
+        if self._told or self._low < SECONDS_LOW:
+            return None
+        self._told = True
+        lowered = f"the quality has been lowered for {SECONDS_LOW} s"
+        if self._hot and self._max_cpu is not None:
+            return f"{lowered} to stay below --max-cpu {self._max_cpu:.0%}; a higher one or a smaller --size raises it"
+        return (f"{lowered}: this machine cannot keep up; a smaller --size (as 640x480), a lower --rate (as 15), or "
+                "fewer programs beside this one, raise it")
+
+    def _count_low(self, load: Load) -> None:
+        if self._place == 0:
+            self._full += 1
+            if self._full > SECONDS_UP:
+                self._low = 0
+            return
+        self._low, self._full = self._low + 1, 0
+        if self._low == 1:
+            self._hot = False
+        self._hot = self._hot or (self._max_cpu is not None and load.cpu > self._max_cpu)
 
     def _move(self, by: int) -> None:
         self._place += by

@@ -207,6 +207,23 @@ def _bytes_waiting() -> bytes:
     return found
 
 
+def status_line(line: Mapping[str, Any], columns: int) -> str:
+    """The statistics of a second in one line of fewer than ``columns`` characters, or a terminal would wrap it: what
+    is needed least gives way first."""
+    latency = line["latency_ms"]
+    known = latency["p50"] is not None
+    # (how much it is needed, text)
+    parts = [(6, f"{line['fps']:.1f} fps"), (5, f"{latency['p50']:.0f} ms" if known else "-"),
+             (1, f"(95 %: {latency['p95']:.0f})" if known else ""), (3, f"{line['dropped']} dropped"),
+             (2, f"CPU {line['cpu_percent']:.0f} %"),
+             (0, "" if line["rss_mib"] is None else f"{line['rss_mib']:.0f} MiB"),
+             (4, "paused" if line["paused"] else line["step"])]
+    parts = [part for part in parts if part[1]]
+    while len(text := "  ".join(words for _, words in parts)) >= columns and len(parts) > 1:
+        parts.remove(min(parts))
+    return text[:max(0, columns - 1)]
+
+
 def stats_lines(line: Mapping[str, Any]) -> list[str]:
     """The statistics of a second as text, for the window and the terminal."""
     latency = line["latency_ms"]

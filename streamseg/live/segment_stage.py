@@ -16,7 +16,7 @@ from ..core.opencv import cv2
 from ..segment import Segmenter, adapt
 from ..smooth import Smoother
 from ..temporal import Motion, MotionTracker, Propagator
-from .types import Control, Matted, Shot
+from .types import OLDEST, Control, Matted, Shot
 
 LOG = logging.getLogger(__name__)
 
@@ -32,7 +32,9 @@ class SegmentStage:
     At a lower ``control.step`` only every Nth frame goes through the model; in between its last matte is
     moved along with the picture. While the picture stands still nothing is computed. A method that is
     ``stateful`` is given every frame that comes. ``area``: the part of the picture that the model sees; the matte is
-    0 outside.
+    0 outside. A matte is used for OLDEST seconds at most, whatever the step and however still the picture.
+
+    ``working``: the shot that is at work now, None between two.
     """
 
     def __init__(self, segmenter: Segmenter, control: Control, *,
@@ -42,6 +44,8 @@ class SegmentStage:
         self._area = area
         self._smoother, self._skip_still = smoother, skip_still and not self._every_frame
         self.inferred = self.carried = self.still = self.failures = 0
+        self.working: Shot | None = None
+        self._inferred_at = 0.0  # when the frame came that the model's last matte is of
         self._failing = self._reset_due = False
         self._tracker, self._carry = MotionTracker(), Propagator()
         self._forget()
@@ -49,7 +53,10 @@ class SegmentStage:
     def __call__(self, shots: Iterator[Shot]) -> Iterator[Matted]:
         """One Matted for each shot, in order."""
         for shot in shots:
-            yield self._matted(shot)
+            self.working = shot
+            made = self._matted(shot)
+            self.working = None
+            yield made
 
     def warm_up(self, frame: Frame) -> None:
         """Have the model work once on a frame like those to come, before any thread runs: the first time
@@ -80,7 +87,8 @@ class SegmentStage:
         if shot.cut:
             self._forget()
             self._reset_due = True
-        if self._stands_still(shot.frame):
+        fresh = shot.at - self._inferred_at <= OLDEST
+        if self._stands_still(shot.frame) and fresh:
             self.still += 1
             return Matted(shot, self._matte, still=True)
         try:
@@ -89,7 +97,7 @@ class SegmentStage:
                 self._reset_due = False
             seen = self._seen(shot.frame)
             motion = self._tracker.of(seen)
-            matte = self._found(seen.with_motion(motion), motion)
+            matte = self._found(seen.with_motion(motion), motion, shot.at, fresh)
             if self._area is None:
                 shot = replace(shot, frame=shot.frame.with_motion(motion))
             self._matte = matte if self._area is None else self._area.placed(matte, shot.frame)
@@ -112,11 +120,12 @@ class SegmentStage:
         self._cells, self._age = cells, 0
         return False
 
-    def _found(self, frame: Frame, motion: Motion) -> Matte:
-        """The model's matte, steadied; or its last one carried on, if it is not this frame's turn."""
+    def _found(self, frame: Frame, motion: Motion, at: float, fresh: bool) -> Matte:
+        """The model's matte, steadied; or its last one carried on, if that is ``fresh`` and it is not this frame's
+        turn. ``at``: when the frame came."""
         self._since += 1
         every = 1 if self._every_frame else self._control.step.every
-        if self._carry.matte is not None and self._since < every and not motion.cut:
+        if self._carry.matte is not None and self._since < every and fresh and not motion.cut:
             self.carried += 1
             return self._carry.to(motion, careful=True)
         self._since = 0
@@ -129,6 +138,7 @@ class SegmentStage:
             matte = self._steady(frame if self._carry.matte is None
                                  else frame.with_motion(self._carry.since(motion)), matte)
         self.inferred += 1
+        self._inferred_at = at
         if self._failing:
             self._failing = False
             LOG.info("the model works again")

@@ -19,11 +19,12 @@ from contextlib import ExitStack
 from typing import Any, Protocol
 
 from ..core.clock import Clock
-from ..engine import NEWEST, Channel, EndOfChannel, Graph, WaitedTooLong
+from ..engine import NEWEST, Channel, EndOfChannel, Graph, Late, WaitedTooLong
 from ..errors import SourceTimeoutError
 from .adaptive_quality import AdaptiveQuality
 from .capture import Capture
 from .composite_stage import CompositeStage
+from .concealing import LOOK_SECONDS, Concealing
 from .microphone import Microphone
 from .segment_stage import SegmentStage
 from .stats import LiveOutput, LiveReport, Stats
@@ -125,7 +126,8 @@ class LiveSession:
             self._begin(output)
         if self._sound is not None:  # what it yields is of no interest: it hands out the sound itself
             self._heard = self._graph.runner.aside("sound", self._sound.listen())
-        finished = self._graph.start(iter(self._capture), self._matting, self._finisher)
+        concealing = Concealing(self._matting, self._control, self._clock, self._capture.began)
+        finished = self._graph.start(iter(self._capture), self._matting, self._finisher, Late(LOOK_SECONDS, concealing))
         assert finished is not None  # NEWEST has it so
         return finished
 
@@ -202,6 +204,8 @@ class LiveSession:
                 self._control.step = step
                 self._stats.steps.append(step.name)
                 LOG.info(f"quality: {step.name}")
+            if advice := self._adaptive.advice():
+                LOG.warning(advice)
         self._tell_failures()
         if self._screen is not None:
             self._screen.show_stats(line)

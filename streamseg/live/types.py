@@ -12,6 +12,7 @@ from ..core.frames import Frame, Matte, VideoInfo
 from ..core.pixel_formats import FORMATS
 
 TICKS = Fraction(1, 1_000_000)  # live times are microseconds since the start
+OLDEST = 1.0  # seconds: a matte that is older is not used, since the person has moved
 
 
 @dataclass(frozen=True, slots=True)

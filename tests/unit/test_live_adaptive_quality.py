@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from streamseg.live.adaptive_quality import LADDER, AdaptiveQuality, Load
+from streamseg.live.adaptive_quality import LADDER, SECONDS_LOW, AdaptiveQuality, Load
 
 GOOD = Load(30, 0, 0.5, 0.3)
 LOST = Load(30, 6, 1.2, 0.9)
@@ -71,3 +71,37 @@ def test_a_limit_of_the_cpu_is_held_and_used() -> None:
 
 def test_without_a_limit_a_busy_machine_that_keeps_up_is_left_alone() -> None:
     assert places(AdaptiveQuality(), [Load(30, 0, 0.9, 1.0)] * 20) == [0] * 20
+
+
+def advised(adaptive: AdaptiveQuality, loads: list[Load]) -> list[tuple[int, str]]:
+    """(second, advice) wherever there is one."""
+    found = []
+    for second, load in enumerate(loads):
+        adaptive.observe(load)
+        if advice := adaptive.advice():
+            found.append((second, advice))
+    return found
+
+
+def test_after_long_at_a_lower_quality_it_is_said_once_what_helps() -> None:
+    told = advised(AdaptiveQuality(), [LOST] * 200)
+    assert [second for second, _ in told] == [SECONDS_LOW + 1]  # two bad seconds come before
+    assert "a smaller --size" in told[0][1]
+    hot = advised(AdaptiveQuality(max_cpu=0.5), [Load(30, 0, 0.5, 0.8)] * 200)
+    assert len(hot) == 1
+    assert "--max-cpu 50%" in hot[0][1]
+    assert "a smaller --size" in advised(AdaptiveQuality(max_cpu=0.95), [LOST] * 60)[0][1]
+
+
+def test_a_short_time_at_a_lower_quality_is_not_spoken_of() -> None:
+    spell = [LOST] * 4 + [GOOD] * 30  # lowered for some 14 seconds
+    assert advised(AdaptiveQuality(), spell * 6) == []
+    assert advised(AdaptiveQuality(), [GOOD] * 300) == []
+
+
+def test_tries_of_full_quality_do_not_begin_the_count_anew() -> None:
+    adaptive, found, place = AdaptiveQuality(), [], 0
+    for _ in range(120):
+        place = LADDER.index(adaptive.observe(GOOD if place >= 1 else LOST))
+        found.append(adaptive.advice())
+    assert sum(advice is not None for advice in found) == 1

@@ -342,3 +342,52 @@ def test_the_matte_view_shows_the_matte_and_never_the_room() -> None:
     assert all(view.format == "gray" for view in views)
     assert set(np.unique(views[-1].planes[0])) <= {0, 255}
     assert ((views[-1].planes[0] > 127) == fakes.person()).mean() > 0.95
+
+
+@pytest.mark.parametrize("background", ["#ff0000", "blur"])
+def test_while_the_model_hangs_the_background_alone_goes_out(background: str) -> None:
+    """Its last picture would stay for ever: what follows it shows nothing of the person either."""
+    told, state, go_on = messages(), fakes.control(background=background), threading.Event()
+    concealed = threading.Event()
+
+    class Hanging(PersonModel):
+        def segment(self, frames: Any) -> Any:
+            if self.calls == 2:
+                wait_for(go_on)
+            return super().segment(frames)
+
+    class Shown(Keeper):
+        def show(self, finished: Any) -> None:
+            super().show(finished)
+            if len(self.pictures) == 4:  # the stand-in, two frames, and what stands for the third
+                concealed.set()
+                go_on.set()
+
+    screen, clock = Shown(), Moving()
+    capture = Capture(ScriptedCamera(FRAMES[:3], before=lambda number: clock.wait(screen, number)), clock, state)
+    LiveSession(capture, SegmentStage(Hanging(), state, skip_still=False), CompositeStage(INFO, Options(), state), [],
+                clock=clock, control=state, screen=screen).run()
+    assert concealed.is_set()
+    assert len(screen.pictures) == 5
+    assert sum("the model has not answered for 1 s" in line for line in told) == 1
+    for picture in (screen.pictures[0], screen.pictures[3]):
+        if background == "blur":
+            assert (picture.planes[0][fakes.person()] == GREY).mean() < 0.5
+        else:
+            assert is_background_alone(picture)
+    assert (screen.pictures[4].planes[0][fakes.person()] == GREY).mean() > 0.9
+
+
+class Moving(FakeClock):
+    """A clock on which every look takes a twentieth of a second."""
+
+    def __init__(self) -> None:
+        super().__init__(step=0.05)
+
+    def wait(self, screen: Keeper, number: int) -> None:
+        """Until ``number`` + 1 pictures were shown."""
+        for _ in range(1000):
+            if len(screen.pictures) > number:
+                return
+            threading.Event().wait(0.02)
+        raise AssertionError("no picture was shown")

@@ -205,3 +205,16 @@ def test_a_model_that_can_sees_a_smaller_picture_at_the_steps_that_say_so() -> N
         for _ in range(state.step.every):
             list(matting(iter(shots([scene(0)], cut_at=-1))))
     assert model.seen == [False, True, False]
+
+
+def test_a_matte_is_used_for_a_second_at_most_however_slow_the_camera() -> None:
+    """A camera of one and a half pictures a second, where a step would let the model leave out three of four."""
+    model, state = Bright(), control()
+    state.step = LADDER[4]
+    slow = [Shot(replace(scene(3 * number), index=number), number / 1.5, cut=number == 0) for number in range(8)]
+    assert len(list(SegmentStage(model, state, skip_still=False)(iter(slow)))) == 8
+    assert model.calls == 4  # every second one: 0.67 s old is used, 1.33 s old is not
+    model, still = Bright(), [replace(shot, frame=scene(0)) for shot in slow]
+    made = list(SegmentStage(model, control())(iter(still)))
+    assert model.calls == 4
+    assert [item.still for item in made] == [False, True] * 4

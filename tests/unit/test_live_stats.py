@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamseg.live.controls import PreviewScreen, stats_lines
+from streamseg.live.adaptive_quality import LADDER
+from streamseg.live.controls import PreviewScreen, stats_lines, status_line
 from streamseg.live.meters import Latencies, Usage, rss_mib
 from streamseg.live.stats import LiveOutput, Stats
 from streamseg.live.types import Finished
@@ -85,3 +86,21 @@ def test_the_figures_in_words_and_in_the_window() -> None:
     screen.toggle_stats()
     screen.show(Finished(picture, 0.0, view))
     assert shown == [(picture, words), (view, [])]
+
+
+@pytest.mark.parametrize("rss", [None, 123456.0])
+@pytest.mark.parametrize(("step", "paused"), [("full", True), *((step.name, False) for step in LADDER)])
+def test_the_status_line_fits_every_terminal(step: str, rss: float | None, paused: bool) -> None:
+    line = {"fps": 29.97, "latency_ms": {"p50": 1188.2, "p95": 12345.0}, "dropped": 123456, "cpu_percent": 1600.2,
+            "rss_mib": rss, "step": step, "paused": paused}
+    state = "paused" if paused else step
+    for columns in (200, 80, 60, 40, 20, 9, 1):
+        words = status_line(line, columns)
+        assert len(words) < columns
+        assert words.startswith("30.0 fps"[:columns - 1])
+        assert state in words or columns < 50
+    assert "(95 %: 12345)" in status_line(line, 200)
+    assert ("MiB" in status_line(line, 200)) == (rss is not None)
+    assert "MiB" not in status_line(line, 60)
+    nothing = {**line, "latency_ms": {"p50": None, "p95": None}}
+    assert status_line(nothing, 200).startswith("30.0 fps  -  123456 dropped")
