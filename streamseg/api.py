@@ -22,6 +22,7 @@ from .engine import LOSSLESS, Graph
 from .errors import OptionError, SinkError
 from .options import InputOptions, Options
 from .report import Forecast, Progress, Queue, Report, Stopwatch, peak_rss_mib
+from .resizing import run_in_sections
 from .segment import BaseSegmenter
 from .segment.given import CarriedMatte, GivenMattes, MatteFile
 from .segment.keyframes import KeyframeSegmenter
@@ -72,13 +73,29 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *, format: s
     under way at a time; nothing that is the whole process's (OpenCV's threads, standard error) is changed.
     """
     chosen = Options.of(options)
+    one = partial(_run, format=format)
+    if chosen.on_resize == "split":
+        return run_in_sections(one, source, sink, chosen, progress)
+    return one(source, sink, chosen, progress, _commit)
+
+
+def _commit(sinks: Sequence[BaseSink]) -> bool:
+    commit_together(sinks)
+    return True
+
+
+def _run(source: Any, sink: Target | Sequence[Target] | None, chosen: Options,
+         progress: Callable[[Progress], None] | None, finish: Callable[[Sequence[BaseSink]], bool], *,
+         format: str | None) -> Report:
+    """``run``. ``finish`` commits the outputs, or says by False that it has taken them over."""
     stopwatch = Stopwatch()
     began = time.perf_counter()
     with ExitStack() as stack:
         opened, graph = _opened(source, chosen, stack)
         _refuse_own_input(source, sink, chosen)
         painted = _strokes(source, chosen)
-        outputs = _open_outputs(sink, format, opened.info, chosen, graph, stack)
+        aborts = stack.enter_context(ExitStack())
+        outputs = _open_outputs(sink, format, opened.info, chosen, graph, aborts)
         segmenter, method = _segmenter(source, chosen, opened.info)
         stack.callback(graph.runner.unless_running, "segment", segmenter.close)
         kinds = [output.kind for output in outputs]
@@ -101,7 +118,8 @@ def run(source: Any, sink: Target | Sequence[Target] | None = None, *, format: s
         if chosen.require_subject:
             require(found, count, method)
         with blame(SinkError, "the output cannot be finished"):
-            commit_together(sinks)
+            if not finish(sinks):
+                aborts.pop_all()
         elapsed = time.perf_counter() - began
         queues = {name: Queue(stats.capacity, stats.high_water, stats.dropped)
                   for name, stats in graph.queues().items()}

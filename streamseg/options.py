@@ -126,7 +126,8 @@ class InputOptions(CommonOptions):
     max_pixels: int = option(MAX_PIXELS, "Input", "Read no larger pictures. Beyond the default they are worked on at a "
                              "reduced size.", low=1, metavar="N")
     on_resize: str = option("fit", "Input", "Where the picture changes its size: fit later pictures into the first "
-                            "one's size, or all into the largest.", choices=("fit", "largest"))
+                            "one's size, or all into the largest, or split: begin a new file, out.2.mp4.",
+                            choices=("fit", "largest", "split"))
 
 
 @dataclass(frozen=True, kw_only=True)

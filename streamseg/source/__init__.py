@@ -31,7 +31,7 @@ from .byte_input import ReadableFile, file_name
 from .open import missing_in_input, mode_of, open_container, scheme
 
 # What other packages import beside the names here
-PUBLIC = ("arrays", "camera", "mattes", "normalise", "open", "orientation", "probe", "realtime", "stills")
+PUBLIC = ("arrays", "camera", "mattes", "normalise", "open", "orientation", "probe", "realtime", "sizes", "stills")
 __all__ = ["PUBLIC", "BaseSource", "Source", "adapt_source", "open_source", "refuse_unused"]
 
 

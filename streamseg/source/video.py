@@ -16,7 +16,7 @@ from ..core import matrices
 from ..core.frames import Frame
 from ..core.spatial import Spatial
 from ..core.words import counted
-from ..errors import SourceError
+from ..errors import OptionError, SourceError
 from ..options import InputOptions
 from .api import BaseSource
 from .byte_input import ReadableFile
@@ -24,13 +24,13 @@ from .clip_reader import ClipReader
 from .deinterlace import deinterlaced
 from .frames import frames_of
 from .heif import content_of, is_heif
-from .largest import largest_size
 from .metadata import plays_of
 from .normalise import Normaliser
 from .orientation import Turn, turn_of
 from .probe import choice_note, is_picture, labels_of, probe, video_streams
 from .series import series_of
 from .side_data import mastering_of, spatial_of
+from .sizes import largest_size
 from .tiled import is_tiled
 
 
@@ -43,6 +43,8 @@ class VideoSource(BaseSource):
     def __init__(self, container: Any, spec: str | ReadableFile, name: str, options: InputOptions, *,
                  truncated: str | None = None) -> None:
         super().__init__()
+        if options.on_resize == "split":
+            raise OptionError("on_resize is 'split', which only `run` of a film into films does: give fit or largest")
         self._frames: Iterator[Frame] = iter(())
         self._reader: ClipReader | None = None
         self._still = False
