@@ -14,4 +14,5 @@ import logging
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # a program that wants messages adds a handler
 
 # Modules that other packages import, beside the names here
-PUBLIC = ("config", "controls", "devices", "embedded", "endpoints", "microphone", "options", "run", "stats")
+PUBLIC = ("config", "controls", "devices", "embedded", "endpoints", "microphone", "options", "run", "shared_model",
+          "stats")

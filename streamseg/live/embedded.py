@@ -20,9 +20,10 @@ from .adaptive_quality import LADDER, AdaptiveQuality
 from .capture import Capture
 from .composite_stage import CompositeStage
 from .options import LiveOptions, cpu_share
-from .run import _area, _model, _smoother, _with_places, refuse_transparency, scene_of
+from .run import _area, _smoother, _with_places, model_of, refuse_transparency, scene_of
 from .segment_stage import SegmentStage
 from .session import LiveSession
+from .shared_model import SharedModel
 from .stats import LiveOutput, LiveReport
 from .types import Control, stand_in
 
@@ -35,6 +36,7 @@ class EmbeddedSession:
     source    gives frames at their own pace; all are brought to its ``info``. It ends for good when it ends
     sink      takes the finished pictures, the newest first: a slow one holds up nothing
     on_stats  takes the line of figures of each second, in the thread that ``run`` was called in
+    shared    the model that other sessions use, too; None: one of its own
 
     Raises StreamsegError; nothing is left open then, but for ``source`` and ``sink``, which are the caller's
     until ``run`` is called.
@@ -42,14 +44,14 @@ class EmbeddedSession:
 
     def __init__(self, source: BaseSource, sink: Sink, *, options: Options, live: LiveOptions,
                  on_stats: Callable[[dict[str, Any]], None] = lambda line: None,
-                 clock: Clock | None = None) -> None:
+                 clock: Clock | None = None, shared: SharedModel | None = None) -> None:
         clock = clock or SystemClock()
         self._control = Control(LADDER[0], scene_of(options, live))
         self._ended = self._over = False
         self._changes: deque[tuple[LiveOutput, bool]] = deque()  # outputs that come (True) and go, not yet done
         self._added: set[LiveOutput] = set()
         with ExitStack() as opening:
-            model = _model(options)
+            model = model_of(options) if shared is None else shared.session()
             opening.callback(model.close)
             info = replace(source.info, live=True)
             finisher = CompositeStage(info, options, self._control)

@@ -102,7 +102,7 @@ def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: O
     """The engine with all that belongs to it, open; ``opening`` closes what there is if a part fails."""
     control = Control(LADDER[0], scene_of(options, live))
     reader = Reader(source, options, live, clock)
-    model = _model(options)
+    model = model_of(options)
     opening.callback(model.close)
     opened = reader.first()
     opening.callback(opened.close)
@@ -147,7 +147,8 @@ def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: O
     return engine
 
 
-def _model(options: Options) -> segment.Segmenter:
+def model_of(options: Options) -> segment.BaseSegmenter:
+    """The method, as a live run wants it. Raises as ``segment.create_segmenter``."""
     accepted = (segment.parameters(segment.method_class(options.method)) if isinstance(options.method, str)
                 else {})
     settings = {name: value for name, value in QUICK.items() if name in accepted} | dict(options.set)

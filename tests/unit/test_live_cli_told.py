@@ -109,7 +109,7 @@ def test_the_model_is_set_to_be_quick_unless_it_is_told_otherwise(
         given: dict[str, Any], wanted: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
     monkeypatch.setattr(live_run.segment, "create_segmenter", lambda name, settings, **context: seen.update(settings))
-    live_run._model(Options.of(given))
+    live_run.model_of(Options.of(given))
     assert seen == wanted
 
 
@@ -117,7 +117,7 @@ def test_the_model_is_set_to_be_quick_unless_it_is_told_otherwise(
 def test_the_net_gets_two_threads_where_there_are_two_cores(
         cores: int, given: int | None, net: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_run, "cores", lambda: cores)
-    model = live_run._model(Options(threads=given))
+    model = live_run.model_of(Options(threads=given))
     try:
         assert model.capabilities.runs_on == f"LiteRT (CPU, {net} thread{'s' * (net > 1)} for the net)"
     finally:

@@ -23,6 +23,7 @@ from ...core.frames import Frame, VideoInfo
 from ...errors import OptionError, StreamsegError
 from ...live.embedded import EmbeddedSession
 from ...live.options import SHARED, LiveOptions
+from ...live.shared_model import SharedModel
 from ...live.stats import LiveOutput
 from ...options import MethodOptions, Options
 from ...sink import Sink
@@ -59,7 +60,8 @@ class CameraSettings(Settings):
 
 
 class Cameras:
-    """All cameras of one server. ``close`` ends them. ``virtual``: the virtual cameras that they may be shown on.
+    """All cameras of one server, which share one model. ``close`` ends them. ``virtual``: the virtual cameras that they
+    may be shown on.
 
     method   how persons are found; threads, device and runtime with it
     most     cameras at once
@@ -74,6 +76,8 @@ class Cameras:
         self._live: dict[str, Camera] = {}
         self._tasks: set[asyncio.Future[Any]] = set()
         self._threads = ThreadPoolExecutor(max(1, 4 * most), "serve-live")
+        self._loading = asyncio.Lock()
+        self._model: SharedModel | None = None  # loaded for the first camera
 
     def __getitem__(self, name: str) -> Camera:
         """The live camera of that name. Raises KeyError."""
@@ -98,12 +102,20 @@ class Cameras:
         camera = Camera(secrets.token_urlsafe(12), info, encoder, tell, self._threads)
         self._live[camera.name] = camera  # before the first wait, so that none slips past the limit
         try:
-            await camera.open(self.options, settings, self._gone)
+            await camera.open(self.options, settings, self._gone, await self._shared())
         except BaseException:
             self._live.pop(camera.name, None)
             camera.discard()
             raise
         return camera
+
+    async def _shared(self) -> SharedModel:
+        """The model of all cameras. Raises StreamsegError."""
+        async with self._loading:
+            if self._model is None:
+                loop = asyncio.get_running_loop()
+                self._model = await loop.run_in_executor(self._threads, SharedModel, self.options)
+            return self._model
 
     def keep(self, task: asyncio.Future[Any]) -> None:
         """Hold a task until it is done: the event loop itself holds none."""
@@ -119,6 +131,8 @@ class Cameras:
         for camera in cameras:
             camera.end()
         await asyncio.gather(*(camera.ended.wait() for camera in cameras))
+        if self._model is not None:
+            self._model.close()
         self._threads.shutdown(wait=False)
 
 
@@ -139,8 +153,9 @@ class Camera:
         self._delays: deque[float] = deque(maxlen=RECENT)
         self._folder = Path(tempfile.mkdtemp(prefix="streamseg-live-"))
 
-    async def open(self, options: Options, settings: Settings, gone: Callable[[Camera], None]) -> None:
-        """Load the model and begin. Raises StreamsegError."""
+    async def open(self, options: Options, settings: Settings, gone: Callable[[Camera], None], model: SharedModel
+                   ) -> None:
+        """Begin, with a session of ``model``. Raises StreamsegError."""
         self.source = BrowserSource(self.info, options.timeout)
         given = settings.model_dump(exclude_none=True)
         shown: dict[str, Any] = {name: given[name] for name in ("mirror", "follow") if name in given}
@@ -150,7 +165,7 @@ class Camera:
         self._session = await self._loop.run_in_executor(
             self._threads, lambda: EmbeddedSession(self.source, self._result, options=started,
                                                    live=LiveOptions.of(shown), on_stats=self._on_stats,
-                                                   clock=self._clock))
+                                                   clock=self._clock, shared=model))
         self._task = asyncio.create_task(self._work(gone))
 
     async def _work(self, gone: Callable[[Camera], None]) -> None:
