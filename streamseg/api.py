@@ -38,6 +38,7 @@ from .sink import (
     check_target,
     commit_together,
     extension_for,
+    layered,
     open_sink,
     path_text,
 )
@@ -293,6 +294,8 @@ def _open_outputs(sink: Target | Sequence[Target] | None, format: str | None, in
     opened: list[_Output] = []
     for number, (kind, target) in enumerate(targets, 1):
         item = adapt_sink(open_sink(target, info, kind=kind, format=format, options=options))
+        if kind == "cutout" and isinstance(target, (str, PathLike)) and layered(path_text(target), options.codec_set):
+            kind = "layers"
         name = f"output {number} ({item.target})"
         stack.push(partial(_abort, item, graph, name))
         opened.append(_Output(name, f"encode {number}" if len(targets) > 1 else "encode", kind, item))
@@ -337,7 +340,7 @@ def _kind_of(target: Target, format: str | None, info: VideoInfo, options: Optio
     if options.show_matte or options.show_stages:
         return "composite"
     check_packed(options, options.background)
-    wanted = (options.packed is not None or options.background == "none"
+    wanted = (options.packed is not None or options.background == "none" or layered(name, options.codec_set)
               or (options.background is None and alpha_by_default(name, info)))
     return "cutout" if wanted else "composite"
 

@@ -28,7 +28,7 @@ from .stages_view import stages_view
 from .wrap import Wrap
 
 Array = npt.NDArray[Any]
-KINDS = ("composite", "cutout", "matte", "foreground")
+KINDS = ("composite", "cutout", "matte", "foreground", "layers")
 _TINT, _OUTLINE = (0, 200, 255), (255, 255, 255)
 
 
@@ -37,7 +37,8 @@ class Compositor:
 
     kinds     what ``finish`` makes: "composite" the subject over the background, opaque, in the frame's
               format; "cutout" the subject's own colours with ``alpha``; "matte" the alpha as gray, full
-              range; "foreground" the subject's own colours, opaque, extended beyond the subject
+              range; "foreground" the subject's own colours, opaque, extended beyond the subject; "layers" a
+              cut-out with its ``composite``, where there is a background other than none
     options   ``background``, ``fit``, ``blur``, ``show_matte``; ``edges``, ``subject``, ``clean``, ``invert``,
               ``threshold``, ``erode``, ``feather``, ``feather_out``, ``light_wrap``; ``roi``: what these do to the
               edge ends there
@@ -59,11 +60,13 @@ class Compositor:
         everywhere = options.show_matte or options.show_stages or options.invert
         self._may_leave_out = set(kinds) <= {"composite", "matte"} and not everywhere
         self._background: Background | None = None
-        if "composite" in kinds and not options.show_matte:
-            if (options.background or "").strip().lower() == "none":
+        named = (options.background or "none").strip().lower() != "none"
+        if ("composite" in kinds or ("layers" in kinds and named)) and not options.show_matte:
+            if options.background and not named:
                 raise OptionError("background none leaves transparency, which an opaque picture cannot hold: "
                                   "write to .mov, .webm, .png or .apng, or choose another background")
             self._background = open_background(options, info)
+        self._layered = named and self._background is not None
 
     def finish(self, frame: Frame, matte: Matte) -> dict[str, Frame]:
         """kind -> picture, each with the frame's time, duration, index, name and packets.
@@ -86,7 +89,10 @@ class Compositor:
                     made[kind] = stages_view(frame, (raw, steadied, refined), made[kind])
             else:
                 own = made.get("foreground") or made.get("cutout") or _foreground(colours(), cover)
-                made[kind] = replace(own, alpha=cover.plane() if kind == "cutout" else None)
+                made[kind] = replace(own, alpha=None if kind == "foreground" else cover.plane())
+                if kind == "layers" and self._layered:
+                    over = made.get("composite") or self._composite(frame, colours, cover)
+                    made[kind] = replace(made[kind], composite=over)
         return made
 
     def _covered(self, frame: Frame, matte: Matte, edge: Edge) -> tuple[AlphaTiles, Callable[[], ColorModel]]:

@@ -42,6 +42,7 @@ class Frame:
                carries what follows it too); a sink copies those it keeps
     profile    a still picture's ICC profile of its colours, for RGB, as its file had it; None without
     captions   a tiny picture with the closed captions (A/53) that this one carries, for an encoder; or None
+    composite  the same picture over a background, of a cut-out that is written with it; or None
     motion     what is known of the way here from the frame before: a ``temporal.Motion``, or None
     """
 
@@ -59,6 +60,7 @@ class Frame:
     profile: bytes | None = field(default=None, repr=False)
     motion: object | None = field(default=None, repr=False)
     captions: av.VideoFrame | None = field(default=None, repr=False)
+    composite: Frame | None = field(default=None, repr=False)
     _halves: dict[int, list[Plane]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:

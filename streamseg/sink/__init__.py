@@ -34,6 +34,7 @@ from ..options import OutputOptions
 from ..validation import choice, format_value, named
 from .base import BaseSink, Sink, adapt_sink, commit_together
 from .containers import ALPHA_PICTURES, CONTAINERS, PICTURES, extension, numbered
+from .exr import layered
 from .file_object import FileObject, FileObjectSink, extension_for
 from .packed import PackedSink, check_packed
 from .piped_still import PicturePipe
@@ -61,6 +62,7 @@ __all__ = [
     "commit_together",
     "extension_for",
     "holds_alpha",
+    "layered",
     "open_sink",
     "path_text",
 ]

@@ -7,6 +7,8 @@ How they are written is said by ``codec_set`` (--codec-set NAME=VALUE):
     light        linear (default): 1.0 is white; of PQ and HLG the white of graphics, 203 cd/m2 (ITU-R BT.2408);
                  encoded: the numbers as they came, 0..1
     compression  zip (default), zips, piz, dwaa, dwab, none
+    layers       no (default), yes: beside R, G, B and A the layers colour (R, G, B: the subject's own colours,
+                 straight, carried on beyond it), matte (Y) and, where a background is given, composite (R, G, B)
 
 A cut-out has the channels R, G, B and A, a matte Y. Needs the package OpenEXR (OpenCV's wheel has no EXR).
 """
@@ -29,7 +31,7 @@ from .pixels import alpha_of, rgb_of
 
 Array = npt.NDArray[np.float32]
 _ALLOWED = {"type": ("half", "float"), "alpha": ("premultiplied", "straight"), "light": ("linear", "encoded"),
-            "compression": ("zip", "zips", "piz", "dwaa", "dwab", "none")}
+            "compression": ("zip", "zips", "piz", "dwaa", "dwab", "none"), "layers": ("no", "yes")}
 _SRGB, _LINEAR, _PQ, _HLG = 13, 8, 16, 18  # TransferCharacteristics of ITU-T H.273
 _GAMMA = {4: 2.2, 5: 2.8}
 _UNKNOWN = 2
@@ -70,20 +72,33 @@ def exr_channels(path: Path) -> set[str]:
         return set(file.channels())
 
 
+def layered(target: str, options: Mapping[str, str]) -> bool:
+    """Whether ``target`` is an .exr that is to hold layers."""
+    return target.lower().endswith(".exr") and options.get("layers") == "yes"
+
+
 def _channels(frame: Frame, kind: str, chosen: Mapping[str, str]) -> dict[str, Array]:
     peak = np.float32(1 / frame.pixel.peak)
     if frame.pixel.planes == 1:
         return {"Y": frame.planes[0] * peak}
-    rgb: Array = rgb_of(frame, 16) * np.float32(1 / 65535)
-    if chosen["light"] == "linear":
-        rgb = _linear(rgb, frame.colour.transfer, frame.pixel.rgb)
-    made = {name: rgb[:, :, number] for number, name in enumerate("RGB")}
+    colour = made = _colours(frame, chosen)
     if kind == "cutout":
         alpha = alpha_of(frame) * peak
         if chosen["alpha"] == "premultiplied":
-            made = {name: plane * alpha for name, plane in made.items()}
-        made["A"] = alpha
+            made = {name: plane * alpha for name, plane in colour.items()}
+        made = made | {"A": alpha}
+        if chosen["layers"] == "yes":
+            over = {} if frame.composite is None else _colours(frame.composite, chosen)
+            made |= {f"colour.{name}": plane for name, plane in colour.items()}
+            made |= {f"composite.{name}": plane for name, plane in over.items()} | {"matte.Y": alpha}
     return made
+
+
+def _colours(frame: Frame, chosen: Mapping[str, str]) -> dict[str, Array]:
+    rgb: Array = rgb_of(frame, 16) * np.float32(1 / 65535)
+    if chosen["light"] == "linear":
+        rgb = _linear(rgb, frame.colour.transfer, frame.pixel.rgb)
+    return {name: rgb[:, :, number] for number, name in enumerate("RGB")}
 
 
 def _linear(encoded: Array, transfer: int, is_rgb: bool) -> Array:

@@ -91,6 +91,34 @@ def test_primaries_are_told(tmp_path: Path) -> None:
     assert header["chromaticities"] == pytest.approx((0.708, 0.292, 0.170, 0.797, 0.131, 0.046, 0.3127, 0.3290))
 
 
+@pytest.mark.parametrize("compression", ["zip", "dwaa"])
+def test_matte_colour_and_composite_are_layers_of_one_file(tmp_path: Path, compression: str) -> None:
+    pytest.importorskip("OpenEXR", reason="OpenEXR is not installed: pip install '.[exr]'")
+    source = clips.video(tmp_path / "in.mkv", frames=2)
+    told = {"type": "float", "light": "encoded", "compression": compression, "layers": "yes"}
+    run(source, [tmp_path / "o_%04d.exr", tmp_path / "c_%04d.png"], background="#ff0000", method="threshold",
+        matte=str(tmp_path / "m_%04d.png"), foreground=str(tmp_path / "f_%04d.png"), codec_set=told)
+    _, found = read_exr(tmp_path / "o_0002.exr")
+    layers = {name: np.dstack([found[f"{name}.{part}"] for part in "RGB"]) for name in ("colour", "composite")}
+    assert set(found) == {*"RGBA", "matte.Y", *(f"{name}.{part}" for name in layers for part in "RGB")}
+    lossy = 0.03 if compression == "dwaa" else 0.004  # PNG has 8 bits
+    for name, prefix in (("colour", "f"), ("composite", "c"), ("matte", "m")):
+        shown = np.asarray(Image.open(tmp_path / f"{prefix}_0002.png"), np.float32) / 255
+        assert np.abs((found["matte.Y"] if name == "matte" else layers[name]) - shown).max() < lossy
+    matte = found["matte.Y"]
+    assert 0.02 < (matte > 0.5).mean() < 0.98
+    assert np.abs(found["A"] - matte).max() < lossy
+    assert np.abs(np.dstack([found[part] for part in "RGB"]) - layers["colour"] * matte[..., None]).max() < lossy
+    assert layers["composite"][matte == 0].mean(0) == pytest.approx([1, 0, 0], abs=0.05)  # chroma of the rim
+
+
+def test_without_a_background_there_is_no_composite_among_the_layers(tmp_path: Path) -> None:
+    pytest.importorskip("OpenEXR", reason="OpenEXR is not installed: pip install '.[exr]'")
+    source = clips.video(tmp_path / "in.mkv", frames=1)
+    run(source, tmp_path / "o_%d.exr", method="threshold", codec_set={"layers": "yes"})
+    assert set(read_exr(tmp_path / "o_1.exr")[1]) == {*"RGBA", "matte.Y", "colour.R", "colour.G", "colour.B"}
+
+
 @pytest.mark.parametrize(("options", "said"), [({"preset": "slow"}, "preset"), ({"type": "int"}, "half, float"),
                                                ({"compression": "lzw"}, "dwaa")])
 def test_other_options_are_refused(tmp_path: Path, options: dict[str, str], said: str) -> None:
