@@ -17,7 +17,7 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks import common, environments, peers
+from benchmarks import common, environments, peers, programs
 from benchmarks.environments import NotToBeHad
 from benchmarks.processes import ProcessFailed, Spent
 from streamseg import mattes
@@ -267,22 +267,23 @@ def person_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stand(person_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> peers.Stand:
+def stand(person_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> programs.Stand:
     """What peers are measured with, where nothing is installed."""
-    return peers.Stand(tmp_path_factory.mktemp("peers"), None, person_clip, quick=True, install=False, photos=2)
+    return programs.Stand(tmp_path_factory.mktemp("peers"), None, person_clip, quick=True, install=False, photos=2)
 
 
-def test_ours_does_what_is_asked_of_every_peer(stand: peers.Stand) -> None:
-    peers.once(stand, peers.ours("cpu"))
+def test_ours_does_what_is_asked_of_every_peer(stand: programs.Stand) -> None:
+    peers.once(stand, programs.ours("cpu"))
 
 
-def test_a_peer_that_does_not_do_the_work_is_found_out(stand: peers.Stand, person_clip: Path, tmp_path: Path) -> None:
+def test_a_peer_that_does_not_do_the_work_is_found_out(stand: programs.Stand, person_clip: Path,
+                                                       tmp_path: Path) -> None:
     with pytest.raises(ProcessFailed, match="its corner is"):
         peers.check_film(person_clip, person_clip)
     with pytest.raises(ProcessFailed, match="it wrote 3 of 12 frames"):
         peers.check_film(person_clip, stand.short)
     green = clips.video(tmp_path / "green.mp4", size=(320, 180), frames=12, code=False, content=lambda _: np.full(
-        (180, 320, 3), peers.COLOUR, np.uint8))
+        (180, 320, 3), programs.COLOUR, np.uint8))
     with pytest.raises(ProcessFailed, match="the person in the middle is not kept"):
         peers.check_film(person_clip, green)
     with pytest.raises(ProcessFailed, match=r"it wrote no photo00\d.png"):
@@ -293,15 +294,15 @@ def test_a_peer_that_does_not_do_the_work_is_found_out(stand: peers.Stand, perso
         peers.check_photos(stand.folder(2), tmp_path)
 
 
-def test_ffmpegs_chroma_key_keeps_frames_and_sound(stand: peers.Stand) -> None:
-    peer = peers.ffmpeg(stand)
+def test_ffmpegs_chroma_key_keeps_frames_and_sound(stand: programs.Stand) -> None:
+    peer = programs.ffmpeg(stand)
     peers.once(stand, peer)
     streams = clips.ffprobe(stand.work / "ffmpegalonechromakey.mp4", "-show_streams", "-count_frames")["streams"]
     assert [stream["nb_read_frames"] for stream in streams if stream["codec_type"] == "video"] == ["12"]
     assert [stream["codec_name"] for stream in streams if stream["codec_type"] == "audio"] == ["aac"]
 
 
-def test_what_cannot_be_had_is_named_with_the_reason(stand: peers.Stand) -> None:
+def test_what_cannot_be_had_is_named_with_the_reason(stand: programs.Stand) -> None:
     there, missing = peers.made(stand, ["mediapipe", "rembg"], None, "cpu")
     assert [peer.name for peer in there] == ["streamseg"]
     assert "--models DIR" in missing["mediapipe"]
@@ -318,9 +319,9 @@ def test_a_speed_is_without_what_the_start_takes() -> None:
 
 @pytest.mark.skipif(not os.environ.get("STREAMSEG_PEERS"), reason="installs other programs: STREAMSEG_PEERS=DIR, where "
                     "their environments are kept")
-@pytest.mark.parametrize("name", peers.MAKERS)
+@pytest.mark.parametrize("name", programs.MAKERS)
 def test_a_peer_does_the_work(name: str, person_clip: Path, tmp_path: Path) -> None:
     keep = Path(os.environ["STREAMSEG_PEERS"])
-    stand = peers.Stand(tmp_path, keep, person_clip, quick=True, install=True, photos=2)
+    stand = programs.Stand(tmp_path, keep, person_clip, quick=True, install=True, photos=2)
     models = shared_folder() / "models"
-    peers.once(stand, peers.MAKERS[name](stand, models) if name == "mediapipe" else peers.MAKERS[name](stand))
+    peers.once(stand, programs.MAKERS[name](stand, models) if name == "mediapipe" else programs.MAKERS[name](stand))
