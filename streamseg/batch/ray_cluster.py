@@ -67,7 +67,7 @@ def connected(crew: Crew) -> Iterator[Any]:
     logger.setLevel(logging.ERROR)
     hears = signal.getsignal(signal.SIGTERM)
     try:
-        _start(ray, told, 1 if own is None else STARTS)
+        _start(ray, told, own=own is not None)
         hear_sigterm(hears)
         yield ray
     finally:
@@ -90,15 +90,23 @@ def lost(ray: Any) -> tuple[type[Exception], ...]:
     return errors.RayActorError, errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError
 
 
-def _start(ray: Any, told: Mapping[str, Any], tries: int) -> None:
-    """Connect; a cluster of our own is tried several times, for Ray gives up after 30 s on a busy machine."""
-    for left in reversed(range(tries)):
+def _start(ray: Any, told: Mapping[str, Any], *, own: bool) -> None:
+    """Connect. Where a busy machine was too slow it is tried again: Ray gives a cluster of our own 30 s to start, and
+    the head of ray:// as much to the process that it starts for a client. A head that does not answer is asked once."""
+    for left in reversed(range(STARTS)):
         try:
             ray.init(**told)
             return
         except Exception as error:
             ray.shutdown()
-            if not left:
-                raise DeviceError(f"Ray does not start or does not answer ({type(error).__name__}: {error}): check the "
-                                  "address, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN where the cluster wants a "
-                                  "token, or wait until the machine is less busy") from error
+            if left and (own or isinstance(error, ConnectionAbortedError)):
+                continue
+            raise DeviceError(f"Ray does not start or does not answer ({type(error).__name__}: {_ends(str(error))}): "
+                              "check the address, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN where the cluster wants a "
+                              "token, or wait until the machine is less busy") from error
+
+
+def _ends(text: str) -> str:
+    """The first and the last line: between them stands the head's traceback."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))

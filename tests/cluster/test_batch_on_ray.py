@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from streamseg import api
 from streamseg.batch.batch import Batch
@@ -34,6 +36,7 @@ ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'stre
 ROOT = Path(__file__).parents[2]
 os.environ["PYTHONPATH"] = str(ROOT)  # what raylets started from here hand on to their workers
 SLOW = f"{__name__}:Slow"
+MARK = "STREAMSEG_TEST_CLUSTER"  # in the environment of the cluster's workers: the address of its server for ray://
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -50,16 +53,27 @@ class Slow:
     def close(self) -> None: ...
 
 
+class Marked(Slow):
+    """All of a picture is the person on the test's cluster, and nothing is elsewhere."""
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        return [Matte(np.full((4, 4), MARK in os.environ, np.float32)) for _ in frames]
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """Two nodes of one CPU each. Starting them is the slow part, so all tests share them."""
+    """A node of one CPU, with a server for ray:// addresses. Starting it is the slow part, so all tests share it."""
     from ray.cluster_utils import Cluster
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    os.environ[MARK] = f"ray://127.0.0.1:{port}"
     told = {"num_cpus": 1, "object_store_memory": 80 * 2 ** 20, "include_dashboard": False}
     made = None
     for attempt in range(4):  # Ray gives a node 30 s to start, which a busy machine may not have
         try:
             made = Cluster(initialize_head=True, head_node_args={
-                **told, "_system_config": {"agent_register_timeout_ms": 120_000}})
+                **told, "ray_client_server_port": port, "_system_config": {"agent_register_timeout_ms": 120_000}})
             break
         except Exception:
             if attempt == 3:
@@ -67,6 +81,7 @@ def cluster() -> Iterator[Any]:
     assert made is not None
     ray.init(address=made.address, log_to_driver=False, logging_level="error")
     yield made
+    del os.environ[MARK]
     ray.shutdown()
     made.shutdown()
 
@@ -106,6 +121,18 @@ def test_files_are_done_once_and_a_broken_one_fails_alone(cluster: Any, place: P
     assert [line["attempts"] for line in lines] == 40 * [1]
     assert cli(arguments) == 1
     assert json.loads(capsys.readouterr().out)["planned"]["known"] == 39
+
+
+def test_a_batch_goes_to_the_cluster_of_an_address(cluster: Any, place: Path) -> None:
+    """From a process that is on no cluster, as on a workstation."""
+    outside = {name: value for name, value in os.environ.items() if name != MARK}
+    done = subprocess.run([sys.executable, "-m", "streamseg", "batch", "in", "-o", "out", "--method",
+                           f"{__name__}:Marked", "--on", os.environ[MARK], "--workers", "1", "--json"], cwd=place,
+                          env=outside, timeout=300, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["counts"] == {"waiting": 0, "done": 40, "failed": 0}
+    with Image.open(place / "out" / "39.png") as picture:
+        assert picture.getchannel("A").getextrema() == (255, 255)
 
 
 def test_workers_killed_twenty_times_leave_every_item_done_once(cluster: Any, place: Path) -> None:

@@ -10,11 +10,11 @@ import pytest
 
 from streamseg.batch.ledger import Ledger
 from streamseg.batch.options import BatchOptions
-from streamseg.batch.ray_cluster import Crew
+from streamseg.batch.ray_cluster import STARTS, Crew, connected
 from streamseg.batch.ray_runner import run_on_ray
 from streamseg.batch.ray_worker import absolute
 from streamseg.cli import cli
-from streamseg.errors import MissingDependencyError, OptionError
+from streamseg.errors import DeviceError, MissingDependencyError, OptionError
 
 
 @pytest.mark.parametrize(("told", "wanted"), [
@@ -45,6 +45,54 @@ def test_without_ray_the_remedy_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     remedy = r"pip install 'streamseg\[cluster\]'"
     with Ledger(":memory:") as ledger, pytest.raises(MissingDependencyError, match=remedy):
         run_on_ray(ledger, Crew(None, 1, 1, 0.0, None))
+
+
+class Fake:
+    """Ray, whose ``init`` raises what it was given, one after the other."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors, self.tries, self.ends = list(errors), 0, 0
+
+    def is_initialized(self) -> bool:
+        return False
+
+    def init(self, **told: Any) -> None:
+        assert told["address"] == "ray://head:10001"
+        self.tries += 1
+        if self.errors:
+            raise self.errors.pop(0)
+
+    def shutdown(self) -> None:
+        self.ends += 1
+
+
+AT_HEAD = Crew("ray://head:10001", 1, 1, 0.0, None)
+# as Ray's head says it where its process for a client did not come in time
+SLOW = ("Initialization failure from server:\nTraceback (most recent call last):\n  File \"proxier.py\", line 780\n"
+        "RuntimeError: Proxy failed to Connect to backend!\n")
+
+
+def test_a_head_that_is_too_busy_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = Fake(ConnectionAbortedError(SLOW), ConnectionAbortedError(SLOW))
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    with connected(AT_HEAD) as found:
+        assert found is ray
+    assert (ray.tries, ray.ends) == (3, 3)
+
+
+@pytest.mark.parametrize(("error", "tries", "words"), [
+    (ConnectionAbortedError(SLOW), STARTS,
+     "Initialization failure from server: RuntimeError: Proxy failed to Connect to backend!"),
+    (ConnectionError("ray client connection timeout"), 1, "ray client connection timeout")], ids=["busy", "away"])
+def test_a_head_that_does_not_answer_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch, error: Exception, tries: int,
+                                                       words: str) -> None:
+    ray = Fake(*STARTS * [error])
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    with pytest.raises(DeviceError) as raised, connected(AT_HEAD):
+        pass
+    assert f"({type(error).__name__}: {words}): check the address" in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1
+    assert ray.tries == tries
 
 
 def test_workers_get_paths_from_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
