@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from streamseg.core.opencv import cv2
+from streamseg.serve.live.media import BrowserSource
 from streamseg.serve.live.virtual import Device, VirtualCameras
 from tests import clips
 from tests.serve_tools import Client, running, until
@@ -57,6 +58,15 @@ class Camera(VideoStreamTrack):
         return picture
 
 
+class OnePicture(Camera):
+    """The first picture of the drawn clip, and nothing more."""
+
+    async def recv(self) -> av.VideoFrame:
+        if self.index:
+            await asyncio.Event().wait()
+        return await super().recv()
+
+
 class Caller:
     """Offers a camera and takes what comes back."""
 
@@ -69,8 +79,8 @@ class Caller:
         self.back: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.peer.on("track", self.back.set_result)
 
-    async def open(self) -> str:
-        self.peer.addTrack(Camera())
+    async def open(self, camera: type[Camera] = Camera) -> str:
+        self.peer.addTrack(camera())
         await self.peer.setLocalDescription(await self.peer.createOffer())
         answer = await asyncio.to_thread(self.client.post, "/v1/live", json={
             **FIRST, "sdp": self.peer.localDescription.sdp, "type": "offer"})
@@ -113,6 +123,21 @@ def test_a_camera_comes_back_by_webrtc_with_the_background_that_is_chosen_meanwh
         await caller.peer.close()
 
     call(work())
+    until(lambda: len(client.app.state.cameras) == 0)
+
+
+def test_a_picture_of_a_camera_waits_for_no_other(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    came: list[av.VideoFrame] = []
+    monkeypatch.setattr(BrowserSource, "put", lambda source, picture: came.append(picture))
+
+    async def work() -> None:
+        caller = Caller(client)
+        await caller.open(OnePicture)
+        await asyncio.to_thread(until, lambda: came)
+        await caller.peer.close()
+
+    call(work())
+    assert (came[0].width, came[0].height) == SIZE
     until(lambda: len(client.app.state.cameras) == 0)
 
 

@@ -3,6 +3,7 @@
     router     addresses: offer and answer, settings, the background's picture, the WebSocket
     sessions   one camera each: the engine in a thread, its settings, its end
     peer       WebRTC: tracks and the data channel
+    low_delay  two parts of aiortc that hold pictures back, replaced
     virtual    the virtual cameras of the server's machine, which may show what is live too
     media      from received pictures to Frames, from finished Frames to VP8 and JPEG
 

@@ -19,6 +19,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from pydantic import ValidationError
 
 from ..refusals import Refusal
+from .low_delay import lower_delay
 from .media import Vp8Encoder, camera_info
 from .sessions import Camera, Cameras, CameraSettings, Settings
 
@@ -72,7 +73,7 @@ class Peer:
             self._encoder = Vp8Encoder(info)
             self._camera = await self._cameras.open(info, settings, self._encoder, self._tell)
             self._track.camera.set_result(self._camera)
-            answer = await self._answer()
+            answer = await self._answer(sdp)
         except BaseException:
             await self.close()
             raise
@@ -90,7 +91,7 @@ class Peer:
         if [item.kind for item in self._peer.getTransceivers()] != ["video"]:
             raise Refusal("unsupported", "the offer has not exactly one video track: offer the camera alone")
 
-    async def _answer(self) -> str:
+    async def _answer(self, offer: str) -> str:
         peer = self._peer
         try:
             peer.addTrack(self._track)
@@ -98,6 +99,7 @@ class Peer:
             codecs = [codec for codec in (known.codecs if known else ()) if codec.mimeType.lower() in CODECS]
             for transceiver in peer.getTransceivers():
                 transceiver.setCodecPreferences(codecs)
+                lower_delay(transceiver, offer)
             await peer.setLocalDescription(await peer.createAnswer())
         except Exception as error:  # no common codec, for one
             raise Refusal("unsupported", f"the offer cannot be answered: {error or type(error).__name__}") from error
