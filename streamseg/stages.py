@@ -161,4 +161,4 @@ def blame(kind: type[StreamsegError], what: str) -> Iterator[None]:
     except StreamsegError:
         raise
     except Exception as error:
-        raise kind(f"{what}: {type(error).__name__}: {error}. --verbose shows where") from error
+        raise kind(f"{what}: {type(error).__name__}: {str(error).rstrip('.')}. --verbose shows where") from error

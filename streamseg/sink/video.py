@@ -183,7 +183,8 @@ class VideoSink(BaseSink):
         elif self._info.chapters and self.kind in ("composite", "cutout"):
             self.notes.append(f"the chapters ({len(self._info.chapters)}) are left out: {self._called} holds "
                               "none; .mkv, .mp4, .mov and .webm do")
-        open_encoder(self._context or self._stream.codec_context)
+        if self._context is None:  # else it is open: its header was wanted before
+            open_encoder(self._stream.codec_context)
         container.start_encoding()
         self._begin(frame)
         self._shape = f"{frame.width}x{frame.height} {frame.format}"
