@@ -24,9 +24,7 @@ from .options import InputOptions, Options
 from .report import Forecast, Progress, Queue, Report, Stopwatch, peak_rss_mib
 from .resizing import run_in_sections
 from .segment import BaseSegmenter
-from .segment.given import CarriedMatte, GivenMattes, MatteFile
 from .segment.keyframes import KeyframeSegmenter
-from .segment.places import Places
 from .sink import (
     BaseSink,
     PictureSink,
@@ -45,7 +43,6 @@ from .sink import (
 from .sink.commit import refuse_input
 from .source import BaseSource, Source, open_source, refuse_unused
 from .stages import blame, decode_stage, finish_stage, matted_within, output_stage, segment_stage, smooth_stage
-from .strokes import carried, strokes_of
 from .subject import SubjectCounter, remarks, require
 from .temporal import tracked
 from .validation import interval
@@ -202,6 +199,8 @@ def _strokes(source: Any, options: Options) -> Callable[[Matting], Matting]:
     """What puts options.strokes into the mattes that a matting gives; for them ``source`` is read once before."""
     if options.strokes is None:
         return lambda matting: matting
+    from .strokes import carried, strokes_of  # here and below: few runs want them, and every start would wait
+
     drawn = carried(source, strokes_of(options.strokes), options)
     return lambda matting: lambda frames: drawn.painted(matting(frames), Fraction(str(options.start)))
 
@@ -224,6 +223,8 @@ def _segmenter(source: Any, options: Options, info: VideoInfo) -> tuple[BaseSegm
     name = methods.method_name(options.method)
     if options.matte_in is None:
         return _in_time(_with_places(_method(source, options, info.stills), options, info), options, info.stills), name
+    from .segment.given import CarriedMatte, GivenMattes, MatteFile
+
     reading = InputOptions(start=options.start, timeout=options.timeout, retry=options.retry, on_error=options.on_error,
                            threads=options.threads, audio=False)
     area = None if options.roi is None else Area(options.roi)
@@ -253,6 +254,8 @@ def _with_places(method: BaseSegmenter, options: Options, info: VideoInfo) -> Ba
     """``method``, with what options.region adds to its mattes and takes from them."""
     if options.region is None:
         return method
+    from .segment.places import Places
+
     if options.roi is None:
         return Places(method, options.region)
     if info.stills:

@@ -135,7 +135,6 @@ def _run_one(job: Job, session: Session, methods: Methods | None, given: Collect
              brief: bool) -> dict[str, Any]:
     """Run a job. Of outputs that are not ``given`` the folder was, and is made."""
     from .. import api
-    from ..batch.item import run_one
     from ..core.opencv import opencv_threads
 
     with ExitStack() as stack:
@@ -149,6 +148,8 @@ def _run_one(job: Job, session: Session, methods: Methods | None, given: Collect
             stack.enter_context(opencv_threads(Threads.of(job.options.get("threads")).opencv))
             result = api.run(job.source, job.sinks, progress=update, **job.options)
         else:
+            from ..batch.item import run_one  # here: with the ledger and its database, which one input needs not
+
             result, _ = run_one(job.source, job.sinks, job.options, methods, progress=update, given=given)
     if told and brief:
         _tell_briefly(result)

@@ -89,3 +89,12 @@ def test_info_still_tells_all_else_without_libgl(without_libgl: Path) -> None:
     assert "does not load: OpenCV does not load (libGL.so.1" in done.stdout
     assert "libx264" in done.stdout
     assert "numpy" in done.stdout
+
+
+def test_a_run_of_one_film_loads_no_ledger_and_no_masked_arrays() -> None:
+    work = ("import streamseg.cli.run, streamseg.api\nfrom streamseg.report import Stopwatch\nwatch = Stopwatch()\n"
+            "watch.count('decode', 0.5)\nassert watch.stages()['decode'].p50_ms == 500")
+    unwanted = ("sqlite3", "numpy.ma", "streamseg.strokes", "streamseg.segment.places", "streamseg.segment.given",
+                "streamseg.batch.item")
+    assert loaded_after(work, unwanted) == []
+    assert loaded_after(work + "\nimport streamseg.batch.item", unwanted)  # the check can fail

@@ -1,4 +1,4 @@
-"""What a run says of the memory that it took, and of the size that its files will have."""
+"""What a run says of its stages, of the memory that it took, and of the size that its files will have."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from streamseg.report import Forecast, peak_rss_mib
+from streamseg.report import Forecast, Stopwatch, peak_rss_mib
 
 ASKED = "from streamseg.report import peak_rss_mib; print(peak_rss_mib())"
 
@@ -109,3 +110,15 @@ def test_the_files_are_looked_at_every_few_frames_only(tmp_path: Path,
     for frames in range(1, 81):
         assert forecast.at(frames) is None  # no file is there
     assert 5 <= len(looked) <= 20
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 20, 21])
+def test_stages_have_the_quantiles_that_numpy_finds(count: int) -> None:
+    watch = Stopwatch()
+    seconds = np.random.default_rng(count).uniform(0.001, 0.5, count).astype(np.float32)
+    for value in seconds:
+        watch.count("decode", float(value))
+    found = watch.stages()["decode"]
+    p50, p95 = np.quantile(seconds.astype(float), (0.5, 0.95)) * 1e3
+    assert (found.p50_ms, found.p95_ms) == pytest.approx((p50, p95), abs=1e-3)
+    assert found.total_s == pytest.approx(float(seconds.sum()), abs=1e-3)
