@@ -104,7 +104,7 @@ def test_a_recording_is_not_written_over_an_old_one(clip: Path, tmp_path: Path) 
     assert alive() == []
 
 
-@pytest.mark.parametrize("part", ["_smoother", "_model", "CompositeStage", "PreviewWindow", "Controls", "LiveSession",
+@pytest.mark.parametrize("part", ["_smoother", "model_of", "CompositeStage", "PreviewWindow", "Controls", "LiveSession",
                                   "on_begin"])
 def test_whatever_part_of_a_run_refuses_to_start_the_old_recording_stays(
         clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str) -> None:

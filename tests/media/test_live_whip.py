@@ -117,7 +117,7 @@ def test_what_cannot_be_reached_is_told_with_the_reason() -> None:
     with pytest.raises(SinkError, match="cannot be reached: Connection refused"):
         sink_to(f"http://127.0.0.1:{port}/x")
     with WhipServer() as server, pytest.raises(SinkError, match="cannot be reached: "):
-        sink_to(server.url.replace("http:", "https:"))
+        sink_to(server.url.replace("http:", "https:"), timeout=1.0)
 
 
 def test_a_server_that_hangs_up_ends_the_output() -> None:
