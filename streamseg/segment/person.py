@@ -35,6 +35,7 @@ from .roi import RegionOfInterest, separate_regions
 from .runtimes import Net, State
 from .runtimes.fastest import fastest
 from .runtimes.pool import NetPool
+from .second_look import SecondLook
 
 PRECISIONS = ("float", "int8")
 # Of each built-in model: LiteRT's files by their precision, and Keras's. Of large there is one only.
@@ -79,6 +80,8 @@ class Person(ParameterSegmenter):
     stills: bool = param(False, "The input is single pictures: built-in models make several passes over "
                          "each, at several sizes and mirrored, and the results are averaged. Default: true for "
                          "pictures.")
+    second_look: bool = param(False, "Where the medium model is in doubt in a film, ask the large one, once in 24 "
+                              "frames at most, and remember what it says.")
     _reduced: bool = field(default=False, init=False, repr=False)
     _path: Path = field(init=False, repr=False)
     _spec: ModelSpec = field(init=False, repr=False)
@@ -87,6 +90,7 @@ class Person(ParameterSegmenter):
     _memory: tuple[Size | None, State | None] = field(default=(None, None), init=False, repr=False)
     _large: Net | None = field(default=None, init=False, repr=False)  # beside medium, for single pictures
     _roi: RegionOfInterest | None = field(init=False, repr=False)
+    _second: SecondLook | None = field(default=None, init=False, repr=False)
 
     summary: ClassVar[str] = "Finds people with a neural network. The default."
     source: ClassVar[str] = ("U-Net on a MobileNetV2 encoder (Ronneberger et al. 2015, Sandler et al. 2018), "
@@ -114,6 +118,11 @@ class Person(ParameterSegmenter):
         self._spec = OWN if self.model in (None, *BUILT_IN) else spec_of(self._path, self.model_spec, self.runtime)
         if self.classes is not None:
             self._spec = self._spec.of_classes(self.classes)
+        if self.second_look:
+            if self.model not in (None, "medium"):
+                raise OptionError(f"second_look asks the large model where medium is in doubt, but model is "
+                                  f"{self.model!r}: leave one of the two out")
+            built_in(self.runtime, self.device, "large", self.precision)  # raises where there is none
         self._nets = NetPool(self.runtime, self.device, Threads.of(self.threads).net)
         self._begin()
 
@@ -135,6 +144,7 @@ class Person(ParameterSegmenter):
         # The state of a net belongs to one part of the picture: a net with states sees the whole every time.
         use_roi = self.roi and self._own and not self._spec.states
         self._roi = RegionOfInterest(self._alphas) if use_roi else None
+        self._second = SecondLook(self._by_large) if self.second_look and not self.stills else None
 
     @property
     def _own(self) -> bool:
@@ -162,6 +172,8 @@ class Person(ParameterSegmenter):
         mattes: list[Matte] = []
         for group in groups_of_one_size(frames):
             mattes += self._roi(group) if self._roi else map(Matte, self._alphas(group))
+        if self._second:
+            return [self._second(frame, matte) for frame, matte in zip(frames, mattes, strict=True)]
         return mattes
 
     def separate(self, frames: Sequence[Frame]) -> list[Matte]:
@@ -178,6 +190,8 @@ class Person(ParameterSegmenter):
         self._memory = None, None
         if self._roi:
             self._roi.reset()
+        if self._second:
+            self._second.reset()
 
     def trim(self) -> None:
         """Free the nets' working memory."""
@@ -219,6 +233,20 @@ class Person(ParameterSegmenter):
         means = [agreed(seen) for seen in zip(*passes, strict=True)]
         mattes = [without_doubtful(self._spec.stretched(alpha)) for alpha in means]
         return [decided(alpha) for alpha in mattes] if self.stills else mattes
+
+    def _by_large(self, frame: Frame) -> npt.NDArray[np.float32]:
+        """The large model's alpha of a frame; where people are small, of their part of it."""
+        net = self._nets.open(built_in(name="large", precision=self.precision), OWN)
+
+        def infer(frames: Sequence[Frame], parts: Sequence[Box | None]) -> list[npt.NDArray[np.float32]]:
+            found = []
+            for shown, part in zip(frames, parts, strict=True):
+                size = self._size(part or shown, net, BUDGETS[self.detail])
+                seen = OWN.probability(net.run([self._prepare(shown, size, part)[0][None]])[0][0])
+                found.append(without_doubtful(OWN.stretched(seen[0])))
+            return found
+
+        return separate_regions(infer, [frame])[0] if self.roi else infer([frame], [None])[0]
 
     def _foreign(self, frames: Sequence[Frame]) -> list[npt.NDArray[np.float32]]:
         """Anybody's model's alphas."""
