@@ -256,7 +256,8 @@ class OutputOptions(CommonOptions):
     foreground: str | None = option(None, "Output", "Also write the foreground colours without alpha.",
                                     metavar="PATH")
     packed: str | None = option(None, "Output", "Write cut-outs as opaque videos, for players that know no alpha: "
-                                "colour above matte (stacked), or beside it.", choices=("stacked", "side-by-side"))
+                                "colour above matte (stacked), or beside it; or as VR players take it (deovr).",
+                                choices=("stacked", "side-by-side", "deovr"))
     codec: str | None = option(None, "Output", "Video encoder; default: what the extension calls for.",
                                metavar="NAME")
     codec_set: Mapping[str, str] = option({}, "Output", "An option of the encoder, as preset=slow.",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from streamseg.api import run
+from streamseg.core.opencv import cv2
 from streamseg.core.pixel_formats import FORMATS, Colour
 from streamseg.errors import OptionError
 from streamseg.options import Options
 from streamseg.sink import open_sink
+from streamseg.sink.pixels import rgb_of
 
 from .sink_tools import BT709, about, made, probe, write
 from .test_sink_capability import pictures, planes_of
@@ -68,3 +71,40 @@ def test_what_packing_cannot_be_is_refused(clip: Path, tmp_path: Path, target: s
     with pytest.raises(OptionError, match=said):
         run(clip, tmp_path / target, packed="stacked", method="threshold", **options)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("pixels", "colour"), [("yuv420p", BT709), ("yuv420p10le", Colour(1, 2, 1, 1))])
+def test_vr_players_find_the_matte_around_the_eyes(tmp_path: Path, pixels: str, colour: Colour) -> None:
+    """Read as a player does: red at the place of each piece, as FFmpeg's crop and overlay would lay it."""
+    frame = made(pixels, 1, size=(640, 320), alpha=True, colour=colour)[0]
+    alpha = np.zeros((320, 640), frame.pixel.dtype)
+    alpha[60:160, 60:160] = alpha[160:200, 480:600] = frame.pixel.peak  # left eye, upper left; right eye, lower right
+    frame = replace(frame, alpha=alpha)
+    sink = write(open_sink(tmp_path / "o.mp4", about([frame]), kind="cutout",
+                           options=Options(packed="deovr", quality=95)), [frame])
+    assert any("_FISHEYE190_alpha" in note for note in sink.notes)
+    shown = pictures(tmp_path / "o.mp4")[0].to_ndarray(format="rgb24").astype(float)
+    assert shown.shape == (320, 640, 3)
+    small = cv2.resize(alpha.astype(np.float32) / frame.pixel.peak, (256, 128), interpolation=cv2.INTER_AREA)
+    left, right = small[:, :128], small[:, 128:]
+    found = {"top middle": shown[:64, 256:384], "bottom middle": shown[-64:, 256:384], "top left": shown[:64, :64],
+             "top right": shown[:64, -64:], "bottom left": shown[-64:, :64], "bottom right": shown[-64:, -64:]}
+    wanted = {"top middle": left[64:], "bottom middle": left[:64], "top left": right[64:, 64:],
+              "top right": right[64:, :64], "bottom left": right[:64, 64:], "bottom right": right[:64, :64]}
+    assert wanted["bottom middle"].max() == wanted["top left"].max() == 1
+    steps = np.arange(128) - 63.5
+    disc = np.add.outer(steps ** 2, steps ** 2) < 60 ** 2
+    discs = {"top middle": disc[64:], "bottom middle": disc[:64], "top left": disc[64:, 64:],
+             "top right": disc[64:, :64], "bottom left": disc[:64, 64:], "bottom right": disc[:64, :64]}
+    for name, piece in found.items():
+        inside = discs[name]
+        assert np.abs(piece[:, :, 0] / 255 - wanted[name])[inside].mean() < 0.05, name
+        assert np.percentile(piece[inside][:, 1:], 95) < 60, name  # red alone, but for chroma's edges
+    middle = shown[100:220, 100:220]
+    assert np.abs(middle - rgb_of(frame, 8)[100:220, 100:220]).mean() < 6  # the eyes stay
+
+
+def test_what_is_no_pair_of_fisheye_pictures_is_refused(clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="twice as wide as high"):
+        run(clip, tmp_path / "o.mp4", packed="deovr", method="threshold")
+    assert not (tmp_path / "o.mp4").exists()

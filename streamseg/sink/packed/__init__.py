@@ -2,6 +2,7 @@
 
     stacked         colour above, matte below: twice the height
     side-by-side    colour on the left, matte on the right: twice the width
+    deovr           the matte around the circles of a VR film of fisheye lenses: see ``deovr``
 
 The colour is straight: the subject's own, carried on where nothing is seen of it. The matte is grey in the colour's
 range, so that a player's RGB of it is alpha. An odd side is made even first (the last row or column repeated), so that
@@ -24,8 +25,9 @@ from ...options import OutputOptions
 from ...report import Output
 from ..pixels import alpha_of, extended
 from ..video import VideoSink
+from .deovr import NOTE, check_fisheye, deovr
 
-STACKED, SIDE_BY_SIDE = "stacked", "side-by-side"
+STACKED, SIDE_BY_SIDE, DEOVR = "stacked", "side-by-side", "deovr"
 
 
 class PackedSink(VideoSink):
@@ -33,10 +35,12 @@ class PackedSink(VideoSink):
 
     def __init__(self, target: str, info: VideoInfo, options: OutputOptions) -> None:
         self._layout = options.packed or STACKED
+        if self._layout == DEOVR:
+            check_fisheye(info)
         width, height = packed_size(info.width, info.height, self._layout)
         super().__init__(target, replace(info, width=width, height=height), "composite", options)
-        self.notes.append(f"alpha is packed ({self._layout}): `python -m streamseg.sink.packed > player.html` gives a "
-                          "page that plays it")
+        self.notes.append(NOTE if self._layout == DEOVR else f"alpha is packed ({self._layout}): `python -m "
+                          "streamseg.sink.packed > player.html` gives a page that plays it")
 
     def write(self, frame: Frame) -> None:
         """Pack one cut-out and write it. Raises SinkError."""
@@ -56,12 +60,16 @@ def check_packed(options: OutputOptions, background: str | None) -> None:
 
 def packed_size(width: int, height: int, layout: str) -> tuple[int, int]:
     """(width, height) of the packed picture."""
+    if layout == DEOVR:
+        return width, height
     width, height = width + width % 2, height + height % 2
     return (width, 2 * height) if layout == STACKED else (2 * width, height)
 
 
 def packed(frame: Frame, layout: str) -> Frame:
-    """The frame, opaque, with its alpha beside or below its colour. Raises SinkError if it has no alpha."""
+    """The frame, opaque, with its alpha as ``layout`` says. Raises SinkError if it has no alpha."""
+    if layout == DEOVR:
+        return deovr(frame)
     frame = extended(frame, frame.width + frame.width % 2, frame.height + frame.height % 2)
     pixel = frame.pixel
     join: Any = np.vstack if layout == STACKED else np.hstack
