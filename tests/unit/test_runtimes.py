@@ -18,11 +18,12 @@ from ai_edge_litert.interpreter import Interpreter
 from streamseg.core.geometry import usual_sizes
 from streamseg.errors import DeviceError, OptionError
 from streamseg.segment.file_formats.tflite import STEPS
+from streamseg.segment.known_models import OWN
 from streamseg.segment.model_spec import ModelSpec
 from streamseg.segment.person import Person, built_in
-from streamseg.segment.runtimes import Net, open_net
+from streamseg.segment.runtimes import Net, litert, open_net
 from streamseg.segment.runtimes.keras import share_threads
-from streamseg.segment.runtimes.resized import resized
+from streamseg.segment.runtimes.resized import resized, sized_places
 from streamseg.segment.runtimes.signatures import alone, signatures
 from streamseg.source.arrays import frame_of
 from tests.unit.model_tools import frames, mattes
@@ -98,6 +99,20 @@ def test_a_size_that_goes_not_with_the_nets_steps_is_refused(tmp_path: Path) -> 
     small = of_sizes(tmp_path / "small.tflite", [(32, 64)], ending=STEPS)
     with pytest.raises(ValueError, match="size 33x64 is not one that the net takes"):
         resized(small.read_bytes(), (33, 64))
+
+
+def test_what_changes_with_the_size_is_looked_for_once_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = built_in()
+    content, looked = path.read_bytes(), []
+    monkeypatch.setattr(litert, "sized_places", lambda given: looked.append(len(given)) or sized_places(given))
+    net = open_net(path, OWN, "litert", "cpu", 1)
+    sizes = net.sizes[:2]
+    for size in sizes:
+        assert matte_of(net, np.zeros((1, *size, 3), np.float32)).shape[1:3] == size
+        assert resized(content, size, sized_places(content)) == resized(content, size)
+    assert resized(content, sizes[0]) != resized(content, sizes[1])
+    assert looked == [len(content)]
+    net.close()
 
 
 def test_a_size_is_made_ready_when_it_is_first_used(monkeypatch) -> None:

@@ -21,7 +21,7 @@ from ..file_formats.tflite import STEPS
 from ..model_spec import ModelSpec
 from . import State
 from .ports import Port, Wiring, zeros
-from .resized import resized
+from .resized import resized, sized_places
 from .signatures import alone, signatures, tensor_names
 
 # Sizes of a file that are ready at once. Each takes 25 to 65 MB, and 20 to 40 ms to make ready again. A picture of the
@@ -54,6 +54,7 @@ class LiteRt:
         self._graphs = {(int(found[1]), int(found[2])): graph for name, graph in names.items()
                         if (found := _SIZED.fullmatch(name))}  # fmt: skip
         self._resizable = any(name.endswith(STEPS) for name in names)
+        self._places: tuple[int, ...] | None = None  # what changes with the size: known from the first one on
         self._spec = spec
         self._ready: OrderedDict[Size, _Graph] = OrderedDict()  # the one that was used last is the last
         self._lock = threading.Lock()  # an interpreter does one thing at a time
@@ -109,7 +110,8 @@ class LiteRt:
         try:
             content = self._content
             if self._resizable and size:
-                content = resized(content, size)
+                self._places = self._places or sized_places(content)
+                content = resized(content, size, self._places)
             elif self._graphs:
                 content = alone(content, number)
             net = self._make(model_content=content)
