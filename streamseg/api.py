@@ -214,7 +214,9 @@ def _follow(graph: Graph[Frame, Pair, list[Frame]], sinks: Sequence[BaseSink], i
         elapsed = time.perf_counter() - began
         first = round(elapsed, 3) if first is None else first
         if progress is not None:
-            progress(Progress(count, info.expected_frames, elapsed, expected_bytes=forecast.at(count)))
+            passed = count > (info.expected_frames or 0)  # the header stated too short a length
+            progress(Progress(count, None if passed else info.expected_frames, elapsed,
+                              expected_bytes=None if passed else forecast.at(count)))
     return count, first
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from streamseg.api import run
 from streamseg.errors import OptionError, SourceError
+from streamseg.report import Progress
 from streamseg.source.deinterlace import deinterlaced
 from streamseg.source.normalise import inner_size
 from tests import clips
@@ -92,6 +93,16 @@ def test_a_stream_that_is_longer_than_stated_keeps_its_times(tmp_path: Path) -> 
     source, frames = read(stated_too_short(path, 5))
     assert [frame.time for frame in frames] == expected
     assert source.notes == []
+
+
+def test_progress_tells_no_total_that_is_passed(tmp_path: Path) -> None:
+    told: list[Progress] = []
+    path = stated_too_short(clips.video(tmp_path / "a.webm", frames=30), 0.5)
+    run(path, "null:", method="threshold", background="green", progress=told.append)
+    assert told[0].total is not None
+    assert told[0].total < 30
+    assert told[-1].frames == 30
+    assert all(item.total is None or item.frames <= item.total for item in told)
 
 
 def test_a_start_behind_the_stated_end_is_tried(tmp_path: Path) -> None:
