@@ -170,16 +170,21 @@ def write_film(path: Path, pictures: Iterator[Picture], *, rate: int = RATE, ove
         out.mux(tone.encode(None))
 
 
+def camera(picture: Photo, size: tuple[int, int], index: int) -> Picture:
+    """float64 (2, 3): what takes x, y, 1 of the photo to x and y of the film's frame ``index``."""
+    width, height = size
+    turn = 2 * math.pi * index / (RATE * SECONDS)
+    zoom = height / picture.height * (1.04 - 0.04 * math.cos(turn))
+    x = picture.centre[0] + 9 * math.sin(turn)
+    y = picture.centre[1] + 4 * math.sin(2 * turn)
+    return np.array([[zoom, 0, width / 2 - zoom * x], [0, zoom, height / 2 - zoom * y]])
+
+
 def film(picture: Photo, size: tuple[int, int], frames: int) -> Iterator[Picture]:
     """uint8 (h, w, 3) RGB pictures of ``size`` (width, height): the camera comes nearer and sways a little,
     once in four seconds."""
-    width, height = size
     for index in range(frames):
-        turn = 2 * math.pi * index / (RATE * SECONDS)
-        zoom = height / picture.height * (1.04 - 0.04 * math.cos(turn))
-        x = picture.centre[0] + 9 * math.sin(turn)
-        y = picture.centre[1] + 4 * math.sin(2 * turn)
-        move = np.array([[zoom, 0, width / 2 - zoom * x], [0, zoom, height / 2 - zoom * y]])
+        move = camera(picture, size, index)
         yield cv2.warpAffine(picture.rgb, move, size, flags=cv2.INTER_CUBIC,
                              borderMode=cv2.BORDER_REFLECT_101)
 
