@@ -32,6 +32,7 @@ FIGURES = {
     "against": ("rows/*/new/wall_s/median", "rows/*/old/cpu_s/median", "rows/*/ratio/cpu_s/median",
                 "rows/photos/new/pictures_a_second/median", "rows/help/ratio/wall_s/median"),
     "area": ("outputs/*/whole/median", "outputs/*/roi/median", "outputs/*/ratio/median"),
+    "demo": ("frames", "ways/*/hat_least", "ways/*/hat_mean"),
     "edges": ("edges/people worn/*/iou", "edges/hair worn/*/boundary_f", "colour_error/*/ours", "ms/*"),
     "limits": ("rows/*/fps/median", "rows/run to a file/ratio/median", "rows/method/ratio/median"),
     "live": ("streamseg/report/fps", "streamseg/report/latency_ms/p95", "streamseg/rss_mib/at_the_end",

@@ -1,4 +1,4 @@
-"""The demo's film against a truth drawn by hand: python -m benchmarks.demo_film [--json FILE] [--quick]
+"""The demo's film against a truth drawn by hand: python -m benchmarks.demo [--quick]
 
 The film is `streamseg demo`'s: a photo with a flag beside a person in a white cap, filmed by a moving camera. For each
 frame it tells the largest blob that the matte has outside the person and the share of the hat that it keeps. The
@@ -8,17 +8,15 @@ them; figures are of the picture's area.
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.common import Bench, Table, start
 from streamseg import Frame, mattes
 from streamseg.core.opencv import cv2
 from streamseg.source.arrays import frame_of
@@ -97,22 +95,24 @@ def measured(name: str, photo: demo.Photo, frames: int) -> dict[str, float]:
             "frames_with_a_blob": sum(one.blob > MOST for one in found) / len(found)}
 
 
-def main(words: list[str] | None = None) -> None:
-    """Measure, print, and write the figures if asked to."""
-    own = argparse.ArgumentParser(prog="python -m benchmarks.demo_film", description=__doc__,
-                                  formatter_class=argparse.RawDescriptionHelpFormatter)
-    own.add_argument("--json", type=Path, help="write the figures to this file")
-    own.add_argument("--quick", action="store_true", help="eight frames only")
-    arguments = own.parse_args(words)
-    photo, result = demo.photo(), {}
-    for name in WAYS:
-        result[name] = found = measured(name, photo, 8 if arguments.quick else demo.RATE * demo.SECONDS)
-        print(f"{name}: largest blob {found['blob_most']:.2%} (mean {found['blob_mean']:.2%}), "
-              f"{found['frames_with_a_blob']:.0%} of the frames over {MOST:.1%}, faint {found['faint_most']:.2%}; "
-              f"hat {found['hat_least']:.1%} at least, {found['hat_mean']:.1%} in the mean", flush=True)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+def tables(result: Mapping[str, Any]) -> dict[str, Table]:
+    """The result as a table."""
+    head = ("", "largest blob", "in the mean frame", f"frames with one over {MOST:.1%}", "faint", "hat, worst", "mean")
+    return {"demo": Table(head, [
+        (name, f"{row['blob_most']:.2%}", f"{row['blob_mean']:.2%}", f"{row['frames_with_a_blob']:.0%}",
+         f"{row['faint_most']:.2%}", f"{row['hat_least']:.3f}", f"{row['hat_mean']:.3f}")
+        for name, row in result["ways"].items()])}
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    bench = Bench("demo", __doc__, repeats=1)
+    chosen = bench.parse(words)
+    photo, frames = demo.photo(), 8 if chosen.quick else demo.RATE * demo.SECONDS
+    result = {"frames": frames, "ways": {name: measured(name, photo, frames) for name in WAYS}}
+    for table in tables(result).values():
+        print(table.markdown(), end="\n\n")
+    bench.save(result, chosen.out)
 
 
 if __name__ == "__main__":
-    main()
+    start(main)
