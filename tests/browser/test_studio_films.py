@@ -200,6 +200,71 @@ def test_an_upload_that_breaks_off_goes_on(opened: Page) -> None:
     assert films_of(opened) == ["done"]
 
 
+BREAKS_OFF = """
+    const { open } = XMLHttpRequest.prototype;
+    XMLHttpRequest.prototype.open = function (method, address) {
+      this.address = address;
+      open.call(this, method, address);
+    };
+    XMLHttpRequest.prototype.send = function (part) {
+      const headers = { "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0" };
+      fetch(this.address, { method: "PATCH", headers, body: part.slice(0, 1000) })
+        .then(() => { window.broken = true; });
+    };"""   # the server gets the first 1000 bytes, and the page hears nothing of it
+
+
+@pytest.fixture
+def broken_off(opened: Page) -> Page:
+    """The page, opened again after it was left in the middle of sending the film."""
+    opened.run(BREAKS_OFF)
+    opened.click("[name=background][value=colour]")
+    opened.click("#film-start-job")
+    opened.until(lambda: opened.run("return window.broken"), "nothing is sent")
+    opened.open()
+    opened.until(lambda: opened.find("#unfinished").is_displayed(), "the page has forgotten the upload")
+    return opened
+
+
+def test_an_upload_goes_on_after_the_page_was_loaded_again(broken_off: Page, film: Path, tmp_path: Path) -> None:
+    page = broken_off
+    assert "film.mp4" in page.text("#unfinished")
+    assert "1 kB of" in page.text("#unfinished")
+    other = tmp_path / "film.mp4"
+    other.write_bytes(clips.video(tmp_path / "other.mp4", size=SIZE, frames=2, code=False).read_bytes())
+    page.choose(other)   # another film of the same name is no rest of it
+    page.shown("film.mp4")
+    assert page.find("#unfinished").is_displayed()
+    page.click("#clear")
+    page.run("""
+        const { setRequestHeader } = XMLHttpRequest.prototype;
+        window.offsets = [];
+        XMLHttpRequest.prototype.setRequestHeader = function (name, value) {
+          if (name === "Upload-Offset") window.offsets.push(Number(value));
+          setRequestHeader.call(this, name, value);
+        };""")
+    page.choose(film)
+    page.until(lambda: page.all("#film-outputs li"), "the film is not made")
+    assert page.run("return window.offsets") == [1000]
+    assert not page.find("#unfinished").is_displayed()
+    job, = jobs_of(page)
+    with urllib.request.urlopen(page.address + job["outputs"][0]["url"].lstrip("/"), timeout=60) as answer:
+        (tmp_path / "made.mp4").write_bytes(answer.read())
+    assert len(list(streamseg.open_source(tmp_path / "made.mp4"))) == 25
+    page.click("#clear")
+    page.open()
+    assert page.run("return localStorage.getItem('streamseg.uploads')") == "[]"
+    assert not page.find("#unfinished").is_displayed()
+
+
+def test_what_was_sent_of_a_film_is_deleted_when_it_is_not_wanted(broken_off: Page) -> None:
+    assert films_of(broken_off) == ["uploading"]
+    broken_off.click("#unfinished-list button:last-child")
+    assert not broken_off.find("#unfinished").is_displayed()
+    broken_off.until(lambda: films_of(broken_off) == [])
+    broken_off.open()
+    assert broken_off.run("return localStorage.getItem('streamseg.uploads')") == "[]"
+
+
 def test_a_film_can_be_looked_through_while_it_is_made(page: Page, tmp_path: Path) -> None:
     page.choose(clips.video(tmp_path / "long.mp4", size=SIZE, frames=1500, code=False))
     page.shown("long.mp4")

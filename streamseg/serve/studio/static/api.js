@@ -59,36 +59,41 @@ export async function cutOut(file, signal) {
   return answer.blob();
 }
 
+/** A job that waits for a film of `bytes`; its id. fields: options by their names, and outputs. */
+export async function newJob(bytes, fields, signal) {
+  const answer = await call("v1/jobs", { method: "POST", body: form(null, { ...fields, size: bytes }), signal });
+  return (await answer.json()).id;
+}
+
 /**
- * Send a film in parts: where the connection breaks off, it goes on from the last byte that arrived. fields: options by
- * their names, and outputs. onProgress(share of the upload that is done).
+ * Send a job's film in parts, from what the server has of it: where the connection breaks off, it goes on from the last
+ * byte that arrived. onProgress(share of the film that is there).
  */
-export async function startJob(file, fields, onProgress, signal) {
-  const answer = await call("v1/jobs", { method: "POST", body: form(null, { ...fields, size: file.size }), signal });
-  const made = await answer.json();
-  try {
-    await sendParts(file, jobAddress(made.id, "upload"), onProgress, signal);
-  } catch (error) {
-    if (error.status !== 404) endJob(made.id).catch(() => {}); // nobody sends the rest
-    throw error;
-  }
-  return made;
+export async function sendFilm(id, file, onProgress, signal) {
+  await sendParts(file, jobAddress(id, "upload"), onProgress, signal);
+}
+
+/** Bytes that the server has of a job's film. */
+export async function sentOf(id) {
+  return Number((await call(jobAddress(id, "upload"), { method: "HEAD" })).headers.get("Upload-Offset"));
 }
 
 async function sendParts(file, address, onProgress, signal) {
-  let offset = 0;
-  for (let failures = 0; offset < file.size;) {
+  let offset = await received(address, 0, signal);
+  let failures = 0;
+  do { // an empty part where all is there, and the server has not been told so
     const part = file.slice(offset, offset + PART);
     try {
       await sendPart(part, address, offset, (sent) => onProgress((offset + sent) / file.size), signal);
       offset += part.size;
       failures = 0;
     } catch (error) {
+      if (error.status === 409 && offset === file.size) return; // it was told, and only its answer was lost
       if (error.name === "AbortError" || !(error.status === 0 || error.status === 409) || ++failures > TRIES) throw error;
       await pause(1000 * 2 ** failures, signal);
       offset = await received(address, offset, signal);
     }
-  }
+  } while (offset < file.size || failures);
 }
 
 /** How much of a film the server has; where it does not answer, what is known. */

@@ -1,17 +1,13 @@
 // Films: a frame of it that is worked on like a picture at once, and the job that makes the film itself.
 
-import { $, alertUser, announce, el, saveAs, seconds, size, stem } from "./dom.js";
-import { cutOut, endJob, jobEvents, outputAddress, previewAddress, startJob } from "./api.js";
+import { $, alertUser, announce, el, saveAs, seconds, size } from "./dom.js";
+import { cutOut, endJob, job, jobEvents, newJob, outputAddress, previewAddress, sendFilm } from "./api.js";
+import { drawnOn, jobsFor, PURPOSES } from "./jobs.js";
 import { patient } from "./queue.js";
 import { canvas, thumbnail } from "./picture.js";
 import { closed, frameAt, opened } from "./player.js";
+import { forget, noted } from "./unfinished.js";
 
-// What a film is for: the extension decides the codec (VP9 and ProRes 4444 where there is transparency)
-const PURPOSES = {
-  call: { ending: "call.mp4", words: "For a call or a page (.mp4)", transparent: false },
-  web: { ending: "web.webm", words: "For the web, transparent (.webm)", transparent: true },
-  editor: { ending: "editor.mov", words: "For an editor, transparent (.mov)", transparent: true },
-};
 const TRIED = 3; // seconds
 const FAILED = { failed: "The film could not be made.", gone: "The server has deleted the film." };
 
@@ -43,10 +39,7 @@ export class Films {
     $("film-result").removeAttribute("src");
     this.closePlayer();
     if (!this.item) return;
-    const { start, duration, purposes, at } = item.settings;
-    $("film-start").value = start;
-    $("film-duration").value = duration ?? "";
-    for (const box of document.getElementsByName("purpose")) box.checked = purposes.includes(box.value);
+    this.fill(item.settings);
     this.draw();
     const player = await opened(item.file);
     if (this.item !== item) return closed(player);
@@ -57,8 +50,14 @@ export class Films {
       return this.draw();
     }
     $("scrub").max = player.duration;
-    $("scrub").value = at;
-    if (!item.cutOut) await this.seek(at);
+    $("scrub").value = item.settings.at;
+    if (!item.cutOut) await this.seek(item.settings.at);
+  }
+
+  fill({ start, duration, purposes }) {
+    $("film-start").value = start;
+    $("film-duration").value = duration ?? "";
+    for (const box of document.getElementsByName("purpose")) box.checked = purposes.includes(box.value);
   }
 
   closePlayer() {
@@ -178,13 +177,31 @@ export class Films {
   }
 
   async make(item, settings = item.settings) {
+    this.discard(item); // what was made before
+    const common = { name: item.name, ...drawnOn(item) };
+    await this.work(item, (set) => this.makeAll(item, jobsFor(common, settings, this.background()), set));
+  }
+
+  /** Go on with what the end of the page broke off (see unfinished.js): `item` has the same file. */
+  async resume(item, upload) {
+    Object.assign(item.settings, upload.settings);
+    item.jobs.push(upload.job);
+    if (this.item === item) this.fill(item.settings);
+    await this.work(item, async (set) => {
+      set({ state: "uploading", progress: upload.sent / upload.size, message: "Sending the film" });
+      if ((await job(upload.job)).state === "uploading") await this.send(item, upload.job, upload.later, set);
+      forget(upload.job);
+      await this.follow(item, upload.job, set);
+      await this.makeAll(item, upload.later, set);
+    });
+  }
+
+  async work(item, doing) {
     const set = (changes) => { Object.assign(item, changes); this.queue.changed(item); };
     item.abort = new AbortController();
-    this.discard(item); // what was made before
     set({ outputs: [] });
     try {
-      const common = { name: item.name, ...drawnOn(item) };
-      for (const fields of jobsFor(common, settings, this.background())) await this.makeOne(item, fields, set);
+      await doing(set);
       set({ state: "done", progress: null, message: "" });
     } catch (error) {
       if (error.name === "AbortError") set({ state: "idle", progress: null, message: "Stopped." });
@@ -194,23 +211,44 @@ export class Films {
     announce(`${item.name}: ${item.state === "done" ? "the film is ready" : item.message}`);
   }
 
-  async makeOne(item, fields, set) {
-    set({ state: "uploading", progress: 0, message: "Sending the film" });
-    const made = await patient(() => startJob(item.file, fields,
-      (share) => set({ progress: share, message: "Sending the film" }), item.abort.signal),
-    item.abort.signal, (text) => set({ message: text }));
-    item.jobs.push(made.id);
+  /** The jobs with these fields, one after the other. */
+  async makeAll(item, jobs, set) {
+    for (const [place, fields] of jobs.entries()) {
+      set({ state: "uploading", progress: 0, message: "Sending the film" });
+      const id = await patient(() => newJob(item.file.size, fields, item.abort.signal),
+        item.abort.signal, (text) => set({ message: text }));
+      item.jobs.push(id);
+      await this.send(item, id, jobs.slice(place + 1), set);
+      await this.follow(item, id, set);
+    }
+  }
+
+  /** later: the fields of the jobs that are made after this one. */
+  async send(item, id, later, set) {
+    const { name, size: bytes, lastModified: modified } = item.file;
+    const { signal } = item.abort;
+    const progress = (share) => set({ state: "uploading", progress: share, message: "Sending the film" });
+    try {
+      await noted({ job: id, name, size: bytes, modified, settings: item.settings, later },
+        () => patient(() => sendFilm(id, item.file, progress, signal), signal, (text) => set({ message: text })));
+    } catch (error) {
+      if (error.status !== 0 && error.status !== 404) endJob(id).catch(() => {}); // nobody sends the rest
+      throw error;
+    }
+  }
+
+  async follow(item, id, set) {
     set({ state: "working", progress: null, message: "Waiting for its turn" });
     announce(`${item.name} is being made.`);
-    for await (const event of jobEvents(made.id, item.abort.signal)) {
+    for await (const event of jobEvents(id, item.abort.signal)) {
       if (event.state === "failed") throw new Error(event.error?.message ?? FAILED.failed);
       if (event.state === "done") {
-        const outputs = event.outputs.map(({ name, bytes }) => ({ name, bytes, url: outputAddress(made.id, name),
+        const outputs = event.outputs.map(({ name, bytes }) => ({ name, bytes, url: outputAddress(id, name),
           words: Object.values(PURPOSES).find(({ ending }) => name.endsWith(ending)).words }));
         return set({ outputs: [...item.outputs, ...outputs], previews: null });
       }
       const { frames, total } = event.progress ?? {};
-      item.previews = { job: made.id, times: event.progress?.previews ?? [] };
+      item.previews = { job: id, times: event.progress?.previews ?? [] };
       set({ progress: total ? frames / total : null, message: told(event) });
     }
     throw new Error(FAILED.gone);
@@ -223,7 +261,10 @@ export class Films {
 
   /** Delete the item's jobs and their films on the server. */
   discard(item) {
-    for (const job of item.jobs.splice(0)) endJob(job).catch(() => {}); // it may be deleted by its age already
+    for (const one of item.jobs.splice(0)) {
+      forget(one);
+      endJob(one).catch(() => {}); // it may be deleted by its age already
+    }
   }
 
   forget(item) {
@@ -241,53 +282,8 @@ function told({ state, progress, before }) {
   return parts.join(", ");
 }
 
-/**
- * The fields of the jobs that make what a film is for. One job is one inference: its results all have the background
- * that is chosen, and beside them it makes one cut-out. Only where two transparent ones and an opaque one are wanted
- * are there two jobs.
- */
-function jobsFor(drawn, { start, duration, purposes }, background) {
-  const common = { ...drawn, start: start || null, duration };
-  const file = (purpose) => `${plain(drawn.name)}-${PURPOSES[purpose].ending}`;
-  const clear = purposes.filter((purpose) => PURPOSES[purpose].transparent);
-  if (clear.length === purposes.length) return [{ ...common, background: "none", output: clear.map(file) }];
-  const [beside, ...later] = clear;
-  const jobs = [{ ...common, ...backgroundFields(background),
-    output: [file("call"), ...(beside ? [`cutout:${file(beside)}`] : [])] }];
-  if (later.length) jobs.push({ ...common, background: "none", output: later.map(file) });
-  return jobs;
-}
-
 /** The strokes on the frame at so many seconds: those that were drawn on it before. */
 function strokesAt(item, at) {
   if (!item.frames.has(at)) item.frames.set(at, []);
   return item.frames.get(at);
-}
-
-/** What was drawn on a film's frames, as options of the job: the server carries strokes along with the motion. */
-function drawnOn(item) {
-  if (!item.size) return {};
-  const [width, height] = item.size;
-  const share = (value, whole) => Math.min(1, Math.max(0, Math.round(1e4 * value / whole) / 1e4));
-  const strokes = [...item.frames].flatMap(([time, drawn]) => drawn.map(({ kind, radius, points, edges }) => ({
-    kind, time, edges: Boolean(edges), radius: Math.min(0.5, Math.max(1e-4, radius / width)),
-    points: points.map(([x, y]) => [share(x, width), share(y, height)]),
-  })));
-  return { strokes: strokes.length ? JSON.stringify(strokes) : null, roi: item.region && area(item.region, width, height) };
-}
-
-/** A region as the option roi has it. A pixel less, where it does not begin at the side: both are rounded. */
-function area({ left, top, width, height }, across, down) {
-  const percent = (value) => `${Math.max(0, Math.floor(1e4 * value) / 100)}%`;
-  return [percent(left), percent(top), percent(width - (left > 0) / across), percent(height - (top > 0) / down)].join(",");
-}
-
-/** A film's name as the names of outputs may be. */
-const plain = (name) => stem(name.slice(name.lastIndexOf("/") + 1)).toLowerCase().replaceAll(/[^a-z0-9._-]+/g, "-")
-  .replace(/^[^a-z0-9]+/, "").slice(0, 40) || "film";
-
-function backgroundFields(background) {
-  if (background.kind === "colour") return { background: background.colour };
-  if (background.kind === "blur") return { background: "blur", blur: background.blur };
-  return background.kind === "picture" && background.file ? { background_file: background.file } : {};
 }

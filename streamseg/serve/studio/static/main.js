@@ -8,6 +8,7 @@ import { Live } from "./live.js";
 import { QueueList } from "./list.js";
 import { decoded, Picture } from "./picture.js";
 import { droppedFiles, Item, kindOf, Queue } from "./queue.js";
+import { Unfinished } from "./unfinished.js";
 import { Viewer } from "./viewer.js";
 import { zipped } from "./zip.js";
 
@@ -20,6 +21,7 @@ const background = { kind: "none", colour: $("colour").value, blur: 0.5, picture
 const viewer = new Viewer(() => background);
 const films = new Films(queue, () => background, stillChanged);
 const live = new Live();
+const unfinished = new Unfinished();
 let chosen = null;   // the item on the stage
 let opening = 0;     // counts, so that a slow decoding does not replace what was chosen since
 
@@ -41,6 +43,10 @@ function take(files) {
   queue.add(items);
   announce(`${items.length} added to the queue.`);
   if (!chosen) choose(items[0]);
+  for (const item of items) {
+    const upload = item.kind === "film" && unfinished.take(item.file);
+    if (upload) films.resume(item, upload);
+  }
 }
 
 for (const [button, input] of [["choose", "files"], ["choose-folder", "folder"], ["choose-picture", "picture"]]) {
@@ -260,3 +266,4 @@ const basename = (name) => name.slice(name.lastIndexOf("/") + 1);
 tabs(document.querySelector("[role=tablist]"), (id) => live.shown(id === "tab-live"));
 list.drawCount();
 setBackground({});
+unfinished.look();
