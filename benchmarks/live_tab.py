@@ -6,7 +6,9 @@ Server, browser and a camera that plays a clip at 30 pictures a second share thi
 the room turns from black to white or back at a picture of the camera; the delay is from the moment at which that
 picture is drawn until the browser presents the picture in which the patch has turned (requestVideoFrameCallback). It
 holds both ways over the network, decoding and encoding on both sides, the net and the composite. What a real camera's
-sensor and a real screen add is not in it. Needs chromium, chromedriver and the extra [test].
+sensor and a real screen add is not in it. ``stages_ms`` of the JSON says where the time goes, as the browser counts it
+(means of a picture, ``paced`` of a packet) and as the server tells its page (arrival to encoded).
+Needs chromium, chromedriver and the extra [test].
 """
 
 from __future__ import annotations
@@ -37,6 +39,9 @@ FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
 PATCH = """
     const camera = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
     const measured = window.measured = { delays: [], pictures: 0, began: 0 };
+    const Peer = window.RTCPeerConnection;
+    window.peers = [];
+    window.RTCPeerConnection = class extends Peer { constructor(...given) { super(...given); peers.push(this); } };
     let white = false, turned = null, wait = 20;
     navigator.mediaDevices.getUserMedia = async (wanted) => {
       const stream = await camera(wanted);
@@ -72,6 +77,24 @@ PATCH = """
       };
       shown.requestVideoFrameCallback(see);
     };"""
+
+# Sums of seconds and of what they are of, since the beginning
+STAGES = """
+    const done = arguments[arguments.length - 1];
+    peers.at(-1).getStats().then((stats) => {
+      const sums = {};
+      for (const item of stats.values()) {
+        if (item.type === "outbound-rtp") {
+          sums.browser_encodes = [item.totalEncodeTime, item.framesEncoded];
+          sums.paced = [item.totalPacketSendDelay, item.packetsSent];
+        }
+        if (item.type === "inbound-rtp") {
+          sums.browser_buffers = [item.jitterBufferDelay, item.jitterBufferEmittedCount];
+          sums.browser_decodes = [item.totalDecodeTime, item.framesDecoded];
+        }
+      }
+      done(sums);
+    });"""
 
 
 def camera_file(clip: Path, path: Path, size: tuple[int, int]) -> Path:
@@ -135,15 +158,17 @@ def measured(address: str, process: psutil.Process, driver: Any, seconds: float,
     pause = "setTimeout(arguments[arguments.length - 1], 1000 * arguments[0])"
     driver.execute_async_script(pause, warm_up)
     driver.execute_script("watch()")
+    before = driver.execute_async_script(STAGES)
     process.cpu_percent()
     memory = []
     for _ in range(max(2, round(seconds))):
         driver.execute_async_script(pause, seconds / max(2, round(seconds)))
         memory.append(process.memory_info().rss / 2 ** 20)
-    delays, pictures, passed, size = driver.execute_script("""
+    after = driver.execute_async_script(STAGES)
+    delays, pictures, passed, size, server_takes = driver.execute_script("""
         const shown = document.getElementById("live-video");
         return [measured.delays, measured.pictures, (performance.now() - measured.began) / 1000,
-                [shown.videoWidth, shown.videoHeight]];""")
+                [shown.videoWidth, shown.videoHeight], document.getElementById("figure-latency").textContent];""")
     if not delays:
         raise RuntimeError("the patch was never seen to turn")
     tenth = max(1, len(memory) // 10)
@@ -151,9 +176,19 @@ def measured(address: str, process: psutil.Process, driver: Any, seconds: float,
         "size": size, "seconds": round(passed, 1), "fps": round(pictures / passed, 2), "turns": len(delays),
         "glass_to_glass_ms": {name: round(float(np.percentile(delays, share)), 1)
                               for name, share in (("p50", 50), ("p95", 95), ("max", 100))},
+        "stages_ms": {**means(before, after), "server": server_takes},
         "server_cpu_percent": process.cpu_percent(),
         "rss_mib": {"at_the_start": round(float(np.median(memory[:tenth])), 1),
                     "at_the_end": round(float(np.median(memory[-tenth:])), 1), "most": round(max(memory), 1)}}
+
+
+def means(before: Mapping[str, list[float]], after: Mapping[str, list[float]]) -> dict[str, float | None]:
+    """Milliseconds of one, between two answers of STAGES; None where there was none."""
+    found: dict[str, float | None] = {}
+    for name, (seconds, count) in after.items():
+        since, less = before.get(name, (0.0, 0.0))
+        found[name] = round(1e3 * (seconds - since) / (count - less), 1) if count > less else None
+    return found
 
 
 def tables(result: Mapping[str, Any]) -> dict[str, Table]:

@@ -23,3 +23,7 @@ def test_the_live_tab_is_measured(driver: Any, tmp_path: Path) -> None:
     assert result["turns"] > 0
     assert result["fps"] > 0
     assert 0 < result["glass_to_glass_ms"]["p50"] <= result["glass_to_glass_ms"]["p95"]
+    stages = result["stages_ms"]
+    assert min(stages[name] for name in ("browser_encodes", "browser_buffers", "browser_decodes")) > 0
+    assert stages["paced"] >= 0
+    assert "ms" in stages["server"]
