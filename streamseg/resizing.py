@@ -102,7 +102,7 @@ def _part(options: Options, sections: Sequence[Section], number: int) -> Options
     if not last:
         left.append(sections[number + 1].first - section.first - SLACK)
     return replace(options, on_resize="fit", require_subject=False, start=start, preview=None,
-                   duration=float(min(left)) if left else None, **targets)
+                   duration=max(float(min(left)), 0.001) if left else None, **targets)
 
 
 def _telling(progress: Callable[[Progress], None], done: int, total: int, began: float) -> Callable[[Progress], None]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import SinkError
 from .packets import copied
-from .sound import LEAST, decoder_of
+from .sound import LEAST, MOST, decoder_of
 
 # Codecs whose packets stand alone, with the encoder that makes a silent one and its options
 _ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
@@ -110,6 +110,8 @@ class Pauses:
 
     def _packets(self, like: av.Packet, begin: Fraction, gap: Fraction) -> list[av.Packet]:
         """Silence from ``begin`` on, for ``gap`` seconds, in packets such as ``like``; none where it cannot be made."""
+        if gap > MOST:
+            return []
         if self._codec.startswith("pcm_"):
             return [_packet(data, begin + at, length, like) for data, at, length in self._pcm(gap)]
         if not self._tried:

@@ -16,6 +16,7 @@ from .packets import copied
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 RATE = 48000
 LEAST = Fraction(5, 1000)  # seconds; shorter gaps come of rounded times
+MOST = 600  # seconds of silence at one place; longer gaps come of damaged times
 _PIECE = 4096  # samples of silence at once
 
 
@@ -79,7 +80,7 @@ class SoundTranscoder:
         if sound.pts is not None and sound.time_base is not None:
             start, length = sound.pts * sound.time_base, Fraction(sound.samples, sound.sample_rate)
             gap = Fraction(0) if self._end is None else start - self._end
-            if self._fill and gap >= max(LEAST, length / 2):
+            if self._fill and max(LEAST, length / 2) <= gap <= MOST:
                 self.missing.append((start - gap, gap))
                 for samples in _pieces(round(gap * sound.sample_rate)):
                     pts = round((start - gap) / sound.time_base)

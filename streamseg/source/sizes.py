@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from ..errors import OptionError
+from ..errors import OptionError, SourceError
 from ..options import InputOptions
 from .byte_input import ReadableFile
 from .clip_reader import DEFAULT_RATE
@@ -50,7 +50,7 @@ class Section:
 def sections_of(spec: Any, options: InputOptions) -> list[Section]:
     """The sections of the part of a film that ``options`` request; every picture is decoded (VP9 and AV1 change their
     size at any). Empty where none decodes. Raises OptionError for an input that can be read only once."""
-    path = _file(spec, "split", "so where it changes its size is not known")
+    path = _file(spec, "split", "so where it changes its size is not known; a batch too reads its films once")
     lengths = [length for length in (options.duration, options.preview) if length is not None]
     start, limit = Fraction(str(options.start)), Fraction(str(min(lengths))) if lengths else None
     made: list[Section] = []
@@ -72,6 +72,9 @@ def sections_of(spec: Any, options: InputOptions) -> list[Section]:
                 if limit is not None and made and time - made[0].first >= limit:
                     return made
                 last = made[-1] if made else None
+                if last is not None and time < last.first:
+                    raise SourceError(f"{path}: the pictures' times step back to {float(time):.3f} s, so on_resize "
+                                      "'split' finds no parts in it: give fit or largest")
                 if last is None or (last.width, last.height) != (picture.width, picture.height):
                     made.append(Section(time, time - zero, picture.width, picture.height, 1))
                 else:

@@ -44,6 +44,7 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "raw.h264": lambda path: clips.resolution_change(path),
     "jump.ts": lambda path: moved(path),
     "jump.mkv": lambda path: moved(path),
+    "sound.ts": lambda path: clips.video(path, audio=True),
 }
 
 
