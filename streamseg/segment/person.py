@@ -25,6 +25,7 @@ from ..core.geometry import (
 )
 from ..core.thread_budget import Threads
 from ..errors import OptionError, SegmentError
+from . import turns
 from .api import Capabilities, ParameterSegmenter, param
 from .known_models import OWN
 from .model_file import spec_of
@@ -39,10 +40,9 @@ from .second_look import SecondLook
 
 PRECISIONS = ("float", "int8")
 # Of each built-in model: LiteRT's files by their precision, and Keras's. Of large there is one only.
-_FILES = {
-    "medium": {"float": "person-medium.tflite", "int8": "person-medium-int8.tflite", "keras": "person-medium.keras"},
-    "large": {"int8": "person-large-int8.tflite"},
-}
+_MEDIUM = {"float": "person-medium.tflite", "int8": "person-medium-int8.tflite", "keras": "person-medium.keras"}
+# Small is medium with as few pixels as with detail low.
+_FILES = {"small": _MEDIUM, "medium": _MEDIUM, "large": {"int8": "person-large-int8.tflite"}}
 BUILT_IN = tuple(_FILES)
 # Pixels of the pass of each over a single picture. Two passes of either, and smaller and larger ones, gave no better
 # mattes for three times the work (training/LOG.md, 18).
@@ -58,7 +58,7 @@ class Person(ParameterSegmenter):
     other model takes what its file or its model spec says, or what is known of it (model_file.py).
     """
 
-    model: str | None = param(None, "Built-in model (medium, or large: slower, better on pictures), or a "
+    model: str | None = param(None, "Built-in model (medium; small: faster; large: slower, better on pictures), or a "
                               "model file (.tflite, .onnx, .keras). Default: medium; for pictures both.")
     model_spec: str | None = param(None, "JSON file that describes the model: size, range, mean, std, channel, "
                                    "activation, and more. Default: what the model file says itself.")
@@ -73,7 +73,7 @@ class Person(ParameterSegmenter):
                            choices=("auto", *PRECISIONS))
     threads: int | None = param(None, "Threads for all libraries together; the model takes half of them. "
                                 "Default: the number of cores.", low=1, high=256)
-    detail: str = param("high", "Input size of a built-in model: high is about 67,584 pixels, medium 46,080, "
+    detail: str = param("high", "Input size of a built-in model but small: high is about 67,584 pixels, medium 46,080, "
                         "low 28,672. Smaller is faster.", choices=tuple(BUDGETS))
     roi: bool = param(True, "Region of interest: where people are small, show the model only that part of the "
                       "picture (built-in models only).")
@@ -89,6 +89,7 @@ class Person(ParameterSegmenter):
     _net: Net = field(init=False, repr=False)
     _memory: tuple[Size | None, State | None] = field(default=(None, None), init=False, repr=False)
     _large: Net | None = field(default=None, init=False, repr=False)  # beside medium, for single pictures
+    _turns: dict[int, int] = field(default_factory=dict, init=False, repr=False)  # of the call's turned frames, by id
     _roi: RegionOfInterest | None = field(init=False, repr=False)
     _second: SecondLook | None = field(default=None, init=False, repr=False)
 
@@ -140,7 +141,7 @@ class Person(ParameterSegmenter):
         self._net = self._nets.open(self._path, self._spec)
         if self.model is None and self.stills and self.detail == "high" and self._path.suffix == ".tflite":
             self._large = self._nets.open(built_in(name="large", precision=self.precision), OWN)
-        self._memory = None, None
+        self._memory, self._turns = (None, None), {}
         # The state of a net belongs to one part of the picture: a net with states sees the whole every time.
         use_roi = self.roi and self._own and not self._spec.states
         self._roi = RegionOfInterest(self._alphas) if use_roi else None
@@ -169,6 +170,7 @@ class Person(ParameterSegmenter):
 
     def segment(self, frames: Sequence[Frame]) -> list[Matte]:
         """One matte a frame, at the network's size for the frame's aspect."""
+        self._turns.clear()
         mattes: list[Matte] = []
         for group in groups_of_one_size(frames):
             mattes += self._roi(group) if self._roi else map(Matte, self._alphas(group))
@@ -188,6 +190,7 @@ class Person(ParameterSegmenter):
     def reset(self) -> None:
         """Forget where people were, and what a net with states remembers."""
         self._memory = None, None
+        self._turns.clear()
         if self._roi:
             self._roi.reset()
         if self._second:
@@ -203,36 +206,58 @@ class Person(ParameterSegmenter):
 
     def _alphas(self, frames: Sequence[Frame], part: Box | None = None) -> list[npt.NDArray[np.float32]]:
         """The nets' alphas of frames of one size, or of a part of each."""
-        return self._together(frames, [part] * len(frames))
+        return self._each(frames, [part] * len(frames))
 
     def _each(self, frames: Sequence[Frame], parts: Sequence[Box | None]) -> list[npt.NDArray[np.float32]]:
         """The nets' alphas of frames of any sizes, or of a part of each."""
-        groups: dict[tuple[tuple[Net, Size], ...], list[int]] = {}
+        groups: dict[tuple[int, tuple[tuple[Net, Size], ...]], list[int]] = {}
         for number, (frame, part) in enumerate(zip(frames, parts, strict=True)):
-            groups.setdefault(tuple(self._passes(part or frame)), []).append(number)
+            turn = self._turns.get(id(frame), 0)
+            groups.setdefault((turn, tuple(self._passes(turns.shown_as(part or frame, turn)))), []).append(number)
         found: dict[int, npt.NDArray[np.float32]] = {}
-        for numbers in groups.values():
-            alphas = self._together([frames[number] for number in numbers], [parts[number] for number in numbers])
-            found.update(zip(numbers, alphas, strict=True))
-        return [found[number] for number in range(len(frames))]
+        for (turn, passes), numbers in groups.items():
+            shown = [frames[number] for number in numbers], [parts[number] for number in numbers]
+            if not self._own:
+                found.update(zip(numbers, self._foreign(shown[0]), strict=True))
+                continue
+            looks = [self._look(net, size, *shown, turn) for net, size in passes]
+            for number, *seen in zip(numbers, *looks, strict=True):
+                if self._large and not turn and parts[number] is None and turns.doubtful(seen):
+                    found[number] = self._turned(frames[number], seen)
+                else:
+                    found[number] = np.rot90(self._matte(seen), -turn)
+        return [np.ascontiguousarray(found[number]) for number in range(len(frames))]
 
-    def _together(self, frames: Sequence[Frame], parts: Sequence[Box | None]) -> list[npt.NDArray[np.float32]]:
-        """The nets' alphas of frames, or of a part of each, whose passes are the same."""
-        if not self._own:
-            return self._foreign(frames)
-        passes: list[npt.NDArray[np.float32]] = []
-        for net, size in self._passes(parts[0] or frames[0]):
-            pictures = np.stack([self._prepare(frame, size, part)[0]
-                                 for frame, part in zip(frames, parts, strict=True)])
-            seen = self._spec.probability(self._run(net, pictures))
-            if self.stills:
-                mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
-                seen = (seen + self._spec.probability(self._run(net, mirrored))[:, :, ::-1]) / np.float32(2)
-            passes.append(seen)
-        # The mean comes before the ends are cut off: where passes differ, the ends still tell.
-        means = [agreed(seen) for seen in zip(*passes, strict=True)]
-        mattes = [without_doubtful(self._spec.stretched(alpha)) for alpha in means]
-        return [decided(alpha) for alpha in mattes] if self.stills else mattes
+    def _turned(self, frame: Frame, seen: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        """The alpha of a single picture that may lie on its side. ``seen``: its passes as it is."""
+        assert self._large is not None
+        looks = []
+        for turn in range(4):
+            shown = turns.shown_as(frame, turn)
+            looks.append([self._look(net, self._size(shown, net, turns.PIXELS), [frame], [None], turn)[0]
+                          for net in (self._large, self._net)])
+        turn = turns.clearest(looks)
+        if not turn:
+            return self._matte(seen)
+        self._turns[id(frame)] = turn
+        return self._each([frame], [None])[0]
+
+    def _look(self, net: Net, size: Size, frames: Sequence[Frame], parts: Sequence[Box | None],
+              turn: int) -> npt.NDArray[np.float32]:
+        """float32 (n, h, w), what one pass of a net sees in frames, or in a part of each, after quarter turns."""
+        pictures = np.stack([self._prepare(frame, size, part, turn)[0]
+                             for frame, part in zip(frames, parts, strict=True)])
+        seen = self._spec.probability(self._run(net, pictures))
+        if self.stills:
+            mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
+            seen = (seen + self._spec.probability(self._run(net, mirrored))[:, :, ::-1]) / np.float32(2)
+        return seen
+
+    def _matte(self, seen: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        """Of the passes over a picture. The mean comes before the ends are cut off: where passes differ, the ends
+        still tell."""
+        alpha = without_doubtful(self._spec.stretched(agreed(seen)))
+        return decided(alpha) if self.stills else alpha
 
     def _by_large(self, frame: Frame) -> npt.NDArray[np.float32]:
         """The large model's alpha of a frame; where people are small, of their part of it."""
@@ -280,10 +305,12 @@ class Person(ParameterSegmenter):
             return [(self._net, self._size(shown, self._net, self._spec.pixels or BUDGETS[self.detail]))]
         if self._large:
             passes = [(self._large, _LARGE_PASS), (self._net, _MEDIUM_PASS)]
+        elif self.model == "small" or self._reduced:
+            passes = [(self._net, BUDGETS["low"])]
         elif self.stills and self.detail == "high":
             passes = [(self._net, budget) for budget in STILL_BUDGETS]
         else:
-            passes = [(self._net, BUDGETS["low" if self._reduced else self.detail])]
+            passes = [(self._net, BUDGETS[self.detail])]
         return list(dict.fromkeys((net, self._size(shown, net, budget)) for net, budget in passes))
 
     def _size(self, shown: Frame | Box, net: Net, budget: int) -> Size:
@@ -291,15 +318,16 @@ class Person(ParameterSegmenter):
             return nearest_size(shown.height, shown.width, net.sizes, budget)
         return self._spec.size or net_size(shown.height, shown.width, budget)
 
-    def _prepare(self, frame: Frame, size: Size,
-                 part: Box | None) -> tuple[npt.NDArray[np.float32], Box | None]:
-        """float32 (h, w, 3) in the model's range, and where the picture lies in it if not everywhere."""
+    def _prepare(self, frame: Frame, size: Size, part: Box | None,
+                 turn: int = 0) -> tuple[npt.NDArray[np.float32], Box | None]:
+        """float32 (h, w, 3) in the model's range, after quarter turns, and where the picture lies in it if not
+        everywhere."""
         box = None
         if self._spec.fit == "letterbox":
             box = letterbox_box(frame.height, frame.width, size)
             picture, _ = letterbox(frame.rgb((box.width, box.height)), size)
         else:
-            picture = frame.rgb((size[1], size[0]), part)
+            picture = np.rot90(frame.rgb(size if turn % 2 else (size[1], size[0]), part), turn)
         return self._spec.normalised(picture), box
 
 

@@ -29,14 +29,15 @@ from .refusals import Refusal
 from .services import Services
 
 # rembg's own model for people stands for ours, which are looked through by default
-MODELS = {"default": None, "u2net_human_seg": None, "medium": "medium", "large": "large"}
+MODELS = {"default": None, "u2net_human_seg": None, "small": "small", "medium": "medium",
+          "large": "large"}
 
 
 class Rembg(Parameters):
     """The parameters of /api/remove beside the file."""
 
     url: str | None = Field(None, description="Address of the picture; only where the server reads addresses.")
-    model: Literal["default", "u2net_human_seg", "medium", "large"] = Field(
+    model: Literal["default", "u2net_human_seg", "small", "medium", "large"] = Field(
         "default", description="Ours alone, which find persons; u2net_human_seg is taken for the default.")
     a: bool = Field(False, description="Refine the edge by the picture's colours: always done, by edges=guided.")
     af: int = Field(240, ge=0, le=255, description="Alpha matting's foreground threshold: another value is refused.")

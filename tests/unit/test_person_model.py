@@ -34,6 +34,10 @@ def test_the_built_in_model_sees_as_many_pixels_as_it_is_told() -> None:
         method = Person(threads=1, roi=False, detail=detail)
         areas[detail] = method.segment([frame])[0].alpha.size
         method.close()
+    for stills in (False, True):
+        method = Person(threads=1, roi=False, model="small", stills=stills)
+        assert method.segment([frame])[0].alpha.size == areas["low"]
+        method.close()
     assert areas["high"] > areas["medium"] > areas["low"] == areas["reduced"]
 
 

@@ -329,7 +329,7 @@ def test_a_closed_model_says_so() -> None:
 
 
 @pytest.mark.parametrize(("given", "message"), [
-    (("nowhere.tflite",), r"model 'nowhere\.tflite' is not there"), (("huge",), "allowed are: medium, large"),
+    (("nowhere.tflite",), r"model 'nowhere\.tflite' is not there"), (("huge",), "allowed are: small, medium, large"),
     ((Path("no.onnx"),), "is not there")])
 def test_a_model_that_is_none_is_refused(given: tuple[Any, ...], message: str) -> None:
     with pytest.raises(OptionError, match=message):
