@@ -37,8 +37,8 @@ from streamseg import segment
 from streamseg.core.frames import Frame
 from streamseg.core.geometry import net_size
 from streamseg.core.thread_budget import Threads
+from streamseg.segment.built_in import built_in
 from streamseg.segment.model_file import spec_of
-from streamseg.segment.person import built_in
 from streamseg.segment.runtimes import open_net
 from streamseg.source import open_source
 

@@ -22,7 +22,7 @@ def as_u2net(path: Path) -> Path:
                          "'.[train,onnx]'")
     import keras
 
-    from streamseg.segment.person import built_in
+    from streamseg.segment.built_in import built_in
     from training.formats import deployed, to_onnx
 
     net = deployed(keras.saving.load_model(built_in("keras"), compile=False))

@@ -30,7 +30,7 @@ from benchmarks.judge import Clip, Entry, Scores, judge_pictures, judge_run, jud
 from streamseg import segment, smooth
 from streamseg.core.geometry import BUDGETS
 from streamseg.core.opencv import cv2
-from streamseg.segment.person import built_in
+from streamseg.segment.built_in import built_in
 from streamseg.tools.bench.plots import figure, png
 
 SPECS = Path(__file__).parent / "specs"

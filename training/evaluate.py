@@ -15,7 +15,7 @@ from pathlib import Path
 
 from streamseg.core import geometry
 from streamseg.errors import OptionError
-from streamseg.segment.person import BUILT_IN
+from streamseg.segment.built_in import BUILT_IN
 from training import classes, robust, sheets
 from training.commands import LEAST_BUDGET, at_least, command
 from training.data import (

@@ -15,7 +15,7 @@ from .registry import (
 )
 
 # Modules that other packages import, beside the names here
-PUBLIC = ("catalogue", "given", "keyframes", "model", "model_file", "person", "places")
+PUBLIC = ("built_in", "catalogue", "given", "keyframes", "model", "model_file", "person", "places")
 
 __all__ = ["DEFAULT", "METHODS", "NETWORK", "PUBLIC", "READING", "REQUIRED", "Adapted", "BaseSegmenter", "Borrowed",
            "Capabilities", "ParameterSegmenter", "Segmenter", "adapt", "create_segmenter", "is_network", "method_class",

@@ -17,7 +17,7 @@ from ..background import colours
 from ..errors import OptionError
 from ..options import Options
 from ..segment import METHODS
-from ..segment.person import BUILT_IN
+from ..segment.built_in import BUILT_IN
 from ..strokes import strokes_of
 from ..validation import choice, default_of
 from .refusals import Refusal

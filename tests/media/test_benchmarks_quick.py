@@ -20,7 +20,7 @@ import pytest
 from benchmarks import common, offline, scenes, table
 from streamseg.core.opencv import cv2
 from streamseg.errors import DeviceError
-from streamseg.segment.person import built_in
+from streamseg.segment.built_in import built_in
 from tests import clips
 
 from .test_benchmarks import ROOT, run

@@ -13,7 +13,7 @@ pytest.importorskip("tensorflow", reason="training needs TensorFlow: pip install
 import keras
 
 from streamseg.errors import OptionError
-from streamseg.segment.person import built_in
+from streamseg.segment.built_in import built_in
 from tests.shared import shared_folder
 from training import architectures, encoders, formats
 from training.architectures import deeplab, person

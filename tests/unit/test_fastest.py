@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from streamseg.errors import OptionError
+from streamseg.segment.built_in import built_in
 from streamseg.segment.known_models import OWN
-from streamseg.segment.person import Person, built_in
+from streamseg.segment.person import Person
 from streamseg.segment.runtimes import fastest as module
 from streamseg.segment.runtimes.fastest import cache_folder, fastest, measured
 from streamseg.source.arrays import frame_of

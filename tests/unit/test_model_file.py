@@ -17,9 +17,10 @@ import pytest
 
 from streamseg.cli import cli
 from streamseg.errors import OptionError, SegmentError
+from streamseg.segment.built_in import built_in
 from streamseg.segment.model_file import describe, draft, embed, read_facts, spec_of
 from streamseg.segment.model_spec import ModelSpec
-from streamseg.segment.person import Person, built_in
+from streamseg.segment.person import Person
 from streamseg.segment.runtimes import open_net
 from streamseg.source.arrays import frame_of
 from tests.unit import onnx_files

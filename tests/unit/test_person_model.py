@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamseg.segment.person import Person, built_in
+from streamseg.segment.built_in import built_in
+from streamseg.segment.person import Person
 from streamseg.source.arrays import frame_of
 from tests.unit.model_tools import frames
 

@@ -18,8 +18,8 @@ from streamseg import pictures
 from streamseg.core.frames import Frame, Matte
 from streamseg.core.opencv import cv2
 from streamseg.errors import DamagedInputError, OptionError, SegmentError, SourceError
+from streamseg.segment.built_in import built_in
 from streamseg.segment.model_spec import ModelSpec
-from streamseg.segment.person import built_in
 from streamseg.segment.runtimes import litert
 from streamseg.segment.runtimes.pool import NetPool
 from tests import stills

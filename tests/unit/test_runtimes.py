@@ -17,10 +17,11 @@ from ai_edge_litert.interpreter import Interpreter
 
 from streamseg.core.geometry import usual_sizes
 from streamseg.errors import DeviceError, OptionError
+from streamseg.segment.built_in import built_in
 from streamseg.segment.file_formats.tflite import STEPS
 from streamseg.segment.known_models import OWN
 from streamseg.segment.model_spec import ModelSpec
-from streamseg.segment.person import Person, built_in
+from streamseg.segment.person import Person
 from streamseg.segment.runtimes import Net, litert, open_net
 from streamseg.segment.runtimes.keras import share_threads
 from streamseg.segment.runtimes.resized import resized, sized_places

@@ -10,7 +10,8 @@ import pytest
 
 from streamseg.core.frames import Frame, Matte
 from streamseg.errors import OptionError
-from streamseg.segment.person import Person, built_in
+from streamseg.segment.built_in import built_in
+from streamseg.segment.person import Person
 from streamseg.segment.second_look import GAP, SecondLook
 from streamseg.source.arrays import frame_of
 from tests.unit.model_tools import frames as pictures_of
