@@ -1,286 +1,148 @@
-"""Batches and clusters: python -m benchmarks.cluster [--quick] [--only loop workers split ledger messages]
+"""Batches and clusters: python -m benchmarks.cluster [--only ROW ...] [--quick]
 
-    loop      200 pictures: `batch` against `run` once for each, a process each; and in one process, a batch against
-              streamseg.run in a loop with the model loaded once, which shows what overlapping gives alone
+Speeds, on an idle machine:
+
+    loop      pictures: `batch` against `run` once for each, a process each
+    inside    the same within one process, the model loaded once, which shows what overlapping gives alone
     workers   16 short clips on Ray with 1, 2, ... workers of one thread: speed-up over one
-    split     a film in 8 parts on 2 workers of one thread against the film in one piece on one: speed-up, and what
-              joining takes
-    ledger    rows planned a second and ends written a second, and the driver's memory over 100,000 rows
+    split     a film of 10 minutes in 8 parts on 2 workers of one thread against the film in one piece on one: speed-up,
+              and what joining takes
+    ledger    rows planned a second and ends written a second
     messages  empty tasks a second through one driver, and the bytes of a task and of its answer
 
-Starting Ray is not counted: a batch of hours does it once. cluster.png shows the curve of ``workers``. Whole, with its
-3 repeats, on two idle cores: about 50 minutes, of which loop takes 25 and split 15; it wants 1 GB in the folder for
-temporary files. ``--repeats 1`` takes a third.
+Counts, on any machine:
+
+    memory    the driver's memory over 100,000 rows
+    kills     20 workers of two nodes killed (-9) at random, and one node taken away
+    driver    the driver killed (-9) and started again
+    broken    a batch of which 5 % of the pictures are broken, killed and started again, with what --status says
+
+On two idle cores no row takes more than about five minutes; a later call adds its rows to the result of earlier ones
+on the same machine, and each says the commit that it was measured at. Fewer pictures and one turn of the film are
+against us: what a batch or a cluster does once weighs more. Starting Ray is not counted: a batch of hours does it once.
+cluster.png shows the curve of ``workers``. The film wants 1 GB in the folder for temporary files.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import pickle
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
-import streamseg
-from benchmarks.common import TINY, Bench, Table, make_clip, shown, start, summary
-from streamseg.batch.batch import Batch
-from streamseg.batch.inputs import Item
-from streamseg.batch.job import Job
-from streamseg.batch.ledger import Ledger
-from streamseg.batch.options import BatchOptions
-from streamseg.batch.plan import Planner
-from streamseg.batch.ray_cluster import Crew, connected
-from streamseg.batch.ray_runner import Driver
-from streamseg.batch.records import Outcome
+from benchmarks.batches import Speeds
+from benchmarks.common import RESULTS, Bench, Must, Table, shown, start
+from benchmarks.losses import Losses
 from streamseg.core.thread_budget import cores
-from streamseg.report import peak_rss_mib
+from streamseg.tools.bench import hardware
 from streamseg.tools.bench.plots import figure, png
 
-PARTS = ("loop", "workers", "split", "ledger", "messages")
-ROWS = 100_000
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the table: ``about`` with the row's figures put in, a figure, and what is wanted of it."""
+
+    about: str
+    figure: str
+    must: Must | None = None
+    digits: int = 2
+
+    def cells(self, row: Mapping[str, Any]) -> tuple[str, str, str]:
+        """(what, figure, what is wanted and whether it is so)."""
+        value = row[self.figure]
+        middle = value["median"] if isinstance(value, dict) else value
+        told = shown(value, self.digits) if isinstance(value, dict) else f"{value:,.0f}"
+        wanted = "" if self.must is None else f"{self.must} {'yes' if self.must.met(middle) else 'no'}"
+        return self.about.format(**row), told, wanted
 
 
-class Stand:
-    """What is measured, each part by its name. ``quick``: a tiny form; ``pictures`` of loop, ``film`` seconds of
-    split."""
-
-    def __init__(self, work: Path, *, quick: bool, repeats: int, pictures: int, film: float) -> None:
-        self._work, self._quick, self._repeats = work, quick, repeats
-        self._pictures, self._film = pictures, film
-        self._parts = 0
-
-    def loop(self) -> dict[str, Any]:
-        """Seconds of `batch` and of `run` for each picture."""
-        count = 3 if self._quick else self._pictures
-        folder = self._work / "pictures"
-        folder.mkdir()
-        rng = np.random.default_rng(0)
-        for number in range(count):
-            picture = cv2.resize(rng.integers(0, 255, (9, 16, 3), np.uint8), (1280, 720), interpolation=cv2.INTER_CUBIC)
-            cv2.imwrite(str(folder / f"{number:03}.jpg"), picture)
-        batch, each, inside, loop = [], [], [], []
-        for turn in range(self._repeats):
-            batch.append(_seconds(partial(_streamseg, "batch", folder, "-o", self._work / f"batch{turn}")))
-            alone = self._work / f"alone{turn}"
-            alone.mkdir()
-            each.append(sum(_seconds(partial(_streamseg, "run", path, "-o", alone / f"{path.stem}.png"))
-                            for path in sorted(folder.iterdir())))
-            inside.append(_seconds(partial(_batch, folder, self._work / f"inside{turn}")))
-            loop.append(_seconds(partial(_loop, folder, self._work / f"loop{turn}")))
-        return {"pictures": count, "batch_s": summary(batch), "run_s": summary(each),
-                "times_as_fast": summary([slow / fast for slow, fast in zip(each, batch, strict=True)]),
-                "one_process": {"batch_s": summary(inside), "run_s": summary(loop), "times_as_fast": summary(
-                    [slow / fast for slow, fast in zip(loop, inside, strict=True)])}}
-
-    def workers(self) -> dict[str, Any]:
-        """Seconds of 16 clips by the number of workers."""
-        count, most = (2, 2) if self._quick else (16, cores())
-        size, seconds = (TINY, 0.4) if self._quick else ((640, 360), 4.0)
-        paths = [str(make_clip(self._work / f"clip{number}.mp4", size=size, seconds=seconds))
-                 for number in range(count)]
-        curve: dict[int, list[float]] = {}
-        for turn in range(self._repeats):
-            for workers in sorted({1, 2, *(2 ** power for power in range(most.bit_length()) if 2 ** power <= most)}):
-                spent, _ = self._on_ray(paths, f"workers{turn}-{workers}", workers, None)
-                curve.setdefault(workers, []).append(spent)
-        return {"clips": count, "points": [
-            {"workers": workers, "seconds": summary(values),
-             "speed_up": summary([one / value for one, value in zip(curve[1], values, strict=True)])}
-            for workers, values in curve.items()]}
-
-    def split(self) -> dict[str, Any]:
-        """Seconds of a film in one piece and in 8 parts on 2 workers."""
-        size, seconds = (TINY, 4.0) if self._quick else ((480, 270), self._film)
-        film = [str(make_clip(self._work / "film.mp4", size=size, seconds=seconds))]
-        whole, parts, joins = [], [], []
-        for turn in range(self._repeats):
-            whole.append(self._on_ray(film, f"whole{turn}", 1, None)[0])
-            spent, join = self._on_ray(film, f"parts{turn}", 2, seconds / 8)
-            parts.append(spent)
-            joins.append(join / spent)
-        return {"seconds": seconds, "parts": self._parts, "whole_s": summary(whole), "parts_s": summary(parts),
-                "speed_up": summary([one / two for one, two in zip(whole, parts, strict=True)]),
-                "joining_share": summary(joins)}
-
-    def ledger(self) -> dict[str, Any]:
-        """Rows a second, and the memory of a process that plans and writes them."""
-        rows = 2000 if self._quick else ROWS
-        code = (f"from benchmarks.cluster import ledger_figures; import json; "
-                f"print(json.dumps(ledger_figures({str(self._work)!r}, {rows})))")
-        import json
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
-
-    def messages(self) -> dict[str, Any]:
-        """Empty tasks a second through one driver."""
-        count = 50 if self._quick else 3000
-        with connected(Crew(None, 1, 1, 0.0, None)) as ray:
-            actor = ray.remote(_Echo).remote()
-            job = {"source": "/archive/2024/05/camera-7/clip-000123.mp4", "sinks": ["/done/camera-7/clip-000123.mp4"],
-                   "options": {"background": "blur"}}
-            ray.get(actor.answer.remote(job))
-            began, waiting = time.perf_counter(), [actor.answer.remote(job) for _ in range(8)]
-            for _ in range(count):
-                done, waiting = ray.wait(waiting, num_returns=1)
-                ray.get(done[0])
-                waiting.append(actor.answer.remote(job))
-            rate = count / (time.perf_counter() - began)
-        return {"tasks_a_second": round(rate, 1), "bytes_of_a_task": len(pickle.dumps(job)),
-                "bytes_of_an_answer": len(pickle.dumps(_Echo().answer(job)))}
-
-    def _on_ray(self, paths: list[str], name: str, workers: int, split: float | None) -> tuple[float, float]:
-        """(seconds from the workers' start to the end, seconds of them after the last part)."""
-        out = self._work / name
-        crew = Crew(None, workers, 1, 0.0, split)
-        with Ledger(":memory:") as ledger, connected(crew) as ray:
-            Planner(ledger, [str(out)], {"background": "blur"}).plan(
-                Item(path, os.path.basename(path)) for path in paths)
-            driver = _Timed(ray, ledger, crew)
-            state = driver.run()
-            if state.failed:
-                raise SystemExit(f"{state.failures[0][0]}: {state.failures[0][1]}")
-            self._parts = driver.parts
-            return time.perf_counter() - driver.first, time.perf_counter() - driver.last
+def none(figure: str) -> Must:
+    """That there are none."""
+    return Must(figure, "<=", 0)
 
 
-class _Timed(Driver):
-    """A driver that notes when the first task was given, and the last before joining was answered."""
-
-    def __init__(self, ray: Any, ledger: Ledger, crew: Crew) -> None:
-        super().__init__(ray, ledger, crew, None)
-        self.first = self.last = 0.0
-        self.parts = 0
-
-    def _give(self, hand: Any) -> bool:
-        given = super()._give(hand)
-        if given and hand.task is not None:
-            if not self.first:
-                self.first = time.perf_counter()
-            self.parts += hand.task.kind == "part"
-            if hand.task.kind == "join":
-                self.last = time.perf_counter()
-        return given
-
-
-class _Echo:
-    """An actor that answers at once, with what a worker answers."""
-
-    def answer(self, job: Mapping[str, Any]) -> Outcome:
-        return Outcome("done", "1234567:1700000000000000000", "0" * 64, 250, 0, 31.5, 7.9, "found", None, "17")
-
-
-def ledger_figures(work: str, rows: int) -> dict[str, Any]:
-    """Plan ``rows`` rows of a list, and end 2,000 of them. Run in a process of its own: its memory is a figure."""
-    path = os.path.join(work, "list.csv")
-    with open(path, "w", encoding="utf-8") as stream:
-        stream.write("input,output\n")
-        stream.writelines(f"/archive/camera-{number % 97}/clip-{number:07}.mp4,{number:07}.mp4\n"
-                          for number in range(rows))
-    from streamseg.batch.lists import rows as read
-    with Ledger(os.path.join(work, "ledger.sqlite")) as ledger:
-        planner = Planner(ledger, [os.path.join(work, "out")], {"background": "blur"}, BatchOptions())
-        spent = _seconds(lambda: planner.plan(read(path)))
-        ends = min(rows, 2000)
-        waiting = ledger.waiting()
-        outcome = _Echo().answer(Job("", []).options)
-
-        def finish() -> None:
-            for _ in range(ends):
-                ledger.finish(next(waiting).id, outcome)
-
-        ending = _seconds(finish)
-        size = os.path.getsize(os.path.join(work, "ledger.sqlite"))
-    return {"rows": rows, "planned_a_second": round(rows / spent, 1), "ended_a_second": round(ends / ending, 1),
-            "bytes_a_row": round(size / rows, 1), "peak_rss_mib": peak_rss_mib()}
+AGAIN = "{killed_at[done]} done when it was killed"
+# by row: its lines, and in how many turns it is measured
+ROWS: Mapping[str, tuple[int, Sequence[Line]]] = {
+    "loop": (3, [Line("`batch` against `run` in a loop, {pictures} pictures: times as fast", "times_as_fast",
+                      Must("times_as_fast", ">=", 1.5))]),
+    "inside": (3, [Line("the same within one process, the model loaded once: what overlapping gives",
+                        "times_as_fast")]),
+    "workers": (3, [Line("two workers against one, {clips} short clips, each worker one thread: times as fast", "two",
+                         Must("two", ">=", 1.8))]),
+    "split": (1, [Line("a film of {seconds:g} s in {parts} parts on 2 workers against one piece on one: times as fast",
+                       "speed_up", Must("speed_up", ">=", 1.7)),
+                  Line("of which joining takes", "joining_share", Must("joining_share", "<=", 0.02), 4)]),
+    "ledger": (1, [Line("rows planned a second", "planned_a_second"), Line("ends written a second", "ended_a_second")]),
+    "messages": (1, [Line("tasks through one driver a second", "tasks_a_second")]),
+    "memory": (1, [Line("memory of the driver over {rows:,} list rows, MiB", "peak_rss_mib",
+                        Must("peak_rss_mib", "<=", 300))]),
+    "kills": (1, [Line("{items} pictures, {killed} workers killed (-9) at random, {nodes_taken} of two nodes taken "
+                       "away: not done exactly once", "not_once", none("not_once")),
+                  Line("the same: partial files, and files left in the temporary folder", "left", none("left"))]),
+    "driver": (1, [Line(f"{{items}} pictures on Ray, the driver killed and started again, {AGAIN}: done twice",
+                        "done_again", none("done_again")),
+                   Line("the same: not done", "not_as_wanted", none("not_as_wanted")),
+                   Line("the same: files left", "left", none("left"))]),
+    "broken": (1, [Line(f"{{items}} pictures, {{broken}} of them broken, killed and started again, {AGAIN}: done twice",
+                        "done_again", none("done_again")),
+                   Line("the same: good ones not done, broken ones not told as failed", "not_as_wanted",
+                        none("not_as_wanted")),
+                   Line("the same: files left", "left", none("left"))]),
+}
 
 
 def tables(result: Mapping[str, Any]) -> dict[str, Table]:
     """Tables of RESULTS.md by name: what was measured beside what the project asks of itself."""
-    loop, split = result.get("loop", {}), result.get("split", {})
-    points = result.get("workers", {}).get("points", ())
-    two: Mapping[str, Any] = next((point for point in points if point["workers"] == 2), {})
-    clips, seconds = result.get("workers", {}).get("clips", 16), split.get("seconds", 600)
-    rows = [
-        (f"two workers against one, {clips} short clips, each worker one thread", _told(two.get("speed_up")), ">= 1.8"),
-        (f"`batch` against `run` in a loop, {loop.get('pictures', 200)} pictures", _told(loop.get("times_as_fast")),
-         ">= 1.5"),
-        ("the same within one process, the model loaded once: what overlapping gives",
-         _told(loop.get("one_process", {}).get("times_as_fast")), ""),
-        (f"a film of {seconds:g} s in 8 parts on 2 workers against one piece on one", _told(split.get("speed_up")),
-         ">= 1.7"),
-        ("of which joining takes", _told(split.get("joining_share"), 4), "< 0.02"),
-        ("memory of the driver over 100,000 list rows, MiB", _figure(result, "ledger", "peak_rss_mib"), "< 300"),
-        ("rows planned a second", _figure(result, "ledger", "planned_a_second"), ""),
-        ("ends written a second", _figure(result, "ledger", "ended_a_second"), ""),
-        ("tasks through one driver a second", _figure(result, "messages", "tasks_a_second"), "")]
-    return {"cluster": Table(("", "measured", "must"), rows)}
+    rows = []
+    for name, (_, lines) in ROWS.items():
+        row = result["rows"].get(name)
+        rows += [(f"{name}: not measured", "", "", "")] if row is None else [
+            (*line.cells(row), str(row["commit"])) for line in lines]
+    return {"cluster": Table(("", "measured (min to max)", "wanted", "at"), rows)}
 
 
-def _told(found: Mapping[str, float] | None, digits: int = 2) -> str:
-    return "not measured" if not found else shown(found, digits)
-
-
-def _figure(result: Mapping[str, Any], part: str, name: str) -> str:
-    found = result.get(part, {}).get(name)
-    return "not measured" if found is None else f"{found:,.0f}"
-
-
-def _batch(folder: Path, out: Path) -> None:
-    with Batch([str(folder)], [str(out)]) as batch:
-        state = batch.run()
-    assert state is not None
-    if state.failed:
-        raise SystemExit(f"{state.failures[0][0]}: {state.failures[0][1]}")
-
-
-def _loop(folder: Path, out: Path) -> None:
-    """As the batch, but a picture after the other."""
-    out.mkdir()
-    with closing(streamseg.load_model()) as model:
-        for path in sorted(folder.iterdir()):
-            streamseg.run(path, out / f"{path.stem}.png", method=model)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def _streamseg(*arguments: object) -> None:
-    subprocess.run([sys.executable, "-m", "streamseg", *map(str, arguments), "-q"], check=True, capture_output=True)
+def earlier(path: Path) -> dict[str, Any]:
+    """The rows of a result of this machine; else none."""
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        here = hardware()
+        if all(found["hardware"].get(name) == here[name] for name in ("processor", "cores")):
+            return dict(found.get("rows", {}))
+    return {}
 
 
 def main(words: list[str] | None = None) -> Path:
     """Measure, and write cluster.json and cluster.png."""
-    bench = Bench("cluster", __doc__, repeats=3)
-    bench.parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts, default all")
-    bench.parser.add_argument("--pictures", type=int, default=200, help="of loop, default %(default)s")
-    bench.parser.add_argument("--film", type=float, default=600.0, help="seconds of split's film, default %(default)s")
+    bench = Bench("cluster", __doc__, repeats=None)
+    add = bench.parser.add_argument
+    add("--only", nargs="+", choices=tuple(ROWS), default=tuple(ROWS), metavar="ROW", help="default all")
+    add("--repeats", type=int, help="turns, default " + ", ".join(f"{turns} of {name}" for name, (turns, _) in
+                                                                  ROWS.items() if turns > 1) + ", 1 of others")
+    add("--pictures", type=int, default=40, help="of loop and inside, default %(default)s")
+    add("--film", type=float, default=600.0, help="seconds of split's film, default %(default)s")
+    add("--seed", type=int, default=5, help="of what is killed when, default %(default)s")
+    add("--data", type=Path, metavar="DIR", help="a folder of pictures for the counts, default made ones")
     chosen = bench.parse(words)
-    os.environ.setdefault("PYTHONPATH", str(Path(__file__).parents[1]))  # for Ray's workers
-    result: dict[str, Any] = {"cores": cores()}
+    os.environ.setdefault("PYTHONPATH", str(Path(__file__).parents[1]))  # for Ray's workers and the processes
+    rows = earlier((chosen.out or RESULTS) / "cluster.json")
     for name in chosen.only:
         with tempfile.TemporaryDirectory() as work:
-            stand = Stand(Path(work), quick=chosen.quick, repeats=chosen.repeats, pictures=chosen.pictures,
-                          film=chosen.film)
-            measure = {"loop": stand.loop, "workers": stand.workers, "split": stand.split, "ledger": stand.ledger,
-                       "messages": stand.messages}
-            result[name] = measure[name]()
-            print(f"{name}: {result[name]}", file=sys.stderr, flush=True)
+            speeds = Speeds(Path(work), quick=chosen.quick, repeats=chosen.repeats or ROWS[name][0],
+                            pictures=chosen.pictures, film=chosen.film)
+            losses = Losses(Path(work), quick=chosen.quick, seed=chosen.seed, data=chosen.data)
+            measured = {**speeds.rows, **losses.rows}[name]()
+            rows[name] = {**measured, "commit": bench.commit(), "command": bench.command()}
+            print(f"{name}: {rows[name]}", file=sys.stderr, flush=True)
+    result = {"cores": cores(), "rows": {name: rows[name] for name in ROWS if name in rows}}
+    print(tables(result)["cluster"].markdown())
     path = bench.save(result, chosen.out)
-    if "workers" in result:
-        _draw(result["workers"]["points"], path.with_suffix(".png"))
+    if "workers" in chosen.only:
+        _draw(rows["workers"]["points"], path.with_suffix(".png"))
     return path
 
 
