@@ -139,8 +139,8 @@ class MethodOptions(CommonOptions):
                                      "methods`, or package.module:Class.", metavar="NAME")
     set: Mapping[str, Any] = option({}, "Method", "A parameter of the method, as block=15.",
                                     metavar="NAME=VALUE")
-    model: str | None = option(None, "Method", "Built-in model: small (faster), medium or large (slower, "
-                               "better on pictures); or a model file: .tflite, .onnx or .keras.", metavar="NAME|FILE")
+    model: str | None = option(None, "Method", "Built-in model: small (faster), medium, large or both "
+                               "(slower, better); or a model file: .tflite, .onnx or .keras.", metavar="NAME|FILE")
     model_spec: str | None = option(None, "Method", "JSON file that describes the model's input and output.",
                                     metavar="FILE")
     classes: str | None = option(None, "Method", "Classes of a multi-class model that are the subject.",

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from streamseg.core import geometry
 from streamseg.errors import OptionError
-from streamseg.segment.built_in import BUILT_IN
 from training import classes, robust, sheets
 from training.commands import LEAST_BUDGET, at_least, command
 from training.data import (
@@ -30,7 +29,7 @@ from training.data import (
 from training.predict import KerasPredictor, open_predictor
 from training.scores import Score, by_source, score_all, table_text
 
-SHIPPED = " and ".join(BUILT_IN)  # what single pictures get where no model is named
+SHIPPED = "medium and large"  # what single pictures get where no model is named
 
 
 def parser() -> argparse.ArgumentParser:

@@ -12,8 +12,8 @@ from .runtimes.fastest import fastest
 PRECISIONS = ("float", "int8")
 # Of each built-in model: LiteRT's files by their precision, and Keras's. Of large there is one only.
 _MEDIUM = {"float": "person-medium.tflite", "int8": "person-medium-int8.tflite", "keras": "person-medium.keras"}
-# Small is medium with as few pixels as with detail low.
-_FILES = {"small": _MEDIUM, "medium": _MEDIUM, "large": {"int8": "person-large-int8.tflite"}}
+# Small is medium with as few pixels as with detail low; both is medium and large together.
+_FILES = {"small": _MEDIUM, "medium": _MEDIUM, "large": {"int8": "person-large-int8.tflite"}, "both": _MEDIUM}
 BUILT_IN = tuple(_FILES)
 
 

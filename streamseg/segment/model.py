@@ -94,7 +94,8 @@ def load_model(name_or_path: str | os.PathLike[str] | None = None, *, spec: str 
                detail: str = "high", roi: bool = True) -> Model:
     """Load a model once, for any number of runs, pictures and threads.
 
-    name_or_path  "small", "medium", "large", or a model file (.tflite, .onnx, .keras); None: medium, for pictures both
+    name_or_path  "small", "medium", "large", "both", or a model file (.tflite, .onnx, .keras); None: medium, and
+                  both for pictures
     spec          a JSON file that says what a model file wants, see streamseg/segment/README.md
     classes       of a many-class model the classes that are the subject, as "person,bicyclist"
     device        "auto", "cpu" or "gpu"

@@ -51,7 +51,7 @@ class Person(ParameterSegmenter):
     other model takes what its file or its model spec says, or what is known of it (model_file.py).
     """
 
-    model: str | None = param(None, "Built-in model (medium; small: faster; large: slower, better on pictures), or a "
+    model: str | None = param(None, "Built-in model (medium; small: faster; large, both: slower, better), or a "
                               "model file (.tflite, .onnx, .keras). Default: medium; for pictures both.")
     model_spec: str | None = param(None, "JSON file that describes the model: size, range, mean, std, channel, "
                                    "activation, and more. Default: what the model file says itself.")
@@ -132,8 +132,11 @@ class Person(ParameterSegmenter):
     def _begin(self) -> None:
         """Open what is not open, with nothing remembered."""
         self._net = self._nets.open(self._path, self._spec)
-        if self.model is None and self.stills and self.detail == "high" and self._path.suffix == ".tflite":
-            self._large = self._nets.open(built_in(name="large", precision=self.precision), OWN)
+        if self.model == "both" or (
+                self.model is None and self.stills and self.detail == "high" and self._path.suffix == ".tflite"):
+            # what is asked for by name and cannot be is refused
+            runtime, device = (self.runtime, self.device) if self.model else ("auto", "auto")
+            self._large = self._nets.open(built_in(runtime, device, "large", self.precision), OWN)
         self._memory, self._turns = (None, None), {}
         # The state of a net belongs to one part of the picture: a net with states sees the whole every time.
         use_roi = self.roi and self._own and not self._spec.states
@@ -215,7 +218,7 @@ class Person(ParameterSegmenter):
                 continue
             looks = [self._look(net, size, *shown, turn) for net, size in passes]
             for number, *seen in zip(numbers, *looks, strict=True):
-                if self._large and not turn and parts[number] is None and turns.doubtful(seen):
+                if self._large and self.stills and not turn and parts[number] is None and turns.doubtful(seen):
                     found[number] = self._turned(frames[number], seen)
                 else:
                     found[number] = np.rot90(self._matte(seen), -turn)
@@ -296,10 +299,12 @@ class Person(ParameterSegmenter):
         """Which of the nets see a picture, and at which sizes, the largest last."""
         if not self._own:
             return [(self._net, self._size(shown, self._net, self._spec.pixels or BUDGETS[self.detail]))]
-        if self._large:
-            passes = [(self._large, _LARGE_PASS), (self._net, _MEDIUM_PASS)]
-        elif self.model == "small" or self._reduced:
+        if self.model == "small" or self._reduced:
             passes = [(self._net, BUDGETS["low"])]
+        elif self._large and self.stills:
+            passes = [(self._large, _LARGE_PASS), (self._net, _MEDIUM_PASS)]
+        elif self._large:
+            passes = [(net, BUDGETS[self.detail]) for net in (self._large, self._net)]
         elif self.stills and self.detail == "high":
             passes = [(self._net, budget) for budget in STILL_BUDGETS]
         else:

@@ -59,6 +59,7 @@ def test_frames_are_seen_by_the_model_that_is_named_and_pictures_by_both() -> No
     shown = frame_of(frames(1, 360, 640)[0], 0, 1)
     seen = {}
     for name, options in {"medium": {}, "large": {"model": "large"}, "both": {"stills": True},
+                          "both in films": {"model": "both"}, "both, small": {"model": "both", "detail": "low"},
                           "medium alone": {"stills": True, "model": "medium"},
                           "large alone": {"stills": True, "model": "large"},
                           "one look": {"stills": True, "detail": "medium"}}.items():
@@ -68,6 +69,8 @@ def test_frames_are_seen_by_the_model_that_is_named_and_pictures_by_both() -> No
         person.close()
     assert seen["medium"] == seen["large"] == [(True, 192 * 352)]
     assert seen["both"] == [(False, 192 * 352), (True, 224 * 416)]
+    assert seen["both in films"] == [(False, 192 * 352), (True, 192 * 352)]
+    assert seen["both, small"] == [(False, 128 * 224), (True, 128 * 224)]
     assert [size for _, size in seen["medium alone"]] == [160 * 288, 224 * 416, 320 * 544]
     assert [size for _, size in seen["large alone"]] == [160 * 288, 224 * 416, 320 * 544]
     assert seen["one look"] == [(True, 160 * 288)]

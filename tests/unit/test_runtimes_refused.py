@@ -37,7 +37,8 @@ def test_a_file_that_is_no_model_is_refused(ending: str, tmp_path: Path) -> None
 @pytest.mark.parametrize(("options", "kind", "message"), [
     ({"model": "nowhere.tflite"}, OptionError, "is not there: give the path of"),
     ({"model_spec": "spec.json"}, OptionError, "describes a model file: give --model FILE"),
-    ({"model": "huge"}, OptionError, "model is 'huge'; allowed are: small, medium, large, or the path of a .tflite"),
+    ({"model": "huge"}, OptionError,
+     "model is 'huge'; allowed are: small, medium, large, both, or the path of a .tflite"),
     ({"classes": "person"}, OptionError, "the built-in models know persons only"),
     ({"model": "large", "classes": "person"}, OptionError, "the built-in models know persons only"),
     ({"model": "large", "runtime": "keras"}, OptionError, "large runs in LiteRT, on the CPU, only"),
