@@ -64,7 +64,7 @@ class Losses:
 
     def kills(self) -> dict[str, Any]:
         """Workers killed at random on two nodes, of which one is taken away halfway."""
-        kills, items = (2, 8) if self._quick else (KILLS, 40)
+        kills, items = (2, 24) if self._quick else (KILLS, 40)
         self._pictures(items)
         killed, finished, taken = list[int](), Counter[str](), list[int]()
         with _two_nodes() as (ray, node), Ledger(self._work / "ledger.sqlite") as ledger:

@@ -101,7 +101,7 @@ def test_matte_colour_and_composite_are_layers_of_one_file(tmp_path: Path, compr
     _, found = read_exr(tmp_path / "o_0002.exr")
     layers = {name: np.dstack([found[f"{name}.{part}"] for part in "RGB"]) for name in ("colour", "composite")}
     assert set(found) == {*"RGBA", "matte.Y", *(f"{name}.{part}" for name in layers for part in "RGB")}
-    lossy = 0.03 if compression == "dwaa" else 0.004  # PNG has 8 bits
+    lossy = 0.05 if compression == "dwaa" else 0.004  # PNG has 8 bits
     for name, prefix in (("colour", "f"), ("composite", "c"), ("matte", "m")):
         shown = np.asarray(Image.open(tmp_path / f"{prefix}_0002.png"), np.float32) / 255
         assert np.abs((found["matte.Y"] if name == "matte" else layers[name]) - shown).max() < lossy
