@@ -260,12 +260,10 @@ class Person(ParameterSegmenter):
         net = self._nets.open(built_in(name="large", precision=self.precision), OWN)
 
         def infer(frames: Sequence[Frame], parts: Sequence[Box | None]) -> list[npt.NDArray[np.float32]]:
-            found = []
-            for shown, part in zip(frames, parts, strict=True):
-                size = self._size(part or shown, net, BUDGETS[self.detail])
-                seen = OWN.probability(net.run([self._prepare(shown, size, part)[0][None]])[0][0])
-                found.append(without_doubtful(OWN.stretched(seen[0])))
-            return found
+            sizes = [self._size(part or shown, net, BUDGETS[self.detail])
+                     for shown, part in zip(frames, parts, strict=True)]
+            return [self._matte(list(self._look(net, size, [shown], [part], 0)))
+                    for shown, part, size in zip(frames, parts, sizes, strict=True)]
 
         return separate_regions(infer, [frame])[0] if self.roi else infer([frame], [None])[0]
 

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..core.frames import Frame
-from ..core.geometry import Box, resize
+from ..core.geometry import BUDGETS, Box, resize
 from .passes import Alpha
 
-PIXELS = 28_672  # of each look
+PIXELS = BUDGETS["low"]  # of each look
 _AGREED = 0.85   # two nets that agree as much on somebody are right about which way is up
 _LEAST = 0.05    # of the picture: less is nobody, or too little to judge by
 _PART = 0.1      # of the picture: what another way must surely show of somebody

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.losses import SLOW, Slow
 from streamseg import api
 from streamseg.batch.batch import Batch
 from streamseg.batch.events import Event
@@ -35,22 +36,8 @@ from tests import clips, stills
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'streamseg[cluster]'")
 ROOT = Path(__file__).parents[2]
 os.environ["PYTHONPATH"] = str(ROOT)  # what raylets started from here hand on to their workers
-SLOW = f"{__name__}:Slow"
 MARK = "STREAMSEG_TEST_CLUSTER"  # in the environment of the cluster's workers: the address of its server for ray://
 pytestmark = pytest.mark.timeout(600)
-
-
-class Slow:
-    """A method that computes for a while, so that there is something to kill."""
-
-    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
-        for _ in range(60):
-            np.linalg.svd(np.ones((60, 60)))
-        return [Matte(np.ones((4, 4), np.float32)) for _ in frames]
-
-    def reset(self) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class Marked(Slow):

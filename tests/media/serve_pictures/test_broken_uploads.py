@@ -8,27 +8,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from benchmarks.serve import mutated
 from streamseg.core.opencv import cv2
 from tests import stills
 from tests.media.serve_pictures.tools import error_of, upload
 from tests.serve_tools import Client, decoded
-
-
-def mutated(data: bytes, random_numbers: random.Random) -> bytes:
-    """The data with some bytes changed, cut off, doubled or taken out."""
-    made = bytearray(data)
-    for _ in range(random_numbers.randint(1, 12)):
-        at = random_numbers.randrange(min(max(1, len(made)), random_numbers.choice((64, 1024, max(1, len(made))))))
-        match random_numbers.randrange(4):
-            case 0:
-                made[at:at + 1] = bytes([random_numbers.randrange(256)])
-            case 1:
-                made = made[:max(at, 8)]
-            case 2:
-                made[at:at] = made[at:at + 50]
-            case _:
-                del made[at:at + random_numbers.randint(1, 40)]
-    return bytes(made)
 
 
 def test_broken_uploads_never_make_a_500(client: Client, tmp_path: Path) -> None:
