@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import cv2
 import psutil
 import pytest
 
@@ -79,12 +79,13 @@ def test_a_film_on_ray_is_the_film_of_run(client: Client, film: Path, tmp_path: 
     assert runner(client)._idle == [worker]  # it stays, with its method loaded
     assert sorted(path.name for path in folder(client, job).iterdir()) == ["outputs"]
     streamseg.run(film, tmp_path / "out.mp4", matte=tmp_path / "alpha.mkv", background="blue", method="kmeans",
-                  threads=1)  # as many as the worker has CPUs: x264's pictures differ with them
+                  threads=1)
     for made in seen[-1]["outputs"]:
         (tmp_path / "got").write_bytes(client.get(made["url"]).content)
         ours, own = (list(streamseg.open_source(path)) for path in (tmp_path / "got", tmp_path / made["name"]))
         assert len(ours) == len(own) == FRAMES
-        assert all(np.array_equal(one.rgb(), other.rgb()) for one, other in zip(ours, own, strict=True))
+        # Not bit for bit: x264's pictures differ by a level with its threads; by 26 from the film as it came.
+        assert max(float(cv2.absdiff(one.rgb(), other.rgb()).mean()) for one, other in zip(ours, own, strict=True)) < 3
 
 
 def test_a_film_that_cannot_be_done_fails_with_words(client: Client, film: Path) -> None:
