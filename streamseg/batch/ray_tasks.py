@@ -141,7 +141,8 @@ class Tasks:
 
     def _queue(self, film: Film) -> None:
         self._begun[film.target] = film
-        lacking = [span for span in film.parts if span.number not in film.done]
+        # the longest first: the workers are then done at about the same time
+        lacking = sorted((span for span in film.parts if span.number not in film.done), key=lambda span: -span.count)
         self._again.extendleft(Task("part", film.row, film, span) for span in reversed(lacking))
         if not lacking:
             self._again.appendleft(Task("join", film.row, film))

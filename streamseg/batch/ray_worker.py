@@ -40,7 +40,7 @@ class Worker:
     def survey(self, job: dict[str, Any], seconds: float, name: str) -> Outcome | list[Span]:
         """The parts of a film; of one that is too short for that, how it ended: it is done at once."""
         try:
-            found = spans(job, seconds)
+            found = spans(self._told(job), seconds)
         except StreamsegError:
             found = None  # doing it says what is wrong with it
         return self.whole(job, name) if found is None else found

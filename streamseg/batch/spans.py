@@ -1,4 +1,5 @@
-"""Where a long film is split, at cuts or key frames near even distances, and what a part computes beside its frames.
+"""Where a long film is split, at even distances or at cuts shortly before them, and what a part computes beside its
+frames.
 
 A part that begins at a cut computes what the whole film would: there every state begins afresh. Any other part
 computes some multiple of LEAD frames before its own, in which the states become those of the whole film, and as many
@@ -19,6 +20,7 @@ from typing import Any
 import av
 
 from ..core.matrices import kept
+from ..core.thread_budget import Threads
 from ..options import InputOptions, Options
 from ..smooth import frames_ahead, frames_behind, frames_to_last
 from ..source.open import open_container
@@ -28,9 +30,8 @@ from ..temporal import Array, Cuts
 # Frames: a multiple of the distances of key mattes (3) and of the looks at the whole picture (16, 8 key mattes), so
 # that a part that begins so many frames after a shot's first counts them as the whole film does.
 LEAD = 48
-TRIED = 2      # key frames near a border at which a cut is looked for
 SEEN = 600     # frames before a border in which its shot's beginning is looked for
-NEAR = 0.25    # of a part: how far a border may move to a key frame
+NEAR = 0.25    # of a part: how far a border may move to its shot's beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,37 +103,25 @@ def _borders(path: str, options: InputOptions, order: Sequence[int], keys: Seque
     size = len(order) / count
     for number in range(1, count):
         wanted = round(number * size)
-        near = sorted((place for place in (bisect_left(order, key) for key in keys)
-                       if abs(place - wanted) <= NEAR * size), key=lambda place: abs(place - wanted))
-        cut = next((place for place in near[:TRIED] if _is_cut(path, options, order, place)), None)
-        place = cut if cut is not None else near[0] if near else wanted
-        before = found[-1] if found else (0, 0)
-        if place > before[0]:
-            shot = place if cut is not None else _last_cut(path, options, order, keys, place)
-            found.append((place, before[1] if shot is None else shot))
+        shot = _last_cut(path, options, order, keys, wanted)
+        place = shot if shot and wanted - shot <= NEAR * size else wanted
+        found.append((place, shot if shot is not None else found[-1][1] if found else 0))
     return found
 
 
-def _is_cut(path: str, options: InputOptions, order: Sequence[int], place: int) -> bool:
-    """Whether another shot begins with the frame at ``place``, as the pipeline would see it."""
-    if place < 1:
-        return False
-    with open_container(path, options) as container:
-        pair = _lumas(container, select_stream(container, path, options.stream), order[place - 1:place + 1])
-        return len(pair) == 2 and Cuts().between(*pair)
-
-
 def _last_cut(path: str, options: InputOptions, order: Sequence[int], keys: Sequence[int], place: int) -> int | None:
-    """Where the shot of the frame at ``place`` begins; None if that is more than SEEN frames before it.
+    """Where the shot of the frame at ``place`` begins, as the pipeline would see it; None if that is more than SEEN
+    frames before it.
 
     Mattes are computed for every third frame, say, counted from a shot's first: a part must count as the film does.
     """
     floor = max(0, place - SEEN)
-    starts = sorted({floor, *(start for key in keys if floor < (start := bisect_left(order, key)) < place)})
+    starts = sorted({floor, *(start for key in keys if floor < (start := bisect_left(order, key)) <= place)})
     later: list[Array] = []  # the first picture of what was looked at before
     with open_container(path, options) as container:
         stream = select_stream(container, path, options.stream)
-        for start, end in zip(reversed(starts), reversed([*starts[1:], place]), strict=True):
+        stream.codec_context.thread_count = Threads.of(options.threads).decode
+        for start, end in zip(reversed(starts), reversed([*starts[1:], place + 1]), strict=True):
             found = _lumas(container, stream, order[start:end]) + later
             cuts = [number for number in range(1, len(found)) if Cuts().between(found[number - 1], found[number])]
             if cuts:

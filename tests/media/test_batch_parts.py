@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,23 @@ def test_only_what_is_missing_is_given_out_again(place: Path) -> None:
         assert film is not None
         assert (film.kept, list(film.done), sum(span.count for span in film.parts)) == (1, [1], 75)
     assert {path: path.stat().st_mtime_ns for path in folder(place).iterdir()} == before
+
+
+def test_the_longest_part_is_given_out_first(tmp_path: Path) -> None:
+    clips.video(tmp_path / "in.mp4", frames=75, gop=25, code=False)
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        planned(ledger, tmp_path)
+        tasks = Tasks(ledger, 1.0)
+        assert tasks
+        row = tasks.take().row
+        parts = spans(row.job, 1.0)
+        assert parts is not None
+        counts = (20, 30, 25)
+        tasks.begin(row, [replace(part, count=count) for part, count in zip(parts, counts, strict=True)])
+        found = []
+        while tasks:
+            found.append(tasks.take().part)
+        assert found == ["2 of 3", "3 of 3", "1 of 3"]
 
 
 def test_a_part_that_is_no_longer_as_it_was_written_is_made_again(place: Path) -> None:

@@ -56,10 +56,12 @@ def shown(path: Path, kind: str) -> list[tuple[str, ...]]:
     return sorted(tuple(line.strip(",").split(",")) for line in done.stdout.split())
 
 
-def test_at_a_cut_the_mattes_are_the_same_to_the_last_bit(tmp_path: Path) -> None:
-    clips.video(tmp_path / "in.mp4", frames=120, content=content, gop=12, audio=True)
-    spans, _ = in_parts(tmp_path / "in.mp4", tmp_path / "out.mp4", 2.4, matte=str(tmp_path / "m.mkv"), **FAST)
-    assert [(span.count, span.cut) for span in spans] == [(60, True), (60, True)]
+@pytest.mark.parametrize(("frames", "gop"), [(120, 12), (130, 300)], ids=["at a key frame", "before the middle"])
+def test_at_a_cut_the_mattes_are_the_same_to_the_last_bit(tmp_path: Path, frames: int, gop: int) -> None:
+    clips.video(tmp_path / "in.mp4", frames=frames, content=content, gop=gop, audio=True,
+                options={"sc_threshold": "0"})
+    spans, _ = in_parts(tmp_path / "in.mp4", tmp_path / "out.mp4", 2.5, matte=str(tmp_path / "m.mkv"), **FAST)
+    assert [(span.count, span.cut) for span in spans] == [(60, True), (frames - 60, True)]
     assert spans[1].lead == spans[1].begin
     api.run(str(tmp_path / "in.mp4"), str(tmp_path / "whole.mp4"), matte=str(tmp_path / "whole.mkv"), **FAST)
     found, wanted = mattes(tmp_path / "m.mkv"), mattes(tmp_path / "whole.mkv")
@@ -97,6 +99,14 @@ def test_elsewhere_they_differ_by_less_than_a_thousandth_and_do_not_jump(tmp_pat
     found, wanted = alphas(tmp_path / "m.mkv"), alphas(tmp_path / "whole.mkv")
     same_and_no_jump(found, wanted, itertools.accumulate(span.count for span in spans[:-1]))
     assert len(found) == 260
+
+
+def test_parts_are_of_one_length_wherever_key_frames_are(tmp_path: Path) -> None:
+    clips.video(tmp_path / "in.mp4", frames=160, gop=30, options={"sc_threshold": "0"}, code=False)
+    spans, _ = in_parts(tmp_path / "in.mp4", tmp_path / "m.mkv", 1.6, background="none", **FAST)
+    assert [(span.count, span.cut) for span in spans] == [(40, True), (40, False), (40, False), (40, False)]
+    api.run(str(tmp_path / "in.mp4"), str(tmp_path / "whole.mkv"), background="none", **FAST)
+    same_and_no_jump(alphas(tmp_path / "m.mkv"), alphas(tmp_path / "whole.mkv"), (40, 80, 120))
 
 
 class AsItLooks:
@@ -225,7 +235,7 @@ def test_a_part_that_lacks_frames_is_no_part(tmp_path: Path) -> None:
     assert spans is not None
     wrong = replace(spans[1], count=spans[1].count + 1)
     (tmp_path / "parts").mkdir()
-    with pytest.raises(split.NotInParts, match="gave 36 frames, its packets say 37"):
+    with pytest.raises(split.NotInParts, match="gave 30 frames, its packets say 31"):
         split.do_part(job, wrong, str(tmp_path / "parts"), Methods())
     assert list((tmp_path / "parts").iterdir()) == []
     with pytest.raises(SinkError, match="has 60 frames, and 3 were written"):
