@@ -19,6 +19,7 @@ import numpy as np
 
 import streamseg
 from benchmarks.common import TINY, make_clip, summary
+from benchmarks.timed_driver import Spent, TimedDriver
 from streamseg.batch.batch import Batch
 from streamseg.batch.inputs import Item
 from streamseg.batch.job import Job
@@ -26,12 +27,12 @@ from streamseg.batch.ledger import Ledger
 from streamseg.batch.options import BatchOptions
 from streamseg.batch.plan import Planner
 from streamseg.batch.ray_cluster import Crew, connected
-from streamseg.batch.ray_runner import Driver
 from streamseg.batch.records import Outcome
 from streamseg.core.thread_budget import cores
 from streamseg.report import peak_rss_mib
 
 ROWS = 100_000
+PART = 75.0  # seconds: 10 minutes in 8 parts
 
 
 class Speeds:
@@ -41,7 +42,6 @@ class Speeds:
     def __init__(self, work: Path, *, quick: bool, repeats: int, pictures: int, film: float) -> None:
         self._work, self._quick, self._repeats = work, quick, repeats
         self._pictures, self._film = pictures, film
-        self._parts = 0
         self.rows = {"loop": self.loop, "inside": self.inside, "workers": self.workers, "split": self.split,
                      "ledger": self.ledger, "messages": self.messages, "memory": self.memory}
 
@@ -73,34 +73,45 @@ class Speeds:
                 "times_as_fast": summary([slow / fast for slow, fast in zip(loop, batch, strict=True)])}
 
     def workers(self) -> dict[str, Any]:
-        """Seconds of 16 clips by the number of workers."""
-        count, most = (2, 2) if self._quick else (16, cores())
+        """Seconds of 16 clips by the number of workers: each held to a core of its own, and, once, as they are, when
+        a worker that is alone uses what the others leave idle."""
+        count, most = (2, 2) if self._quick else (16, max(2, cores()))
         size, seconds = (TINY, 0.4) if self._quick else ((640, 360), 2.0)
         paths = [str(make_clip(self._work / f"clip{number}.mp4", size=size, seconds=seconds))
                  for number in range(count)]
-        curve: dict[int, list[float]] = {}
-        for turn in range(self._repeats):
-            for workers in sorted({1, 2, *(2 ** power for power in range(most.bit_length()) if 2 ** power <= most)}):
-                spent, _ = self._on_ray(paths, f"workers{turn}-{workers}", workers, None)
-                curve.setdefault(workers, []).append(spent)
-        points = [{"workers": workers, "seconds": summary(values),
-                   "speed_up": summary([one / value for one, value in zip(curve[1], values, strict=True)])}
-                  for workers, values in curve.items()]
-        return {"clips": count, "seconds": seconds, "two": points[1]["speed_up"], "points": points}
+        counts = sorted({1, 2, *(2 ** power for power in range(most.bit_length()) if 2 ** power <= most)})
+        held: dict[int, list[Spent]] = {workers: [] for workers in counts}
+        with connected(Crew(None, most, 1, 0.0, None)):
+            for turn in range(self._repeats):
+                for workers in counts:
+                    held[workers].append(self._on_ray(paths, f"held{turn}-{workers}", workers, None))
+            free = {workers: self._on_ray(paths, f"free{workers}", workers, None, held=False) for workers in counts}
+        points = [{"workers": workers, "seconds": summary([spent.work for spent in turns]),
+                   "speed_up": summary([one.work / spent.work for one, spent in zip(held[1], turns, strict=True)]),
+                   "start_s": summary([spent.start for spent in turns]),
+                   "cores": summary([spent.cores for spent in turns]),
+                   "free_s": round(free[workers].work, 3), "free_cores": round(free[workers].cores, 3)}
+                  for workers, turns in held.items()]
+        return {"clips": count, "seconds": seconds, "two": points[1]["speed_up"],
+                "alone_uses": points[0]["free_cores"], "free_two": summary([free[1].work / free[2].work]),
+                "points": points}
 
     def split(self) -> dict[str, Any]:
-        """Seconds of a film in one piece and in 8 parts on 2 workers."""
+        """Seconds of a film in one piece and in parts on 2 workers, each held to a core of its own."""
         size, seconds = (TINY, 4.0) if self._quick else ((480, 270), self._film)
+        parts = 8 if self._quick else max(2, round(seconds / PART))
         film = [str(make_clip(self._work / "film.mp4", size=size, seconds=seconds))]
-        whole, parts, joins = [], [], []
-        for turn in range(self._repeats):
-            whole.append(self._on_ray(film, f"whole{turn}", 1, None)[0])
-            spent, join = self._on_ray(film, f"parts{turn}", 2, seconds / 8)
-            parts.append(spent)
-            joins.append(join / spent)
-        return {"seconds": seconds, "parts": self._parts, "whole_s": summary(whole), "parts_s": summary(parts),
-                "speed_up": summary([one / two for one, two in zip(whole, parts, strict=True)]),
-                "joining_share": summary(joins)}
+        whole, split = [], []
+        with connected(Crew(None, 2, 1, 0.0, None)):
+            for turn in range(self._repeats):
+                whole.append(self._on_ray(film, f"whole{turn}", 1, None))
+                split.append(self._on_ray(film, f"parts{turn}", 2, seconds / parts))
+        return {"seconds": seconds, "parts": split[-1].parts, "twice": round(split[-1].twice / seconds, 4),
+                "whole_s": summary([spent.work for spent in whole]),
+                "parts_s": summary([spent.work for spent in split]),
+                "survey_s": summary([spent.survey for spent in split]),
+                "speed_up": summary([one.work / two.work for one, two in zip(whole, split, strict=True)]),
+                "joining_share": summary([spent.join / spent.work for spent in split])}
 
     def ledger(self) -> dict[str, Any]:
         """Rows planned and ends written a second."""
@@ -135,38 +146,18 @@ class Speeds:
         return {"tasks_a_second": round(rate, 1), "bytes_of_a_task": len(pickle.dumps(job)),
                 "bytes_of_an_answer": len(pickle.dumps(_Echo().answer(job)))}
 
-    def _on_ray(self, paths: list[str], name: str, workers: int, split: float | None) -> tuple[float, float]:
-        """(seconds from the workers' start to the end, seconds of them after the last part)."""
+    def _on_ray(self, paths: list[str], name: str, workers: int, split: float | None, *, held: bool = True) -> Spent:
+        """What workers took for so many files; Ray has been started."""
         out = self._work / name
         crew = Crew(None, workers, 1, 0.0, split)
         with Ledger(":memory:") as ledger, connected(crew) as ray:
             Planner(ledger, [str(out)], {"background": "blur"}).plan(
                 Item(path, os.path.basename(path)) for path in paths)
-            driver = _Timed(ray, ledger, crew)
+            driver = TimedDriver(ray, ledger, crew, held=held)
             state = driver.run()
-            if state.failed:
-                raise SystemExit(f"{state.failures[0][0]}: {state.failures[0][1]}")
-            self._parts = driver.parts
-            return time.perf_counter() - driver.first, time.perf_counter() - driver.last
-
-
-class _Timed(Driver):
-    """A driver that notes when the first task was given, and the last before joining was answered."""
-
-    def __init__(self, ray: Any, ledger: Ledger, crew: Crew) -> None:
-        super().__init__(ray, ledger, crew, None)
-        self.first = self.last = 0.0
-        self.parts = 0
-
-    def _give(self, hand: Any) -> bool:
-        given = super()._give(hand)
-        if given and hand.task is not None:
-            if not self.first:
-                self.first = time.perf_counter()
-            self.parts += hand.task.kind == "part"
-            if hand.task.kind == "join":
-                self.last = time.perf_counter()
-        return given
+        if state.failed:
+            raise SystemExit(f"{state.failures[0][0]}: {state.failures[0][1]}")
+        return driver.spent()
 
 
 class _Echo:

@@ -43,6 +43,8 @@ def test_overlap_workers_and_parts_are_measured_and_drawn(tmp_path: Path) -> Non
     assert ">= 1.5" in wanted["`batch` against `run` in a loop, 3 pictures: times as fast"]
     assert "<= 0.02" in wanted["of which joining takes"]
     assert result["rows"]["split"]["parts"] == 8
+    assert result["rows"]["split"]["twice"] > 0
+    assert all(point["cores"]["max"] < 1.1 * point["workers"] for point in result["rows"]["workers"]["points"])
     assert 0 < result["rows"]["split"]["joining_share"]["median"] < 1
     with (tmp_path / "cluster.png").open("rb") as picture:
         assert picture.read(8) == b"\x89PNG\r\n\x1a\n"
