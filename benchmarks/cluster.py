@@ -112,7 +112,7 @@ def tables(result: Mapping[str, Any]) -> dict[str, Table]:
     for name, (_, lines) in ROWS.items():
         row = result["rows"].get(name)
         rows += [(f"{name}: not measured", "", "", "")] if row is None else [
-            (*line.cells(row), str(row["commit"])) for line in lines]
+            (*line.cells(row), str(row["commit"])) for line in lines if line.figure in row]  # older rows had fewer
     return {"cluster": Table(("", "measured (min to max)", "wanted", "at"), rows)}
 
 
@@ -149,8 +149,8 @@ def main(words: list[str] | None = None) -> Path:
             rows[name] = {**measured, "commit": bench.commit(), "command": bench.command()}
             print(f"{name}: {rows[name]}", file=sys.stderr, flush=True)
     result = {"cores": cores(), "rows": {name: rows[name] for name in ROWS if name in rows}}
-    print(tables(result)["cluster"].markdown())
     path = bench.save(result, chosen.out)
+    print(tables(result)["cluster"].markdown())
     if "workers" in chosen.only:
         _draw(rows["workers"]["points"], path.with_suffix(".png"))
     return path
