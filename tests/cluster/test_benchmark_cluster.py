@@ -39,7 +39,8 @@ def test_rows_are_measured_one_by_one_and_put_together(tmp_path: Path) -> None:
 def test_overlap_workers_and_parts_are_measured_and_drawn(tmp_path: Path) -> None:
     result = measured(tmp_path, "loop", "inside", "workers", "split")
     wanted = {about: wanted for about, _, wanted, _ in tables(result)["cluster"].rows}
-    assert ">= 1.8" in wanted["two workers against one, 2 short clips, each worker one thread: times as fast"]
+    assert ">= 1.8" in wanted["two workers against one, 2 short clips, each worker one thread and held to a core: "
+                              "times as fast"]
     assert ">= 1.5" in wanted["`batch` against `run` in a loop, 3 pictures: times as fast"]
     assert "<= 0.02" in wanted["of which joining takes"]
     assert result["rows"]["split"]["parts"] == 8
