@@ -14,6 +14,7 @@ from ..errors import OptionError
 from ..options import Options
 from ..sink.containers import CONTAINERS, PICTURES, extension
 from .addresses import is_address
+from .beside import PATIENCE
 from .events import Event, State, Watch
 from .inputs import Item, LeftOut, expand
 from .job import EXTRA, NULL
@@ -26,7 +27,7 @@ from .ray_cluster import Crew
 from .ray_runner import run_on_ray
 from .rehearsal import Rehearsal
 from .report import check_name, write
-from .runner import PATIENCE, run_all
+from .runner import run_all
 from .shards import Shard, shard_of
 
 WAITING = 64  # events that may wait to be taken; then the batch waits

@@ -61,7 +61,7 @@ class GreenScreen(Chroma):
     def capabilities(self) -> Capabilities:
         """A matte for every frame: moved along with the picture a key's edge would lose its fineness."""
         found = self._person.capabilities
-        return Capabilities(stateful=found.stateful, runs_on=found.runs_on)
+        return Capabilities(stateful=found.stateful, copies=found.copies, runs_on=found.runs_on)
 
     def segment(self, frames: Sequence[Frame]) -> list[Matte]:
         """One matte a frame, with the key that it was made by."""

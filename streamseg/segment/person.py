@@ -152,8 +152,9 @@ class Person(ParameterSegmenter):
         """A built-in model's size can be reduced; a foreign one's is its own. A net with states must be given every
         frame, and is not reduced: at another size it would have nothing to remember."""
         stateful = bool(self._spec.states)
+        # A model file may be large, and Keras's threads are the process's.
         return Capabilities(expensive=True, stateful=stateful, reducible=self._own and not stateful,
-                            runs_on=self._net.runs_on)
+                            copies=self._own and self._path.suffix == ".tflite", runs_on=self._net.runs_on)
 
     def reduce(self, on: bool) -> None:
         """Let a built-in model see as few pixels as ``detail`` low does (True), or as ``detail`` says (False)."""
