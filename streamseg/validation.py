@@ -135,7 +135,7 @@ def places(text: str) -> list[tuple[bool, str | tuple[tuple[float, bool], tuple[
         made.append((word[0] == "+", word[1:]))
     if not made:
         raise OptionError(f"region is {text!r}; it must be places or colours to be added or taken away, as +320,180, "
-                          "-10%,90%, +red or -#00b140")
+                          "-10%,90%, +red or -#00b140; several with spaces between, as '+320,180 -red'")
     return made
 
 

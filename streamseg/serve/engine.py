@@ -25,11 +25,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..composite import Compositor
+from ..core.area import Area
 from ..core.frames import Frame, Matte, VideoInfo
 from ..core.pixel_formats import Colour
 from ..core.thread_budget import cores
 from ..errors import SegmentError, StreamsegError
 from ..options import CompositeOptions, InputOptions, MethodOptions, Options
+from ..segment.places import with_places
 from ..sink.stills import encode_picture
 from ..source.arrays import ArraySource
 from ..source.stills import PictureSource
@@ -149,14 +151,16 @@ class PictureEngine:
         """Seconds until half of what is under way will be done, about."""
         return max(1.0, self.under_way * self._seconds / 2)
 
-    async def picture(self, read: Callable[[], Decoded], options: MethodOptions,
+    async def picture(self, read: Callable[[], Decoded], options: Options,
                       finish: Callable[[Decoded, Matte], T]) -> T:
         """``finish`` of what ``read`` gives and its matte; both run in a worker's thread. Only so many pictures
-        are held decoded as can be worked on."""
+        are held decoded as can be worked on. The method sees the options' roi alone."""
         async with self._decoded:
             picture = await self.work(read)
-            matte = await self.matte(picture.frame, options)
-            return await self.work(lambda: finish(picture, matte))
+            frame = picture.frame
+            part = frame if options.roi is None else Area(options.roi).cut(frame)
+            found = await self.matte(part, options)
+            return await self.work(lambda: finish(picture, _whole(found, part, frame, options)))
 
     async def work(self, what: Callable[[], T]) -> T:
         """What ``what`` gives, from a worker's thread."""
@@ -240,6 +244,15 @@ class PictureEngine:
             self._loaded.close()
             give_memory_back()
             _log.info("no picture for %g s: the method is let go", self._idle)
+
+
+def _whole(matte: Matte, part: Frame, frame: Frame, options: CompositeOptions) -> Matte:
+    """The matte of ``part``, which is what the roi leaves of ``frame``, as the frame's, with the region's places."""
+    area = None if options.roi is None else Area(options.roi)
+    size = frame.width, frame.height
+    if options.region is not None:
+        matte = with_places(part, matte, options.region, size, None if area is None else area.box(*size))
+    return matte if area is None else area.placed(matte, frame)
 
 
 def _first_picture() -> Frame:

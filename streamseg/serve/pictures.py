@@ -10,6 +10,8 @@ from typing import Any
 from ..core.frames import Matte
 from ..errors import OptionError, StreamsegError
 from ..options import Options
+from ..segment import method_name
+from ..subject import SubjectCounter, require
 from . import engine
 from .engine import Decoded
 from .forms import Upload
@@ -70,6 +72,10 @@ async def made(services: Services, upload: Upload, wanted: Wanted, background: U
         options = Options.of({**given(options), "background": str(background.path)})
 
     def finish(picture: Decoded, matte: Matte) -> Made:
+        if options.require_subject:
+            seen = SubjectCounter()
+            seen.see(picture.frame, matte)
+            require(seen.result, 1, method_name(options.method))
         frames, notes = engine.finish(picture, matte, [wanted.kind], options)
         frame = frames[wanted.kind]
         data = engine.encode(frame, extension, wanted.kind, options.quality)

@@ -66,10 +66,10 @@ async def _made(services: Services, given: Submitted, folder: Path) -> Made:
         raise Refusal("invalid_option", "background, background_file and background_url exclude each other: give one")
     if back is None and parameters.background_url is not None:
         back = await services.fetched(parameters.background_url, folder, "background_url")
+    if parameters.kind not in (None, "composite") and (back is not None or parameters.background not in (None, "none")):
+        raise Refusal("invalid_option", f"kind is {parameters.kind!r}, which shows no background: leave "
+                      f"{'background' if back is None else 'background_file'} out")
     if back is not None:
-        if parameters.kind not in (None, "composite"):
-            raise Refusal("invalid_option", f"kind is {parameters.kind!r}, which shows no background: leave "
-                          "background_file out")
         wanted = Wanted(wanted.options, "composite", wanted.format)
     if upload is None:
         upload = await services.fetched(parameters.url, folder, "url")
