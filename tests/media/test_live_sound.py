@@ -243,8 +243,8 @@ def test_a_microphone_that_is_not_there_or_has_no_sound_is_named(monkeypatch: py
 def test_the_program_names_a_microphone_that_is_not_there_in_a_line_of_its_own(tmp_path: Path) -> None:
     """ALSA, which FFmpeg asks, writes lines to standard error by itself."""
     clips.video(tmp_path / "a.mkv", frames=3)
-    command = [sys.executable, "-m", "streamseg", "live", "a.mkv", "--realtime", "--to", "null", "--method", "threshold",
-               "--audio", "no-such-microphone"]
+    command = [sys.executable, "-m", "streamseg", "live", "a.mkv", "--realtime", "--to", "null", "--method",
+               "threshold", "--audio", "no-such-microphone"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path, stdin=subprocess.DEVNULL,
                           env={**os.environ, "PYTHONPATH": str(Path(streamseg.__file__).parents[1])})
     assert done.returncode == 1
