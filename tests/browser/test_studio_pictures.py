@@ -129,6 +129,23 @@ def test_not_that_and_this_too_change_the_matte_where_they_are_drawn(opened: Pag
     assert (opened.canvas("#after")[..., 0] == before).all()
 
 
+def test_while_strokes_are_drawn_the_room_is_seen_faintly(opened: Page) -> None:
+    """On the screen: what is to be added must be seen."""
+    def room() -> np.ndarray:
+        shot = decoded(opened.find("#frame").screenshot_as_png)
+        return shot[shot.shape[0] // 5, :shot.shape[1] // 12, :3].reshape(-1, 3).mean(axis=0)
+
+    opened.click("[name=background][value=colour]")
+    opened.run("document.getElementById('colour').value = '#ffffff';"
+               "document.getElementById('colour').dispatchEvent(new Event('input', { bubbles: true }))")
+    opened.click("[name=tool][value=keep]")
+    assert np.abs(room() - (255 + 0.35 * (ROOM - 255))).max() < 12
+    opened.click("[name=view][value=result]")
+    assert np.abs(room() - 255).max() < 3
+    opened.click("[name=view][value=original]")
+    assert np.abs(room() - ROOM).max() < 12
+
+
 def test_a_stroke_follows_edges(opened: Page) -> None:
     """Drawn in the room along the person's side it takes nothing of the person."""
     opened.matte()
