@@ -62,8 +62,14 @@ class Copies:
                 self._free.append(segmenter)
                 self._changed.notify()
 
+    def trim(self) -> None:
+        """Give the working memory of those that nobody uses back."""
+        with self._changed:
+            for segmenter in self._free:
+                segmenter.trim()
+
     def close(self) -> None:
-        """Free them all."""
+        """Free them all. Nobody may use one."""
         for segmenter in self._all:
             segmenter.close()
 
@@ -142,7 +148,7 @@ class Methods:
                 self._made.popitem(last=False)[1].close()
             first = _created(made, whole.threads, stills)
             self._made[key] = Copies(first, lambda: _created(made, whole.threads, stills),
-                                     _side_by_side(whole.threads) if _may_be_copied(first) else 1)
+                                     side_by_side(whole.threads, first))
             self.loaded += 1
         self._made.move_to_end(key)
         return self._made[key]
@@ -186,12 +192,10 @@ def _looks_at_the_clip(name: str) -> bool:
     return "clip" in parameters(method_class(name))
 
 
-def _may_be_copied(method: BaseSegmenter) -> bool:
-    return method.capabilities.copies and not method.capabilities.stateful
-
-
-def _side_by_side(threads: int | None) -> int:
-    """How many copies of a method the budget keeps busy."""
+def side_by_side(threads: int | None, method: BaseSegmenter | None = None) -> int:
+    """How many copies of a method the budget keeps busy; 1 where ``method`` may not be copied."""
+    if method is not None and (method.capabilities.stateful or not method.capabilities.copies):
+        return 1
     return max(1, (threads or cores()) // Threads.of(threads).net)
 
 
