@@ -8,8 +8,8 @@ This module imports nothing heavy, so that ``streamseg --help`` starts fast.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import MISSING
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, fields
 from fractions import Fraction
 from numbers import Integral, Real
 from os import PathLike
@@ -116,6 +116,14 @@ def area_lengths(text: str) -> tuple[tuple[float, bool], ...]:
         raise OptionError(f"roi is {text!r}; it must be x,y,width,height in pixels or per cent, as 100,50,640,360 or "
                           "25%,0,50%,100%")
     return lengths
+
+
+def refuse_changed(options: Any, names: Sequence[str], of_what: str) -> None:
+    """Raise OptionError for the first of these fields that has not its default: it says something ``of_what``."""
+    for item in fields(options):
+        value = getattr(options, item.name)
+        if item.name in names and value != default_of(item):
+            raise OptionError(f"{item.name} is {format_value(value)}, which says something {of_what}, or leave it out")
 
 
 def places(text: str) -> list[tuple[bool, str | tuple[tuple[float, bool], tuple[float, bool]]]]:
