@@ -40,6 +40,7 @@ LOG = logging.getLogger(__name__)
 
 SIZE, RATE = (1280, 720), Fraction(30)  # requested of a camera
 WINDOW, VIRTUAL, NULL, SCREEN = "window", "virtual", "null", "screen"
+NULLS = (NULL, "null:")  # run writes it with a colon
 CAMERA_SETTINGS = ("camera", "size", "rate", "format", "backend")
 # Settings without effect for a named source, by its kind (see kind_of)
 IDLE = {
@@ -104,7 +105,7 @@ def refuse_same_files(read: Iterable[tuple[str, str | None]], written: Iterable[
 
 def _is_file_name(target: str) -> bool:
     """Whether an output is a file: no window, virtual camera, null, standard output or address."""
-    return target not in (WINDOW, NULL, "-") and target.partition(":")[0] != VIRTUAL and "://" not in target
+    return target not in (WINDOW, *NULLS, "-") and target.partition(":")[0] != VIRTUAL and "://" not in target
 
 
 def _expanded(text: str) -> str:
@@ -187,7 +188,7 @@ class Opener:
         """The sink of a --to. Raises OptionError, SinkError or MissingDependencyError."""
         refuse_bad_output(target)
         name, _, device = target.partition(":")
-        if target == NULL:
+        if target in NULLS:
             return NullSink()
         if name == VIRTUAL:
             return VirtualSink(device or None, self._info)

@@ -65,7 +65,7 @@ class Person(ParameterSegmenter):
                            "fast on processors made for it). auto: what is faster here, measured once.",
                            choices=("auto", *PRECISIONS))
     threads: int | None = param(None, "Threads for all libraries together; the model takes half of them. "
-                                "Default: the number of cores.", low=1, high=256)
+                                "Default: the number of cores.", low=1, high=1024)
     detail: str = param("high", "Input size of a built-in model but small: high is about 67,584 pixels, medium 46,080, "
                         "low 28,672. Smaller is faster.", choices=tuple(BUDGETS))
     roi: bool = param(True, "Region of interest: where people are small, show the model only that part of the "

@@ -56,7 +56,7 @@ class PictureSink(BaseSink):
         self._root = self.path if self._folder else self.path.parent
         self._new_root = self._folder and not self._root.exists()
         # inside the folder if it exists: its parent may be on another disk
-        self._made = temporary_folder(self._root if self._new_root else self._root / "pictures")
+        self._made = temporary_folder(self._root if self._new_root else self._root / "pictures", target)
         self._sizes: dict[str, int] = {}
         self._lost_profile = False
         self._finished = self._done = False
