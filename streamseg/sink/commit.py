@@ -7,7 +7,6 @@ import errno
 import functools
 import itertools
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Collection, Iterator, Sequence
@@ -104,7 +103,7 @@ def writer() -> str:
 
 @functools.cache
 def _writer_of(process: int) -> str:
-    return f"{process}-{secrets.token_hex(4)}"
+    return f"{process}-{os.urandom(4).hex()}"
 
 
 def remove_leftovers(folder: Path, writers: Collection[str]) -> int:
