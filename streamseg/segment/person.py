@@ -242,8 +242,8 @@ class Person(ParameterSegmenter):
     def _look(self, net: Net, size: Size, frames: Sequence[Frame], parts: Sequence[Box | None],
               turn: int) -> npt.NDArray[np.float32]:
         """float32 (n, h, w), what one pass of a net sees in frames, or in a part of each, after quarter turns."""
-        pictures = np.stack([self._prepare(frame, size, part, turn)[0]
-                             for frame, part in zip(frames, parts, strict=True)])
+        prepared = [self._prepare(frame, size, part, turn)[0] for frame, part in zip(frames, parts, strict=True)]
+        pictures = np.ascontiguousarray(prepared[0])[None] if len(prepared) == 1 else np.stack(prepared)
         seen = self._spec.probability(self._run(net, pictures))
         if self.stills:
             mirrored = np.ascontiguousarray(pictures[:, :, ::-1])

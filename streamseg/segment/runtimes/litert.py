@@ -81,7 +81,7 @@ class LiteRt:
             for picture in pictures:
                 matte, state = graph.step(picture[None], state)
                 found.append(matte)
-        return [np.concatenate(found)], state or None
+        return [np.concatenate(found) if len(found) > 1 else found[0]], state or None
 
     def trim(self) -> None:
         """Free all sizes' graphs; the next ``run`` makes its own ready again."""
