@@ -94,7 +94,7 @@ class SegmentStage:
         if shot.cut:
             self._forget()
             self._reset_due = True
-        fresh = shot.at - self._inferred_at <= OLDEST
+        fresh, before = shot.at - self._inferred_at <= OLDEST, self.inferred
         if self._stands_still(shot.frame) and fresh:
             self.still += 1
             return Matted(shot, self._matte, still=True)
@@ -110,7 +110,7 @@ class SegmentStage:
             self._matte = matte if self._area is None else self._area.placed(matte, shot.frame)
         except Exception as error:  # whatever a model does: a call goes on
             self._failed(error)
-        return Matted(shot, self._matte)
+        return Matted(shot, self._matte, computed=self.inferred > before)
 
     def _seen(self, frame: Frame) -> Frame:
         """What the model sees of a frame."""

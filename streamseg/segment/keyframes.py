@@ -6,18 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from ..core.frames import Frame, Matte
-from ..core.opencv import cv2
 from ..errors import OptionError, SegmentError
-from ..temporal import Array, Motion, MotionTracker, Propagator
+from ..temporal import COMPARED, Array, Motion, MotionTracker, Propagator, worst_psnr
 from ..validation import interval
 from .api import BaseSegmenter, Capabilities, Segmenter, adapt
 
 AUTO_LONGEST = 3  # frames from one matte to the next at most, under auto: flow over more is a guess
 AUTO_PSNR = 26.0  # dB: what has changed more than this is not carried under auto
-_SIZE, _TILES = (128, 72), (8, 6)  # pictures are compared at this size, in so many tiles
 
 
 class KeyframeChoice:
@@ -53,7 +49,7 @@ class KeyframeChoice:
         cut     nothing of the frames before may be used
         least   frames from one matte to the next at least, whatever the pictures show
         """
-        small = frame.luma(_SIZE)
+        small = frame.luma(COMPARED)
         self._since += 1
         cut = cut and self._seen is not None
         if self._seen is not None and not cut and (self._skip_still is not None or self._every != 1 or least > 1):
@@ -161,10 +157,3 @@ class KeyframeSegmenter(BaseSegmenter):
             self.computed += 1
         self._carry.hold(matte)
         return matte
-
-
-def worst_psnr(luma: Array, other: Array) -> float:
-    """dB, of the part of two uint8 (h, w) pictures that differs most: a waving hand is a small part."""
-    squares = np.square(cv2.absdiff(luma, other), dtype=np.float32)
-    worst = float(cv2.resize(squares, _TILES, interpolation=cv2.INTER_AREA).max())
-    return float("inf") if worst == 0 else float(10 * np.log10(255 ** 2 / worst))
