@@ -77,10 +77,11 @@ async def _made(services: Services, given: Submitted, folder: Path) -> Made:
 
 
 def _answer(request: Request, result: Made) -> Response:
-    headers = {"X-Width": str(result.width), "X-Height": str(result.height)}
+    headers = {"X-Width": str(result.width), "X-Height": str(result.height), "X-Subject": result.subject}
     if result.notes:
         headers["X-Notes"] = header_text("; ".join(result.notes))
     if wants_json(request):
         return Json({"picture_b64": base64.b64encode(result.data).decode(), "media_type": result.media_type,
-                     "width": result.width, "height": result.height, "notes": list(result.notes)}, headers=headers)
+                     "width": result.width, "height": result.height, "subject": result.subject,
+                     "notes": list(result.notes)}, headers=headers)
     return Response(result.data, media_type=result.media_type, headers=headers)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamseg.core.opencv import cv2
 from tests import clips, stills
 
 from .conftest import Page, answer, decoded
@@ -51,6 +52,20 @@ def test_a_chosen_picture_shows_its_matte(opened: Page) -> None:
     assert matte.shape == (SIZE[1], SIZE[0])
     assert clips.iou(matte > 127, clips.truth(0, SIZE)) > 0.95
     assert opened.text("#queue-count") == "1 of 1 done"
+
+
+def test_that_nobody_was_found_is_told(opened: Page, tmp_path: Path) -> None:
+    assert not opened.find("#nobody").is_displayed()
+    assert cv2.imwrite(str(tmp_path / "empty.png"), np.full((64, 64, 3), 230, np.uint8))
+    opened.choose(tmp_path / "empty.png")
+    opened.until(lambda: "nobody was found" in opened.text("#queue"))
+    opened.click("#queue li:nth-child(2) .pick")
+    opened.shown("empty.png")
+    assert opened.text("#nobody").startswith("Nobody was found here.")
+    assert opened.text("#status") == "empty.png: nobody was found."
+    opened.click("#queue li:nth-child(1) .pick")
+    opened.shown("person.png")
+    assert not opened.find("#nobody").is_displayed()
 
 
 def test_the_slider_shows_more_or_less_of_the_original(opened: Page) -> None:

@@ -115,3 +115,15 @@ def test_no_answer_names_a_path_of_the_server(client: Client, person: Path, tmp_
         assert home not in answer.text
         assert "/tmp" not in answer.text
     assert os.listdir(client.app.state.services.scratch) == []
+
+
+def test_that_nobody_was_found_is_said(client: Client, person: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.png"
+    assert cv2.imwrite(str(empty), np.full((64, 64, 3), 128, np.uint8))
+    answer = client.post("/v1/pictures", files=upload(empty))
+    assert answer.headers["X-Subject"] == "none"
+    assert "no subject was found" in answer.headers["X-Notes"]
+    told = client.post("/v1/pictures", files=upload(empty), headers={"Accept": "application/json"}).json()
+    assert (told["subject"], "no subject was found" in told["notes"][-1]) == ("none", True)
+    found = client.post("/v1/pictures", files=upload(person))
+    assert (found.headers["X-Subject"], "X-Notes" in found.headers) == ("found", False)

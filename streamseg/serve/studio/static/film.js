@@ -81,7 +81,7 @@ export class Films {
       this.onStill(item, "Finding the person in this frame");
       const found = await patient(() => cutOut(blob, item.abort.signal), item.abort.signal, () => {});
       if (item.settings.at !== at) return; // a later frame was asked for meanwhile
-      Object.assign(item, { still: blob, cutOut: found, strokes: strokesAt(item, at), size: [still.width, still.height] });
+      Object.assign(item, { still: blob, cutOut: found.file, nobody: found.nobody, strokes: strokesAt(item, at), size: [still.width, still.height] });
       this.onStill(item, null);
     } catch (error) {
       if (error.name !== "AbortError") alertUser(`${item.name}: ${error.message}`);
