@@ -56,7 +56,7 @@ export async function cutOut(file, signal) {
   const answer = await call("v1/pictures", {
     method: "POST", body: form(file, { background: "none", format: "png" }), signal,
   });
-  return { file: await answer.blob(), nobody: answer.headers.get("X-Subject") !== "found" };
+  return { file: await answer.blob(), nobody: ["none", "grey"].includes(answer.headers.get("X-Subject")) };
 }
 
 /** A job that waits for a film of `bytes`; its id. fields: options by their names, and outputs. */
