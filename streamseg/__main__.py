@@ -15,8 +15,9 @@ def main() -> None:
     atexit.register(gc.freeze)
     try:
         from .cli import cli
-        from .core.native_stderr import this_is_the_program
+        from .core.native_stderr import occupy_standard_descriptors, this_is_the_program
 
+        occupy_standard_descriptors()
         this_is_the_program()
         sys.exit(cli())
     except KeyboardInterrupt:  # while modules are imported; in a run cli() takes it

@@ -24,7 +24,7 @@ from .options import InputOptions, Options
 from .report import Forecast, Progress, Queue, Report, Stopwatch, peak_rss_mib
 from .resizing import run_in_sections
 from .segment import BaseSegmenter
-from .segment.keyframes import KeyframeSegmenter
+from .segment.keyframes import KeyframeSegmenter, interval_for
 from .sink import (
     BaseSink,
     PictureSink,
@@ -45,7 +45,6 @@ from .source import BaseSource, Source, open_source, refuse_unused
 from .stages import blame, decode_stage, finish_stage, matted_within, output_stage, segment_stage, smooth_stage
 from .subject import SubjectCounter, remarks, require
 from .temporal import tracked
-from .validation import interval
 
 Pair = tuple[Frame, Matte]
 Matting = Callable[[Iterator[Frame]], Iterator[Pair]]
@@ -246,10 +245,9 @@ def _segmenter(source: Any, options: Options, info: VideoInfo) -> tuple[BaseSegm
 
 def _in_time(segmenter: BaseSegmenter, options: Options, stills: bool) -> BaseSegmenter:
     """``segmenter``, asked only where it must be."""
-    every = interval(options.every)
-    if every is None and not segmenter.capabilities.expensive:
-        every = 1  # what is cheaper than optical flow, or learns from every frame, sees every frame
-    return segmenter if stills else KeyframeSegmenter(segmenter, skip_still=options.skip_still, every=every)
+    if stills:
+        return segmenter
+    return KeyframeSegmenter(segmenter, skip_still=options.skip_still, every=interval_for(segmenter, options.every))
 
 
 def _with_places(method: BaseSegmenter, options: Options, info: VideoInfo) -> BaseSegmenter:

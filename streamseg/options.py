@@ -86,7 +86,7 @@ class CommonOptions(OptionGroup):
     on_error: str = option("stop", "Input", "What to do at a damaged part of the input: stop the run, or skip it "
                            "and count it.", choices=("stop", "skip"))
     threads: int | None = option(None, "Method", "Number of threads for all libraries together; default: "
-                                 "the number of cores.", low=1, metavar="N",
+                                 "the number of cores.", low=1, high=1024, metavar="N",
                                  live="Budget of threads for all libraries together, of which the model "
                                  "takes half; default: 4 (2 on a single core).")
     hwaccel: str | None = option(None, "Output", "Decode and encode on hardware: cuda, vaapi, ...",

@@ -8,8 +8,8 @@ This module imports nothing heavy, so that ``streamseg --help`` starts fast.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import MISSING
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, fields
 from fractions import Fraction
 from numbers import Integral, Real
 from os import PathLike
@@ -118,6 +118,14 @@ def area_lengths(text: str) -> tuple[tuple[float, bool], ...]:
     return lengths
 
 
+def refuse_changed(options: Any, names: Sequence[str], of_what: str) -> None:
+    """Raise OptionError for the first of these fields that has not its default: it says something ``of_what``."""
+    for item in fields(options):
+        value = getattr(options, item.name)
+        if item.name in names and value != default_of(item):
+            raise OptionError(f"{item.name} is {format_value(value)}, which says something {of_what}, or leave it out")
+
+
 def places(text: str) -> list[tuple[bool, str | tuple[tuple[float, bool], tuple[float, bool]]]]:
     """What '+320,180 -10%,5% +red' adds to the subject (True) or takes from it: a colour's text, or x and y, the number
     of each and whether it is per cent. Raises OptionError."""
@@ -135,7 +143,7 @@ def places(text: str) -> list[tuple[bool, str | tuple[tuple[float, bool], tuple[
         made.append((word[0] == "+", word[1:]))
     if not made:
         raise OptionError(f"region is {text!r}; it must be places or colours to be added or taken away, as +320,180, "
-                          "-10%,90%, +red or -#00b140")
+                          "-10%,90%, +red or -#00b140; several with spaces between, as '+320,180 -red'")
     return made
 
 

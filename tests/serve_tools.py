@@ -45,11 +45,14 @@ class _Server(uvicorn.Server):  # type: ignore[misc,name-defined]
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, ready: bool = True, fetcher: Any = None, **options: Any) -> Iterator[Client]:
+def running(folder: Path, *, ready: bool = True, fetcher: Any = None, threads: int | None = None,
+            **options: Any) -> Iterator[Client]:
     """A server with ServeOptions(**options), its files in ``folder``; ``ready``: once it has made a picture."""
+    from streamseg.options import MethodOptions
     from streamseg.serve import ServeOptions, create_app
 
-    app = create_app(ServeOptions(folder=str(folder), port=0, **options), fetcher=fetcher)
+    app = create_app(ServeOptions(folder=str(folder), port=0, **options), method=MethodOptions(threads=threads),
+                     fetcher=fetcher)
     config = uvicorn.Config(app, "127.0.0.1", 0, log_config=None, access_log=False, lifespan="on")
     server = _Server(config)
     thread = threading.Thread(target=server.run)

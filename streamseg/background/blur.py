@@ -48,7 +48,7 @@ class Blur:
             return
         factor = 2 ** min(int(math.log2(max(1.0, sigma / _LEAST_SIGMA))), int(math.log2(_LARGEST_FACTOR)))
         size = -(-frame.width // factor), -(-frame.height // factor)
-        small: list[Array] = [shrink(plane, size) for plane in frame.planes]
+        small: list[Array] = [frame.small(number, size) for number in range(len(frame.planes))]
         if len(cover.rim) or cover.inside.any():
             small = _vacated(small, _taken(cover, size), cover.peak)
         for plane, part in zip(target.planes, small, strict=True):

@@ -10,7 +10,8 @@
     rehearsal    what all items are done with is tried out on two tiny pictures
     methods      networks that are loaded once for all items
     item         one item
-    runner       the embedded default: films one after the other in this process, pictures overlapping
+    runner       the embedded default: films one after the other in this process
+    beside       pictures of which several are under way at a time
     events       how far a batch is, for the command line's table and for a server
     remote       inputs and outputs in object stores, through fsspec
     ray_runner   on Ray: a driver; ray_tasks: what it gives out; ray_worker: what runs there; ray_cluster: where
@@ -20,6 +21,6 @@
 Importing this loads nothing.
 """
 
-PUBLIC = ("addresses", "batch", "events", "inputs", "item", "job", "ledger", "ledger_lock", "lists", "methods", "names",
-          "options", "plan", "ray_cluster", "ray_runner", "records", "rehearsal", "remote", "report", "runner",
-          "shards")
+PUBLIC = ("addresses", "batch", "beside", "events", "inputs", "item", "job", "ledger", "ledger_lock", "lists",
+          "methods", "names", "options", "plan", "ray_cluster", "ray_runner", "records", "rehearsal", "remote",
+          "report", "runner", "shards")

@@ -12,21 +12,22 @@ from ..core.folders import made_folder
 from ..engine import Told
 from ..errors import OptionError
 from ..options import Options
-from ..sink.containers import CONTAINERS, PICTURES, extension
 from .addresses import is_address
+from .beside import PATIENCE
 from .events import Event, State, Watch
 from .inputs import Item, LeftOut, expand
 from .job import EXTRA, NULL
 from .ledger import NAME, Ledger
 from .lists import rows
 from .methods import Methods
+from .names import check_folder
 from .options import BatchOptions
 from .plan import Planned, Planner
 from .ray_cluster import Crew
 from .ray_runner import run_on_ray
 from .rehearsal import Rehearsal
 from .report import check_name, write
-from .runner import PATIENCE, run_all
+from .runner import run_all
 from .shards import Shard, shard_of
 
 WAITING = 64  # events that may wait to be taken; then the batch waits
@@ -128,9 +129,7 @@ def _check_folders(places: Sequence[str]) -> None:
     if not places:
         raise OptionError("no output: give -o FOLDER, --matte FOLDER, --cutout FOLDER or --foreground FOLDER")
     for place in places:
-        if place == "-" or place == "" or (extension(place) in (*CONTAINERS, *PICTURES) and not os.path.isdir(place)
-                                           and not place.endswith("/") and not is_address(place)):
-            raise OptionError(f"output is {place!r}; a batch writes into folders: give a folder's name, as out/")
+        check_folder(place, "a batch")
 
 
 def _ledger_path(told: BatchOptions, places: Sequence[str], shard: Shard) -> str:

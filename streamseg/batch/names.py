@@ -10,7 +10,9 @@ from typing import Any
 from ..core.file_names import PICTURES
 from ..errors import OptionError
 from ..sink import containers
+from ..sink.containers import extension
 from ..source.stills import is_animated
+from .addresses import is_address
 from .inputs import Item
 from .job import EXTRA, NULL, Job
 from .options import NamingOptions
@@ -35,6 +37,13 @@ def job(item: Item, outputs: Sequence[str], options: Mapping[str, Any],
 def is_folder(target: str) -> bool:
     """True for a folder that exists and for a name that ends like one."""
     return target != "-" and (target.endswith(("/", os.sep)) or os.path.isdir(target))
+
+
+def check_folder(target: str, what: str) -> None:
+    """Raise OptionError for an output that is no folder's name. ``what`` writes it: 'a batch'."""
+    named_as_file = extension(target) in (*containers.CONTAINERS, *containers.PICTURES) and not is_folder(target)
+    if target in ("-", "") or (named_as_file and not is_address(target)):
+        raise OptionError(f"output is {target!r}; {what} writes into folders: give a folder's name, as out/")
 
 
 def is_still(source: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from ..options import OptionGroup, option
-from ..validation import check_value, named
+from ..validation import check_value, named, refuse_changed
 
 GROUP = "Batch"
 FORMATS = ("png", "webp", "tiff", "jpg")
@@ -54,3 +54,6 @@ class BatchOptions(NamingOptions):
             check_value(item.name, getattr(self, item.name), item.metadata, str(item.type))
         for name in ("from_", "ledger", "report"):
             named(name.rstrip("_"), getattr(self, name), "a file")
+        if self.on is None:
+            refuse_changed(self, ("workers", "cpus_per_worker", "gpus_per_worker", "split"),
+                           "of Ray only: give --on ray")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,17 @@ from .. import api
 from ..core.frames import Frame, Matte
 from ..core.opencv import cv2
 from ..errors import DeviceError, MissingDependencyError, OptionError, StreamsegError
+from ..segment.places import parsed
+from ..strokes import strokes_of
 from .job import EXTRA, NULL, Job
 from .methods import MAKING
 from .names import is_still
 
-SIZE = 256      # pixels: what every encoder takes
+WIDTH, HEIGHT = 512, 256  # pixels: what every encoder takes, and every layout of packed alpha
 MOST = 32       # different ways that are tried out; a list may say something else in each row
 # What only a real input can answer to
-_OF_THE_INPUT = ("start", "duration", "preview", "stream", "rate", "deinterlace", "cfr", "only", "hwaccel")
+_OF_THE_INPUT = ("start", "duration", "preview", "stream", "rate", "deinterlace", "cfr", "only", "hwaccel", "roi",
+                 "region", "strokes")
 _TOLD = (OptionError, DeviceError, MissingDependencyError)  # what stands against all inputs alike
 
 
@@ -71,6 +74,7 @@ def _tried(job: Job) -> StreamsegError | None:
         extra: dict[str, Any] = {name: own(job.options[name], 100 + number) for number, name in enumerate(EXTRA)
                                  if name in job.options}
         try:
+            _check_drawn(job.options)
             api.run(_source(folder, still), sinks, **options, **extra, method=_Everywhere())
         except _TOLD as error:
             told = str(error)
@@ -82,10 +86,18 @@ def _tried(job: Job) -> StreamsegError | None:
     return None
 
 
+def _check_drawn(options: Mapping[str, Any]) -> None:
+    """Raise OptionError for what no picture could answer to. The form of roi is checked with all options."""
+    if options.get("region") is not None:
+        parsed(options["region"])
+    if options.get("strokes") is not None:
+        strokes_of(options["strokes"])
+
+
 def _source(folder: str, still: bool) -> Any:
-    ramp = np.linspace(0, 255, SIZE, dtype=np.uint8)
-    across = np.tile(ramp, (SIZE, 1))
-    picture = np.dstack([across, across.T, np.full((SIZE, SIZE), 90, np.uint8)])
+    across = np.tile(np.linspace(0, 255, WIDTH, dtype=np.uint8), (HEIGHT, 1))
+    down = np.tile(np.arange(HEIGHT, dtype=np.uint8)[:, None], (1, WIDTH))
+    picture = np.dstack([across, down, np.full_like(across, 90)])
     if not still:
         return [picture, picture[::-1].copy()]
     path = os.path.join(folder, "tried.png")

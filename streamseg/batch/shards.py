@@ -47,9 +47,11 @@ def shard_of(text: str | None, environment: Mapping[str, str] | None = None) -> 
             raise OptionError(f"shard is {text!r}, and {name} comes without a count: give --shard auto/N")
     else:
         number, count = int(found[1]), int(found[2])
-    if not 0 <= number < count <= 1_000_000:
-        raise OptionError(f"shard is {number}/{count}; allowed is 0/{max(count, 1)} to "
-                          f"{max(count, 1) - 1}/{max(count, 1)}: parts are counted from 0")
+    if not 1 <= count <= 1_000_000:
+        raise OptionError(f"shard is {number}/{count}; allowed are 1 to 1000000 parts, as 0/8 to 7/8")
+    if number >= count:
+        raise OptionError(f"shard is {number}/{count}; allowed is 0/{count} to {count - 1}/{count}: parts are counted "
+                          "from 0")
     return Shard(number, count)
 
 

@@ -13,6 +13,7 @@ import click
 
 from ..batch.options import BatchOptions
 from ..batch.shards import array_task
+from ..core.words import counted
 from ..errors import SourceError
 from . import show
 from .batch_view import tell_status, view
@@ -99,7 +100,7 @@ def _end(session: Session, batch: Batch) -> int:
     elif state is not None:
         if not session.quiet and state.total:
             rate = state.frames / state.elapsed if state.elapsed else 0.0
-            click.echo(f"streamseg: {state.done} done in {state.elapsed:.1f} s, {state.frames} frames, "
+            click.echo(f"streamseg: {state.done} done in {state.elapsed:.1f} s, {counted(state.frames, 'frame')}, "
                        f"{rate:.1f} fps", err=True)
         if failed:
             click.echo(f"streamseg: {failed} of {sum(counts.values())} inputs failed", err=True)

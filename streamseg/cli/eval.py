@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..core.words import counted
 from ..errors import OptionError
 from ..options import Options
 from . import show
@@ -106,7 +107,7 @@ def _of_one(result: Evaluation) -> Any:
         worst = clip.worst(name)
         rows.append((name, _number(clip.summary[name]), *(("", "") if worst is None else (
             _number(clip.values[name][worst]), one_line(clip.frame_name(worst))))))
-    return show.table((f"{clip.frames} frames", "value", "worst", "at"), rows, right=(1, 2))
+    return show.table((counted(clip.frames, "frame"), "value", "worst", "at"), rows, right=(1, 2))
 
 
 def _of_several(result: Evaluation) -> Any:

@@ -181,7 +181,7 @@ def _summary(report: LiveReport) -> str:
     delay = "" if latency["p50"] is None else f", delay {latency['p50']:.1f} ms (95 %: {latency['p95']:.1f})"
     parts = f"{counted(report.damaged, 'damaged part')} skipped"
     damaged = f", {parts}" if report.damaged else ""
-    return (f"{report.frames} frames in {report.seconds:.1f} s, {report.fps:.1f} fps{delay}, "
+    return (f"{counted(report.frames, 'frame')} in {report.seconds:.1f} s, {report.fps:.1f} fps{delay}, "
             f"{report.dropped} dropped{damaged}, CPU {report.cpu_percent:.0f} % of a core")
 
 

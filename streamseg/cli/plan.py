@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ..batch.addresses import base_name, is_address
@@ -13,6 +14,7 @@ from ..batch.job import EXTRA, NULL, Job
 from ..batch.names import is_folder, job
 from ..batch.options import NamingOptions
 from ..errors import OptionError, SinkError
+from ..source import stills
 from ..validation import named
 
 SHOWN = 3  # paths that a refusal names
@@ -37,6 +39,9 @@ def jobs(inputs: Sequence[str], outputs: Sequence[str], options: dict[str, Any],
         options |= {name: _slashed(target) for name, target in extra.items()}
         extra = {name: options[name] for name in extra}
     if len(inputs) == 1 and (not folders or _as_one(inputs[0], [*outputs, *extra.values()])):
+        _refuse_unused(naming, [*outputs, *extra.values()])
+        if folders and left_out is not None:
+            _note_left_out(inputs[0], options.get("only"), left_out)
         return [_single(inputs[0], outputs, options, naming)]
     if "-" in inputs:
         raise OptionError("'-' (standard input) stands alone: give it in a call of its own")
@@ -90,6 +95,25 @@ def _as_one(folder: str, targets: Sequence[str]) -> bool:
         raise OptionError(f"{folder} is a folder: {both[0]} takes each of its files under its own name, "
                           f"{single[0]} all pictures as one; do that in two calls")
     return bool(single)
+
+
+def _refuse_unused(naming: NamingOptions, targets: Sequence[str]) -> None:
+    """Raise OptionError where no output is a folder, and something is said of how files are called in one."""
+    if any(map(is_folder, targets)):
+        return
+    for flag, value in (("--frames", naming.frames), (f"--format {naming.format}", naming.format)):
+        if value:
+            raise OptionError(f"{flag} says how files in an output folder are written, and {targets[0]} is none: end "
+                              f"its name with '/', or leave {flag} out")
+
+
+def _note_left_out(folder: str, only: str | None, left_out: LeftOut) -> None:
+    """Of a folder whose own pictures become one film, note what else is in it. Raises SourceError."""
+    place = Path(folder.removeprefix("file://"))
+    taken = set(stills.folder(place, only))
+    for item in sorted(set(place.iterdir()) - taken):
+        if not item.name.startswith("."):
+            left_out.add("no picture of the folder itself, of which one film is made", str(item))
 
 
 def _single(source: str, outputs: Sequence[str], options: dict[str, Any], naming: NamingOptions) -> Job:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection
-from contextlib import ExitStack
+from collections.abc import Callable, Collection
+from contextlib import ExitStack, nullcontext
 from dataclasses import fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +17,7 @@ from ..batch.job import EXTRA, Job
 from ..batch.options import NamingOptions
 from ..core.folders import made_folder
 from ..core.thread_budget import Threads
+from ..core.words import counted
 from ..errors import OptionError, SinkError, StreamsegError
 from ..options import Options
 from . import show
@@ -26,7 +28,7 @@ from .text import one_line
 
 if TYPE_CHECKING:
     from ..batch.methods import Methods
-    from ..report import Report
+    from ..report import Progress, Report
 
 EXAMPLES = """
     streamseg run in.mp4 -o out.mp4 --background blur
@@ -96,23 +98,18 @@ def _check_standard_output() -> None:
 
 
 def _run_all(planned: list[Job], session: Session, given: Collection[str], *, brief: bool) -> int:
-    """Run the jobs in turn. Of several a failed one does not stop the others: 2, which says that nothing was
-    run, is the code only if each was refused for its values."""
-    results: list[dict[str, Any]] = []
-    session.done["runs"] = results
-    codes: list[int] = []
+    """Run the jobs, pictures side by side. Of several a failed one does not stop the others: 2, which says that
+    nothing was run, is the code only if each was refused for its values."""
+    runs = _Runs(session, given, brief=brief and len(planned) > 1, alone=len(planned) == 1)
+    session.done["runs"] = runs.results
     with ExitStack() as stack:
-        remote = any(is_remote(name) for job in planned for name in (job.source, *job.targets))
-        methods = _methods(stack) if len(planned) > 1 or remote else None
-        for job in planned:
-            try:
-                results.append(_run_one(job, session, methods, given, brief=brief and len(planned) > 1))
-            except StreamsegError as error:
-                if len(planned) == 1 and not session.json:  # cli() tells of it
-                    raise
-                session.print_error(error, about=one_line(job.source) if len(planned) > 1 else "")
-                results.append({"input": job.source, "error": described(error)})
-                codes.append(error.exit_code)
+        if len(planned) > 1 or any(is_remote(name) for job in planned for name in (job.source, *job.targets)):
+            runs.methods = _methods(stack)
+        if len(planned) > 1:
+            runs.side_by_side(planned, stack)
+        else:
+            runs.one(planned[0])
+    codes = runs.codes
     if codes and len(planned) > 1:
         click.echo(f"streamseg: {len(codes)} of {len(planned)} inputs failed", err=True)
     refused = len(codes) == len(planned) and set(codes) == {OptionError.exit_code}
@@ -122,6 +119,90 @@ def _run_all(planned: list[Job], session: Session, given: Collection[str], *, br
     return code
 
 
+class _Runs:
+    """Runs of a call, and what is told of them. Of outputs that are not ``given`` the folder was, and is made."""
+
+    def __init__(self, session: Session, given: Collection[str], *, brief: bool, alone: bool) -> None:
+        self.results: list[dict[str, Any]] = []
+        self.codes: list[int] = []
+        self.methods: Methods | None = None
+        self._session, self._given, self._brief, self._alone = session, given, brief, alone
+        self._told = not (session.quiet or session.json)
+        self._notes: set[str] = set()
+
+    def side_by_side(self, planned: list[Job], stack: ExitStack) -> None:
+        """Run them all: films one after the other, of pictures several at a time; told of in their order."""
+        from ..batch.beside import Beside  # here: one input needs it not
+
+        beside = Beside(self._picture, partial(self._ended, brief=True))
+        stack.callback(beside.close)
+        for job in planned:
+            if beside.ready(job.source, job.sinks, job.options):
+                beside.start(job)
+            else:
+                self.one(job)
+        beside.land()
+
+    def one(self, job: Job) -> None:
+        """Run a job while nothing else is under way."""
+        with show.progress(job.source) if self._told and not self._brief else nullcontext() as update:
+            result = self._result(job, update)
+        self._ended(job, result, brief=self._brief)
+
+    def _picture(self, job: Job) -> Report | StreamsegError:
+        """In a thread of the picture's own."""
+        return self._result(job, None, beside=True)
+
+    def _result(self, job: Job, update: Callable[[Progress], None] | None, *,
+                beside: bool = False) -> Report | StreamsegError:
+        try:
+            if self.methods is None:
+                return _run_one(job, self._given, update)
+            from ..batch.item import run_one  # here: with the ledger and its database, which one input needs not
+
+            return run_one(job.source, job.sinks, job.options, self.methods, progress=update, given=self._given,
+                           alone=not beside)[0]
+        except StreamsegError as error:
+            if self._alone and not self._session.json:  # cli() tells of it
+                raise
+            return error
+
+    def _ended(self, job: Job, result: Report | StreamsegError, *, brief: bool) -> None:
+        if isinstance(result, StreamsegError):
+            self._session.print_error(result, about="" if self._alone else one_line(job.source))
+            self.results.append({"input": job.source, "error": described(result)})
+            self.codes.append(result.exit_code)
+            return
+        self.results.append(result.to_dict())
+        if self._told and brief:
+            self._tell_briefly(result)
+        elif self._told:
+            show.report(result, verbose=self._session.verbose)
+
+    def _tell_briefly(self, result: Report) -> None:
+        """A line for one of many, and its notes: in full the first time."""
+        outputs = ", ".join(one_line(output.path) for output in result.outputs)
+        click.echo(f"{one_line(result.input)}: {counted(result.frames, 'frame')} in {result.elapsed:.2f} s, {outputs}",
+                   err=True)
+        for note in result.notes:
+            click.echo(f"  note: {one_line(note.partition('. ')[0] if note in self._notes else note)}", err=True)
+            self._notes.add(note)
+
+
+def _run_one(job: Job, given: Collection[str], update: Callable[[Progress], None] | None) -> Report:
+    """A run that has the process to itself."""
+    from .. import api
+    from ..core.opencv import opencv_threads
+
+    with ExitStack() as stack:
+        for target in job.targets:
+            if target not in given:
+                stack.enter_context(made_folder(os.path.dirname(target.rstrip("/"))))
+        # every stage has a thread already: a call gets more only where the budget has more than the stages need
+        stack.enter_context(opencv_threads(Threads.of(job.options.get("threads")).opencv))
+        return api.run(job.source, job.sinks, progress=update, **job.options)
+
+
 def _methods(stack: ExitStack) -> Methods:
     """What several runs share: networks are loaded once."""
     from ..batch.methods import Methods
@@ -129,39 +210,3 @@ def _methods(stack: ExitStack) -> Methods:
     made = Methods()
     stack.callback(made.close)
     return made
-
-
-def _run_one(job: Job, session: Session, methods: Methods | None, given: Collection[str], *,
-             brief: bool) -> dict[str, Any]:
-    """Run a job. Of outputs that are not ``given`` the folder was, and is made."""
-    from .. import api
-    from ..core.opencv import opencv_threads
-
-    with ExitStack() as stack:
-        told = not (session.quiet or session.json)
-        update = stack.enter_context(show.progress(job.source)) if told and not brief else None
-        if methods is None:
-            for target in job.targets:
-                if target not in given:
-                    stack.enter_context(made_folder(os.path.dirname(target.rstrip("/"))))
-            # every stage has a thread already: a call gets more only where the budget has more than the stages need
-            stack.enter_context(opencv_threads(Threads.of(job.options.get("threads")).opencv))
-            result = api.run(job.source, job.sinks, progress=update, **job.options)
-        else:
-            from ..batch.item import run_one  # here: with the ledger and its database, which one input needs not
-
-            result, _ = run_one(job.source, job.sinks, job.options, methods, progress=update, given=given)
-    if told and brief:
-        _tell_briefly(result)
-    elif told:
-        show.report(result, verbose=session.verbose)
-    return result.to_dict()
-
-
-def _tell_briefly(result: Report) -> None:
-    """A line for one of many, and its notes."""
-    frames = f"{result.frames} frame{'s' * (result.frames != 1)}"
-    outputs = ", ".join(one_line(output.path) for output in result.outputs)
-    click.echo(f"{one_line(result.input)}: {frames} in {result.elapsed:.2f} s, {outputs}", err=True)
-    for note in result.notes:
-        click.echo(f"  note: {one_line(note)}", err=True)

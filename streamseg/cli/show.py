@@ -9,9 +9,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from ..core.words import counted
+from .streams import TrimmedLines
 from .text import clock, one_line, size
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ def console(stream: TextIO | None = None) -> Console:
     """A rich console on ``stream`` (default: standard error) that takes text literally, without markup."""
     from rich.console import Console
     stream = stream or sys.stderr
-    return Console(file=stream, markup=False, highlight=False, emoji=False, soft_wrap=False,
-                   width=None if is_terminal(stream) else _WIDE)
+    wide = not is_terminal(stream)
+    return Console(file=cast(TextIO, TrimmedLines(stream)) if wide else stream, markup=False, highlight=False,
+                   emoji=False, soft_wrap=False, width=_WIDE if wide else None)
 
 
 @contextmanager

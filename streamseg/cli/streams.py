@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
@@ -55,11 +56,27 @@ class DetachedStream:
 @contextmanager
 def detached_errors() -> Iterator[None]:
     """While the block runs, standard error never fails."""
-    if sys.stderr is None:  # Windows, without a console
-        yield
+    if sys.stderr is None:  # closed before the start (2>&-), or Windows without a console
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
+            yield
         return
     with redirect_stderr(cast(TextIO, DetachedStream(sys.stderr))):
         yield
+
+
+class TrimmedLines:
+    """A text stream that leaves out the spaces at the ends of lines, with which rich fills its tables up."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """As the stream's; whole lines are expected."""
+        self._stream.write(re.sub(r" +$", "", text, flags=re.MULTILINE))
+        return len(text)
 
 
 class ObservedOutput:

@@ -20,7 +20,7 @@ from ..core.opencv import cv2
 from ..core.pixel_formats import Colour
 from ..errors import OptionError
 from ..options import CompositeOptions
-from ..refine import AlphaTiles, ColorModel, Edge, Selection, Tiles, padded, tile_of
+from ..refine import AlphaTiles, ColorModel, Edge, LastingColors, Selection, Tiles, padded, tile_of
 from ..validation import choice
 from .despill import Despill
 from .foreground import solved
@@ -53,6 +53,7 @@ class Compositor:
         self.kinds = tuple(kinds)
         self._show_matte, self._show_stages = options.show_matte, options.show_stages
         self._guided, self._light_wrap = options.edges == "guided", options.light_wrap
+        self._colours = LastingColors() if info.live else None
         self._selection = Selection(options.subject, clean=options.clean, steady=not info.stills)
         self._edge, self._invert = Edge(options), options.invert
         self._free_edge = Edge(replace(options, roi=None))  # within the roi: it ends there anyway
@@ -68,11 +69,15 @@ class Compositor:
             self._background = open_background(options, info)
         self._layered = named and self._background is not None
 
-    def finish(self, frame: Frame, matte: Matte) -> dict[str, Frame]:
+    def finish(self, frame: Frame, matte: Matte, *, late: bool = False) -> dict[str, Frame]:
         """kind -> picture, each with the frame's time, duration, index, name and packets.
 
         A ``matte`` of an ``area``: outside it there is the background alone.
+        ``late``: of a live picture, that it has waited long for its matte. Then the colours around the rim are those
+        that were found for the frame before, if the picture has hardly changed since.
         """
+        if self._colours is not None:
+            self._colours.late = late
         if matte.area is not None and self._may_leave_out:
             return self._within(frame, matte, matte.area)
         matte = whole(matte, frame)
@@ -100,7 +105,7 @@ class Compositor:
         matte = self._selection(matte, frame)
         if self._invert:
             matte = Matte(1 - matte.alpha)  # what is kept is the screen itself: nothing of its colour is taken out
-        cover = AlphaTiles.of(frame, matte, guided=self._guided)
+        cover = AlphaTiles.of(frame, matte, guided=self._guided, colours=self._colours or ColorModel.of)
         if edge.cuts or edge.feathers or edge.widens:
             cover = cover.reshaped(edge)
         key = matte.despill

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from .geometry import Box
 from .opencv import cv2
-from .pixel_formats import FORMATS, Colour, Mastering, PixelFormat, Plane, yuv_from_rgb
+from .pixel_formats import FORMATS, Colour, Mastering, PixelFormat, Plane, rgb_from_yuv
 from .resampling import halvings, shrink
 from .spatial import Spatial
 
@@ -163,7 +163,7 @@ class Frame:
         if part:
             small = [shrink(plane, (width, height)) for plane in self.part(part)]
         else:
-            small = [self._shrunk(number, (width, height)) for number in range(len(self.planes))]
+            small = [self.small(number, (width, height)) for number in range(len(self.planes))]
         if self.pixel.planes == 1:
             small = small * 3
         elif self.pixel.rgb:
@@ -171,9 +171,7 @@ class Frame:
         depth = self.pixel.depth
         if self.pixel.rgb or self.pixel.planes == 1:
             return _to_uint8(cv2.merge(small), 255.0 / self.pixel.peak)
-        forward = yuv_from_rgb(self.colour, self.height, depth)
-        inverse = np.linalg.inv(forward[:, :3])
-        affine = np.concatenate([inverse, -inverse @ forward[:, 3:]], axis=1) * 255.0
+        affine = rgb_from_yuv(self.colour, self.height, depth) * 255.0
         merged = cv2.merge(small)  # OpenCV rounds and saturates 8-bit results itself
         return _to_uint8(cv2.transform(merged if depth == 8 else merged.astype(np.float32), affine), 1.0)
 
@@ -195,12 +193,13 @@ class Frame:
         target = size or (self.width, self.height)
         if self.pixel.rgb:
             return _to_uint8(cv2.cvtColor(self.rgb(target), cv2.COLOR_RGB2GRAY), 1.0)
-        small = _to_uint8(self._shrunk(0, target), 1.0 / (1 << (self.pixel.depth - 8)))
+        small = _to_uint8(self.small(0, target), 1.0 / (1 << (self.pixel.depth - 8)))
         return np.ascontiguousarray(small)
 
-    def _shrunk(self, number: int, size: tuple[int, int]) -> Plane:
-        """``shrink`` of plane ``number``; what is halved on the way is kept for the next who asks, from
-        _KEPT columns on: net, flow and cuts all look at small copies of the same picture."""
+    def small(self, number: int, size: tuple[int, int]) -> Plane:
+        """Plane ``number`` at ``size`` (width, height), as ``shrink`` makes it; not to be written to. What is halved on
+        the way is kept for the next who asks, from _KEPT columns on: net, flow, cuts and blur all look at small copies
+        of the same picture."""
         kept = self._halves.setdefault(number, [])
         width, height = size
         plane = next((item for item in reversed(kept) if item.shape[0] >= height and item.shape[1] >= width),

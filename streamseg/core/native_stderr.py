@@ -23,6 +23,16 @@ def this_is_the_program() -> None:
     _OWN_PROGRAM.set(True)
 
 
+def occupy_standard_descriptors() -> None:
+    """Open the null device where the descriptors 0 to 2 are closed: the next file opened would be standard error, and
+    get the lines that native libraries write there. Python's sys.stdin, stdout and stderr stay None."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+
+
 @contextmanager
 def native_lines_hidden() -> Iterator[None]:
     """Discards what is written to file descriptor 2 meanwhile: in the program streamseg, with no thread beside this

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -107,3 +108,13 @@ def yuv_from_rgb(colour: Colour, height: int, depth: int) -> npt.NDArray[np.floa
     else:
         scale, offset = np.array([219.0, 224.0, 224.0]) * unit, np.array([16.0, 128.0, 128.0]) * unit
     return np.concatenate([rows * scale[:, None], offset[:, None]], axis=1)
+
+
+@lru_cache(maxsize=8)
+def rgb_from_yuv(colour: Colour, height: int, depth: int) -> npt.NDArray[np.float64]:
+    """The inverse of ``yuv_from_rgb``, 3 x 4; kept, since each frame of a film wants the same; not to be written to."""
+    forward = yuv_from_rgb(colour, height, depth)
+    inverse = np.linalg.inv(forward[:, :3])
+    made = np.concatenate([inverse, -inverse @ forward[:, 3:]], axis=1)
+    made.setflags(write=False)
+    return made

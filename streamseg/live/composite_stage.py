@@ -111,7 +111,7 @@ class CompositeStage:
         return not (self._compositor.background_moves or self._shown.follow)
 
     def _composed(self, item: Matted) -> Finished:
-        frame, matte = item.shot.frame, item.matte
+        frame, matte, late = item.shot.frame, item.matte, item.computed and not item.shot.cut
         if self._shown.follow:
             view = self._framing(matte, item.shot.at)
             frame = cropped(frame, view)
@@ -120,18 +120,18 @@ class CompositeStage:
             frame = mirrored(frame)
             matte = matte and replace(matte, alpha=np.ascontiguousarray(matte.alpha[:, ::-1]))
         try:
-            made = self._composite(frame, matte)
+            made = self._composite(frame, matte, late)
         except (StreamsegError, OSError) as error:  # a video that is damaged further on
             what = str(error).partition(";")[0]  # the rest names a flag, which is too late now
             LOG.warning(f"{what}; a plain colour is used instead")
             self.close()
             self._compositor, self._shield = self._made(replace(self._shown, background=PLAIN))
-            made = self._composite(frame, matte)
+            made = self._composite(frame, matte, late)
         return Finished(made["composite"], item.shot.at, made.get("matte"))
 
-    def _composite(self, frame: Frame, matte: Matte | None) -> dict[str, Frame]:
+    def _composite(self, frame: Frame, matte: Matte | None, late: bool) -> dict[str, Frame]:
         compositor = self._shield if matte is None else self._compositor
-        return compositor.finish(frame, matte or _NOTHING)
+        return compositor.finish(frame, matte or _NOTHING, late=late)
 
 
 def mirrored(frame: Frame) -> Frame:

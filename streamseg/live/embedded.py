@@ -20,7 +20,7 @@ from .adaptive_quality import LADDER, AdaptiveQuality
 from .capture import Capture
 from .composite_stage import CompositeStage
 from .options import LiveOptions, cpu_share
-from .run import _area, _smoother, _with_places, model_of, refuse_transparency, scene_of
+from .run import _area, _every, _smoother, _with_places, model_of, refuse_transparency, scene_of
 from .segment_stage import SegmentStage
 from .session import LiveSession
 from .shared_model import SharedModel
@@ -58,7 +58,7 @@ class EmbeddedSession:
             opening.callback(finisher.close)
             matting = SegmentStage(_with_places(model, options, info), self._control,
                                    smoother=_smoother(options, model), skip_still=live.rest,
-                                   area=_area(options, info))
+                                   area=_area(options, info), every=_every(options, model))
             matting.warm_up(stand_in(info))
             opening.pop_all()
         capture = Capture(source, clock, self._control, reconnect=False)

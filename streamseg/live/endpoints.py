@@ -17,12 +17,9 @@ from ..core.frames import VideoInfo
 from ..errors import OptionError, SourceError
 from ..options import Options
 from ..sink import NullSink, Sink
-from ..sink.live.network import PROTOCOLS, NetworkSink, shown
+from ..sink.live.network import PROTOCOLS, WHIP, NetworkSink, shown
 from ..sink.live.recording import RecordingSink, SoundFeed, check_extension
 from ..sink.live.virtual_camera import VirtualSink
-from ..sink.live.whip import PREFIX as WHIP
-from ..sink.live.whip import WhipSink
-from ..sink.live.whip_endpoint import check_url
 from ..source import BaseSource, Source, adapt_source, open_source
 from ..source.camera import DeviceSource, OpenCvSource, camera_device, screen_device
 from ..source.open import LIVE, scheme
@@ -40,6 +37,7 @@ LOG = logging.getLogger(__name__)
 
 SIZE, RATE = (1280, 720), Fraction(30)  # requested of a camera
 WINDOW, VIRTUAL, NULL, SCREEN = "window", "virtual", "null", "screen"
+NULLS = (NULL, "null:")  # run writes it with a colon
 CAMERA_SETTINGS = ("camera", "size", "rate", "format", "backend")
 # Settings without effect for a named source, by its kind (see kind_of)
 IDLE = {
@@ -104,7 +102,7 @@ def refuse_same_files(read: Iterable[tuple[str, str | None]], written: Iterable[
 
 def _is_file_name(target: str) -> bool:
     """Whether an output is a file: no window, virtual camera, null, standard output or address."""
-    return target not in (WINDOW, NULL, "-") and target.partition(":")[0] != VIRTUAL and "://" not in target
+    return target not in (WINDOW, *NULLS, "-") and target.partition(":")[0] != VIRTUAL and "://" not in target
 
 
 def _expanded(text: str) -> str:
@@ -187,7 +185,7 @@ class Opener:
         """The sink of a --to. Raises OptionError, SinkError or MissingDependencyError."""
         refuse_bad_output(target)
         name, _, device = target.partition(":")
-        if target == NULL:
+        if target in NULLS:
             return NullSink()
         if name == VIRTUAL:
             return VirtualSink(device or None, self._info)
@@ -199,6 +197,8 @@ class Opener:
 
     def _stream(self, url: str) -> Sink:
         if url.startswith(WHIP):
+            from ..sink.live.whip import WhipSink  # here and below: it loads TLS and HTTP, 4 MB
+
             return WhipSink(url, shown(url), self._info, self._options, token=self._token,
                             timeout=self._options.timeout, sound=self._subscribed())
         return NetworkSink(url, self._info, self._options, sound=self._subscribed())
@@ -228,6 +228,8 @@ def open_outputs(to: Sequence[str | Sink], open_one: Callable[[str], Sink], stac
 def refuse_bad_output(target: str) -> None:
     """Raise OptionError for a --to that names no output, as far as the name alone tells it."""
     if target.startswith(WHIP):
+        from ..sink.live.whip_endpoint import check_url
+
         check_url(target.removeprefix(WHIP), shown(target))
     elif "://" in target:
         _refuse_bad_address(target)

@@ -12,6 +12,7 @@ from typing import Any
 import av
 
 from ..core.clock import Clock
+from ..core.native_stderr import native_lines_hidden
 from ..errors import OptionError, SourceError
 from ..sink.live.recording import SoundFeed
 from ..source.camera import Device, explained
@@ -94,7 +95,8 @@ class DeviceBlocks:
     def __init__(self, device: Device) -> None:
         self._device = device
         try:
-            self._container: Any = av.open(device.file, "r", format=device.format, options=device.options)
+            with native_lines_hidden():  # ALSA says it in lines of its own, too
+                self._container: Any = av.open(device.file, "r", format=device.format, options=device.options)
         except FAILURES as error:
             raise SourceError(f"microphone: {explained(error, device)}") from error
         if not self._container.streams.audio:
@@ -128,7 +130,11 @@ def microphone_device(name: str) -> Device:
 
 def open_microphone(name: str, clock: Clock, origin: float) -> Microphone:
     """The microphone of --audio. Raises SourceError or OptionError."""
-    blocks = DeviceBlocks(microphone_device(name))
+    try:
+        blocks = DeviceBlocks(microphone_device(name))
+    except SourceError as error:
+        raise SourceError(f"{error}. --audio NAME takes another; without --audio there is no sound; `streamseg doctor` "
+                          "tries what there is") from error
     return Microphone(blocks, blocks.rate, blocks.layout, clock, origin)
 
 

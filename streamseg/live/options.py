@@ -14,7 +14,7 @@ from ..validation import check_value, frames_per_second, worded
 # The fields of Options that mean the same here
 SHARED = ("start", "stream", "timeout", "on_error", "method", "set", "model", "model_spec", "classes",
           "device", "runtime", "threads", "smooth", "smooth_strength", "hysteresis", "persistence",
-          "steadiness", "edges",
+          "steadiness", "every", "edges",
           "subject", "roi", "region", "invert", "clean", "threshold", "erode", "feather", "feather_out", "light_wrap",
           "background", "fit", "blur", "codec", "codec_set", "quality", "bitrate", "overwrite")
 

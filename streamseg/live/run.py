@@ -19,6 +19,7 @@ from ..core.frames import VideoInfo
 from ..core.thread_budget import cores
 from ..errors import OptionError, StreamsegError
 from ..options import Options
+from ..segment.keyframes import interval_for
 from ..segment.places import Places
 from ..sink import Sink
 from ..sink.live.preview import PreviewWindow
@@ -110,8 +111,7 @@ def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: O
     finisher = CompositeStage(info, options, control)
     opening.callback(finisher.close)
     matting = SegmentStage(_with_places(model, options, info), control, smoother=_smoother(options, model),
-                           skip_still=live.rest,
-                           area=_area(options, info))
+                           skip_still=live.rest, area=_area(options, info), every=_every(options, model))
     matting.warm_up(stand_in(info))
     capture = Capture(opened, clock, control, reopen=reader.again, lasting=reader.lasting,
                       reconnect=live.reconnect, release=live.on_demand)
@@ -166,6 +166,11 @@ def _smoother(options: Options, model: segment.Segmenter | None = None) -> smoot
                           "adaptive or flow")
     return smooth.create_smoother(options.smooth, strength=options.smooth_strength, hysteresis=options.hysteresis,
                          live=True, persistence=smooth.frames_to_last(options, network=network))
+
+
+def _every(options: Options, model: segment.Segmenter) -> int | None:
+    """Which frames the model sees, as SegmentStage takes it. Raises OptionError."""
+    return interval_for(model, options.every)
 
 
 def _area(options: Options, info: VideoInfo) -> Area | None:

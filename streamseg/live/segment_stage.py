@@ -14,6 +14,7 @@ from ..core.area import Area
 from ..core.frames import Frame, Matte
 from ..core.opencv import cv2
 from ..segment import Segmenter, adapt
+from ..segment.keyframes import KeyframeChoice
 from ..smooth import Smoother
 from ..temporal import Motion, MotionTracker, Propagator
 from .types import OLDEST, Control, Matted, Shot
@@ -29,16 +30,20 @@ REFRESH = 30     # still frames after which all is computed anew
 class SegmentStage:
     """Shots to mattes. Never raises for what the model does: without a matte the shot's is None.
 
-    At a lower ``control.step`` only every Nth frame goes through the model; in between its last matte is
-    moved along with the picture. While the picture stands still nothing is computed. A method that is
-    ``stateful`` is given every frame that comes. ``area``: the part of the picture that the model sees; the matte is
-    0 outside. A matte is used for OLDEST seconds at most, whatever the step and however still the picture.
+    ``every``, as of KeyframeSegmenter, says which frames go through the model; at a lower ``control.step`` no more
+    than every Nth. In between its last matte is moved along with the picture. While the picture stands still nothing is
+    computed. A method that is ``stateful`` is given every frame that comes. ``area``: the part of the picture that the
+    model sees; the matte is 0 outside. A matte is used for OLDEST seconds at most, whatever the step and however still
+    the picture.
+
+    Raises OptionError as KeyframeChoice.of.
 
     ``working``: the shot that is at work now, None between two.
     """
 
     def __init__(self, segmenter: Segmenter, control: Control, *,
-                 smoother: Smoother | None = None, skip_still: bool = True, area: Area | None = None) -> None:
+                 smoother: Smoother | None = None, skip_still: bool = True, area: Area | None = None,
+                 every: int | None = 1) -> None:
         self._segmenter, self._control = adapt(segmenter, owned=True), control
         self._every_frame = self._segmenter.capabilities.stateful  # what it knows of the past must not have gaps
         self._area = area
@@ -48,6 +53,7 @@ class SegmentStage:
         self._inferred_at = 0.0  # when the frame came that the model's last matte is of
         self._failing = self._reset_due = False
         self._tracker, self._carry = MotionTracker(), Propagator()
+        self._choice = KeyframeChoice.of(self._segmenter, every=every)
         self._forget()
 
     def __call__(self, shots: Iterator[Shot]) -> Iterator[Matted]:
@@ -75,9 +81,10 @@ class SegmentStage:
         """Nothing of what was before may be used for what comes."""
         self._matte: Matte | None = None
         self._cells: npt.NDArray[np.uint8] | None = None
-        self._age = self._since = 0
+        self._age = 0
         self._tracker.forget()
         self._carry.forget()
+        self._choice.forget()
         self._steady = None if self._smoother is None else _Steady(self._smoother)
 
     def _matted(self, shot: Shot) -> Matted:
@@ -87,7 +94,7 @@ class SegmentStage:
         if shot.cut:
             self._forget()
             self._reset_due = True
-        fresh = shot.at - self._inferred_at <= OLDEST
+        fresh, before = shot.at - self._inferred_at <= OLDEST, self.inferred
         if self._stands_still(shot.frame) and fresh:
             self.still += 1
             return Matted(shot, self._matte, still=True)
@@ -103,7 +110,7 @@ class SegmentStage:
             self._matte = matte if self._area is None else self._area.placed(matte, shot.frame)
         except Exception as error:  # whatever a model does: a call goes on
             self._failed(error)
-        return Matted(shot, self._matte)
+        return Matted(shot, self._matte, computed=self.inferred > before)
 
     def _seen(self, frame: Frame) -> Frame:
         """What the model sees of a frame."""
@@ -123,12 +130,11 @@ class SegmentStage:
     def _found(self, frame: Frame, motion: Motion, at: float, fresh: bool) -> Matte:
         """The model's matte, steadied; or its last one carried on, if that is ``fresh`` and it is not this frame's
         turn. ``at``: when the frame came."""
-        self._since += 1
-        every = 1 if self._every_frame else self._control.step.every
-        if self._carry.matte is not None and self._since < every and fresh and not motion.cut:
+        least = 1 if self._every_frame else self._control.step.every
+        cut = motion.cut or not fresh or self._carry.matte is None
+        if self._choice(frame, cut=cut, least=least) == "carry":
             self.carried += 1
             return self._carry.to(motion, careful=True)
-        self._since = 0
         self._segmenter.reduce(self._control.step.reduced)
         found = self._segmenter.segment([frame])
         if len(found) != 1 or not isinstance(found[0], Matte):

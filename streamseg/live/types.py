@@ -74,11 +74,12 @@ class Shot:
 @dataclass(frozen=True, slots=True, eq=False)
 class Matted:
     """``matte``: None where it is unknown: then only the background may be shown. ``still``: matte and picture are
-    those of the previous frame."""
+    those of the previous frame. ``computed``: the model saw this frame, which takes longer than to carry a matte."""
 
     shot: Shot
     matte: Matte | None
     still: bool = False
+    computed: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,7 @@
     shape     the small matte: which subject, islands and holes; the large one: threshold, erode, feather
     cover     where the subject is, tile by tile; alpha at full size, in the rim alone
     mixture   colours on both sides of the rim, and the alpha that the picture itself shows there
+    lasting_colors   the same for a second frame, where it may not take long
     fill      what is known here and there, extended over the rest
     tiles     the tiles of the rim, taken out of a plane and put back; windows: small maps at their pixels
 """
@@ -13,6 +14,7 @@ from ..core.frames import Frame, Matte
 from .alpha_tiles import AlphaTiles
 from .color_model import ColorModel
 from .fill import fill
+from .lasting_colors import LastingColors
 from .shape import Edge, Selection
 from .tiles import ROWS, Array, Tiles, UnknownTiles, padded, tile_of
 
@@ -25,6 +27,7 @@ __all__ = [
     "Array",
     "ColorModel",
     "Edge",
+    "LastingColors",
     "Selection",
     "Tiles",
     "UnknownTiles",

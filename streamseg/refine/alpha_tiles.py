@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,6 +30,7 @@ class AlphaTiles:
     rim      the tiles that are neither inside nor outside
     guess    alpha before the frame's own was multiplied in, of the same size; ``alpha`` itself if it has none
     guided   whether the rim's alpha follows the picture (color_model.py), or is bilinear
+    colours  finds the colours around the rim when they are asked for: ColorModel.of, or what gives the same
     unfeathered   (h, w), of the frame's size in whole tiles: alpha before it was feathered, by which the
                   picture's colours are mixed; None where that is ``alpha``
     """
@@ -43,10 +45,12 @@ class AlphaTiles:
     guided: bool
     unfeathered: Array | None = None
     is_mixture: bool = True  # whether alpha says how the picture is mixed, and not where the user cuts it
+    colours: Callable[[Frame, Array, int], ColorModel] = ColorModel.of
     _mixture: ColorModel | None = None
 
     @classmethod
-    def of(cls, frame: Frame, matte: Matte, *, guided: bool = False) -> AlphaTiles:
+    def of(cls, frame: Frame, matte: Matte, *, guided: bool = False,
+           colours: Callable[[Frame, Array, int], ColorModel] = ColorModel.of) -> AlphaTiles:
         """The cover of ``frame``; the frame's own alpha, if any, multiplies the matte."""
         width, height, pixel = frame.width, frame.height, frame.pixel
         small = _quantised(matte.alpha, pixel.peak)
@@ -57,7 +61,7 @@ class AlphaTiles:
             own = padded(frame.alpha, ROWS, columns)
             alpha = cv2.multiply(guess, own, scale=1.0 / pixel.peak)
         inside, rim = _sorted_tiles(alpha, zoom, columns, pixel.peak)
-        return cls(frame, alpha, zoom, columns, inside, rim, guess, guided)
+        return cls(frame, alpha, zoom, columns, inside, rim, guess, guided, colours=colours)
 
     def reshaped(self, edge: Edge) -> AlphaTiles:
         """The cover whose ``plane()`` is this one's as ``edge`` changes it; it keeps this one's colours."""
@@ -68,7 +72,7 @@ class AlphaTiles:
             cut = np.where(wide == cut, cut, cut.dtype.type(self.peak))
         mixed = padded(cut, ROWS, self.columns) if edge.feathers or edge.widens else None
         return AlphaTiles(self.frame, alpha, 1, self.columns, *_sorted_tiles(alpha, 1, self.columns, self.peak),
-                     alpha, False, mixed, not (edge.cuts or edge.widens), self.mixture)
+                     alpha, False, mixed, not (edge.cuts or edge.widens), _mixture=self.mixture)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -83,7 +87,7 @@ class AlphaTiles:
     @cached_property
     def mixture(self) -> ColorModel:
         """The subject's and the background's colours around the rim."""
-        return self._mixture or ColorModel.of(self.frame, self.guess, self.columns)
+        return self._mixture or self.colours(self.frame, self.guess, self.columns)
 
     @cached_property
     def luma(self) -> Array:

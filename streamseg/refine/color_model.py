@@ -18,7 +18,6 @@ learn from the blurred matte itself, and so makes a veil: benchmarks/edges.py co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -74,15 +73,20 @@ class ColorModel:
         high, wide = -(-frame.height // ROWS) * ROWS, -(-frame.width // columns) * columns
         step = next((step for step in (1, 2, 4) if max(high, wide) <= step * _LONG_SIDE), 8)
         grid = wide // step, high // step
-        share = shrink(alpha, grid).astype(np.float32) / np.float32(peak)
         # pixels picked out, not areas averaged: the variance is that of the pixels, and it takes a quarter
         # of the time
-        planes = [cv2.resize(padded(plane, *tile_of(frame, number, columns)), grid).astype(np.float32)
-                  * np.float32(1 / peak) for number, plane in enumerate(frame.planes)]
-        sure = _sure(share), _sure(1 - share)
-        ahead, behind = (fill(planes, part, halved=True) for part in sure)
-        gains = _gains(_halved(planes), _halved(sure), ahead, behind)
+        planes = [cv2.resize(padded(plane, *tile_of(frame, number, columns)), grid)
+                  for number, plane in enumerate(frame.planes)]
+        sure = _sure(shrink(alpha, grid), peak)
+        ahead, behind = (fill(planes, part, scale=1 / peak, halved=True) for part in sure)
+        gains = _gains([np.multiply(plane[::2, ::2], np.float32(1 / peak), dtype=np.float32) for plane in planes],
+                       [np.ascontiguousarray(part[::2, ::2]) for part in sure], ahead, behind)
         return cls(frame, columns, 2 * step, ahead, behind, gains)
+
+    def fits(self, frame: Frame, columns: int) -> bool:
+        """Whether this model's grid is that of ``frame`` in tiles of ``columns``."""
+        own = self.frame
+        return (own.width, own.height, own.format, self.columns) == (frame.width, frame.height, frame.format, columns)
 
     def alpha(self, guess: Array, rim: UnknownTiles) -> Array:
         """The estimate at the pixels of the rim's tiles, from the strip ``guess``: (ROWS, n * columns),
@@ -144,13 +148,27 @@ class ColorModel:
         return made[0]
 
 
-def _sure(share: Floats) -> Floats:
+def _sure(alpha: Array, peak: int) -> tuple[Floats, Floats]:
+    """How much each sample of ``alpha``, 0..peak, counts for the subject, and for the background."""
+    if peak == 255:
+        low, high, _, _ = cv2.minMaxLoc(alpha)
+        if _AHEAD[int(high)] > 0 and _BEHIND[int(low)] > 0:  # some are sure on either side: mostly so
+            return cv2.LUT(alpha, _AHEAD), cv2.LUT(alpha, _BEHIND)
+    share = alpha.astype(np.float32) / np.float32(peak)
+    return _certain(share), _certain(1 - share)
+
+
+def _certain(share: Floats) -> Floats:
     """How much a sample counts for the side of which it has ``share``: where none is sure, all by their share, and
     alike where none has any."""
     sure = np.clip((share - np.float32(_SURE)) / np.float32(1 - _SURE), 0, 1)
     if sure.any():
         return sure
     return share if share.any() else np.full_like(share, 1e-3)
+
+
+_SHARES = np.arange(256, dtype=np.float32) / np.float32(255)
+_AHEAD, _BEHIND = _certain(_SHARES), _certain(1 - _SHARES)
 
 
 def _gains(planes: list[Floats], sure: list[Floats], ahead: list[Floats], behind: list[Floats]
@@ -174,7 +192,3 @@ def _variance(planes: list[Floats], sure: list[Floats], means: tuple[list[Floats
                            for number, plane in enumerate(planes)]
     sums: list[Floats] = list(cv2.split(cv2.blur(cv2.merge([*apart, sure[0] + sure[1]]), (13, 13))))
     return [_NOISE + part / (sums[-1] + _NOISE) for part in sums[:-1]]
-
-
-def _halved(maps: Sequence[Floats]) -> list[Floats]:
-    return [np.ascontiguousarray(item[::2, ::2]) for item in maps]

@@ -17,8 +17,10 @@ _TOGETHER = 3
 _COARSE = 8  # samples a way: over fewer, what is not known is the mean of all that is
 
 
-def fill(planes: Sequence[Floats], weight: Floats, *, halved: bool = False) -> list[Floats]:
-    """``planes`` (float32 (h, w)) where ``weight`` ((h, w), 0..1) is 1, extended from there elsewhere.
+def fill(planes: Sequence[npt.NDArray[Any]], weight: Floats, *, scale: float = 1.0,
+         halved: bool = False) -> list[Floats]:
+    """``planes`` ((h, w), float32, uint8 or uint16) times ``scale`` where ``weight`` (float32 (h, w), 0..1) is 1,
+    extended from there elsewhere.
 
     Push and pull (Gortler et al. 1996, 'The lumigraph'): weighted means over ever larger areas, and from
     the largest back, each scale laid over the next coarser one by its own weight. Zeros if the weight is 0
@@ -29,7 +31,7 @@ def fill(planes: Sequence[Floats], weight: Floats, *, halved: bool = False) -> l
     for first in range(0, len(planes), _TOGETHER):
         group = planes[first:first + _TOGETHER]
         # planes times weight, and the weight: what is blended and divided alike stays a mean
-        image = cv2.merge([*(cv2.multiply(plane, weight) for plane in group), weight])
+        image = cv2.merge([*(cv2.multiply(plane, weight, scale=scale, dtype=cv2.CV_32F) for plane in group), weight])
         made += cv2.split(_pulled(_pushed(_halved(image) if halved else image)))[:len(group)]
     return made
 

@@ -12,6 +12,7 @@ by a slice for each row of tiles, nearly all of it the calls themselves.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,7 @@ def padded(plane: Array, rows: int, columns: int) -> Array:
     return plane if fits else np.ascontiguousarray(plane)
 
 
+@cache
 def _item(wide: int) -> np.dtype[Any]:
     """The largest number of which a whole count lies in ``wide`` bytes."""
     return next(np.dtype(kind) for kind in ("c16", "u8", "u4", "u2", "u1") if wide % int(kind[1:]) == 0)

@@ -19,6 +19,8 @@ class Capabilities:
     stateful    what it gives for a frame depends on the frames before: it must be given every frame, in order
     takes_clip  it reads the whole clip before the first frame
     reducible   ``reduce(True)`` makes it faster and less exact
+    copies      another one may be made to work beside it, on another picture: that costs little memory, and no device
+                that they would share
     runs_on     runtime and device in words, as "LiteRT (CPU, 1 thread for the net)"
     """
 
@@ -26,6 +28,7 @@ class Capabilities:
     stateful: bool = False
     takes_clip: bool = False
     reducible: bool = False
+    copies: bool = True
     runs_on: str = "the CPU"
 
 

@@ -42,7 +42,7 @@ class GreenScreen(Chroma):
     model_spec: str | None = param(None, "As of the method person.")
     device: str = param("auto", "As of the method person.", choices=("auto", "cpu", "gpu"))
     runtime: str = param("auto", "As of the method person.", choices=("auto", "litert", "keras", "onnx"))
-    threads: int | None = param(None, "As of the method person.", low=1, high=256)
+    threads: int | None = param(None, "As of the method person.", low=1, high=1024)
     stills: bool = param(False, "As of the method person.")
     size: int = param(640, SIZE_HELP, low=16, high=4096)
     _person: Person = field(init=False, repr=False)
@@ -61,7 +61,7 @@ class GreenScreen(Chroma):
     def capabilities(self) -> Capabilities:
         """A matte for every frame: moved along with the picture a key's edge would lose its fineness."""
         found = self._person.capabilities
-        return Capabilities(stateful=found.stateful, runs_on=found.runs_on)
+        return Capabilities(stateful=found.stateful, copies=found.copies, runs_on=found.runs_on)
 
     def segment(self, frames: Sequence[Frame]) -> list[Matte]:
         """One matte a frame, with the key that it was made by."""

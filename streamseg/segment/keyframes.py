@@ -6,17 +6,68 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from ..core.frames import Frame, Matte
-from ..core.opencv import cv2
 from ..errors import OptionError, SegmentError
-from ..temporal import Array, Motion, MotionTracker, Propagator
+from ..temporal import COMPARED, Array, Motion, MotionTracker, Propagator, worst_psnr
+from ..validation import interval
 from .api import BaseSegmenter, Capabilities, Segmenter, adapt
 
 AUTO_LONGEST = 3  # frames from one matte to the next at most, under auto: flow over more is a guess
 AUTO_PSNR = 26.0  # dB: what has changed more than this is not carried under auto
-_SIZE, _TILES = (128, 72), (8, 6)  # pictures are compared at this size, in so many tiles
+
+
+class KeyframeChoice:
+    """Says of each frame, from the pictures alone, whether it needs a matte of its own.
+
+    skip_still, every   as of KeyframeSegmenter
+    """
+
+    def __init__(self, *, skip_still: float | None = None, every: int | None = 1) -> None:
+        self._skip_still, self._every = skip_still, every
+        self.forget()
+
+    @classmethod
+    def of(cls, segmenter: BaseSegmenter, *, skip_still: float | None = None, every: int | None = 1) -> KeyframeChoice:
+        """The choice for a method. Raises OptionError where it is to leave frames out of a method that must see each
+        (``stateful``)."""
+        if not segmenter.capabilities.stateful:
+            return cls(skip_still=skip_still, every=every)
+        if every not in (None, 1) or skip_still is not None:
+            name, value = ("every", every) if every not in (None, 1) else ("skip_still", skip_still)
+            raise OptionError(f"{name} is {value}, but the method keeps a state from frame to frame and must be "
+                              f"given each: leave --{name.replace('_', '-')} out, or take another method")
+        return cls()
+
+    def forget(self) -> None:
+        """The next frame is the first."""
+        self._seen: Array | None = None  # the picture of the frame that is computed last
+        self._since = 0
+
+    def __call__(self, frame: Frame, *, cut: bool, least: int = 1) -> str:
+        """'cut' (forget, and compute), 'compute', 'carry' or 'keep'.
+
+        cut     nothing of the frames before may be used
+        least   frames from one matte to the next at least, whatever the pictures show
+        """
+        small = frame.luma(COMPARED)
+        self._since += 1
+        cut = cut and self._seen is not None
+        if self._seen is not None and not cut and (self._skip_still is not None or self._every != 1 or least > 1):
+            alike = worst_psnr(small, self._seen)
+            if self._skip_still is not None and alike >= self._skip_still:
+                return "keep"
+            if self._since < least or (
+                    self._since < (self._every or AUTO_LONGEST) and (self._every or alike >= AUTO_PSNR)):
+                return "carry"
+        self._seen, self._since = small, 0
+        return "cut" if cut else "compute"
+
+
+def interval_for(segmenter: Segmenter, every: str) -> int | None:
+    """``every`` as KeyframeSegmenter takes it, of the option: auto is each frame for a method that is cheaper than
+    optical flow, or learns from every frame. Raises OptionError."""
+    found = interval(every)
+    return 1 if found is None and not adapt(segmenter).capabilities.expensive else found
 
 
 class KeyframeSegmenter(BaseSegmenter):
@@ -33,13 +84,8 @@ class KeyframeSegmenter(BaseSegmenter):
     def __init__(self, segmenter: Segmenter, *, skip_still: float | None = None,
                  every: int | None = 1) -> None:
         self._segmenter = adapt(segmenter, owned=True)
-        if self._segmenter.capabilities.stateful:
-            if every not in (None, 1) or skip_still is not None:
-                name, value = ("every", every) if every not in (None, 1) else ("skip_still", skip_still)
-                raise OptionError(f"{name} is {value}, but the method keeps a state from frame to frame and must be "
-                                  f"given each: leave --{name.replace('_', '-')} out, or take another method")
-            every = 1
         self._skip_still, self._every = skip_still, every
+        self._choice = KeyframeChoice.of(self._segmenter, skip_still=skip_still, every=every)
         self._carry = Propagator()
         self.computed = self.carried = self.kept = 0
         self.reset()
@@ -69,7 +115,7 @@ class KeyframeSegmenter(BaseSegmenter):
         wanted: list[Frame] = []
         for frame in frames:
             motion = self._tracker.of(frame)
-            plan = self._plan(frame, motion)
+            plan = self._choice(frame, cut=motion.cut)
             plans.append((plan, motion))
             if plan == "cut":
                 found += self._asked(wanted)
@@ -92,26 +138,11 @@ class KeyframeSegmenter(BaseSegmenter):
         self._segmenter.reset()
         self._tracker = MotionTracker()
         self._carry.forget()
-        self._seen: Array | None = None  # the picture of the frame that is computed last
-        self._since = 0
+        self._choice.forget()
 
     def close(self) -> None:
         """Close the other."""
         self._segmenter.close()
-
-    def _plan(self, frame: Frame, motion: Motion) -> str:
-        """'cut' (forget, and compute), 'compute', 'carry' or 'keep', from the pictures alone."""
-        small = frame.luma(_SIZE)
-        self._since += 1
-        cut = motion.cut and self._seen is not None
-        if self._seen is not None and not cut and (self._skip_still is not None or self._every != 1):
-            alike = worst_psnr(small, self._seen)
-            if self._skip_still is not None and alike >= self._skip_still:
-                return "keep"
-            if self._since < (self._every or AUTO_LONGEST) and (self._every or alike >= AUTO_PSNR):
-                return "carry"
-        self._seen, self._since = small, 0
-        return "cut" if cut else "compute"
 
     def _matte(self, plan: str, motion: Motion, computed: Iterator[Matte]) -> Matte:
         if plan == "carry":
@@ -126,10 +157,3 @@ class KeyframeSegmenter(BaseSegmenter):
             self.computed += 1
         self._carry.hold(matte)
         return matte
-
-
-def worst_psnr(luma: Array, other: Array) -> float:
-    """dB, of the part of two uint8 (h, w) pictures that differs most: a waving hand is a small part."""
-    squares = np.square(cv2.absdiff(luma, other), dtype=np.float32)
-    worst = float(cv2.resize(squares, _TILES, interpolation=cv2.INTER_AREA).max())
-    return float("inf") if worst == 0 else float(10 * np.log10(255 ** 2 / worst))

@@ -65,7 +65,7 @@ class Person(ParameterSegmenter):
                            "fast on processors made for it). auto: what is faster here, measured once.",
                            choices=("auto", *PRECISIONS))
     threads: int | None = param(None, "Threads for all libraries together; the model takes half of them. "
-                                "Default: the number of cores.", low=1, high=256)
+                                "Default: the number of cores.", low=1, high=1024)
     detail: str = param("high", "Input size of a built-in model but small: high is about 67,584 pixels, medium 46,080, "
                         "low 28,672. Smaller is faster.", choices=tuple(BUDGETS))
     roi: bool = param(True, "Region of interest: where people are small, show the model only that part of the "
@@ -152,8 +152,9 @@ class Person(ParameterSegmenter):
         """A built-in model's size can be reduced; a foreign one's is its own. A net with states must be given every
         frame, and is not reduced: at another size it would have nothing to remember."""
         stateful = bool(self._spec.states)
+        # A model file may be large, and Keras's threads are the process's.
         return Capabilities(expensive=True, stateful=stateful, reducible=self._own and not stateful,
-                            runs_on=self._net.runs_on)
+                            copies=self._own and self._path.suffix == ".tflite", runs_on=self._net.runs_on)
 
     def reduce(self, on: bool) -> None:
         """Let a built-in model see as few pixels as ``detail`` low does (True), or as ``detail`` says (False)."""
@@ -241,8 +242,8 @@ class Person(ParameterSegmenter):
     def _look(self, net: Net, size: Size, frames: Sequence[Frame], parts: Sequence[Box | None],
               turn: int) -> npt.NDArray[np.float32]:
         """float32 (n, h, w), what one pass of a net sees in frames, or in a part of each, after quarter turns."""
-        pictures = np.stack([self._prepare(frame, size, part, turn)[0]
-                             for frame, part in zip(frames, parts, strict=True)])
+        prepared = [self._prepare(frame, size, part, turn)[0] for frame, part in zip(frames, parts, strict=True)]
+        pictures = np.ascontiguousarray(prepared[0])[None] if len(prepared) == 1 else np.stack(prepared)
         seen = self._spec.probability(self._run(net, pictures))
         if self.stills:
             mirrored = np.ascontiguousarray(pictures[:, :, ::-1])

@@ -24,7 +24,7 @@ from ..core.geometry import Box
 from ..core.opencv import cv2
 from ..errors import OptionError
 from ..validation import places
-from .api import Adapted, BaseSegmenter
+from .api import Adapted, BaseSegmenter, adapt
 from .classical.base import Grey, Picture, lab_picture, softened, working_size
 from .classical.chroma import commonest
 from .classical.polarity import ring
@@ -67,6 +67,26 @@ def parsed(text: str) -> list[Place]:
         else:
             made.append(Place(adds, at=what))
     return made
+
+
+def with_places(frame: Frame, matte: Matte, text: str, size: tuple[int, int] | None = None,
+                box: Box | None = None) -> Matte:
+    """A single picture's matte as ``Places`` changes it, with the same arguments. Raises OptionError."""
+    return Places(adapt(_Given(matte)), text, size=size, box=box).segment([frame])[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A method that has found its matte already."""
+
+    matte: Matte
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        return [self.matte for _ in frames]
+
+    def reset(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Places(Adapted):

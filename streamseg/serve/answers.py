@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from starlette.requests import Request
@@ -37,8 +38,8 @@ def refused(request: Request, refusal: Refusal) -> Response:
     content: dict[str, Any]
     if path.startswith("/v1.0/"):
         status, code = _REMOVEBG.get(refusal.code, (refusal.status, refusal.code))
-        title, _, detail = str(refusal).partition(": ")
-        content = {"errors": [{"title": title, "code": code, "detail": detail or title}]}
+        title, *detail = re.split("[:;] ", str(refusal), maxsplit=1)
+        content = {"errors": [{"title": title, "code": code, "detail": detail[0] if detail else title}]}
     elif path.startswith("/api/"):
         content = {"detail": str(refusal)}
     else:

@@ -1,8 +1,8 @@
 """From a picture's file to its matte and finished pictures: all that the server asks of the other packages.
 
     reading, finishing, encoding    a few worker threads, a picture each
-    the method                      one thread, which loads, calls and closes it; pictures that wait for the same
-                                    method are handed to it together
+    the method                      as many threads as keep the cores busy, each with a copy of it; pictures that wait
+                                    for the same method are handed to it together
 
 ``places`` bounds what is under way: more is refused at once, with the time after which to try again. The method's
 working memory is given back QUIET seconds after the last picture; the method is let go after a longer while without
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -24,12 +25,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..batch.methods import side_by_side
 from ..composite import Compositor
+from ..core.area import Area
 from ..core.frames import Frame, Matte, VideoInfo
 from ..core.pixel_formats import Colour
 from ..core.thread_budget import cores
 from ..errors import SegmentError, StreamsegError
 from ..options import CompositeOptions, InputOptions, MethodOptions, Options
+from ..segment.places import with_places
 from ..sink.stills import encode_picture
 from ..source.arrays import ArraySource
 from ..source.stills import PictureSource
@@ -109,7 +113,10 @@ class PictureEngine:
         self._idle = idle
         own = own or MethodOptions()
         self._loaded = LoadedMethods(own)
-        self._method = ThreadPoolExecutor(1, "serve-method")
+        # A device takes many pictures at once better than a few twice.
+        self._at_once = 1 if own.device == "gpu" else side_by_side(own.threads)
+        self._method = ThreadPoolExecutor(self._at_once, "serve-method")
+        self._taking = threading.Lock()
         self._workers = ThreadPoolExecutor(own.threads or cores(), "serve-picture")
         self._decoded = asyncio.Semaphore((own.threads or cores()) + 2)
         self._waiting: deque[Asked] = deque()
@@ -128,8 +135,8 @@ class PictureEngine:
     async def close(self) -> None:
         """End the threads, once what they are doing is done."""
         self._cancel_rest()
-        await asyncio.wrap_future(self._method.submit(self._loaded.close))
-        self._method.shutdown(cancel_futures=True)
+        await asyncio.to_thread(self._method.shutdown, cancel_futures=True)
+        self._loaded.close()
         self._workers.shutdown(cancel_futures=True)
 
     @contextlib.contextmanager
@@ -149,14 +156,16 @@ class PictureEngine:
         """Seconds until half of what is under way will be done, about."""
         return max(1.0, self.under_way * self._seconds / 2)
 
-    async def picture(self, read: Callable[[], Decoded], options: MethodOptions,
+    async def picture(self, read: Callable[[], Decoded], options: Options,
                       finish: Callable[[Decoded, Matte], T]) -> T:
         """``finish`` of what ``read`` gives and its matte; both run in a worker's thread. Only so many pictures
-        are held decoded as can be worked on."""
+        are held decoded as can be worked on. The method sees the options' roi alone."""
         async with self._decoded:
             picture = await self.work(read)
-            matte = await self.matte(picture.frame, options)
-            return await self.work(lambda: finish(picture, matte))
+            frame = picture.frame
+            part = frame if options.roi is None else Area(options.roi).cut(frame)
+            found = await self.matte(part, options)
+            return await self.work(lambda: finish(picture, _whole(found, part, frame, options)))
 
     async def work(self, what: Callable[[], T]) -> T:
         """What ``what`` gives, from a worker's thread."""
@@ -177,8 +186,9 @@ class PictureEngine:
         return len(self._loaded) > 0
 
     def _next(self) -> None:
-        """In the method's thread: the first that waits, with others that wait for its method."""
-        group = self._group()
+        """In a thread of the method's: the first that waits, with others that wait for its method."""
+        with self._taking:
+            group = self._group()
         if not group:
             return  # it went with an earlier one
         began = time.perf_counter()
@@ -207,12 +217,14 @@ class PictureEngine:
                 item.answer.set_result(matte)
 
     def _group(self) -> list[Asked]:
-        """The first that waits, and others of its method, TOGETHER at most; the rest stays in its order."""
+        """The first that waits, and others of its method: this thread's share, TOGETHER at most; the rest stays in
+        its order."""
         group: list[Asked] = []
         others: list[Asked] = []
+        most = min(TOGETHER, -(-len(self._waiting) // self._at_once))
         for _ in range(len(self._waiting)):
             item = self._waiting.popleft()
-            if group and (item.key != group[0].key or len(group) == TOGETHER):
+            if group and (item.key != group[0].key or len(group) == most):
                 others.append(item)
             elif item.answer.set_running_or_notify_cancel():
                 group.append(item)
@@ -236,10 +248,19 @@ class PictureEngine:
             give_memory_back()
 
     def _let_go(self) -> None:
-        if not self._waiting:
+        if not self._waiting:  # what another thread uses stays, and its picture asks for this again
             self._loaded.close()
             give_memory_back()
             _log.info("no picture for %g s: the method is let go", self._idle)
+
+
+def _whole(matte: Matte, part: Frame, frame: Frame, options: CompositeOptions) -> Matte:
+    """The matte of ``part``, which is what the roi leaves of ``frame``, as the frame's, with the region's places."""
+    area = None if options.roi is None else Area(options.roi)
+    size = frame.width, frame.height
+    if options.region is not None:
+        matte = with_places(part, matte, options.region, size, None if area is None else area.box(*size))
+    return matte if area is None else area.placed(matte, frame)
 
 
 def _first_picture() -> Frame:

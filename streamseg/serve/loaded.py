@@ -6,12 +6,14 @@ import contextlib
 import ctypes
 import gc
 import sys
-from collections import OrderedDict
+import threading
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from .. import segment as methods
+from ..batch.methods import Copies, side_by_side
 from ..core.frames import Frame, Matte
 from ..options import MethodOptions
 from ..segment import BaseSegmenter, adapt
@@ -35,42 +37,60 @@ class Asked:
 
 
 class LoadedMethods:
-    """The methods that are loaded, by their options; threads, device and runtime are ``own``, the server's. All
-    calls come from one thread."""
+    """The methods that are loaded, by their options; threads, device and runtime are ``own``, the server's.
+    ``mattes`` may be at work in several threads."""
 
     def __init__(self, own: MethodOptions) -> None:
         self._own = own
-        self._open: OrderedDict[str, BaseSegmenter] = OrderedDict()
+        self._open: OrderedDict[str, Copies] = OrderedDict()
+        self._used: Counter[str] = Counter()  # by how many threads each is used
+        self._lock = threading.Lock()
 
     def mattes(self, asked: Sequence[Asked]) -> list[Matte]:
         """A matte of each frame; all ask for the same method."""
-        return self._method(asked[0]).separate([item.frame for item in asked])
+        key = asked[0].key
+        with self._lock:
+            copies = self._method(key, asked[0].options)
+            self._used[key] += 1
+        try:
+            with copies.lent(asked) as method:
+                return method.separate([item.frame for item in asked])
+        finally:
+            with self._lock:
+                self._used[key] -= 1
+                self._let_go(LOADED)
 
     def trim(self) -> None:
         """Give the methods' working memory back."""
-        for method in self._open.values():
-            method.trim()
+        with self._lock:
+            for copies in self._open.values():
+                copies.trim()
 
-    def _method(self, asked: Asked) -> BaseSegmenter:
-        if asked.key in self._open:
-            self._open.move_to_end(asked.key)
-            return self._open[asked.key]
-        options, own = asked.options, self._own
-        method = adapt(methods.create_segmenter(
+    def _method(self, key: str, options: MethodOptions) -> Copies:
+        if key not in self._open:
+            first = self._created(options)
+            self._open[key] = Copies(first, lambda: self._created(options), side_by_side(self._own.threads, first))
+        self._open.move_to_end(key)
+        return self._open[key]
+
+    def _created(self, options: MethodOptions) -> BaseSegmenter:
+        own = self._own
+        return adapt(methods.create_segmenter(
             options.method, options.set, threads=own.threads, device=own.device, runtime=own.runtime,
             model=options.model, classes=options.classes, stills=True), owned=True)
-        self._open[asked.key] = method
-        while len(self._open) > LOADED:
-            self._open.popitem(last=False)[1].close()
-        return method
+
+    def _let_go(self, most: int) -> None:
+        """Close those that nobody uses, the oldest first, until no more than ``most`` are left."""
+        for key in [key for key in self._open if not self._used[key]][:max(0, len(self._open) - most)]:
+            self._open.pop(key).close()
 
     def __len__(self) -> int:
         return len(self._open)
 
     def close(self) -> None:
-        """Close all."""
-        while self._open:
-            self._open.popitem()[1].close()
+        """Close all that nobody uses."""
+        with self._lock:
+            self._let_go(0)
 
 
 def give_memory_back() -> None:

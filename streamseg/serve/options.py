@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import OptionError
 from ..options import option
-from ..validation import check_value, named
+from ..validation import check_value, named, refuse_changed
 
 # The fields of Options that are the server's own: requests cannot change them.
 SHARED = ("threads", "device", "runtime")
@@ -97,6 +97,8 @@ class ServeOptions:
                 named(item.name, value, "a text")
         if self.on not in ("local", "ray") and not self.on.startswith("ray://"):
             raise OptionError(f"on is {self.on!r}; it must be local, ray, or ray://HEAD:10001 of a cluster")
+        if self.on == "local":
+            refuse_changed(self, ("cpus_per_worker", "gpus_per_worker"), "of Ray only: give --on ray")
         if self.token is not None and self.token_file is not None:
             raise OptionError("token and token_file exclude each other: give one of them")
         token = self.secret_token()

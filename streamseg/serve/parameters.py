@@ -16,14 +16,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ..background import colours
 from ..errors import OptionError
 from ..options import Options
+from ..pictures import OPTIONS
 from ..segment import METHODS
 from ..segment.built_in import BUILT_IN
 from ..strokes import strokes_of
 from ..validation import choice, default_of
 from .refusals import Refusal
 
-PICTURE = ("method", "set", "model", "classes", "edges", "subject", "clean", "threshold",
-           "erode", "feather", "light_wrap", "background", "fit", "blur", "show_matte", "quality")
+PICTURE = ("method", "set", "model", "classes", *OPTIONS, "background", "show_matte", "quality")
 _OWN = "it is the server's own, given when it is started"
 _OUTPUT = "name the output instead: kind"
 _NO_FOLDER = "the input is one file"
@@ -33,6 +33,9 @@ WITHHELD = {
     "threads": _OWN, "device": _OWN, "runtime": _OWN, "timeout": _OWN, "retry": _OWN, "stall_timeout": _OWN,
     "hwaccel": _OWN, "overwrite": _OWN, "keep_partial": _OWN, "batch": _OWN, "only": _NO_FOLDER, "rate": _NO_FOLDER,
     "max_pixels": _OWN, "matte": _OUTPUT, "cutout": _OUTPUT, "foreground": _OUTPUT}
+# What a picture has a use for and a request may give of films only.
+_OF_FILMS = {"strokes": "strokes go with films here: give region, which adds a place or takes it away",
+             "show_stages": "show_stages goes with films here: give show_matte"}
 FILM = tuple(item.name for item in fields(Options) if item.name not in WITHHELD)
 # Parameters of methods that are files or the server's own.
 _WITHHELD_SETTINGS = ("model", "model_spec", "clip", "plate", "threads", "stream")
@@ -115,7 +118,8 @@ def parsed(model: type[Any], values: Mapping[str, Any]) -> Any:
         if name in WITHHELD and name not in model.model_fields:
             raise Refusal("invalid_option", f"{name} cannot be given by a request: {WITHHELD[name]}")
         if name in FILM and name not in model.model_fields:
-            raise Refusal("invalid_option", f"{name} says nothing of a single picture: leave it out")
+            said = _OF_FILMS.get(name, f"{name} says nothing of a single picture: leave it out")
+            raise Refusal("invalid_option", said)
     try:
         return model.model_validate(values)
     except ValidationError as error:

@@ -10,6 +10,8 @@ from typing import Any
 from ..core.frames import Matte
 from ..errors import OptionError, StreamsegError
 from ..options import Options
+from ..segment import method_name
+from ..subject import SubjectCounter, remarks, require
 from . import engine
 from .engine import Decoded
 from .forms import Upload
@@ -26,13 +28,15 @@ NOBODY = 2e-4  # of the picture: less of it than this is nobody
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An answer's picture: its bytes and media type, its size in pixels, and remarks for the client."""
+    """An answer's picture: its bytes and media type, its size in pixels, and remarks for the client. ``subject``:
+    found, none or grey, as report.Subject has it."""
 
     data: bytes
     media_type: str
     width: int
     height: int
     notes: tuple[str, ...] = ()
+    subject: str = "found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +74,16 @@ async def made(services: Services, upload: Upload, wanted: Wanted, background: U
         options = Options.of({**given(options), "background": str(background.path)})
 
     def finish(picture: Decoded, matte: Matte) -> Made:
+        seen = SubjectCounter()
+        seen.see(picture.frame, matte)
+        subject, method = seen.result, method_name(options.method)
+        if options.require_subject:
+            require(subject, 1, method)
         frames, notes = engine.finish(picture, matte, [wanted.kind], options)
         frame = frames[wanted.kind]
         data = engine.encode(frame, extension, wanted.kind, options.quality)
-        return Made(data, media_type, frame.width, frame.height, (*picture.notes, *notes))
+        return Made(data, media_type, frame.width, frame.height, (*picture.notes, *notes, *remarks(subject, 1, method)),
+                    subject.state)
 
     return await produced(services, upload, options, finish, hidden)
 

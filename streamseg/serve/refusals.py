@@ -5,10 +5,19 @@ Each dialect writes a Refusal in its own form. StreamsegErrors become Refusals h
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import DeviceError, MissingDependencyError, OptionError, SegmentError, SourceError, StreamsegError
+from ..errors import (
+    DeviceError,
+    MissingDependencyError,
+    NoSubjectError,
+    OptionError,
+    SourceError,
+    StreamsegError,
+)
 
 # The status of each code, so that one code never comes with two.
 STATUS: dict[str, int] = {
@@ -42,22 +51,27 @@ def refusal_of(error: StreamsegError, hidden: Mapping[Path, str] | None = None) 
     """
     if isinstance(error, Refusal):
         return error
-    code = "method_failed"
+    return Refusal(code_of(error), without_paths(str(error), hidden or {}))
+
+
+def code_of(error: StreamsegError) -> str:
+    """The code, one of STATUS, of an error of streamseg's."""
     if isinstance(error, OptionError):
-        code = "invalid_option"
-    elif isinstance(error, SourceError):
-        code = "failed_to_read"
-    elif isinstance(error, (DeviceError, MissingDependencyError)):
-        code = "unsupported"
-    elif isinstance(error, SegmentError):
-        code = "method_failed"
-    return Refusal(code, without_paths(str(error), hidden or {}))
+        return "invalid_option"
+    if isinstance(error, SourceError):
+        return "failed_to_read"
+    if isinstance(error, NoSubjectError):
+        return "unknown_foreground"
+    return "unsupported" if isinstance(error, (DeviceError, MissingDependencyError)) else "method_failed"
 
 
 def without_paths(text: str, hidden: Mapping[Path, str]) -> str:
-    """``text`` with the server's own paths replaced by what the client calls them."""
+    """``text`` with the server's own paths replaced by what the client calls them, and those beside and below them by
+    their last part."""
     for path, name in hidden.items():
-        text = text.replace(str(path), name).replace(str(path.parent), "the upload")
+        text = text.replace(str(path), name)
+    for folder in {str(path.parent) for path in hidden}:
+        text = re.sub(rf"{re.escape(folder + os.sep)}(?:[^\s/\\]+[/\\])*", "", text).replace(folder, "the upload")
     return text
 
 

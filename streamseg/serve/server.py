@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +45,19 @@ class _Server(uvicorn.Server):
             self._listening(f"http://{shown}:{port}/")
 
 
+def _why(error: BaseException | None) -> str:
+    """Why uvicorn could not listen, with the remedy: the system's error is what its exit came out of."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__context__
+    if isinstance(error, socket.gaierror):
+        return "the name is not known here: --host takes an address of this machine"
+    if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
+        return "that is no address of this machine: --host takes one, or 0.0.0.0 for all"
+    if isinstance(error, PermissionError):
+        return "the system keeps ports below 1024 to itself: give --port 7000, or another above"
+    return "is it taken by another program? --port 0 takes any that is free"
+
+
 def serve(options: ServeOptions, *, method: MethodOptions | None = None,
           listening: Callable[[str], None] = lambda address: None) -> None:
     """Serve until Ctrl-C or SIGTERM. ``listening`` is called with the address, once it is open.
@@ -64,7 +79,6 @@ def serve(options: ServeOptions, *, method: MethodOptions | None = None,
     except SystemExit as error:  # uvicorn's way to say that it did not start
         if app.state.failure is not None:
             raise app.state.failure from None
-        raise OptionError(f"the server does not start on {options.host} port {options.port}: is it taken by another "
-                          "program? --port 0 takes any that is free") from error
+        raise OptionError(f"the server does not start on {options.host} port {options.port}: {_why(error)}") from error
     finally:
         cv2.setNumThreads(before)

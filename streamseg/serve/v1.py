@@ -66,10 +66,10 @@ async def _made(services: Services, given: Submitted, folder: Path) -> Made:
         raise Refusal("invalid_option", "background, background_file and background_url exclude each other: give one")
     if back is None and parameters.background_url is not None:
         back = await services.fetched(parameters.background_url, folder, "background_url")
+    if parameters.kind not in (None, "composite") and (back is not None or parameters.background not in (None, "none")):
+        raise Refusal("invalid_option", f"kind is {parameters.kind!r}, which shows no background: leave "
+                      f"{'background' if back is None else 'background_file'} out")
     if back is not None:
-        if parameters.kind not in (None, "composite"):
-            raise Refusal("invalid_option", f"kind is {parameters.kind!r}, which shows no background: leave "
-                          "background_file out")
         wanted = Wanted(wanted.options, "composite", wanted.format)
     if upload is None:
         upload = await services.fetched(parameters.url, folder, "url")
@@ -77,10 +77,11 @@ async def _made(services: Services, given: Submitted, folder: Path) -> Made:
 
 
 def _answer(request: Request, result: Made) -> Response:
-    headers = {"X-Width": str(result.width), "X-Height": str(result.height)}
+    headers = {"X-Width": str(result.width), "X-Height": str(result.height), "X-Subject": result.subject}
     if result.notes:
         headers["X-Notes"] = header_text("; ".join(result.notes))
     if wants_json(request):
         return Json({"picture_b64": base64.b64encode(result.data).decode(), "media_type": result.media_type,
-                     "width": result.width, "height": result.height, "notes": list(result.notes)}, headers=headers)
+                     "width": result.width, "height": result.height, "subject": result.subject,
+                     "notes": list(result.notes)}, headers=headers)
     return Response(result.data, media_type=result.media_type, headers=headers)

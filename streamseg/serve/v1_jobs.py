@@ -25,6 +25,7 @@ from .jobs.keeper import JobKeeper
 from .jobs.store import Job
 from .jobs.tasks import Target
 from .jobs.wanted import BACKGROUND, SOURCE, Wanted
+from .jobs.worker import check_outputs
 from .limits import FILMS, PICTURES, head_of, kind_of
 from .parameters import FilmOptions, parsed, request_body
 from .refusals import Refusal
@@ -141,6 +142,7 @@ async def _accepted(services: Services, jobs: JobKeeper, request: Request) -> Jo
 async def handed_in(services: Services, jobs: JobKeeper, id: str, dialect: str, given: Submitted, wanted: Wanted, *,
                     size: int | None = None, hook: str | None = None) -> Job:
     """Put the files into their places, look at the film where it is there, and accept the job. Raises Refusal."""
+    await asyncio.to_thread(check_outputs, wanted)
     folder, film = jobs.folder(id), given.files.get("file")
     back = given.files.get("background_file")
     if back is not None:

@@ -7,7 +7,6 @@ import errno
 import functools
 import itertools
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Collection, Iterator, Sequence
@@ -55,13 +54,20 @@ def checked_target(target: str, overwrite: bool) -> Path:
     with writing(target):  # a name may be too long
         path = Path(target).expanduser().resolve()
         if not path.parent.is_dir():
-            raise SinkError(f"{target}: the folder {path.parent} does not exist; make it first: "
-                            f"mkdir -p '{path.parent}'")
+            raise SinkError(f"{target}: {_no_folder(path.parent)}")
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
             raise SinkError(f"{target} is no ordinary file and is left alone; - writes to standard output, "
                             "null: writes nothing")
         refuse_existing(path, target, overwrite)
     return path
+
+
+def _no_folder(folder: Path) -> str:
+    """Why nothing can be written into ``folder``, which is none."""
+    there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    if there.exists() and not there.is_dir():
+        return f"{there} is a file, and no folder: give another name"
+    return f"the folder {folder} does not exist; make it first: mkdir -p '{folder}'"
 
 
 def refuse_existing(path: Path, shown: object, overwrite: bool) -> None:
@@ -97,7 +103,7 @@ def writer() -> str:
 
 @functools.cache
 def _writer_of(process: int) -> str:
-    return f"{process}-{secrets.token_hex(4)}"
+    return f"{process}-{os.urandom(4).hex()}"
 
 
 def remove_leftovers(folder: Path, writers: Collection[str]) -> int:
@@ -122,21 +128,25 @@ def temporary_file(path: Path) -> Path:
     return made
 
 
-def temporary_folder(path: Path) -> Path:
-    """As ``temporary_file``, a folder."""
+def temporary_folder(path: Path, shown: object) -> Path:
+    """As ``temporary_file``, a folder; ``shown`` in messages."""
     made = temporary_name(path)
-    with writing(path, path.parent):
+    with writing(shown, path.parent):
         made.mkdir()
     return made
 
 
 @contextlib.contextmanager
 def appearing(target: str | Path, overwrite: bool) -> Iterator[Path]:
-    """A temporary file for the block to fill: at its end it becomes ``target``, if it fails it is gone."""
+    """A temporary file for the block to fill: at its end it becomes ``target``, if it fails it is gone.
+
+    Raises SinkError, also for what the file system or FFmpeg raises in the block.
+    """
     path = checked_target(str(target), overwrite)
     made = temporary_file(path)
     try:
-        yield made
+        with writing(target, path.parent):
+            yield made
         into_place(made, path, target, overwrite)
     finally:
         made.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ import av
 from av.codec.hwaccel import HWAccel
 
 from ..core.frames import VideoInfo
+from ..core.native_stderr import native_lines_hidden
 from ..core.pixel_formats import Colour
 from ..core.scheduling import scheduling_kept
 from ..core.thread_budget import Threads
@@ -95,7 +96,8 @@ class Settings:
             context = av.CodecContext.create(self.codec, "w", self.device())
             assert isinstance(context, av.VideoCodecContext)
             self.apply(context)
-            open_encoder(context)
+            with native_lines_hidden():  # x264 writes what it refuses to standard error itself
+                open_encoder(context)
         except (av.error.FFmpegError, ValueError, RuntimeError, NotImplementedError) as error:
             given = " ".join(f"{key}={value}" for key, value in self.options.items())
             if self.hwaccel or "nvenc" in self.codec:

@@ -93,7 +93,7 @@ def scaled(plane: npt.NDArray[Any], from_depth: int, to_depth: int) -> npt.NDArr
 
 def rgba_of(frame: Frame, depth: int) -> npt.NDArray[Any]:
     """(h, w, 4) straight RGBA at ``depth`` 8 or 16. Raises SinkError if the frame has no alpha."""
-    return np.dstack([rgb_of(frame, depth), scaled(alpha_of(frame), frame.pixel.depth, depth)])
+    return cv2.merge([rgb_of(frame, depth), scaled(alpha_of(frame), frame.pixel.depth, depth)])
 
 
 def alpha_of(frame: Frame) -> npt.NDArray[Any]:

@@ -56,7 +56,7 @@ class PictureSink(BaseSink):
         self._root = self.path if self._folder else self.path.parent
         self._new_root = self._folder and not self._root.exists()
         # inside the folder if it exists: its parent may be on another disk
-        self._made = temporary_folder(self._root if self._new_root else self._root / "pictures")
+        self._made = temporary_folder(self._root if self._new_root else self._root / "pictures", target)
         self._sizes: dict[str, int] = {}
         self._lost_profile = False
         self._finished = self._done = False
@@ -277,9 +277,9 @@ def encode_picture(frame: Frame, ext: str, kind: str, quality: int | None) -> by
     if frame.pixel.planes == 1:
         array = scaled(frame.planes[0], frame.pixel.depth, depth)
     elif kind == "cutout":
-        array = rgba_of(frame, depth)[:, :, [2, 1, 0, 3]]
+        array = cv2.cvtColor(rgba_of(frame, depth), cv2.COLOR_RGBA2BGRA)
     else:
-        array = rgb_of(frame, depth)[:, :, ::-1]
+        array = cv2.cvtColor(rgb_of(frame, depth), cv2.COLOR_RGB2BGR)
     try:
         flags = _writer_options(frame, ext, kind, quality)
         good, data = cv2.imencode(ext, np.ascontiguousarray(array), flags)

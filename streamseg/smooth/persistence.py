@@ -10,7 +10,8 @@ frame to frame, and left out until it has earned its place. It belongs to the su
 
 Else it must last: a few frames if it comes in at the picture's border or was there when the shot began, more if it
 appears in the middle. A frame in which the part is not sure counts less. What is earned counts for the frames
-that are still held, too: with look-ahead nobody comes late.
+that are still held, too: with look-ahead nobody comes late. A shot may be shorter than that, as an animation of three
+pictures is: what was there from its first frame on is kept if it was sure in more than half of them.
 """
 
 from __future__ import annotations
@@ -83,13 +84,19 @@ def persistent(pairs: Iterator[Pair], frames: int, window: int) -> Iterator[Pair
     for frame, matte in pairs:
         motion = tracker.of(frame)
         if motion.cut or matte.alpha.shape != shape:
-            while waiting:
-                yield _released(waiting.popleft())
+            yield from _rest(waiting, follower)
             follower.forget()
         shape = matte.alpha.shape
         waiting.append(follower((frame, matte), motion))
         if len(waiting) > window:
             yield _released(waiting.popleft())
+    yield from _rest(waiting, follower)
+
+
+def _rest(waiting: deque[_Held], follower: _Follower) -> Iterator[Pair]:
+    """The pairs that wait when the shot is over."""
+    if waiting:
+        follower.ends(waiting[-1])
     while waiting:
         yield _released(waiting.popleft())
 
@@ -159,6 +166,12 @@ class _Follower:
             held.parts = self._judged(labels, count, alpha, before)
         self._remember(held, before)
         return held
+
+    def ends(self, last: _Held) -> None:
+        """``last`` was the shot's last frame: what began with the shot cannot last longer than that."""
+        for part in last.parts:
+            if part.first == 1 and 2 * part.earned > self._number:
+                part.accept()
 
     def _goes_on(self, held: _Held) -> bool:
         """Whether the one part carries on the one track, which is the subject's: mostly so, and motion is not

@@ -184,6 +184,9 @@ class Decoder:
         except FAILURES as error:
             if self._context.is_hwaccel is False and isinstance(error, av.error.MemoryError):
                 raise SourceError(f"{self.name}: no memory to decode a picture") from error
+            if isinstance(error, av.error.PatchWelcomeError) and not self.given and self._options.on_error == "stop":
+                raise SourceError(f"{self.name} is written in a way that FFmpeg does not read yet; convert it: "
+                                  "pictures to PNG or TIFF in RGB, films to H.264") from error
             self.damage(f"it does not decode ({reason(error)})")
             return
         for picture in pictures:

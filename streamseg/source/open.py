@@ -39,8 +39,8 @@ def byte_input(container: Any) -> ByteInput | None:
 
 def too_large(name: str, width: int, height: int, limit: int) -> SourceError:
     """The error for a picture of more than ``limit`` pixels."""
-    return SourceError(f"{name} is {width} x {height}, {width * height / 1e6:.0f} megapixels; at most "
-                       f"{limit / 1e6:.0f} are read: --max-pixels {width * height} raises the limit")
+    return SourceError(f"{name} is {width} x {height}, {width * height:,} pixels; at most "
+                       f"{limit:,} are read: --max-pixels {width * height} raises the limit")
 
 
 def decoder_limit(options: InputOptions) -> str:

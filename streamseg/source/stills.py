@@ -51,7 +51,8 @@ def folder(path: Path, only: str | None) -> list[Path]:
         found = [item for item in files if item.suffix.lower() in PICTURES]
         criterion = f"is a picture ({', '.join(PICTURES[:6])}, ...); --only '*.EXT' takes others"
     if not found:
-        raise SourceError(f"none of the {len(files)} files in {path} {criterion}")
+        raise SourceError(f"none of the {len(files)} files in {path} {criterion}" if files else
+                          f"the folder {path} has no file in it")
     return sorted(found, key=lambda item: natural(item.name))
 
 

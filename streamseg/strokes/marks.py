@@ -42,8 +42,9 @@ class Stroke:
 def strokes_of(text: str) -> tuple[Stroke, ...]:
     """The strokes of a JSON text, which begins with [, or of the file whose path it is. Raises OptionError."""
     name = "strokes" if is_json(text) else f"strokes file {text!r}"
+    given = text if is_json(text) else _read(text)
     try:
-        found = json.loads(text if is_json(text) else _read(text))
+        found = json.loads(given)
     except (ValueError, RecursionError) as error:
         raise OptionError(f"{name} is no JSON ({error}); it must be like {_EXAMPLE}") from error
     if not isinstance(found, list) or not 0 < len(found) <= MOST:
@@ -61,7 +62,8 @@ def _read(path: str) -> str:
         with Path(path).open(encoding="utf-8") as file:
             return file.read(BYTES)
     except (OSError, ValueError) as error:
-        raise OptionError(f"strokes is {path!r}, which cannot be read: {error}. It must be a JSON file, or JSON like "
+        why = getattr(error, "strerror", None) or error
+        raise OptionError(f"strokes is {path!r}, which cannot be read ({why}); it must be a JSON file, or JSON like "
                           f"{_EXAMPLE}") from error
 
 

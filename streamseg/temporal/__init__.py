@@ -2,6 +2,7 @@
 
     motion      what happened between a frame and the one before it, for all stages that ask
     cuts        where another shot begins
+    likeness    how much of a picture has changed
     flow        where each pixel was, and how far that is to be believed
     propagate   a matte moved along with the picture
 """
@@ -11,11 +12,12 @@ from __future__ import annotations
 from .arrays import Array
 from .cuts import Cuts
 from .flow import FlowField, OpticalFlow, sameness
+from .likeness import COMPARED, worst_psnr
 from .motion import Motion, MotionTracker, tracked, working_size
 from .propagate import Propagator
 
 # Modules that other packages import, beside the names here
 PUBLIC: tuple[str, ...] = ()
 
-__all__ = ["Array", "Cuts", "FlowField", "Motion", "MotionTracker", "OpticalFlow", "Propagator", "sameness",
-           "tracked", "working_size"]
+__all__ = ["COMPARED", "Array", "Cuts", "FlowField", "Motion", "MotionTracker", "OpticalFlow", "Propagator", "sameness",
+           "tracked", "working_size", "worst_psnr"]

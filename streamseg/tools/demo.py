@@ -26,7 +26,7 @@ from ..core.opencv import cv2
 from ..errors import MissingDependencyError, OptionError, SourceError
 from ..options import Options
 from ..report import Progress, Report
-from ..sink.commit import appearing, checked_target
+from ..sink.commit import appearing, checked_target, writing
 from ..source import open_source
 from .compare import write_picture
 
@@ -122,9 +122,11 @@ def _run(source: Path | str, result: Path, drawn: Mapping[str, Path], *, overwri
     with ExitStack() as stack:
         held = {what: stack.enter_context(appearing(path, overwrite)) for what, path in drawn.items()}
         if "clip" in held:
-            write_clip(held["clip"], photo(), overwrite=True)
+            with writing(drawn["clip"], drawn["clip"].parent):
+                _fill(held["clip"], film(photo(), SIZE, RATE * SECONDS), RATE)
         if "background" in held:
-            write_picture(painted(SIZE), held["background"], overwrite=True)
+            with writing(drawn["background"], drawn["background"].parent):
+                held["background"].write_bytes(cv2.imencode(".png", painted(SIZE)[:, :, ::-1])[1].tobytes())
             options["background"] = str(held["background"])
         report = run(held.get("clip", source), result, overwrite=overwrite, **options)
     return replace(report, input=str(source))
@@ -156,7 +158,12 @@ def write_clip(path: Path, picture: Photo, *, overwrite: bool = False) -> None:
 
 def write_film(path: Path, pictures: Iterator[Picture], *, rate: int = RATE, overwrite: bool = False) -> None:
     """Write pictures of one size (even sides) as H.264, with a tone of their length in AAC beside them."""
-    with appearing(path, overwrite) as made, av.open(str(made), "w") as out:
+    with appearing(path, overwrite) as made:
+        _fill(made, pictures, rate)
+
+
+def _fill(made: Path, pictures: Iterator[Picture], rate: int) -> None:
+    with av.open(str(made), "w") as out:
         video = out.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "18"})
         tone = out.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
         for index, shown in enumerate(pictures):

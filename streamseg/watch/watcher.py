@@ -6,10 +6,8 @@ import contextlib
 import logging
 import os
 import shutil
-import stat
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,9 @@ from ..api import run
 from ..batch.inputs import FILMS, UNFINISHED, Item
 from ..batch.job import EXTRA, Job
 from ..batch.methods import MAKING, Methods, OnDemand
-from ..batch.names import job
+from ..batch.names import check_folder, job
 from ..batch.options import NamingOptions
+from ..batch.rehearsal import Rehearsal
 from ..core.file_names import PICTURES
 from ..core.folders import made_folder
 from ..errors import SinkError, SourceError, StreamsegError
@@ -29,24 +28,11 @@ from ..source import open_source
 from .events import Events, events_of
 from .ledger import Ledger
 from .options import WatchOptions
+from .paths import WORK, Paths, put_in_place, stamp_of, whole_target
 from .settling import Settling, Stamp
 
-WORK = ".streamseg-watch"   # the folder in the output's for what is being made
-REASON = ".failed.txt"      # the file beside an output's place that says why there is none
+REASON = ".failed.txt"  # the file beside an output's place that says why there is none
 _log = logging.getLogger("streamseg.watch")
-
-
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """The watched folder, and where outputs go: ``output`` and, for options of EXTRA, folders of their own."""
-
-    folder: Path
-    output: Path
-    extra: Mapping[str, str]
-
-    def all_outputs(self) -> list[Path]:
-        """Every folder that is written into."""
-        return [self.output, *(Path(path) for path in self.extra.values())]
 
 
 class Watcher:
@@ -54,7 +40,7 @@ class Watcher:
     file in hand is done. ``clock``: seconds.
 
     Raises SinkError where the output cannot be written or another process watches into it, SourceError where
-    there is no folder to watch.
+    there is no folder to watch, OptionError where the options suit neither pictures nor films.
     """
 
     def __init__(self, folder: str | Path, output: str | Path, options: Mapping[str, Any] | None = None, *,
@@ -71,17 +57,20 @@ class Watcher:
         self._methods = Methods()
         if not self._paths.folder.is_dir():
             raise SourceError(f"{folder} is no folder: give the folder that files come into")
+        for place in (output, *((options or {})[name] for name in self._paths.extra)):
+            check_folder(str(place), "watch")
 
     def watch(self, events: Events | None = None) -> dict[str, int]:
         """Watch until told to stop (or, with ``once``, until nothing waits). -> the ledger's counts"""
         with contextlib.ExitStack() as stack:
+            stack.callback(self._methods.close)
+            self._methods.check(self._options)
+            self._rehearse()
             for place in self._paths.all_outputs():
                 stack.enter_context(made_folder(place))
             self._ledger = stack.enter_context(Ledger(self._paths.output))
-            stack.callback(self._methods.close)
             stack.callback(self._clear_work)
             self._recover()
-            self._methods.check(self._options)
             news = events or stack.enter_context(events_of(self._paths.folder))
             self._loop(news)
             return self._ledger.counts()
@@ -121,9 +110,7 @@ class Watcher:
 
     def _changed(self, path: Path) -> None:
         """What the system told of: a file, or a folder that was moved in, of whose files it says nothing."""
-        inside = path.is_relative_to(self._paths.folder) and not any(
-            path.is_relative_to(place) for place in self._paths.all_outputs() if place != self._paths.folder)
-        if not inside or any(part.startswith(".") for part in path.relative_to(self._paths.folder).parts):
+        if not self._paths.watches(path):
             return
         if path.is_dir():
             self._scan(path)
@@ -134,8 +121,8 @@ class Watcher:
         """Note a file that is to be done. -> whether it is there and of those that are taken"""
         if not self._takes(path.name):
             return False
-        stamp = _stamp(path)
-        if stamp is None:
+        stamp = stamp_of(path)
+        if stamp is None or self._ledger.owner_of(str(path)) is not None:  # of our own making
             return False
         name = self._name(path)
         known = self._ledger.get(name)
@@ -166,42 +153,42 @@ class Watcher:
     def _take(self, name: str, stamp: Stamp) -> None:
         """Do a file that has stood still."""
         path = self._paths.folder / name
-        now = _stamp(path)
+        now = stamp_of(path)
         if now != stamp:
             self._look(path) if now is not None else self._drop(name)
             return
-        planned = self._job(name)
         try:
+            planned = self._job(name)
             self._refuse_others(name, planned)
             open_source(str(path), Options.of(self._options)).close()
             report, moves = self._made(name, planned)
         except SourceError as error:
             self._clear_work()
-            if _stamp(path) != stamp:
+            if stamp_of(path) != stamp:
                 self._look(path)  # it was still being written
             elif self._settling.not_whole(name, self._clock()) >= self._told.patience:
-                self._fail(name, planned, error)
+                self._fail(name, error)
             else:
-                self._ledger.wait(name, stamp, f"not whole: {error}")
+                self._ledger.wait(name, stamp, f"not whole: {self._said(name, error)}")
             return
         except StreamsegError as error:
             self._clear_work()
-            self._fail(name, planned, error)
+            self._fail(name, error)
             return
-        if _stamp(path) != stamp:  # it was written on while it was read: the outputs may be cut off
+        if stamp_of(path) != stamp:  # it was written on while it was read: the outputs may be cut off
             self._clear_work()
             self._look(path)
             return
         self._ledger.placing(name, moves)
         try:
-            _place(moves)
+            put_in_place(moves)
         except OSError as error:
             self._clear_work()
-            self._fail(name, planned, SinkError(f"the output cannot be put into its place: {error}"))
+            self._fail(name, SinkError(f"the output cannot be put into its place: {error}"))
             return
         self._ledger.done(name, report.frames, report.elapsed)
         self._settling.gone(name)
-        self._reason_file(planned).unlink(missing_ok=True)
+        self._reason_file(name).unlink(missing_ok=True)
         self._clear_work()
         _log.info("%s: done, %d frame%s in %.1f s", name, report.frames, "s" * (report.frames != 1), report.elapsed)
 
@@ -211,11 +198,16 @@ class Watcher:
 
     def _refuse_others(self, name: str, planned: Job) -> None:
         """Raise SinkError where an output's place is another file's, or holds what is none of ours."""
-        for target in map(_whole, planned.targets):
+        for target in map(whole_target, planned.targets):
             owner = self._ledger.owner_of(target)
             if owner is not None and owner != name:
                 raise SinkError(f"{target} is the output of {owner}: rename one of the two")
-            if owner is None and os.path.exists(target) and not self._options.get("overwrite"):
+            if owner is not None or not os.path.exists(target):
+                continue
+            if self._takes(os.path.basename(target)) and self._paths.watches(Path(target)):
+                raise SinkError(f"{target} came into the watched folder, and the output would replace it: give another "
+                                "output folder")
+            if not self._options.get("overwrite"):
                 raise SinkError(f"{target} exists and was not made by this watch: move it away, or give --overwrite")
 
     def _made(self, name: str, planned: Job) -> tuple[Report, list[tuple[str, str]]]:
@@ -234,30 +226,48 @@ class Watcher:
         root = next(place for place in self._paths.all_outputs() if Path(target).is_relative_to(place))
         folder = root / WORK / str(number)
         folder.mkdir(parents=True, exist_ok=True)
-        whole = _whole(target)
+        whole = whole_target(target)
         made = folder / os.path.basename(whole)
         moves.append((str(made), whole))
         return str(made) + target[len(whole):] if target != whole else str(made)
 
-    def _fail(self, name: str, planned: Job, error: StreamsegError) -> None:
-        reason = str(error)
+    def _fail(self, name: str, error: StreamsegError) -> None:
+        reason = self._said(name, error)
         self._settling.gone(name)
         self._ledger.fail(name, reason)
-        note = self._reason_file(planned)
+        note = self._reason_file(name)
         with contextlib.suppress(OSError):  # the ledger knows it too
             note.parent.mkdir(parents=True, exist_ok=True)
             note.write_text(f"{name}: {reason}\n", encoding="utf-8")
         _log.error("%s: failed: %s", name, reason)
 
-    def _reason_file(self, planned: Job) -> Path:
-        return self._paths.output / (os.path.relpath(planned.source, self._paths.folder) + REASON)
+    def _said(self, name: str, error: StreamsegError) -> str:
+        """What an error says of a file, whose name stands beside it."""
+        return str(error).removeprefix(f"{self._paths.folder / name} ")
+
+    def _reason_file(self, name: str) -> Path:
+        return self._paths.output / (name + REASON)
 
     # --- start and end ----------------------------------------------------------------------------
+
+    def _rehearse(self) -> None:
+        """Raise what stands against pictures and films alike, so that it is known now and not at the first file."""
+        names = [next((f"a{ending}" for ending in endings if self._takes(f"a{ending}")), None)
+                 for endings in ((".png", *PICTURES), (".mp4", *FILMS))]
+        against = [self._refusal(name) for name in names if name is not None]
+        if against and all(against):
+            raise next(error for error in reversed(against) if error is not None)
+
+    def _refusal(self, name: str) -> StreamsegError | None:
+        try:
+            return Rehearsal().refusal(self._job(name), name)
+        except StreamsegError as error:  # of the output's name
+            return error
 
     def _recover(self) -> None:
         """Go on where an earlier process was killed: what it had made is renamed."""
         for row in self._ledger.of_state("placing"):
-            _place([move for move in row.moves if os.path.exists(move[0])])
+            put_in_place([move for move in row.moves if os.path.exists(move[0])])
             if all(os.path.exists(place) for _, place in row.moves):
                 self._ledger.done(row.name)
             else:
@@ -266,33 +276,9 @@ class Watcher:
         for row in self._ledger.of_state("failed") if self._told.retry_failed else ():
             self._ledger.wait(row.name, row.stamp)
         for row in self._ledger.of_state("waiting"):
-            if _stamp(self._paths.folder / row.name) is None:
+            if stamp_of(self._paths.folder / row.name) is None:
                 self._ledger.forget(row.name)
 
     def _clear_work(self) -> None:
         for place in self._paths.all_outputs():
             shutil.rmtree(place / WORK, ignore_errors=True)
-
-
-def _stamp(path: Path) -> Stamp | None:
-    """Size and time of a file; None where there is none."""
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return None
-    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
-
-
-def _whole(target: str) -> str:
-    """The file, or of numbered pictures the folder, that is renamed as one."""
-    if target.endswith(("/", os.sep)):
-        return target.rstrip("/" + os.sep)
-    return os.path.dirname(target) if "%" in os.path.basename(target) and not os.path.exists(target) else target
-
-
-def _place(moves: list[tuple[str, str]]) -> None:
-    for made, place in moves:
-        os.makedirs(os.path.dirname(place), exist_ok=True)
-        if os.path.isdir(place):
-            shutil.rmtree(place)
-        os.replace(made, place)

@@ -150,6 +150,21 @@ def test_an_mp4_without_a_background_is_told_of_before_it_is_made(opened: Page) 
     assert not opened.find("#film-start-job").is_enabled()
 
 
+def test_a_start_and_a_duration_that_cannot_be_are_put_right_or_told_of_before_anything_is_sent(opened: Page) -> None:
+    opened.click("[name=background][value=blur]")
+    for css, given, shown in (("#film-start", "-3", "0"), ("#film-duration", "0", ""), ("#film-duration", "-2", "")):
+        set_value(opened, css, given)
+        assert opened.find(css).get_attribute("value") == shown
+    set_value(opened, "#film-start", "99")
+    assert opened.text("#film-hint") == "The film lasts 1 s: choose an earlier start."
+    assert not opened.find("#film-start-job").is_enabled()
+    assert not opened.find("#film-try").is_enabled()
+    set_value(opened, "#film-start", "0.5")
+    assert opened.text("#film-hint") == ""
+    assert opened.find("#film-start-job").is_enabled()
+    assert films_of(opened) == []
+
+
 def test_a_film_that_the_browser_cannot_read_can_still_be_made(page: Page, tmp_path: Path) -> None:
     page.choose(clips.video(tmp_path / "old.avi", size=SIZE, frames=5, code=False))
     page.until(lambda: "cannot show the film" in page.text("#film-hint"))

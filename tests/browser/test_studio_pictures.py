@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamseg.core.opencv import cv2
 from tests import clips, stills
 
 from .conftest import Page, answer, decoded
@@ -51,6 +52,20 @@ def test_a_chosen_picture_shows_its_matte(opened: Page) -> None:
     assert matte.shape == (SIZE[1], SIZE[0])
     assert clips.iou(matte > 127, clips.truth(0, SIZE)) > 0.95
     assert opened.text("#queue-count") == "1 of 1 done"
+
+
+def test_that_nobody_was_found_is_told(opened: Page, tmp_path: Path) -> None:
+    assert not opened.find("#nobody").is_displayed()
+    assert cv2.imwrite(str(tmp_path / "empty.png"), np.full((64, 64, 3), 230, np.uint8))
+    opened.choose(tmp_path / "empty.png")
+    opened.until(lambda: "nobody was found" in opened.text("#queue"))
+    opened.click("#queue li:nth-child(2) .pick")
+    opened.shown("empty.png")
+    assert opened.text("#nobody").startswith("Nobody was found here.")
+    assert opened.text("#status") == "empty.png: nobody was found."
+    opened.click("#queue li:nth-child(1) .pick")
+    opened.shown("person.png")
+    assert not opened.find("#nobody").is_displayed()
 
 
 def test_the_slider_shows_more_or_less_of_the_original(opened: Page) -> None:
@@ -127,6 +142,23 @@ def test_not_that_and_this_too_change_the_matte_where_they_are_drawn(opened: Pag
     assert opened.canvas("#after")[170, 160, 0] == 255
     opened.click("#undo-all")
     assert (opened.canvas("#after")[..., 0] == before).all()
+
+
+def test_while_strokes_are_drawn_the_room_is_seen_faintly(opened: Page) -> None:
+    """On the screen: what is to be added must be seen."""
+    def room() -> np.ndarray:
+        shot = decoded(opened.find("#frame").screenshot_as_png)
+        return shot[shot.shape[0] // 5, :shot.shape[1] // 12, :3].reshape(-1, 3).mean(axis=0)
+
+    opened.click("[name=background][value=colour]")
+    opened.run("document.getElementById('colour').value = '#ffffff';"
+               "document.getElementById('colour').dispatchEvent(new Event('input', { bubbles: true }))")
+    opened.click("[name=tool][value=keep]")
+    assert np.abs(room() - (255 + 0.35 * (ROOM - 255))).max() < 12
+    opened.click("[name=view][value=result]")
+    assert np.abs(room() - 255).max() < 3
+    opened.click("[name=view][value=original]")
+    assert np.abs(room() - ROOM).max() < 12
 
 
 def test_a_stroke_follows_edges(opened: Page) -> None:

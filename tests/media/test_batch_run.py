@@ -171,6 +171,27 @@ def test_what_suits_no_input_is_refused_before_the_first(place: Path, capsys: py
     assert not (place / "out").exists()
 
 
+@pytest.mark.parametrize("arguments", [
+    ["--roi", "500,260,100,50"], ["--region", "+600,300"], ["--packed", "deovr"], ["--packed", "stacked"],
+    ["--strokes", '[{"kind": "keep", "time": 0.3, "radius": 0.1, "points": [[0.9, 0.9]]}]']])
+def test_what_suits_the_film_is_not_refused_for_the_pictures_that_it_is_tried_out_on(
+        place: Path, arguments: list[str]) -> None:
+    """They are small, and two: what lies beyond them, in place or time, is the film's to answer."""
+    clips.video(place / "film_MKX200_alpha.mp4", frames=10, size=(640, 320), code=False)
+    assert cli(["batch", "film_MKX200_alpha.mp4", "-o", "out", *FAST, *arguments, "-q"]) == 0
+    assert done(place / "out") == {"waiting": 0, "done": 1, "failed": 0}
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["--roi", "1,2,3"], "roi is '1,2,3'"), (["--region", "+nocolour"], "names the colour 'nocolour'"),
+    (["--strokes", "none.json"], "strokes"), (["--strokes", '[{"kind": "keep"}]'], "strokes")])
+def test_what_is_no_part_no_place_and_no_stroke_is_refused_before_the_first(
+        place: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+    assert cli(["batch", "in", "-o", "out", *FAST, *arguments]) == 2
+    assert words in capsys.readouterr().err
+    assert not (place / "out").exists()
+
+
 def test_the_same_content_is_computed_once(place: Path) -> None:
     (place / "in" / "copy.jpg").write_bytes((place / "in" / "1.jpg").read_bytes())
     assert cli(["batch", "in/1.jpg", "in/copy.jpg", "-o", "out", *FAST, "--report", "r.json", "-q"]) == 0

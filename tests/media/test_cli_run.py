@@ -148,6 +148,18 @@ def test_standard_output_that_is_closed_is_one_line(clip: Path) -> None:
     assert line.startswith("streamseg: error: - means standard output, which is closed")
 
 
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_without_standard_error_a_run_does_its_work_and_no_file_gets_its_lines(clip: Path, tmp_path: Path,
+                                                                               closed: str) -> None:
+    """Each output is opened where standard error would be."""
+    out = tmp_path / "o.mkv"
+    done = subprocess.run(["bash", "-c", f'"$0" -m streamseg run "$1" -o "$2" --duration 0.1 {closed}', sys.executable,
+                           str(clip), str(out)], timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0
+    assert clips.ffprobe(out)["streams"][0]["codec_name"] == "h264"
+    assert b"TensorFlow" not in out.read_bytes()
+
+
 @pytest.mark.parametrize(("number", "code", "word"), [(signal.SIGINT, 130, b"interrupted"),
                                                       (signal.SIGTERM, 143, b"terminated"),
                                                       (signal.SIGHUP, 129, b"terminated")])
@@ -166,7 +178,8 @@ def test_a_signal_in_mid_run_leaves_things_as_they_were(clip: Path, tmp_path: Pa
 @pytest.mark.parametrize(("target", "left"), [("a.mp4", "a.partial.mp4"), ("a/", "a.partial")])
 def test_what_keep_partial_keeps_is_named(clip: Path, tmp_path: Path, method: str, code: int, target: str,
                                           left: str) -> None:
-    done = streamseg("run", clip, "-o", f"{tmp_path}/{target}", "--keep-partial", "--frames", "--smooth", "none",
+    numbered = ["--frames"] if target.endswith("/") else []
+    done = streamseg("run", clip, "-o", f"{tmp_path}/{target}", "--keep-partial", *numbered, "--smooth", "none",
                      "--background", "blue", "--method", f"{__name__}:{method}", "-q",
                      **{KILL: str(int(signal.SIGINT)), LAST: "11"})
     assert done.returncode == code
@@ -202,6 +215,12 @@ def test_a_defect_of_a_method_is_one_line_and_leaves_nothing(clip: Path, tmp_pat
     (["run", "clip.mp4", "-o", "a" * 260 + "/"], 1, "too long"),
     (["run", "clip.mp4", "-o", "a.mp4", "--model", "m" * 300], 2, "medium, large"),
     (["run", "clip.mp4", "-o", "a.mp4", "--model", "m" * 300 + ".onnx"], 2, "is not there"),
+    (["run", "clip.mp4", "-o", "clip.mp4/a.mp4"], 1, "clip.mp4 is a file, and no folder"),
+    (["run", "clip.mp4", "-o", "a.mp4", "--frames"], 2, "--frames says how files in an output folder are written"),
+    (["run", "clip.mp4", "-o", "a.mp4", "--format", "png"], 2, "a.mp4 is none"),
+    (["run", "clip.mp4", "-o", "a.mp4", "--codec-set", "preset=foo"], 2, "libx264 does not take"),
+    (["run", "clip.mp4", "-o", "a.mp4", "--max-pixels", "10"], 1, "at most 10 are read"),
+    (["run", "clip.mp4", "-o", "a.mp4", "--strokes", "none.json"], 2, "'none.json', which cannot be read (No such"),
     (["eval", "e" * 300, "t" * 300], 1, "too long"),
     (["demo", "nothing.mp4"], 1, "nothing.mp4")], ids=str)
 def test_a_mistake_is_one_line_that_names_it(clip: Path, tmp_path: Path, arguments: list[str], code: int,

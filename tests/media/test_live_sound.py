@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
@@ -13,6 +16,7 @@ import av
 import numpy as np
 import pytest
 
+import streamseg
 from streamseg.core.frames import Frame, VideoInfo
 from streamseg.errors import OptionError, SourceError
 from streamseg.live.capture import Capture
@@ -234,3 +238,16 @@ def test_a_microphone_that_is_not_there_or_has_no_sound_is_named(monkeypatch: py
     monkeypatch.setattr(av, "formats_available", set())
     with pytest.raises(OptionError, match="no sound devices"):
         microphone_device("default")
+
+
+def test_the_program_names_a_microphone_that_is_not_there_in_a_line_of_its_own(tmp_path: Path) -> None:
+    """ALSA, which FFmpeg asks, writes lines to standard error by itself."""
+    clips.video(tmp_path / "a.mkv", frames=3)
+    command = [sys.executable, "-m", "streamseg", "live", "a.mkv", "--realtime", "--to", "null", "--method",
+               "threshold", "--audio", "no-such-microphone"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path, stdin=subprocess.DEVNULL,
+                          env={**os.environ, "PYTHONPATH": str(Path(streamseg.__file__).parents[1])})
+    assert done.returncode == 1
+    line, = done.stderr.splitlines()
+    assert line.startswith("streamseg: error: microphone: no-such-microphone")
+    assert "without --audio there is no sound" in line

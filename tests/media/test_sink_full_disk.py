@@ -17,6 +17,7 @@ from streamseg.errors import SinkError
 from streamseg.options import Options
 from streamseg.sink import open_sink
 from streamseg.sink.live.recording import RecordingSink
+from streamseg.tools.demo import demo
 
 from .sink_tools import about, decoded, made, write
 
@@ -86,3 +87,15 @@ def test_a_recording_on_a_full_disk_plays_or_is_gone(small_disk: Path, name: str
     assert left == (["old"] if room < 50_000 else ["old", name])
     if room >= 50_000:
         assert len(decoded(small_disk / name, "gray")) > 3
+
+
+def test_the_demos_own_files_on_a_full_disk_are_named_and_gone(small_disk: Path) -> None:
+    with pytest.raises(SinkError, match=f"{small_disk}/new/demo-input.mp4: no space left.*make room"):
+        demo(small_disk / "new", method="threshold")
+    assert list(small_disk.iterdir()) == []
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no folder that takes no file")
+def test_a_picture_is_named_in_a_folder_that_takes_none() -> None:
+    with pytest.raises(SinkError, match=r"^/proc/o\.png cannot be written"):
+        open_sink("/proc/o.png", about(flat("composite", 1)))

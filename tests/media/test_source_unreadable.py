@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from streamseg.errors import SourceError
+from streamseg.errors import DamagedInputError, SourceError
 from streamseg.options import Options
 from streamseg.source import open_source
 from tests import clips, stills
@@ -152,3 +153,15 @@ def test_a_named_pipe_with_nothing_of_use_is_closed(tmp_path: Path, data: bytes 
     assert held(path) == 0, caught  # ``caught`` keeps all that the error refers to
     if feeder is not None:
         feeder.join()
+
+
+def test_what_ffmpeg_does_not_read_yet_is_not_called_damaged(tmp_path: Path) -> None:
+    Image.new("LAB", (32, 24), (120, 130, 140)).save(tmp_path / "lab.tif")
+    with pytest.raises(SourceError, match=r"lab\.tif is written in a way that FFmpeg does not read yet") as caught:
+        open_source(tmp_path / "lab.tif")
+    assert not isinstance(caught.value, DamagedInputError)
+
+
+def test_an_empty_folder_is_called_so(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="has no file in it"):
+        open_source(tmp_path)

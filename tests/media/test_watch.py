@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 import streamseg
+from streamseg.batch.options import NamingOptions
 from streamseg.cli import cli
-from streamseg.errors import SourceError
+from streamseg.errors import OptionError, SourceError
 from streamseg.watch.ledger import Ledger
 from streamseg.watch.options import WatchOptions
 from streamseg.watch.watcher import WORK, Watcher
@@ -248,6 +249,57 @@ def test_two_files_are_never_one_output_and_nothing_of_others_is_replaced(inbox:
     assert "is the output of b." in reasons[0]
     assert Script(*[nothing] * 5).watch(inbox, out, {"overwrite": True}, retry_failed=True)["done"] == 2
     assert (out / "a.png").read_bytes() != foreign
+
+
+def test_an_input_is_never_replaced_and_no_output_is_taken_for_one(inbox: Path) -> None:
+    """The outputs go into the watched folder itself."""
+    picture(inbox / "a.jpg", 1)
+    before = picture(inbox / "b.png", 2).read_bytes()
+    counts = Script(*[nothing] * 9).watch(inbox, inbox, {"overwrite": True}, rescan=2)
+    assert counts == {"waiting": 0, "done": 1, "failed": 1}
+    assert made(inbox) == {"a.jpg", "a.png", "b.png", "b.png.failed.txt"}
+    assert (inbox / "b.png").read_bytes() == before
+    assert "came into the watched folder" in (inbox / "b.png.failed.txt").read_text()
+
+
+def test_the_watched_folder_may_lie_in_the_output_folder(inbox: Path, tmp_path: Path) -> None:
+    def drop() -> list[Path]:
+        return [picture(inbox / "a.png")]
+
+    assert Script(drop, *[nothing] * 3).watch(inbox, tmp_path) == {"waiting": 0, "done": 1, "failed": 0}
+    assert (tmp_path / "a.png").exists()
+
+
+def test_a_name_stands_once_beside_its_reason(inbox: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    data = picture(tmp_path / "whole.jpg").read_bytes()
+    (inbox / "cut.jpg").write_bytes(data[:len(data) // 2])
+    assert Script(*[nothing] * 9).watch(inbox, tmp_path / "out", patience=2)["failed"] == 1
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["cut.jpg"]
+    assert caplog.text.count("cut.jpg") == 1
+    assert (tmp_path / "out" / "cut.jpg.failed.txt").read_text().count("cut.jpg") == 1
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ({"background": "nocolour"}, "background 'nocolour' is neither"),
+    ({"format": "jpg", "only": "*.png"}, "holds no transparency"),
+    ({"codec": "nonsense", "only": "*.mp4"}, "codec is 'nonsense'"), ({"matte": "mattes.mkv"}, "writes into folders")])
+def test_what_suits_no_file_is_refused_at_the_start(inbox: Path, tmp_path: Path, options: dict[str, Any],
+                                                    words: str) -> None:
+    naming = NamingOptions(format=options.pop("format", None))
+    with pytest.raises(OptionError, match=words):
+        Watcher(inbox, tmp_path / "out", {**FAST, **options}, naming=naming, stop=lambda: True).watch(Script())
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_suits_pictures_alone_ends_no_watch_when_a_film_comes_and_the_other_way(inbox: Path,
+                                                                                     tmp_path: Path) -> None:
+    clips.video(inbox / "film.mp4", frames=5)
+    picture(inbox / "a.png")
+    script = Script(*[nothing] * 6)
+    watcher = Watcher(inbox, tmp_path / "out", FAST, naming=NamingOptions(format="jpg"),
+                      told=WatchOptions(rescan=1e4), stop=lambda: script.over, clock=lambda: script.now)
+    assert watcher.watch(script) == {"waiting": 0, "done": 1, "failed": 1}
+    assert made(tmp_path / "out") == {"film.mp4", "a.png.failed.txt"}
 
 
 def test_options_of_run_and_more_folders(inbox: Path, tmp_path: Path) -> None:

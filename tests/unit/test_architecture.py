@@ -20,7 +20,8 @@ MAY_IMPORT_THREADING: dict[str, str] = {
     "segment.runtimes.litert": "an interpreter does one thing at a time", "segment.runtimes.keras": "as litert",
     "segment.runtimes.pool": "a model file is opened once for all threads",
     "pictures": "the default model is loaded once for all threads",
-    "batch.methods": "the pictures under way take turns with one method"}
+    "batch.methods": "the pictures under way share the copies of a method",
+    "serve.engine": "the method's threads take from one queue", "serve.loaded": "a method is loaded once for them all"}
 # Attributes that a contract declares with a default: nobody asks whether an object has them.
 DECLARED = {"info", "notes", "damaged", "capabilities", "statistics", "reduce", "kept", "growing", "result",
             "finish", "commit", "abort", "lost", "counts", "runs_on", "dear", "reduced"}

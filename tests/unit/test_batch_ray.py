@@ -40,6 +40,14 @@ def test_numbers_that_are_not_allowed_are_refused(value: dict[str, Any]) -> None
         BatchOptions(**value)
 
 
+@pytest.mark.parametrize("value", [{"workers": 3}, {"cpus_per_worker": 2}, {"gpus_per_worker": 0.5}, {"split": 60.0}])
+def test_what_is_of_ray_says_nothing_without_it(value: dict[str, Any]) -> None:
+    name = next(iter(value))
+    with pytest.raises(OptionError, match=f"{name} is .*, which says something of Ray only: give --on ray"):
+        BatchOptions(**value)
+    assert getattr(BatchOptions(on="ray", **value), name) == value[name]
+
+
 def test_without_ray_the_remedy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)  # an import of it then fails
     remedy = r"pip install 'streamseg\[cluster\]'"

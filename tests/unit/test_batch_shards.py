@@ -42,7 +42,7 @@ def test_what_a_shard_is_told(text: str | None, environment: dict[str, str], wan
 @pytest.mark.parametrize(("text", "environment", "words"), [
     ("8/8", {}, "allowed is 0/8 to 7/8: parts are counted from 0"), ("1", {}, "must be I/N"),
     ("a/b", {}, "must be I/N"),
-    ("0/0", {}, "allowed is"), ("auto", {}, "none of SLURM_ARRAY_TASK_ID"),
+    ("0/0", {}, "allowed are 1 to 1000000 parts"), ("auto", {}, "none of SLURM_ARRAY_TASK_ID"),
     ("auto", {"JOB_COMPLETION_INDEX": "1"}, "without a count: give --shard auto/N"),
     ("auto", {"SLURM_ARRAY_TASK_ID": "x"}, "SLURM_ARRAY_TASK_ID is 'x'")])
 def test_what_is_no_shard_is_refused(text: str, environment: dict[str, str], words: str) -> None:

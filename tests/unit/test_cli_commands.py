@@ -130,3 +130,11 @@ def test_every_link_to_a_file_leads_to_one(name: str) -> None:
     targets = re.findall(r"\]\(([^)\s]+)\)", page(name))
     local = [target.partition("#")[0] for target in targets if not target.startswith(("http", "#", "mailto:"))]
     assert [target for target in local if not (ROOT / name).parent.joinpath(target).exists()] == []
+
+
+def test_no_line_ends_with_spaces(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is pasted into an issue."""
+    assert cli(["methods"]) == 0
+    out = capsys.readouterr().out
+    assert "  threshold  " in out
+    assert [line for line in out.splitlines() if line != line.rstrip()] == []

@@ -234,3 +234,14 @@ def test_an_output_that_is_an_input_is_refused_whatever_the_flags(photos: Path) 
     (photos / "link").symlink_to(photos / "photos")
     with pytest.raises(SinkError, match="over an input"):
         refuse_at_once(jobs(["photos/clip.mp4", "photos/a.gif"], ["link/"], {"overwrite": True}))
+
+
+def test_what_a_film_of_a_folder_leaves_out_is_told(tmp_path: Path) -> None:
+    stills.folder(tmp_path / "shots", ["a.png", "b.png"])
+    (tmp_path / "shots" / "more").mkdir()
+    (tmp_path / "shots" / "notes.txt").touch()
+    left_out = LeftOut()
+    single, = jobs([str(tmp_path / "shots")], ["o.mp4"], {}, left_out=left_out)
+    assert single.sinks == ["o.mp4"]
+    assert left_out.lines() == [f"2 left out, no picture of the folder itself, of which one film is made: "
+                                f"{tmp_path / 'shots' / 'more'}, {tmp_path / 'shots' / 'notes.txt'}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -97,7 +98,14 @@ def test_a_folder_that_cannot_be_written_and_a_full_disk_are_faults(tmp_path: Pa
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=5_000_000))
     full, = places.output_folder(tmp_path)
     assert (full.state, full.remedy.split(":")[0]) == (FAULT, "make room")
+    monkeypatch.setattr(places.tempfile, "NamedTemporaryFile", _no_room)
+    full, = places.output_folder(tmp_path)
+    assert (full.state, full.remedy) == (FAULT, "make room there, or give another folder")
     assert list(tmp_path.iterdir()) == []
+
+
+def _no_room(**_: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_no_camera_is_optional_and_one_that_does_not_open_a_fault_of_live(monkeypatch: pytest.MonkeyPatch) -> None:

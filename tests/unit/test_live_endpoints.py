@@ -73,6 +73,7 @@ def test_what_is_written_is_neither_read_nor_written_twice(
 
 
 def test_different_files_and_what_is_no_file_pass(here: Path) -> None:
+    checked("film.mkv", "null:")  # as run writes it
     checked("film.mkv", "null", "window", "virtual:x", "new.mkv", "udp://film.mkv", background="room.mkv",
             backgrounds="blur,room.mkv", json_stats="-", config="live.toml")
     checked(None, "virtual", config="live.toml", save_config="live.toml")  # brings it up to date

@@ -14,10 +14,11 @@ from streamseg import smooth
 from streamseg.core.frames import Frame, Matte
 from streamseg.core.opencv import cv2
 from streamseg.core.pixel_formats import Colour
+from streamseg.errors import OptionError
 from streamseg.live.adaptive_quality import LADDER
 from streamseg.live.segment_stage import REFRESH, SegmentStage
 from streamseg.live.types import Matted, Shot
-from streamseg.segment import BaseSegmenter
+from streamseg.segment import BaseSegmenter, Capabilities
 from tests.messages import messages
 from tests.unit.live_fakes import PersonModel, control
 
@@ -108,6 +109,36 @@ def test_at_a_lower_step_every_nth_goes_through_the_model(step: int, calls: int)
     model = Bright()
     assert len(matted([scene(2 * number) for number in range(9)], model, step=step)) == 9
     assert model.calls == calls
+
+
+def test_auto_asks_the_model_more_often_where_the_picture_changes_more() -> None:
+    calls = {}
+    for pixels in (0.5, 15):
+        shifts, model = [int(pixels * number) for number in range(7)], Bright()
+        made = matted(map(scene, shifts), model, every=None, skip_still=False)
+        calls[pixels] = model.calls
+        for shift, item in zip(shifts, made, strict=True):
+            alpha, mask = item.matte.alpha > 0.5, truth(shift)  # type: ignore[union-attr]
+            assert (alpha & mask).sum() / (alpha | mask).sum() > 0.95
+    assert calls == {0.5: 3, 15: 7}
+
+
+def test_a_lower_step_asks_the_model_no_more_often_than_auto_does() -> None:
+    for step, calls in ((0, 3), (1, 3), (4, 2)):
+        model = Bright()
+        matted([scene(number // 2) for number in range(7)], model, step=step, every=None, skip_still=False)
+        assert model.calls == calls
+
+
+def test_a_model_with_a_memory_cannot_be_left_out() -> None:
+    class Remembers(PersonModel, BaseSegmenter):
+        capabilities = Capabilities(stateful=True)
+
+    with pytest.raises(OptionError, match="every is 2"):
+        SegmentStage(Remembers(), control(), every=2)
+    model = Remembers()
+    matted([scene(number) for number in range(5)], model, every=None)
+    assert model.calls == 5
 
 
 def test_a_matte_that_is_carried_on_moves_with_the_person() -> None:

@@ -143,6 +143,25 @@ def test_the_true_first_matte_makes_the_rest_of_the_shot_better(tmp_path: Path, 
     assert with_it > without + 0.6 * (1 - without)
 
 
+def changes_too_much(clip: list[tuple[Any, Any]], **options: Any) -> float:
+    """dtSSD of all frames, by its formula: how far a matte's change from frame to frame is from the truth's."""
+    pairs = streamseg.mattes([rgb for rgb, _ in clip], smooth="none", persistence=0, **options)
+    found = [matte.alpha for _, matte in pairs]
+    size = found[0].shape[::-1]
+    true: list[Any] = [cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) for _, mask in clip]
+    return float(np.sqrt(np.mean(np.square(np.diff(found, axis=0) - np.diff(true, axis=0)))))
+
+
+def test_with_the_first_matte_the_rest_changes_no_more_than_without(tmp_path: Path) -> None:
+    """The method sees the head in every other frame only, which is what makes mattes unsteady."""
+    clip = shot()
+    masks = [mask if index % 2 else wrong for index, ((_, mask), wrong) in enumerate(
+        zip(clip, spoilt(clip, True, True), strict=True))]
+    without = changes_too_much(clip, method=Truth(masks))
+    assert changes_too_much(clip, method=Truth([mask for _, mask in clip])) < 0.2 * without
+    assert changes_too_much(clip, method=Truth(masks), matte_in=first_of(tmp_path, clip)) <= without
+
+
 def test_what_the_method_does_not_see_at_all_is_carried_alone(tmp_path: Path) -> None:
     clip = shot()
     nothing = [np.zeros_like(mask) for _, mask in clip]

@@ -25,6 +25,7 @@ from streamseg.validation import interval
     ({"batch": 2.5}, "batch is 2.5; it must be a whole number, 1 to 256"),
     ({"batch": 2.0}, "batch is 2.0; it must be a whole number, 1 to 256"),
     ({"batch": 0}, "batch is 0; allowed is 1 to 256"),
+    ({"threads": 100_000}, "threads is 100000; allowed is 1 to 1024"),
     ({"cfr": "fast"}, "cfr is 'fast'; it must be frames a second"),
     ({"rate": 0}, "rate is 0; it must be frames a second"),
     ({"rate": "1/86401"}, "as 25, 29.97 or 30000/1001, from 1/86400 to 1000"),

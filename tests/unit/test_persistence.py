@@ -92,6 +92,21 @@ def test_all_that_is_there_when_a_shot_begins_is_kept(ahead: int) -> None:
     assert seen(kept(alphas, ahead=ahead, cut=6), part) == [index >= 6 for index in range(14)]
 
 
+@pytest.mark.parametrize("ahead", [0, 4, 12])
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_a_shot_shorter_than_what_must_last_keeps_who_is_there_from_its_first_frame_on(count: int, ahead: int) -> None:
+    flag, part = blob(230, radius=20, alpha=0.7), blob(230)
+    found = kept([np.maximum(SUBJECT, flag)] * count, ahead=ahead)
+    assert seen(found, SUBJECT) == [True] * count
+    assert not any(seen(found, flag))
+    assert all(seen(kept([SUBJECT] * 4 + [part] * count, ahead=ahead, cut=4)[4:], part))  # after a cut
+
+
+def test_a_short_shot_keeps_who_is_unsure_in_one_of_three_frames() -> None:
+    for found in kept([SUBJECT, np.float32(0.8) * SUBJECT, SUBJECT]):
+        assert float((found * SUBJECT).sum() / SUBJECT.sum()) > 0.7
+
+
 @pytest.mark.parametrize("ahead", [0, 4])
 def test_who_walks_off_from_another_stays(ahead: int) -> None:
     """Two discs that were one part come apart."""

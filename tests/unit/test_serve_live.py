@@ -247,6 +247,8 @@ def test_as_many_cameras_as_the_server_takes_and_no_more() -> None:
     async def work() -> None:
         cameras = Cameras(METHOD, most=1)
         camera = await live_camera(cameras, [])
+        with pytest.raises(Refusal, match="takes no camera"):
+            await live_camera(Cameras(METHOD, most=0), [])
         with pytest.raises(Refusal, match="cameras that are live: 1") as refused:
             await live_camera(cameras, [])
         assert (refused.value.status, "Retry-After" in refused.value.headers) == (503, True)

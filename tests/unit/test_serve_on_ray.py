@@ -38,6 +38,13 @@ def test_numbers_that_are_not_allowed_are_refused(given: dict[str, Any]) -> None
         ServeOptions(**given)
 
 
+@pytest.mark.parametrize("given", [{"cpus_per_worker": 4}, {"gpus_per_worker": 1.0}])
+def test_what_is_of_ray_says_nothing_without_it(given: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match="which says something of Ray only: give --on ray"):
+        ServeOptions(**given)
+    assert ServeOptions(on="ray", **given)
+
+
 @pytest.mark.parametrize(("on", "wanted"), [("local", ProcessRunner), ("ray", RayRunner),
                                             ("ray://head:10001", RayRunner)])
 def test_who_does_the_films(on: str, wanted: type, tmp_path: Path) -> None:

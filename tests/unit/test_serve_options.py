@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -90,3 +92,27 @@ def test_options_of_encoders_that_name_files_are_refused(name: str) -> None:
     with pytest.raises(OptionError, match="codec_set"):
         parsed(FilmOptions, {"codec_set": {name: "/tmp/x"}}).options()
     assert parsed(FilmOptions, {"codec_set": {"preset": "fast"}}).options().codec_set == {"preset": "fast"}
+
+
+@pytest.mark.parametrize(("error", "words"), [
+    (socket.gaierror(-2, "Name or service not known"), "the name is not known here"),
+    (PermissionError(errno.EACCES, "Permission denied"), "ports below 1024"),
+    (OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address"), "no address of this machine"),
+    (OSError(errno.EADDRINUSE, "Address already in use"), "taken by another program")])
+def test_why_a_port_does_not_open_is_said(error: OSError, words: str) -> None:
+    from streamseg.serve.server import _why
+
+    left = SystemExit(1)
+    left.__context__ = error  # uvicorn exits where it has caught it
+    assert words in _why(left)
+
+
+def test_an_address_of_another_machine_and_a_port_that_is_taken_are_told_apart(tmp_path: Path) -> None:
+    from streamseg.options import MethodOptions
+    from streamseg.serve.server import serve
+
+    own = {"method": MethodOptions(method="threshold")}
+    with pytest.raises(OptionError, match="no address of this machine"):
+        serve(ServeOptions(host="203.0.113.9", token="x", folder=str(tmp_path / "a")), **own)
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OptionError, match="taken by another program"):
+        serve(ServeOptions(port=taken.getsockname()[1], folder=str(tmp_path / "b")), **own)

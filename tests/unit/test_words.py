@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from streamseg.cli import show
+from streamseg.cli import cli, show
 from streamseg.cli.session import Session
 from streamseg.core.words import counted
 from streamseg.errors import SourceError
 from streamseg.report import Progress
 from streamseg.segment import METHODS, method_class
+from tests import stills
 from tests.unit.fakes import a_report
 
 
@@ -27,6 +29,12 @@ def test_a_report_of_one_and_of_several(count: int, wanted: tuple[str, ...],
     show.report(replace(a_report("a.mp4"), frames=count, damaged=count, dropped=count))
     told = capsys.readouterr().err
     assert [part for part in wanted if part not in told] == []
+
+
+def test_a_batch_of_one_frame(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stills.image(tmp_path / "a.png", size=(32, 24))
+    assert cli(["batch", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), "--method", "threshold"]) == 0
+    assert ", 1 frame, " in capsys.readouterr().err
 
 
 def test_progress_of_one_frame() -> None:

@@ -7,7 +7,6 @@ and slower where not, so neither can be chosen without a measurement.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
@@ -15,6 +14,7 @@ import platform
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -97,8 +97,11 @@ def _key(files: Mapping[str, Path]) -> str:
     for name, path in files.items():
         if not path.is_file():
             raise OptionError(f"model {str(path)!r} is not there: install streamseg again")
-        told.append(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}")
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:24]
+        content = path.read_bytes()
+        told.append(f"{name} {len(content)} {zlib.crc32(content):08x}")
+    whole = "\n".join(told).encode()
+    # no hashlib: it loads OpenSSL, 4 MB, and the key only has to tell one installation from another
+    return f"{zlib.crc32(whole):08x}{zlib.adler32(whole):08x}"
 
 
 def _processor() -> str:

@@ -25,8 +25,8 @@ from .resized import resized, sized_places
 from .signatures import alone, signatures, tensor_names
 
 # Sizes of a file that are ready at once. Each takes 25 to 65 MB, and 20 to 40 ms to make ready again. A picture of the
-# built-in models wants two of each file, and two more for its region of interest.
-READY = 4
+# built-in models wants two of each file, two more for its region of interest, and two where it is looked at turned.
+READY = 6
 _SIZED = re.compile(r"(\d+)x(\d+)")
 
 
@@ -81,7 +81,7 @@ class LiteRt:
             for picture in pictures:
                 matte, state = graph.step(picture[None], state)
                 found.append(matte)
-        return [np.concatenate(found)], state or None
+        return [np.concatenate(found) if len(found) > 1 else found[0]], state or None
 
     def trim(self) -> None:
         """Free all sizes' graphs; the next ``run`` makes its own ready again."""

@@ -16,19 +16,22 @@ import os
 import secrets
 import shutil
 import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import OptionError, SourceError, StreamsegError
+from ...errors import OptionError, StreamsegError
 from ...report import Progress, Report
-from ..refusals import without_paths
+from ..refusals import code_of, refusal_of, without_paths
 from .tasks import REPORT, Failure, FilmLimits, FilmTask, Target
+from .wanted import Wanted
 
 if TYPE_CHECKING:
     from ...batch.methods import Methods
@@ -65,19 +68,13 @@ def answered(what: str, work: Callable[[], dict[str, Any]], names: Mapping[str, 
     except Failure as failure:
         return {"failure": {"code": failure.code, "message": without_paths(failure.message, hidden)}}
     except StreamsegError as error:
-        return {"failure": {"code": _code(error), "message": without_paths(str(error), hidden)}}
+        return {"failure": {"code": code_of(error), "message": without_paths(str(error), hidden)}}
 
 
 def _end_with_the_server() -> None:
     while sys.stdin.read(1):
         pass
     os._exit(3)
-
-
-def _code(error: StreamsegError) -> str:
-    if isinstance(error, OptionError):
-        return "invalid_option"
-    return "failed_to_read" if isinstance(error, SourceError) else "method_failed"
 
 
 def _tell(what: str, values: dict[str, Any]) -> None:
@@ -156,6 +153,27 @@ def done(task: FilmTask, tell: Callable[[dict[str, Any]], None], methods: Method
         return told
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def check_outputs(wanted: Wanted) -> None:
+    """Raise Refusal for outputs that no film could become: a codec, an encoder's option or transparency that is not to
+    be had. Hardware is the worker's to answer for."""
+    from ...core.frames import VideoInfo
+    from ...options import Options
+    from ...sink import open_sink
+
+    told = wanted.options | ({"background": "black"} if wanted.background else {})
+    options = Options.of(told)
+    # a size that every encoder takes, and every layout of packed alpha
+    info = VideoInfo(512, 256, "yuv420p", Fraction(1, 25), rate=Fraction(25), name="the film")
+    with tempfile.TemporaryDirectory() as folder:
+        for item in wanted.targets:
+            try:
+                open_sink(Path(folder) / item.name, info, kind=_kind(item, options), options=options).abort()
+            except OptionError as error:
+                raise refusal_of(error, {Path(folder) / item.name: item.name}) from error
+            except StreamsegError:
+                pass
 
 
 def tidy_work(folder: Path) -> None:

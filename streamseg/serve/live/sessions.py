@@ -95,6 +95,8 @@ class Cameras:
 
         Raises Refusal (busy), StreamsegError.
         """
+        if not self.most:
+            raise Refusal("busy", "this server takes no camera: it was started with --cameras 0")
         if len(self._live) >= self.most:
             raise Refusal("busy", f"cameras that are live: {self.most}, which is all that this server takes; stop one, "
                           "or start the server with a larger --cameras",

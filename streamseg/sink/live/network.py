@@ -11,6 +11,7 @@ from ...options import OutputOptions
 from ..containers import ContainerFormat
 from .recording import LiveEncoder, LiveSink, SoundFeed
 
+WHIP = "whip:"  # before an address: it is for whip.py
 PROTOCOLS = {
     "rtmp": ContainerFormat("flv", "libx264", audio="aac"),
     "rtmps": ContainerFormat("flv", "libx264", audio="aac"),

@@ -27,11 +27,11 @@ from ...errors import MissingDependencyError, OptionError, SinkError
 from ...options import OutputOptions
 from ..containers import ContainerFormat
 from . import whip_child
+from .network import WHIP
 from .recording import LiveEncoder, LiveSink, SoundFeed
 from .whip_endpoint import SDP, WhipEndpoint, check_url
 
 FORMAT = ContainerFormat("whip", "libx264", audio="libopus")
-PREFIX = "whip:"
 VALID_DAYS = 30        # of the certificate, which is made anew for each connection
 CHUNK = 1 << 16
 START_SECONDS = 30.0   # in which the child makes its offer, on a machine that is busy
@@ -52,7 +52,7 @@ class WhipSink(LiveSink):
     def __init__(self, target: str, shown: str, info: VideoInfo, options: OutputOptions, *, token: str | None = None,
                  timeout: float = 15.0, sound: SoundFeed | None = None) -> None:
         super().__init__()
-        url = target.removeprefix(PREFIX)
+        url = target.removeprefix(WHIP)
         check_url(url, shown)
         _refuse_codec(options.codec, shown)
         self.shown = shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 from pathlib import Path
@@ -33,7 +34,9 @@ def _place(name: str, folder: Path, remedy: str) -> Finding:
             file.flush()
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        return Finding(name, FAULT, f"{folder} cannot be written: {error.strerror}", remedy, True)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return Finding(name, FAULT, f"{folder} cannot be written: {error.strerror}", "make room there, or give another "
+                       "folder" if full else remedy, True)
     told = f"{folder} can be written, {free / 1e9:.1f} GB are free"
     if free < LEAST:
         return Finding(name, FAULT, told, f"make room: {LEAST / 1e6:.0f} MB is little for a film", True)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import MissingDependencyError, OptionError
-from ...sink.commit import appearing, checked_target, writing
+from ...sink.commit import appearing, checked_target
 from .scores import OF_THE_CLIP, Evaluation
 
 PLOTS = (".png", ".svg", ".pdf")
@@ -110,5 +110,5 @@ def _figure() -> Callable[..., Any]:
 
 def _put(write: Callable[[Path], None], target: str, overwrite: bool) -> None:
     """Have ``write`` fill a temporary file, and give it its name."""
-    with appearing(target, overwrite) as made, writing(target, made.parent):
+    with appearing(target, overwrite) as made:
         write(made)

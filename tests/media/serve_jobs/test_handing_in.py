@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests import clips, serve_tools
-from tests.media.serve_jobs.tools import FAST, ended
+from tests.media.serve_jobs.tools import FAST, ended, hand_in
 from tests.serve_tools import Client, until
 
 
@@ -88,14 +88,36 @@ def test_a_film_comes_from_an_address_and_somebody_is_told(tmp_path: Path, film:
     ({"output": "../out.mp4"}, "invalid_option", 400), ({"output": "out.exe"}, "invalid_option", 400),
     ({"threads": "3"}, "invalid_option", 400), ({"erode": "x"}, "invalid_option", 400),
     ({"url": "http://127.0.0.1/a"}, "multiple_sources", 400), ({"codec_set": "stats=/tmp/x"}, "invalid_option", 400),
-    ({"webhook": "http://127.0.0.1/a"}, "urls_off", 400), ({"background": "/etc/passwd"}, "invalid_option", 400)],
+    ({"webhook": "http://127.0.0.1/a"}, "urls_off", 400), ({"codec": "nonsense"}, "invalid_option", 400),
+    ({"output": "cutout:c.mp4"}, "invalid_option", 400), ({"background": "none"}, "invalid_option", 400),
+    ({"codec_set": "crf=nonsense"}, "invalid_option", 400), ({"background": "/etc/passwd"}, "invalid_option", 400)],
     ids=str)
 def test_what_no_film_may_ask_for_is_refused(client: Client, film: Path, data: dict[str, str], code: str,
                                              status: int) -> None:
     before = set(os.listdir(client.app.state.jobs.home))
     answer = client.post("/v1/jobs", files={"file": ("a.mp4", film.read_bytes())}, data=data)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert "/tmp" not in answer.text
     assert set(os.listdir(client.app.state.jobs.home)) <= before
+
+
+def test_why_a_film_failed_is_said_without_the_servers_folders(client: Client, film: Path) -> None:
+    """The film's height is odd for the layout: known only when the film is opened."""
+    job = hand_in(client, film, output="out.mp4", background="none", packed="deovr")
+    told = ended(client, job)
+    assert (told["state"], told["error"]["code"]) == ("failed", "invalid_option")
+    assert "work-" not in told["error"]["message"]
+    assert "the upload" not in told["error"]["message"]
+
+
+@pytest.mark.parametrize(("text", "wanted"), [
+    ("/srv/jobs/A/source is damaged", "a.mp4 is damaged"), ("/srv/jobs/A/work-1-a/c.mp4: no room", "c.mp4: no room"),
+    ("cannot write '/srv/jobs/A/work-1-a/deep/c.mp4'", "cannot write 'c.mp4'"),
+    ("the folder /srv/jobs/A is gone", "the folder the upload is gone"), ("1/2 of a/b", "1/2 of a/b")])
+def test_messages_name_no_folder(text: str, wanted: str) -> None:
+    from streamseg.serve.refusals import without_paths
+
+    assert without_paths(text, {Path("/srv/jobs/A/source"): "a.mp4", Path("/srv/jobs/A/background"): "b"}) == wanted
 
 
 def test_what_is_no_film_is_refused(client: Client, film: Path) -> None:

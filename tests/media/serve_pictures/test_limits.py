@@ -66,10 +66,10 @@ def test_a_full_queue_is_503_with_a_time_to_try_again(tmp_path: Path, person: Pa
 
 
 def test_a_request_that_takes_too_long_ends(tmp_path: Path, person: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with serve_tools.running(tmp_path / "home", time_limit=0.5) as client:
+    with serve_tools.running(tmp_path / "home", time_limit=0.5, threads=1) as client:
         engine = client.app.state.services.engine
         held = threading.Event()
-        engine._method.submit(held.wait)  # the method's thread does something else
+        engine._method.submit(held.wait)  # the method's only thread does something else
         answer = client.post("/v1/pictures", files=upload(person))
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "timeout")
         before = engine.pictures
@@ -80,7 +80,7 @@ def test_a_request_that_takes_too_long_ends(tmp_path: Path, person: Path, monkey
 
 
 def test_work_stops_when_the_client_goes(tmp_path: Path, person: Path) -> None:
-    with serve_tools.running(tmp_path / "home") as client:
+    with serve_tools.running(tmp_path / "home", threads=1) as client:
         engine = client.app.state.services.engine
         held = threading.Event()
         engine._method.submit(held.wait)
@@ -119,7 +119,7 @@ def test_sixteen_clients_get_each_their_own(client: Client, tmp_path: Path) -> N
 def test_pictures_that_wait_are_handed_over_together(tmp_path: Path, person: Path) -> None:
     """Those of another method go later, and a picture that the method fails at takes no other with it."""
     others = [photo(tmp_path / f"{width}.png", (width, 120)) for width in (160, 161, 162)]
-    with serve_tools.running(tmp_path / "home") as client:
+    with serve_tools.running(tmp_path / "home", threads=1) as client:
         engine = client.app.state.services.engine
         alone = {path: client.post("/v1/pictures", files=upload(path)).content for path in (person, *others)}
         held = threading.Event()
@@ -154,6 +154,25 @@ def test_pictures_that_wait_are_handed_over_together(tmp_path: Path, person: Pat
         assert engine.groups == before + 2
 
 
+def test_two_pictures_are_looked_at_at_once(tmp_path: Path, person: Path) -> None:
+    with serve_tools.running(tmp_path / "home", threads=2) as client:
+        engine = client.app.state.services.engine
+        together, real = threading.Barrier(2), engine._loaded.mattes
+
+        def meets(asked: list[Any]) -> list[Any]:
+            together.wait(20)  # in one thread it would break
+            return list(real(asked))
+
+        engine._loaded.mattes = meets
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            asks = [pool.submit(client.post, "/v1/pictures", files=upload(person)) for _ in range(2)]
+            answers = [ask.result() for ask in asks]
+        assert [answer.status_code for answer in answers] == [200, 200]
+        assert answers[0].content == answers[1].content
+        (copies,) = engine._loaded._open.values()
+        assert len(copies._all) == 2
+
+
 def test_the_method_is_let_go_and_comes_back(tmp_path: Path, person: Path) -> None:
     with serve_tools.running(tmp_path / "home", idle=0.3) as client:
         engine = client.app.state.services.engine
@@ -169,8 +188,8 @@ def test_working_memory_is_given_back_when_no_picture_comes(tmp_path: Path, pers
     with serve_tools.running(tmp_path / "home") as client:
         engine = client.app.state.services.engine
         first = client.post("/v1/pictures", files=upload(person)).content
-        (method,) = engine._loaded._open.values()
-        until(lambda: not any(net._ready for net in method._nets._nets.values()))
+        (copies,) = engine._loaded._open.values()
+        until(lambda: not any(net._ready for method in copies._all for net in method._nets._nets.values()))
         assert engine.is_loaded()
         assert client.post("/v1/pictures", files=upload(person)).content == first
 

@@ -137,6 +137,12 @@ def test_its_error_codes(client: Client, person: Path, data: dict[str, str], cod
     assert error_of(answer)["code"] == code
 
 
+def test_an_errors_title_is_what_is_wrong_and_its_detail_the_remedy(client: Client, person: Path) -> None:
+    error, = removebg(client, person, size="huge").json()["errors"]
+    assert error["title"] == "size is 'huge'"
+    assert error["detail"].startswith("allowed are: preview, ")
+
+
 def test_its_error_codes_of_pictures(client: Client, tmp_path: Path) -> None:
     def code(**settings: Any) -> str:
         answer = client.post("/v1.0/removebg", **settings)

@@ -51,12 +51,12 @@ function form(file, fields) {
   return data;
 }
 
-/** The cut-out of a picture as the server gives it: a PNG with transparency. */
+/** The cut-out of a picture as the server gives it, file: a PNG with transparency; nobody: whether nobody was found. */
 export async function cutOut(file, signal) {
   const answer = await call("v1/pictures", {
     method: "POST", body: form(file, { background: "none", format: "png" }), signal,
   });
-  return answer.blob();
+  return { file: await answer.blob(), nobody: ["none", "grey"].includes(answer.headers.get("X-Subject")) };
 }
 
 /** A job that waits for a film of `bytes`; its id. fields: options by their names, and outputs. */

@@ -81,7 +81,7 @@ export class Films {
       this.onStill(item, "Finding the person in this frame");
       const found = await patient(() => cutOut(blob, item.abort.signal), item.abort.signal, () => {});
       if (item.settings.at !== at) return; // a later frame was asked for meanwhile
-      Object.assign(item, { still: blob, cutOut: found, strokes: strokesAt(item, at), size: [still.width, still.height] });
+      Object.assign(item, { still: blob, cutOut: found.file, nobody: found.nobody, strokes: strokesAt(item, at), size: [still.width, still.height] });
       this.onStill(item, null);
     } catch (error) {
       if (error.name !== "AbortError") alertUser(`${item.name}: ${error.message}`);
@@ -101,21 +101,23 @@ export class Films {
     if (!this.item) return;
     const { settings } = this.item;
     settings.start = Math.max(0, Number($("film-start").value) || 0);
-    settings.duration = Number($("film-duration").value) || null;
+    settings.duration = Math.max(0, Number($("film-duration").value)) || null;
     settings.purposes = [...document.getElementsByName("purpose")].filter((box) => box.checked).map((box) => box.value);
+    this.fill(settings); // what is shown is what will be done
     this.draw();
   }
 
   draw() {
     const { item } = this;
     const busy = ["uploading", "working"].includes(item.state);
-    $("film-start-job").disabled = $("film-try").disabled = busy || item.settings.purposes.length === 0;
+    const late = this.lateStart(item.settings);
+    $("film-start-job").disabled = $("film-try").disabled = busy || late !== "" || item.settings.purposes.length === 0;
     $("film-cancel").hidden = !busy;
     $("film-progress").hidden = !busy;
     this.drawPreviews();
     if (item.progress === null) $("film-progress").removeAttribute("value");
     else $("film-progress").value = item.progress;
-    $("film-hint").textContent = item.message || this.advice(item.settings.purposes);
+    $("film-hint").textContent = (!busy && late) || item.message || this.advice(item.settings.purposes);
     $("film-outputs").replaceChildren(...item.outputs.map((output) => this.row(item, output)));
   }
 
@@ -138,6 +140,11 @@ export class Films {
     const number = Number($("film-preview-scrub").value);
     $("film-preview-scrub").setAttribute("aria-valuetext", seconds(times[number]));
     $("film-preview-picture").src = previewAddress(job, number);
+  }
+
+  lateStart({ start }) {
+    const length = this.player?.duration;
+    return start > 0 && start >= length ? `The film lasts ${seconds(length)}: choose an earlier start.` : "";
   }
 
   advice(purposes) {

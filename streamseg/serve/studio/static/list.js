@@ -52,7 +52,8 @@ export class QueueList {
     const parts = this.rows.get(item);
     if (!parts) return;
     parts.row.dataset.state = item.state;
-    parts.state.textContent = item.message || STATES[item.state];
+    const nobody = item.nobody && item.state === (item.kind === "film" ? "idle" : "done");
+    parts.state.textContent = item.message || (nobody ? "nobody was found" : STATES[item.state]);
     parts.bar.hidden = !["working", "uploading"].includes(item.state);
     if (item.progress === null) parts.bar.removeAttribute("value");
     else parts.bar.value = item.progress;

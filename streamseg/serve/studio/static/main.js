@@ -106,6 +106,7 @@ async function choose(item) {
 }
 
 function clearViewer() {
+  $("nobody").hidden = true;
   viewer.picture?.close();
   viewer.show(null, null);
 }
@@ -121,8 +122,9 @@ async function showResult(item) {
   clearViewer();
   viewer.show(item, picture);
   viewer.busy(null);
+  $("nobody").hidden = !item.nobody;
   drawSave();
-  announce(`${item.name}: the person is cut out.`);
+  announce(item.nobody ? `${item.name}: nobody was found.` : `${item.name}: the person is cut out.`);
 }
 
 /** The picture as it came, until the cut-out is there. */

@@ -34,6 +34,7 @@ export class Item {
     this.message = "";
     this.still = kind === "film" ? null : file;
     this.cutOut = null;
+    this.nobody = false;      // whether nobody was found in it
     this.thumbnail = null;
     this.strokes = [];
     this.frames = new Map();  // of a film: seconds -> the strokes that were drawn on that frame
@@ -92,8 +93,9 @@ export class Queue extends EventTarget {
 
   async work(item) {
     try {
-      item.cutOut = await patient(() => cutOut(item.file, item.abort.signal), item.abort.signal,
+      const found = await patient(() => cutOut(item.file, item.abort.signal), item.abort.signal,
         (text) => { item.message = text; this.changed(item); });
+      Object.assign(item, { cutOut: found.file, nobody: found.nobody });
       item.state = "done";
       item.message = "";
     } catch (error) {

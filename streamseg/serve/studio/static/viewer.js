@@ -69,8 +69,9 @@ export class Viewer extends EventTarget {
     const drawing = this.tools.value !== "look";
     const view = this.views.value;
     $("split").hidden = document.querySelector(".handle").hidden = drawing || view !== "compare";
-    $("before").hidden = drawing || !["compare", "original"].includes(view);
-    $("frame").classList.toggle("whole", view === "original");
+    $("before").hidden = !["compare", "original"].includes(view);
+    $("frame").classList.toggle("whole", drawing || view === "original");
+    $("frame").classList.toggle("faint", drawing && view === "compare"); // what was taken away is to be found again
     $("paint").hidden = !drawing;
     $("brush").hidden = !["keep", "drop"].includes(this.tools.value);
     $("region").hidden = this.tools.value !== "region";
