@@ -175,6 +175,7 @@ def _over(made: Frame, colours: ColorModel, cover: AlphaTiles) -> None:
     Tiles outside the subject stay, tiles inside are copied, tiles of the rim are blended from the subject's own
     colours, because the frame's colours there contain the old background.
     """
+    cover = cover.settled
     shares = _shares(cover, cover.strip)
     mixed_shares = shares if cover.unfeathered is None else _shares(cover, cover.mixed_strip)
     for number, plane in enumerate(made.planes):
@@ -186,10 +187,14 @@ def _over(made: Frame, colours: ColorModel, cover: AlphaTiles) -> None:
             mixed = solved(colours, number, cover, mixed_shares(number))
             mixed -= back
             mixed *= share
-            mixed += back
-            tiles.put(whole_numbers(mixed, cover.peak))
+            tiles.put(_sum(mixed, back, cover.peak))
         tiles.copy(_tiles(colours.frame, number, cover), cover.inside)
         _settle(plane, target)
+
+
+def _sum(values: Array, samples: Array, peak: int) -> Array:
+    """float32 ``values`` and ``samples`` added, rounded, within 0..``peak``."""
+    return cv2.add(values, samples, dtype=cv2.CV_8U) if peak == 255 else whole_numbers(values + samples, peak)
 
 
 def _foreground(colours: ColorModel, cover: AlphaTiles) -> Frame:
@@ -236,7 +241,7 @@ def _matte(frame: Frame, cover: AlphaTiles, box: Box | None = None) -> Frame:
     if box is not None:
         target.fill(0)
         target = target[box.top:box.top + box.height, box.left:box.left + box.width]
-    np.copyto(target, cover.plane())
+    cover.put(target)
     # alpha uses all values; the picture's matrix and transfer say nothing about it
     return replace(made, colour=Colour(range=2))
 

@@ -20,13 +20,12 @@ def solved(colours: ColorModel, number: int, cover: AlphaTiles, share: Array) ->
     share     alpha there before any feather, float32 0..1
     """
     picture, peak = colours.picture(number, cover.rim), np.float32(cover.peak)
-    ahead, behind = colours.strips([colours.ahead[number] * peak, colours.behind[number] * peak], number,
-                                   cover.rim)
-    # share ahead + (1 - share) behind, in place
-    behind -= ahead
-    behind *= 1 - share
-    behind += ahead
-    made = picture - behind
+    near, far = colours.ahead[number] * peak, colours.behind[number] * peak
+    ahead, made = colours.strips([near, near - far], number, cover.rim)
+    # ahead + share (picture - ahead + (1 - share) (ahead - behind)), in place
+    made *= 1 - share
+    made += picture
+    made -= ahead
     made *= share
     made += ahead
     if not cover.is_mixture:  # then too much may be taken for the old background's

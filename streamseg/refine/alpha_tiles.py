@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,9 @@ from .color_model import ColorModel
 from .shape import Edge
 from .tiles import ROWS, Array, Tiles, UnknownTiles, columns_for, padded
 from .windows import enlarged
+
+# Of alpha's range: a guess this near to 0 or 1 is not looked at again. A fifth of the rim's tiles hold nothing else.
+_NEAR = 2 / 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +50,7 @@ class AlphaTiles:
     is_mixture: bool = True  # whether alpha says how the picture is mixed, and not where the user cuts it
     colours: Callable[[Frame, Array, int], ColorModel] = ColorModel.of
     _mixture: ColorModel | None = None
+    _luma: Array | None = None
 
     @classmethod
     def of(cls, frame: Frame, matte: Matte, *, guided: bool = False,
@@ -60,7 +64,10 @@ class AlphaTiles:
         if frame.alpha is not None:
             own = padded(frame.alpha, ROWS, columns)
             alpha = cv2.multiply(guess, own, scale=1.0 / pixel.peak)
-        inside, rim = _sorted_tiles(alpha, zoom, columns, pixel.peak)
+        decided = _decided(alpha, pixel.peak) if guided and frame.alpha is None else alpha
+        inside, rim = _sorted_tiles(decided, zoom, columns, pixel.peak)
+        if zoom == 1:
+            alpha = decided
         return cls(frame, alpha, zoom, columns, inside, rim, guess, guided, colours=colours)
 
     def reshaped(self, edge: Edge) -> AlphaTiles:
@@ -92,6 +99,8 @@ class AlphaTiles:
     @cached_property
     def luma(self) -> Array:
         """Alpha of the rim's tiles as a strip: (ROWS, n * columns), 0..peak."""
+        if self._luma is not None:
+            return self._luma
         made = self._taken(self.guess)
         if self.guided and len(self.rim):
             made = self.mixture.alpha(made, self.rim)
@@ -108,6 +117,27 @@ class AlphaTiles:
         strip += np.float32(0.5)
         return strip.astype(alpha.dtype)
 
+    @cached_property
+    def settled(self) -> AlphaTiles:
+        """This cover, where the tiles of the rim whose alpha came out as 0 or the peak throughout count as outside or
+        inside: nothing has to be blended there. Of two tiles that the guess leaves open the picture settles one."""
+        if not len(self.rim):
+            return self
+        outside, within = (_all_equal(self.luma, value, combine, ROWS, self.columns)[0]
+                           for value, combine in ((0, np.bitwise_or), (self.peak, np.bitwise_and)))
+        left = ~(outside | within)
+        if left.all():
+            return self
+        inside = self.inside.copy()
+        inside[self.rim.down[within], self.rim.across[within]] = True
+        luma = np.compress(left, self.luma.reshape(ROWS, -1, self.columns), axis=1).reshape(ROWS, -1)
+        alpha = self.alpha
+        if self.zoom == 1:
+            alpha = alpha.copy()
+            Tiles(alpha, ROWS, self.columns, self.rim).put(self.luma)
+        return replace(self, alpha=alpha, inside=inside, rim=UnknownTiles(self.rim.down[left], self.rim.across[left]),
+                       _luma=luma)
+
     def strip(self, sx: int, sy: int) -> Array:
         """Alpha of the rim's tiles for planes subsampled by sx, sy: means over the luma pixels that a
         chroma sample spans, (ROWS / sy, n * columns / sx)."""
@@ -123,14 +153,27 @@ class AlphaTiles:
     def plane(self) -> Array:
         """(height, width) alpha of every pixel, 0..peak; memory of its own."""
         width, height = self.size
-        if self.zoom == 1:
-            made = self.alpha.copy()
-        else:
-            made = np.zeros((height, width), self.alpha.dtype)
-            Tiles(made, ROWS, self.columns, self.rim).fill(self.peak, self.inside)
-        if len(self.rim):
-            Tiles(made, ROWS, self.columns, self.rim).put(self.luma)
+        made = np.empty(self.alpha.shape if self.zoom == 1 else (height, width), self.alpha.dtype)
+        self._fill(made)
         return made[:height, :width]
+
+    def put(self, target: Array) -> None:
+        """Write ``plane()`` into ``target``, (height, width)."""
+        if padded(target, ROWS, self.columns) is target:
+            self._fill(target)
+        else:
+            np.copyto(target, self.plane())
+
+    def _fill(self, target: Array) -> None:
+        """Write alpha into a target that is of whole tiles."""
+        tiles = Tiles(target, ROWS, self.columns, self.rim)
+        if self.zoom == 1:
+            np.copyto(target, self.alpha)
+        else:
+            target.fill(0)
+            tiles.fill(self.peak, self.inside)
+        if len(self.rim):
+            tiles.put(self.luma)
 
     def small(self, size: tuple[int, int]) -> Array:
         """Alpha, 0..peak, at ``size`` (width, height), areas averaged."""
@@ -148,6 +191,20 @@ def _sorted_tiles(alpha: Array, zoom: int, columns: int, peak: int) -> tuple[npt
     outside = _all_equal(high, 0, np.bitwise_or, ROWS // zoom, columns // zoom)
     inside = _all_equal(low, peak, np.bitwise_and, ROWS // zoom, columns // zoom)
     return inside, UnknownTiles(*np.divmod(np.flatnonzero(~(inside | outside)), inside.shape[1]))
+
+
+def _decided(alpha: Array, peak: int) -> Array:
+    """``alpha``, 0 where it is next to nothing and the peak where it is next to all: there the picture has hardly a
+    say (ColorModel.alpha), and what is left of the guess is taken off by the contrast."""
+    near = peak * _NEAR
+    if peak == 255:
+        table = np.arange(256, dtype=np.uint8)
+        table[:int(near) + 1], table[255 - int(near):] = 0, 255
+        return cv2.LUT(alpha, table)
+    made = alpha.copy()
+    made[alpha <= near] = 0
+    made[alpha >= peak - near] = peak
+    return made
 
 
 def _zoom(frame: Frame, small: Array) -> int:

@@ -18,14 +18,16 @@ learn from the blurred matte itself, and so makes a veil: benchmarks/edges.py co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache, reduce
 
 import numpy as np
 
 from ..core.frames import Frame
 from ..core.opencv import cv2
 from ..core.resampling import shrink
-from .fill import Floats, fill
+from .fill import Floats, channels, extended, weighted
 from .tiles import ROWS, Array, Tiles, UnknownTiles, padded, tile_of
 from .windows import enlarged
 
@@ -78,9 +80,10 @@ class ColorModel:
         planes = [cv2.resize(padded(plane, *tile_of(frame, number, columns)), grid)
                   for number, plane in enumerate(frame.planes)]
         sure = _sure(shrink(alpha, grid), peak)
-        ahead, behind = (fill(planes, part, scale=1 / peak, halved=True) for part in sure)
+        sides = [extended(weighted(planes, part, 1 / peak), halved=True) for part in sure]
         gains = _gains([np.multiply(plane[::2, ::2], np.float32(1 / peak), dtype=np.float32) for plane in planes],
-                       [np.ascontiguousarray(part[::2, ::2]) for part in sure], ahead, behind)
+                       [np.ascontiguousarray(part[::2, ::2]) for part in sure], sides)
+        ahead, behind = (channels(side, len(planes)) for side in sides)
         return cls(frame, columns, 2 * step, ahead, behind, gains)
 
     def fits(self, frame: Frame, columns: int) -> bool:
@@ -95,18 +98,16 @@ class ColorModel:
         peak, share = pixel.peak, guess * np.float32(1 / pixel.peak)
         span: Floats = np.add.reduce([gain * (front - back) for gain, front, back in zip(
             self.gains, self.ahead, self.behind, strict=True)])
-        excess = share * self.strips([span], 0, rim)[0]
-        excess += self._below(range(1), rim)
+        excess, below = self._below(range(1), rim, [span])
+        excess *= share
+        excess += below
         if pixel.planes > 1:
-            low = self._below(range(1, pixel.planes), rim)
+            low, = self._below(range(1, pixel.planes), rim)
             # a chroma sample counts for all the pixels that it spans
-            wide = np.stack([low] * pixel.sx, -1)
-            spans = excess.reshape(wide.shape[0], -1, excess.shape[1])
-            spans += wide.reshape(wide.shape[0], 1, -1)
-        trust = 1 - share
-        np.minimum(trust, share, out=trust)
-        trust *= np.float32(_GATE)
-        excess *= np.minimum(trust, 1, out=trust)
+            wide = cv2.merge([low] * pixel.sx) if pixel.sx > 1 else low
+            spans = excess.reshape(low.shape[0], -1, excess.shape[1])
+            spans += wide.reshape(low.shape[0], 1, -1)
+        excess *= _trust(guess, share, peak)
         made = cv2.addWeighted(share, _CONTRAST * peak, excess, -_CONTRAST * peak, (1 - _CONTRAST) / 2 * peak,
                                dtype=cv2.CV_8U if peak == 255 else cv2.CV_16U)
         return made if peak in (255, 65535) else np.minimum(made, guess.dtype.type(peak))
@@ -137,15 +138,36 @@ class ColorModel:
             self._pictures[rim, number] = strip.astype(np.float32)
         return self._pictures[rim, number]
 
-    def _below(self, numbers: range, rim: UnknownTiles) -> Array:
-        """Sum of g (B - I) over the planes ``numbers``, which are of one size, in the rim's tiles."""
+    def _below(self, numbers: range, rim: UnknownTiles, more: Sequence[Floats] = ()) -> list[Floats]:
+        """Of the rim's tiles: the maps ``more``, and sum of g (B - I) over the planes ``numbers``, which are of one
+        size."""
         scale = np.float32(1 / self.frame.pixel.peak)
         behind: Floats = np.add.reduce([self.gains[number] * self.behind[number] for number in numbers])
-        made = self.strips([behind, *(self.gains[number] * scale for number in numbers)], numbers[0], rim)
-        for number, gain in zip(numbers, made[1:], strict=True):
+        made = self.strips([*more, behind, *(self.gains[number] * scale for number in numbers)], numbers[0], rim)
+        below = made[len(more)]
+        for number, gain in zip(numbers, made[len(more) + 1:], strict=True):
             gain *= self.picture(number, rim)
-            made[0] -= gain
-        return made[0]
+            below -= gain
+        return list(made[:len(more) + 1])
+
+
+def _trust(guess: Array, share: Floats, peak: int) -> Floats:
+    """How far the picture may move a guess (0..``peak``; ``share``: 0..1): less and less near 0 and 1."""
+    if peak == 255:
+        return cv2.LUT(guess, _trust_of_bytes())
+    return _trusted(share)
+
+
+def _trusted(share: Floats) -> Floats:
+    trust = 1 - share
+    np.minimum(trust, share, out=trust)
+    trust *= np.float32(_GATE)
+    return np.minimum(trust, 1, out=trust)
+
+
+@cache
+def _trust_of_bytes() -> Floats:
+    return _trusted(np.arange(256) * np.float32(1 / 255))
 
 
 def _sure(alpha: Array, peak: int) -> tuple[Floats, Floats]:
@@ -171,24 +193,29 @@ _SHARES = np.arange(256, dtype=np.float32) / np.float32(255)
 _AHEAD, _BEHIND = _certain(_SHARES), _certain(1 - _SHARES)
 
 
-def _gains(planes: list[Floats], sure: list[Floats], ahead: list[Floats], behind: list[Floats]
-           ) -> list[Floats]:
-    apart = [front - back for front, back in zip(ahead, behind, strict=True)]
-    weighted = [_PRIOR * gap / noise
-                for gap, noise in zip(apart, _variance(planes, sure, (ahead, behind)), strict=True)]
-    evidence: Floats = np.add.reduce([gap * weight for gap, weight in zip(apart, weighted, strict=True)])
+def _gains(planes: list[Floats], sure: Sequence[Floats], sides: list[Floats]) -> list[Floats]:
+    """g of each plane. ``sides``: the colours of both sides as pictures of all planes and a weight."""
+    gap = sides[0] - sides[1]
+    weights: Floats = cv2.divide(gap, _variance(planes, sure, sides), scale=float(_PRIOR))
+    evidence: Floats = reduce(np.add, channels(cv2.multiply(gap, weights, dst=gap), len(planes)))
     trust = evidence / np.square(1 + evidence)
     rarer = np.minimum(*(cv2.blur(part, _AROUND) for part in sure))
     trust *= np.minimum(rarer * np.float32(1 / _PRESENT), 1)
-    return [weight * trust for weight in weighted]
+    return [weights[..., number] * trust for number in range(len(planes))]
 
 
-def _variance(planes: list[Floats], sure: list[Floats], means: tuple[list[Floats], list[Floats]]
-              ) -> list[Floats]:
+def _variance(planes: list[Floats], sure: Sequence[Floats], sides: list[Floats]) -> Floats:
     """Of the sure samples of both sides around their own side's colours, over about a tenth of the picture's
-    width."""
-    apart: list[Floats] = [np.add.reduce([weight * np.square(plane - cv2.blur(mean[number], (5, 5)))
-                                          for weight, mean in zip(sure, means, strict=True)])
-                           for number, plane in enumerate(planes)]
-    sums: list[Floats] = list(cv2.split(cv2.blur(cv2.merge([*apart, sure[0] + sure[1]]), (13, 13))))
-    return [_NOISE + part / (sums[-1] + _NOISE) for part in sums[:-1]]
+    width: (h, w, planes + 1), of which the last is of no use."""
+    # all planes in one picture, for at this size the calls are what costs; and ones, so that the weights are summed too
+    picture = cv2.merge([*planes, np.ones_like(planes[0])])
+    squares: list[Floats] = []
+    for part, side in zip(sure, sides, strict=True):
+        apart: Floats = cv2.subtract(picture, cv2.blur(side, (5, 5)))
+        apart[..., -1] = 1
+        cv2.multiply(apart, apart, dst=apart)
+        squares.append(cv2.multiply(apart, cv2.merge([part] * apart.shape[2]), dst=apart))
+    sums: Floats = cv2.blur(cv2.add(squares[0], squares[1], dst=squares[0]), (13, 13))
+    cv2.divide(sums, cv2.merge([sums[..., -1] + _NOISE] * sums.shape[2]), dst=sums)
+    sums += _NOISE
+    return sums

@@ -30,10 +30,24 @@ def fill(planes: Sequence[npt.NDArray[Any]], weight: Floats, *, scale: float = 1
     made: list[Floats] = []
     for first in range(0, len(planes), _TOGETHER):
         group = planes[first:first + _TOGETHER]
-        # planes times weight, and the weight: what is blended and divided alike stays a mean
-        image = cv2.merge([*(cv2.multiply(plane, weight, scale=scale, dtype=cv2.CV_32F) for plane in group), weight])
-        made += cv2.split(_pulled(_pushed(_halved(image) if halved else image)))[:len(group)]
+        made += channels(extended(weighted(group, weight, scale), halved=halved), len(group))
     return made
+
+
+def weighted(planes: Sequence[npt.NDArray[Any]], weight: Floats, scale: float) -> Floats:
+    """float32 (h, w, planes + 1): up to three planes times ``scale`` and ``weight``, and the weight."""
+    # what is blended and divided alike stays a mean
+    return cv2.merge([*(cv2.multiply(plane, weight, scale=scale, dtype=cv2.CV_32F) for plane in planes), weight])
+
+
+def extended(image: Floats, *, halved: bool = False) -> Floats:
+    """``fill`` of what ``weighted`` gives, all planes in one picture, with a weight of 1."""
+    return _pulled(_pushed(_halved(image) if halved else image))
+
+
+def channels(image: Floats, count: int) -> list[Floats]:
+    """The first ``count`` channels of a picture, contiguous: for small ones in a quarter of cv2.split's time."""
+    return [np.ascontiguousarray(image[..., number]) for number in range(count)]
 
 
 def _pushed(image: Floats) -> list[Floats]:

@@ -24,6 +24,8 @@ _FAINT = 0.1
 # Sums of alpha, as shares of the picture, below which a part is a speck or a pinhole: a square of 46 pixels
 # at 1080p, and one of 25. A person in the far distance is larger; the gap between arm and body mostly is.
 _SPECK, _PINHOLE = 1e-3, 3e-4
+# Small parts from which on their sums are taken in one pass over the matte
+_MANY = 16
 # By how much another subject must be ahead before it takes the place of the one kept so far.
 _LOYALTY = 1.5
 # How steep alpha is at a hard edge: from 0 to 1 within an eighth of its range.
@@ -165,15 +167,26 @@ def _without_small(alpha: Alpha, least: float) -> Alpha:
     # At half the size, in a quarter of the time; one sample of four is not overlooked there.
     coarse = shrink(alpha, (-(-alpha.shape[1] // 2), -(-alpha.shape[0] // 2)))
     least *= coarse.size
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((coarse > _FAINT / 4).astype(np.uint8))
-    if (stats[1:, cv2.CC_STAT_AREA] * _FAINT / 4 >= 1.5 * least).all():
+    # in half the time with labels of 16 bits; of four samples at most one begins a part
+    kind = cv2.CV_16U if coarse.size < 4 << 16 else cv2.CV_32S
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((coarse > _FAINT / 4).astype(np.uint8), ltype=kind)
+    small = 1 + np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] * _FAINT / 4 < 1.5 * least)
+    if not small.size:
         return alpha  # mostly so: all parts are large, whatever their samples are
-    sums = np.bincount(labels.ravel(), coarse.ravel(), count)
-    keep = np.clip(sums / least - 0.5, 0, 1).astype(np.float32)
+    keep = np.ones(count, np.float32)
+    if small.size < _MANY:
+        for label in small:
+            left, top, width, height, _ = stats[label]
+            box = slice(top, top + height), slice(left, left + width)
+            total = coarse[box].sum(where=labels[box] == label, dtype=np.float64)
+            keep[label] = np.clip(total / least - 0.5, 0, 1)
+    else:
+        sums = np.bincount(labels.ravel(), coarse.ravel(), count)
+        keep = np.clip(sums / least - 0.5, 0, 1).astype(np.float32)
     keep[0] = 1
     if (keep == 1).all():
         return alpha
-    share = keep[labels]
+    share: Any = keep.take(np.asarray(labels))
     # a part's fringe is fainter than what was labelled, one sample wide
     share = np.where(labels == 0, cv2.erode(share, np.ones((3, 3), np.uint8)), share)
     return alpha * cv2.resize(share, alpha.shape[::-1], interpolation=cv2.INTER_NEAREST)

@@ -12,6 +12,7 @@ by a slice for each row of tiles, nearly all of it the calls themselves.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -42,7 +43,7 @@ class UnknownTiles:
 
     def __init__(self, down: npt.NDArray[np.intp], across: npt.NDArray[np.intp]) -> None:
         self.down, self.across = down, across
-        self._indices: dict[tuple[int, int, int], npt.NDArray[np.intp]] = {}
+        self._indices: dict[tuple[int, ...], npt.NDArray[np.intp]] = {}
 
     def __len__(self) -> int:
         return self.down.size
@@ -52,12 +53,18 @@ class UnknownTiles:
 
         Kept: planes of one kind, in and out, mostly share it.
         """
-        key = rows, step, each
-        if key not in self._indices:
+        def made() -> npt.NDArray[np.intp]:
             start = self.down * (rows * step) + self.across * each
             if each > 1:
                 start = (start[:, None] + np.arange(each)).reshape(-1)
-            self._indices[key] = (np.arange(rows) * step)[:, None] + start
+            return (np.arange(rows) * step)[:, None] + start
+
+        return self.kept((rows, step, each), made)
+
+    def kept(self, key: tuple[int, ...], make: Callable[[], npt.NDArray[np.intp]]) -> npt.NDArray[np.intp]:
+        """An index by these tiles, made when it is first asked for."""
+        if key not in self._indices:
+            self._indices[key] = make()
         return self._indices[key]
 
 
@@ -78,7 +85,7 @@ class Tiles:
             raise ValueError(f"rows {plane.strides[0]} bytes apart do not hold whole numbers of "
                              f"{item.itemsize} bytes: use padded()")
         # All items from the first to the last, row padding included: one index is twice as fast as two.
-        self._flat = np.lib.stride_tricks.as_strided(
+        self._flat = self._items.reshape(-1) if step == self._items.shape[1] else np.lib.stride_tricks.as_strided(
             self._items, ((count - 1) * step + self._items.shape[1],), (item.itemsize,))
         self._index = rim.index(rows, step, self._each)
 
@@ -108,8 +115,10 @@ class Tiles:
         # halves the time
         box = (slice(down[0], down[-1] + 1), slice(None),
                slice(across[0] * self._each, (across[-1] + 1) * self._each))
-        chosen = np.repeat(mask[box[0]], self._each, axis=1)[:, None, :]
-        np.copyto(self._by_row()[box], items[box], where=chosen[:, :, box[2]])
+        chosen = mask[box[0], across[0]:across[-1] + 1]
+        if self._each > 1:
+            chosen = np.repeat(chosen, self._each, axis=1)
+        np.copyto(self._by_row()[box], items[box], where=chosen[:, None, :])
 
     def _by_row(self) -> npt.NDArray[Any]:
         return self._items.reshape(-1, self.rows, self._items.shape[1])

@@ -28,7 +28,8 @@ def enlarged(maps: Sequence[Array], rim: UnknownTiles, tile: tuple[int, int], zo
     weights = _weights(tile, zoom)
     height, width = maps[0].shape
     down, across = tile[0] // zoom[0], tile[1] // zoom[1]
-    index = _windows(height, width, down, across).take(rim.down * -(-width // across) + rim.across, axis=0)
+    index = rim.kept((height, width, down, across), lambda: _windows(height, width, down, across).take(
+        rim.down * -(-width // across) + rim.across, axis=0))
     at_once = max(1, _PRODUCT // weights[0].size)
     made = np.empty((len(maps), tile[0], len(rim), tile[1]), np.float32)
     for item, strip in zip(maps, made, strict=True):

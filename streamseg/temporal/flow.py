@@ -99,8 +99,12 @@ def moved(alpha: Array, displacement: Array) -> Array:
     rows, columns = displacement.shape[:2]
     size = alpha.shape[1], alpha.shape[0]
     place: Array = cv2.resize(displacement, size)
-    place *= np.array([size[0] / columns, size[1] / rows], np.float32)
-    cv2.add(place, _grid(alpha.shape), dst=place)
+    across, down = size[0] / columns, size[1] / rows
+    if across == down:
+        cv2.scaleAdd(place, across, _grid(alpha.shape), dst=place)
+    else:
+        place *= np.array([across, down], np.float32)
+        cv2.add(place, _grid(alpha.shape), dst=place)
     return cv2.remap(alpha, place, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 

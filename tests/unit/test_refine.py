@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
+from streamseg.core.frames import Matte
 from streamseg.core.pixel_formats import FORMATS
 from streamseg.refine import ROWS, AlphaTiles, Tiles, UnknownTiles, fill, full_size, padded
 
@@ -64,6 +68,35 @@ def test_tiles_are_classified_as_their_pixels_are(size, format, small):
     assert (~(rim | cover.inside) <= (high == 0)).all()
     assert 0 < rim.mean() < 0.6
     assert cover.inside.any()
+
+
+@pytest.mark.parametrize("size", drawn.SIZES)
+@pytest.mark.parametrize("format", ["yuv420p", "yuv420p10le"])
+def test_tiles_that_the_picture_settles_are_no_rim(size, format):
+    # two colours that say exactly where the subject is, though the matte's edge is wide
+    where = drawn.matte((size[0] // 4, size[1] // 4)).alpha
+    edge = cv2.resize(where, size) > 0.5
+    plain = drawn.frame(format, size, values=(0, 0, 0))
+    top = plain.pixel.peak
+    luma = drawn.locked(np.where(edge, top * 0.8, top * 0.2).astype(plain.pixel.dtype))
+    frame = replace(plain, planes=(luma, *plain.planes[1:]))
+    wide = cv2.GaussianBlur(where, (0, 0), 2)
+    cover = AlphaTiles.of(frame, Matte(drawn.locked(wide)), guided=True)
+    settled = cover.settled
+    assert 0 < len(settled.rim) < len(cover.rim)
+    assert settled.inside.sum() > cover.inside.sum()
+    assert np.array_equal(settled.plane(), cover.plane())
+    tiles = settled.luma.reshape(ROWS, -1, settled.columns)
+    assert tiles.max((0, 2)).all()
+    assert (tiles.min((0, 2)) < cover.peak).all()
+
+
+@pytest.mark.parametrize("stride", [160, 176, 161])
+def test_alpha_goes_into_memory_with_padded_rows(stride):
+    cover = AlphaTiles.of(drawn.frame(), drawn.matte())
+    target = np.full((120, stride), 7, np.uint8)[:, :160]
+    cover.put(target)
+    assert np.array_equal(target, cover.plane())
 
 
 @pytest.mark.parametrize("size", drawn.SIZES)

@@ -84,6 +84,16 @@ def test_specks_and_pinholes_go_and_persons_and_gaps_stay():
     assert np.array_equal(untouched, spoilt.astype(np.float32))
 
 
+def test_many_specks_fade_as_each_of_them_does_alone():
+    keep = Selection("all", clean=True, steady=True)
+    specks = [(20 + 40 * (number % 7), 20 + 60 * (number // 7), radius)
+              for number, radius in enumerate(np.linspace(3, 5, 21))]
+    together = keep(discs(*specks), SHOT).alpha
+    alone_each = np.maximum.reduce([keep(discs(speck), SHOT).alpha for speck in specks])
+    assert np.abs(together - discs(*specks).alpha).max() > 0
+    assert np.abs(together - alone_each).max() < 1e-6
+
+
 def test_a_speck_that_grows_fades_in():
     keep = Selection("all", clean=True, steady=True)
     peaks = [keep(discs(LARGE, (250, 30, radius)), SHOT).alpha[:60, 220:].max()
