@@ -51,10 +51,10 @@ def checked_target(target: str, overwrite: bool) -> Path:
     ``overwrite`` is not set, or if what lies there is no ordinary file.
     """
     named("output", target, "a file")
+    refuse_address(target)
     with writing(target):  # a name may be too long
         path = Path(target).expanduser().resolve()
-        if not path.parent.is_dir():
-            raise SinkError(f"{target}: {_no_folder(path.parent)}")
+        refuse_no_folder(path.parent, target)
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
             raise SinkError(f"{target} is no ordinary file and is left alone; - writes to standard output, "
                             "null: writes nothing")
@@ -62,12 +62,23 @@ def checked_target(target: str, overwrite: bool) -> Path:
     return path
 
 
-def _no_folder(folder: Path) -> str:
-    """Why nothing can be written into ``folder``, which is none."""
+def refuse_address(target: str) -> None:
+    """Raise SinkError for an address, where a file or a folder is meant."""
+    if target.startswith("file://"):
+        raise SinkError(f"{target} is an address: give the path itself, {target.removeprefix('file://')}")
+    if "://" in target:
+        raise SinkError(f"{target} is an address, and this output is a file or a folder; `streamseg live --to` sends "
+                        "to rtmp, rtsp, srt, udp and WHIP addresses")
+
+
+def refuse_no_folder(folder: Path, target: object) -> None:
+    """Raise SinkError unless ``target`` can be made in ``folder``."""
+    if folder.is_dir():
+        return
     there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
     if there.exists() and not there.is_dir():
-        return f"{there} is a file, and no folder: give another name"
-    return f"the folder {folder} does not exist; make it first: mkdir -p '{folder}'"
+        raise SinkError(f"{target}: {there} is a file, and no folder: give another name")
+    raise SinkError(f"{target}: the folder {folder} does not exist; make it first: mkdir -p '{folder}'")
 
 
 def refuse_existing(path: Path, shown: object, overwrite: bool) -> None:

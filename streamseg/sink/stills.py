@@ -18,7 +18,15 @@ from ..core.pixel_formats import FORMATS
 from ..errors import OptionError, SinkError
 from ..options import OutputOptions
 from .base import BaseSink
-from .commit import Placement, checked_target, refuse_existing, temporary_folder, writing
+from .commit import (
+    Placement,
+    checked_target,
+    refuse_address,
+    refuse_existing,
+    refuse_no_folder,
+    temporary_folder,
+    writing,
+)
 from .containers import ALPHA_PICTURES, PATTERN, PICTURES, extension, no_alpha, numbered
 from .exr import check_exr, exr_bytes, exr_channels
 from .pixels import rgb_of, rgba_of, scaled
@@ -150,10 +158,9 @@ class PictureSink(BaseSink):
         """The folder, the file, or the pattern's path. Raises SinkError if it may not be written."""
         if not self._folder and not self._pattern:
             return checked_target(self.target, self._options.overwrite)
+        refuse_address(self.target)
         path = Path(self.target).expanduser().resolve()
-        if not path.parent.is_dir():
-            raise SinkError(f"{self.target}: the folder {path.parent} does not exist; make it first: "
-                            f"mkdir -p '{path.parent}'")
+        refuse_no_folder(path.parent, self.target)
         if self._folder and path.exists() and not path.is_dir():
             raise SinkError(f"{self.target} is a file, not a folder; give another name")
         pattern = path if self._pattern else path / (_FRAME + ".png")
