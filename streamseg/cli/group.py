@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import os
 
 import click
 from click.shell_completion import ShellComplete, get_completion_class
@@ -25,7 +27,7 @@ COMMANDS = {
     "live": ("live:live", "Replace the background of a camera live, for calls."),
     "cameras": ("cameras:cameras", "List the cameras, with sizes and rates."),
     "serve": ("serve:serve", "Serve background removal over HTTP."),
-    "watch": ("watch:watch", "Do what comes into a folder, each file once."),
+    "watch": ("watch:watch", "Work on what comes into a folder, each once."),
 }
 EXAMPLES = """
     streamseg demo
@@ -55,6 +57,18 @@ class Group(click.Group):
             module, _, name = COMMANDS[cmd_name][0].partition(":")
             self.add_command(getattr(importlib.import_module("." + module, __package__), name), cmd_name)
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]
+                        ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, which says of a wrong name no more than that it is wrong."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            if not near and os.path.exists(args[0]):
+                hint = " To remove a file's background: streamseg run FILE -o OUTPUT"
+            raise click.UsageError(error.message + hint, ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands."""

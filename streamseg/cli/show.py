@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from ..core.words import counted
 from .streams import TrimmedLines
-from .text import clock, one_line, size
+from .text import clock, one_line, shortened, size
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -77,10 +77,12 @@ def _bar(name: str) -> Iterator[Callable[[Progress], None]]:
     """rich's bar, redrawn from here: its own refresh needs a thread."""
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
-    label = one_line(os.path.basename(name.rstrip("/")) or name)[:40]
+    screen = console()
+    # the figures are read while it runs: they take 40 columns
+    label = shortened(one_line(os.path.basename(name.rstrip("/")) or name), max(12, min(40, screen.width - 44)))
     columns = (TextColumn("{task.description}", markup=False), BarColumn(),
                TextColumn("{task.fields[state]}", markup=False))
-    with Bar(*columns, console=console(), auto_refresh=False, transient=True) as bar:
+    with Bar(*columns, console=screen, auto_refresh=False, transient=True) as bar:
         task = bar.add_task(label, total=None, state="opening")
         bar.refresh()
         drawn = 0.0

@@ -9,6 +9,11 @@ def one_line(message: object) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in flat)
 
 
+def shortened(text: str, most: int) -> str:
+    """``text``, of ``most`` characters at most: what is left out is marked."""
+    return text if len(text) <= most else text[:most - 1] + "…"
+
+
 def notes_of(error: BaseException | None) -> list[str]:
     """The notes on ``error``, or on the first of its causes that has any: click wraps KeyboardInterrupt."""
     while error is not None:

@@ -28,7 +28,7 @@ EXAMPLES = """
 """
 
 
-@click.command("watch", cls=Command, short_help="Do what comes into a folder, each file once.", examples=EXAMPLES)
+@click.command("watch", cls=Command, short_help="Work on what comes into a folder, each once.", examples=EXAMPLES)
 @click.argument("folder", metavar="IN", type=click.Path())
 @click.argument("output", metavar="OUT", type=click.Path())
 @click.option("--status", is_flag=True, cls=Flag, group="Watch",

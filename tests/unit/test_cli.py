@@ -116,6 +116,18 @@ def test_a_terminal_gets_a_bar(calls: list[Call], capsys: pytest.CaptureFixture[
     assert "\x1b[?25h" in err  # the cursor is back
 
 
+def test_the_figures_of_a_long_name_fit_a_narrow_terminal(calls: list[Call], capsys: pytest.CaptureFixture[str],
+                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(show, "is_terminal", lambda stream: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert cli(["run", "a film with a name of many words, 2.mp4", "-o", "x.mp4"]) == 0
+    err = capsys.readouterr().err
+    assert "a film with a n… " in err
+    assert "120/300 frames, 30.0 fps, 0:06 left" in err
+
+
 def test_quiet_prints_nothing(calls: list[Call], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli(["run", "in.mp4", "-o", "x.mp4", "-q"]) == 0
     assert capsys.readouterr() == ("", "")

@@ -79,6 +79,14 @@ def test_text_of_messages() -> None:
         "", "5 B", "1.5 kB", "2.5 MB", "3.0 GB"]
 
 
+@pytest.mark.parametrize(("word", "told"), [("methds", "No such command 'methds'. Did you mean 'methods'?"), (
+    __file__, "To remove a file's background: streamseg run FILE -o OUTPUT"), ("a.mp4", "No such command 'a.mp4'.\n")])
+def test_what_is_no_command_is_answered_with_what_may_be_meant(word: str, told: str,
+                                                               capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli([word]) == 2
+    assert told in capsys.readouterr().err
+
+
 def test_click_knows_the_group() -> None:
     from streamseg.cli import group
     assert isinstance(group, click.Group)
