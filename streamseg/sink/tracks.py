@@ -197,7 +197,8 @@ class Tracks:
 
 def name_of(track: Track) -> str:
     """'audio track 1 (aac, eng)'."""
-    return f"{track.kind} track {track.index} ({', '.join(filter(None, (track.codec, track.language)))})"
+    language = None if track.language == "und" else track.language  # undetermined: nothing that anybody would miss
+    return f"{track.kind} track {track.index} ({', '.join(filter(None, (track.codec, language)))})"
 
 
 def holds(format: str, template: Any) -> bool:

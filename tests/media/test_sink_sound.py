@@ -14,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from streamseg.core.frames import Track
 from streamseg.errors import DamagedInputError
 from streamseg.options import Options
 from streamseg.sink import open_sink
+from streamseg.sink.tracks import name_of
 from streamseg.source import open_source
 from tests import clips
 
@@ -250,3 +252,8 @@ def test_avi_gets_a_copy_of_sound_only_where_that_keeps_its_times(tmp_path: Path
     heard = subprocess.run(command, capture_output=True, check=True).stdout
     assert abs(len(heard) / 4 / 44100 - 1.0) < 0.08
     assert abs(found.times(sound["index"])[-1] - 1.0) < 0.08
+
+
+@pytest.mark.parametrize(("language", "named"), [(None, "aac"), ("und", "aac"), ("eng", "aac, eng")])
+def test_a_track_is_named_with_its_language_where_it_has_one(language: str | None, named: str) -> None:
+    assert name_of(Track(1, "audio", "aac", language)) == f"audio track 1 ({named})"
