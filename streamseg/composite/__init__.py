@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..background import Background, VideoBackground, blend, open_background, sample_values, whole_numbers
+from ..background import Background, Blur, VideoBackground, blend, open_background, sample_values, whole_numbers
 from ..core.area import cut, whole
 from ..core.frames import Frame, Matte, VideoInfo
 from ..core.geometry import Box
@@ -73,11 +73,13 @@ class Compositor:
         """kind -> picture, each with the frame's time, duration, index, name and packets.
 
         A ``matte`` of an ``area``: outside it there is the background alone.
-        ``late``: of a live picture, that it has waited long for its matte. Then the colours around the rim are those
-        that were found for the frame before, if the picture has hardly changed since.
+        ``late``: of a live picture, that it has waited long for its matte. Then the colours around the rim, and the
+        blurred room, are those that were made for the frame before, if the picture has hardly changed since.
         """
         if self._colours is not None:
-            self._colours.late = late
+            self._colours.repeats.late = late
+            if isinstance(self._background, Blur):
+                self._background.repeats.late = late
         if matte.area is not None and self._may_leave_out:
             return self._within(frame, matte, matte.area)
         matte = whole(matte, frame)

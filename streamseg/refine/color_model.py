@@ -86,11 +86,6 @@ class ColorModel:
         ahead, behind = (channels(side, len(planes)) for side in sides)
         return cls(frame, columns, 2 * step, ahead, behind, gains)
 
-    def fits(self, frame: Frame, columns: int) -> bool:
-        """Whether this model's grid is that of ``frame`` in tiles of ``columns``."""
-        own = self.frame
-        return (own.width, own.height, own.format, self.columns) == (frame.width, frame.height, frame.format, columns)
-
     def alpha(self, guess: Array, rim: UnknownTiles) -> Array:
         """The estimate at the pixels of the rim's tiles, from the strip ``guess``: (ROWS, n * columns),
         0..peak, of its dtype."""

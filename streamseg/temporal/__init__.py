@@ -12,12 +12,12 @@ from __future__ import annotations
 from .arrays import Array
 from .cuts import Cuts
 from .flow import FlowField, OpticalFlow, sameness
-from .likeness import COMPARED, worst_psnr
+from .likeness import COMPARED, Repeats, worst_psnr
 from .motion import Motion, MotionTracker, tracked, working_size
 from .propagate import Propagator
 
 # Modules that other packages import, beside the names here
 PUBLIC: tuple[str, ...] = ()
 
-__all__ = ["COMPARED", "Array", "Cuts", "FlowField", "Motion", "MotionTracker", "OpticalFlow", "Propagator", "sameness",
-           "tracked", "working_size", "worst_psnr"]
+__all__ = ["COMPARED", "Array", "Cuts", "FlowField", "Motion", "MotionTracker", "OpticalFlow", "Propagator", "Repeats",
+           "sameness", "tracked", "working_size", "worst_psnr"]

@@ -35,7 +35,7 @@ def found(frames: list[tuple[Frame, bool]]) -> list[int]:
     """The person's grey in the colours of each (frame, late)."""
     colours, levels = LastingColors(), []
     for frame, late in frames:
-        colours.late = late
+        colours.repeats.late = late
         made = colours(frame, ALPHA[:frame.height, :frame.width], 16)
         assert made.frame is frame
         levels.append(round(255 * float(made.ahead[0].max())))
@@ -70,6 +70,16 @@ def test_only_a_live_composite_takes_those_of_the_frame_before(live: bool, same:
         return compositor.finish(picture(203), soft, late=late)["composite"].planes
 
     assert all(map(np.array_equal, planes(True), planes(False))) is not same
+
+
+def test_the_blurred_room_of_a_late_frame_is_that_of_the_frame_before() -> None:
+    info = VideoInfo(*SIZE, "yuv420p", Fraction(1, 30), live=True)
+    compositor = Compositor(info, ("composite",), Options(background="blur"))
+    luma, *chroma = picture(200).planes
+    brighter = [replace(picture(200), planes=(np.where(luma == 60, np.uint8(60 + more), luma), *chroma))
+                for more in (0, 3, 6)]
+    corners = [int(compositor.finish(frame, MATTE, late=True)["composite"].planes[0][0, 0]) for frame in brighter]
+    assert corners == [60, 60, 66]  # once: the third has its own
 
 
 def test_a_stage_says_so_of_frames_that_the_model_saw_but_not_of_a_cameras_first(monkeypatch: pytest.MonkeyPatch
