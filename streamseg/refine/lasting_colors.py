@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from functools import partial
 
 from ..core.frames import Frame
 from ..temporal import Repeats
@@ -16,11 +17,13 @@ class LastingColors:
 
     def __init__(self) -> None:
         self.repeats = Repeats()
-        self._last: ColorModel | None = None
+        self._last: Callable[[Frame], ColorModel] | None = None  # the last colours with a frame: its own is not held
 
     def __call__(self, frame: Frame, alpha: Array, columns: int) -> ColorModel:
         """As ``ColorModel.of``."""
         if self.repeats(frame) and self._last is not None:
-            return replace(self._last, frame=frame)
-        self._last = ColorModel.of(frame, alpha, columns)
-        return self._last
+            return self._last(frame)
+        made = ColorModel.of(frame, alpha, columns)
+        self._last = partial(ColorModel, columns=columns, step=made.step, ahead=made.ahead, behind=made.behind,
+                             gains=made.gains)
+        return made
