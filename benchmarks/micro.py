@@ -118,7 +118,7 @@ def before_the_rim(frames: list[Frame], mattes: list[Matte]) -> dict[str, Kernel
 def refining(frames: list[Frame], mattes: list[Matte]) -> dict[str, Kernel]:
     """The steps at the rim, each alone; what it needs is made before."""
     covers = [AlphaTiles.of(frame, matte, guided=True) for frame, matte in zip(frames, mattes, strict=True)]
-    guesses = [AlphaTiles.of(frame, matte).luma for frame, matte in zip(frames, mattes, strict=True)]
+    guesses = [replace(cover, guided=False).luma for cover in covers]  # of the same tiles
     pixel = frames[0].pixel
     shares = [[cover.strip(*((pixel.sx, pixel.sy) if plane else (1, 1))) * np.float32(1 / pixel.peak)
                for plane in range(pixel.planes)] for cover in covers]
