@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Collection
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -138,6 +138,10 @@ class _Runs:
         stack.callback(beside.close)
         for job in planned:
             if beside.ready(job.source, job.sinks, job.options):
+                if not len(beside) and self.methods is not None:
+                    with suppress(StreamsegError):  # the run raises it again
+                        # while there is one thread, for what a runtime writes itself is hidden then only
+                        self.methods.get(job.options, job.source, stills=True)
                 beside.start(job)
             else:
                 self.one(job)

@@ -16,6 +16,7 @@ ROOT = Path(streamseg.__file__).parent
 ALL_PUBLIC = ("core",)  # packages whose every module is for everybody
 # Where threads are started or locked outside the engine, and why
 MAY_IMPORT_THREADING: dict[str, str] = {
+    "core.folders": "files made side by side share their folder",
     "core.native_stderr": "it does nothing where there is more than one thread",
     "segment.runtimes.litert": "an interpreter does one thing at a time", "segment.runtimes.keras": "as litert",
     "segment.runtimes.pool": "a model file is opened once for all threads",

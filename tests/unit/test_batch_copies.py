@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +17,9 @@ import pytest
 from streamseg.batch import item
 from streamseg.batch.methods import Copies, Methods, TakesTurns
 from streamseg.cli import cli
+from streamseg.core.folders import made_folder
 from streamseg.core.frames import Frame, Matte
+from streamseg.errors import SinkError
 from streamseg.segment import BaseSegmenter
 
 PATIENCE = 20.0
@@ -101,6 +105,22 @@ def test_copies_are_as_many_as_the_budget_keeps_busy(method: str, threads: int, 
     methods.close()
 
 
+def test_a_folder_that_another_has_asked_for_stays_when_one_fails(tmp_path: Path) -> None:
+    place = tmp_path / "a" / "b"
+    with made_folder(place):
+        with pytest.raises(SinkError), made_folder(place):
+            raise SinkError("no output")
+        assert place.is_dir()
+    assert place.is_dir()
+    place.rmdir()
+    with pytest.raises(SinkError), made_folder(place):
+        with pytest.raises(SinkError), made_folder(place):
+            raise SinkError("no output")
+        raise SinkError("nor here")
+    assert not place.exists()
+    assert (tmp_path / "a").is_dir()  # it was there
+
+
 def test_run_does_several_pictures_at_once_and_tells_of_them_in_order(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(3):
@@ -135,3 +155,11 @@ def test_a_note_of_many_pictures_is_told_in_full_once(tmp_path: Path, capsys: py
     said = capsys.readouterr().err
     assert said.count("no subject was found") == 3
     assert said.count("streamseg methods") == 1
+
+
+def test_nothing_but_our_own_lines_is_said_of_several_pictures(tmp_path: Path) -> None:
+    for number in range(3):
+        assert cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((64, 96, 3), 40 * number, np.uint8))
+    said = subprocess.run([sys.executable, "-m", "streamseg", "run", *sorted(map(str, tmp_path.glob("*.png"))), "-o",
+                           f"{tmp_path / 'out'}/", "--quiet"], capture_output=True, text=True, check=True)
+    assert said.stderr == ""

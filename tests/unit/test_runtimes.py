@@ -141,9 +141,10 @@ def test_a_few_sizes_stay_ready_and_none_after_trim() -> None:
     net = open_net(built_in(), ModelSpec(), "litert", "cpu", 1)
     picture = np.full((1, 128, 224, 3), 0.5, np.float32)
     first = matte_of(net, picture)
-    for size in ((160, 288), (192, 256), (224, 224), (256, 192), (288, 160)):
+    sizes = [(160, 288), (192, 256), (224, 224), (256, 192), (288, 160), (96, 128), (128, 96)]
+    for size in sizes:
         matte_of(net, np.zeros((1, *size, 3), np.float32))
-    assert list(net._ready) == [(192, 256), (224, 224), (256, 192), (288, 160)]
+    assert list(net._ready) == sizes[1:]  # six
     assert np.array_equal(matte_of(net, picture), first)
     net.trim()
     assert not net._ready
