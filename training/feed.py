@@ -33,12 +33,12 @@ class Recipe:
             # Truth by people counts more than a teacher's; animals and groups are the hardest.
             "voc": 4.0, "hsd": 2.0, "fudan": 2.5, "ccp": 1.2, "eg1800": 1.2, "cutout": 1.5,
             "lspet": 1.0, "frames": 2.0, "wtd": 1.6, "viton": 0.4, "ccp2": 0.6, "muk": 1.0, "mask": 0.6,
-            "prajna": 0.6, "cele": 0.8, "gsa": 0.8, "background": 0.45,
+            "prajna": 0.6, "cele": 0.8, "gsa": 0.8, "background": 1.0,
             # The second season: masks by people are few and of kinds that were lacking; boxes are many.
             "boxes": 0.9, "sports": 0.8, "bsds": 3.0, "coco128": 3.0, "minicoco": 3.0, "voc2": 4.0,
             # Half of the animals kept out of training were taken for persons; of the rooms, one in fifty.
-            f"background/{ANIMALS}": 1.35,
-            "background/animals, things": 2.0,
+            f"background/{ANIMALS}": 2.5,
+            "background/animals, things": 2.5,
         }
     )  # fmt: skip
     # A person moved to another background; another one beside him; then a third.
