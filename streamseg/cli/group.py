@@ -60,15 +60,16 @@ class Group(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]
                         ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click's, which says of a wrong name no more than that it is wrong."""
+        """As click's. Before its version 8.4 it says of a wrong name no more than that it is wrong."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
             if not near and os.path.exists(args[0]):
-                hint = " To remove a file's background: streamseg run FILE -o OUTPUT"
-            raise click.UsageError(error.message + hint, ctx) from error
+                error.message += " To remove a file's background: streamseg run FILE -o OUTPUT"
+            elif near and error.format_message() == error.message:
+                error.message += f" Did you mean '{near[0]}'?"
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands."""

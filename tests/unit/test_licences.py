@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import tomllib
+import zipfile
 from email.message import Message
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +27,8 @@ def test_code_weights_and_libraries(capsys: pytest.CaptureFixture[str]) -> None:
     files = {item["file"]: item for item in found["weights"]}
     assert set(files) == {path.name for path in licences.WEIGHTS.iterdir() if path.suffix in (".tflite", ".keras")}
     assert files["person-medium.tflite"]["licence"] == "MIT"  # its own metadata
-    assert "Apache-2.0" in files["person-medium.keras"]["licence"]  # has none: the card's words
+    assert files["person-medium.keras"]["licence"] == "MIT"
+    assert "Apache-2.0" in files["person-medium.keras"]["model card"]
     libraries = {item["name"]: item for item in found["libraries"]}
     assert libraries["numpy"]["version"] == numpy.__version__
     assert "BSD-3-Clause" in libraries["numpy"]["licence"]
@@ -36,6 +38,18 @@ def test_code_weights_and_libraries(capsys: pytest.CaptureFixture[str]) -> None:
     assert libraries["libx264 (inside av)"]["licence"].startswith("GPL")
     assert "pytest" not in libraries
     assert len(libraries) == len(found["libraries"])
+
+
+def test_of_weights_that_state_no_licence_the_card_speaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(licences.WEIGHTS / "person-medium.keras") as own, \
+            zipfile.ZipFile(tmp_path / "bare.keras", "w") as bare:
+        for name in own.namelist():
+            if name != "streamseg.json":
+                bare.writestr(name, own.read(name))
+    monkeypatch.setattr(licences, "WEIGHTS", tmp_path)
+    (found,) = licences.licences()["weights"]
+    assert found["licence"] == found["model card"]
+    assert "Apache-2.0" in found["licence"]
 
 
 def test_the_text_has_every_library_that_is_installed_of_the_base(capsys: pytest.CaptureFixture[str]) -> None:
