@@ -9,7 +9,7 @@
 #   resize_tensor_input(). A program that takes pictures of many sizes does well to keep an interpreter for each of the
 #   usual ones, or to have it made ready in a process of its own.
 # Seen (ai-edge-litert 2.3.0, TensorFlow 2.21.0 to make the file), the longest time in which a second thread, which only
-#   counts, did not move, as a share of the call's time: invoke .05, allocate_tensors 1.00
+#   counts, did not move, as a share of the call's time: invoke .00 of 565 ms, allocate_tensors 1.00 of 143 ms
 set -eu
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT

@@ -77,7 +77,7 @@ def test_training_lowers_the_loss_and_lifts_iou_on_pictures_it_has_not_seen(
     loss = columns(tmp_path / "log.csv")["loss"]
     val = columns(tmp_path / "val.csv")
     assert len(loss) == 220
-    assert np.mean(loss[-20:]) < 0.7 * np.mean(loss[:10])
+    assert np.mean(loss[-20:]) < 0.75 * np.mean(loss[:10])
     assert val["iou"][0] < 0.45
     assert val["iou"][-1] > 0.65
     assert val["loss"][-1] < 0.8 * val["loss"][0]
