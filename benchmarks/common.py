@@ -138,8 +138,13 @@ def _told(words: Sequence[str]) -> Iterator[str]:
 
 
 def _commit() -> str | None:
-    return subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True,
-                          cwd=Path(__file__).parent, check=False).stdout.strip() or None
+    """Results that another benchmark has just written change nothing of what is measured."""
+    def said(*words: str) -> str:
+        return subprocess.run(["git", *words], capture_output=True, text=True, cwd=Path(__file__).parent,
+                              check=False).stdout.strip()
+
+    changed = said("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(exclude,top)benchmarks/results")
+    return said("describe", "--always") + ("-dirty" if changed else "") or None
 
 
 def start(main: Callable[[], object]) -> None:
