@@ -29,13 +29,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import numpy as np
 import psutil
 
-from benchmarks.common import Bench, Table, make_clip, start
+from benchmarks.common import Bench, Must, Table, make_clip, start
 from streamseg import segment
 from streamseg.cli import cli
 from streamseg.core.opencv import cv2
@@ -341,25 +341,32 @@ def _ms(seconds: Sequence[float]) -> dict[str, float]:
 
 def tables(result: Mapping[str, Any]) -> dict[str, Table]:
     """RESULTS.md's tables: ``serve``."""
-    rows = []
-    if "one" in result:
-        rows.append(("1 client: more than the picture's own time, p50", f"{result['one']['more_ms']['p50']:.0f} ms"))
-    if "many" in result:
-        rows.append((f"{CLIENTS} clients: throughput over `run FOLDER`", f"{result['many']['ratio']:.2f}"))
-    if "soak" in result:
-        rows.append((f"{result['soak']['requests']:,} requests: RSS a thousand, after the first tenth",
-                     f"{result['soak']['rss_mib_a_thousand_after_a_tenth']:+.2f} MiB"))
-    if "idle" in result:
-        rows.append(("idle", f"{result['idle']['rss_mib']:.0f} MiB, {100 * result['idle']['cores']:.1f} % of a core"))
-    if "kill" in result:
-        rows.append((f"killed at {result['kill']['moments']} moments: films whole",
-                     f"{result['kill']['whole']} of {result['kill']['films']}"))
-    if "watch" in result:
-        rows.append(("watch: outputs", f"{result['watch']['outputs']} of {result['watch']['files']}"))
-    if "fuzz" in result:
-        bad = sum(number for code, number in result["fuzz"]["statuses"].items() if code.startswith("50"))
-        rows.append((f"{result['fuzz']['uploads']:,} mutated uploads: answered 500", str(bad)))
-    return {"serve": Table(("", ""), rows)}
+    rows: list[tuple[str, str, str]] = []
+
+    def add(what: str, found: float, sign: Literal[">=", "<="], limit: float, form: str = "{:.0f}") -> None:
+        must = Must("", sign, limit)
+        rows.append((what, form.format(found), f"{must} {'yes' if must.met(found) else 'no'}"))
+
+    if one := result.get("one"):
+        add("1 client: more than the picture's own time, p95, ms", one["more_ms"]["p95"], "<=", 30)
+    if many := result.get("many"):
+        add(f"{CLIENTS} clients: throughput over `run FOLDER`", many["ratio"], ">=", 0.9, "{:.2f}")
+    if soak := result.get("soak"):
+        add(f"{soak['requests']:,} requests: RSS a thousand, after the first tenth, MiB",
+            soak["rss_mib_a_thousand_after_a_tenth"], "<=", 0, "{:+.2f}")
+    if idle := result.get("idle"):
+        add("idle: MiB", idle["rss_mib"], "<=", 300)
+        add("idle: % of a core", 100 * idle["cores"], "<=", 1, "{:.1f}")
+    if kill := result.get("kill"):
+        add(f"killed at {kill['moments']} moments, {kill['films']} films: not whole", kill["films"] - kill["whole"],
+            "<=", 0)
+    if watch := result.get("watch"):
+        add(f"watch, {watch['files']:,} files, killed {watch['kills']} times: outputs missing or cut",
+            watch["files"] - watch["outputs"] + watch["cut"], "<=", 0)
+    if fuzz := result.get("fuzz"):
+        add(f"{fuzz['uploads']:,} mutated uploads: answered 500",
+            sum(number for code, number in fuzz["statuses"].items() if code.startswith("50")), "<=", 0)
+    return {"serve": Table(("", "measured", "wanted"), rows)}
 
 
 def main(words: Sequence[str] | None = None) -> None:
