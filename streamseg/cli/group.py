@@ -65,11 +65,14 @@ class Group(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
-            if not near and os.path.exists(args[0]):
-                error.message += " To remove a file's background: streamseg run FILE -o OUTPUT"
-            elif near and error.format_message() == error.message:
-                error.message += f" Did you mean '{near[0]}'?"
-            raise
+            hint = ""
+            if near and error.format_message() == error.message:
+                hint = f" Did you mean '{near[0]}'?"
+            elif not near and os.path.exists(args[0]):
+                hint = " To remove a file's background: streamseg run FILE -o OUTPUT"
+            if not hint:
+                raise
+            raise click.UsageError(error.message + hint, ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands."""
