@@ -100,17 +100,18 @@ def _check_standard_output() -> None:
 def _run_all(planned: list[Job], session: Session, given: Collection[str], *, brief: bool) -> int:
     """Run the jobs, pictures side by side. Of several a failed one does not stop the others: 2, which says that
     nothing was run, is the code only if each was refused for its values."""
-    runs = _Runs(session, given, brief=brief and len(planned) > 1, alone=len(planned) == 1)
-    session.done["runs"] = runs.results
+    several = len(planned) > 1
     with ExitStack() as stack:
-        if len(planned) > 1 or any(is_remote(name) for job in planned for name in (job.source, *job.targets)):
-            runs.methods = _methods(stack)
-        if len(planned) > 1:
-            runs.side_by_side(planned, stack)
+        remote = any(is_remote(name) for job in planned for name in (job.source, *job.targets))
+        methods = _methods(stack) if several or remote else None
+        runs = _Runs(session, given, methods, brief=brief and several, alone=not several)
+        session.done["runs"] = runs.results
+        if several and methods is not None:
+            runs.side_by_side(planned, methods, stack)
         else:
             runs.one(planned[0])
     codes = runs.codes
-    if codes and len(planned) > 1:
+    if codes and several:
         click.echo(f"streamseg: {len(codes)} of {len(planned)} inputs failed", err=True)
     refused = len(codes) == len(planned) and set(codes) == {OptionError.exit_code}
     code = OptionError.exit_code if refused else min(len(codes), 1)
@@ -122,15 +123,16 @@ def _run_all(planned: list[Job], session: Session, given: Collection[str], *, br
 class _Runs:
     """Runs of a call, and what is told of them. Of outputs that are not ``given`` the folder was, and is made."""
 
-    def __init__(self, session: Session, given: Collection[str], *, brief: bool, alone: bool) -> None:
+    def __init__(self, session: Session, given: Collection[str], methods: Methods | None, *, brief: bool,
+                 alone: bool) -> None:
         self.results: list[dict[str, Any]] = []
         self.codes: list[int] = []
-        self.methods: Methods | None = None
-        self._session, self._given, self._brief, self._alone = session, given, brief, alone
+        self._session, self._given, self._methods = session, given, methods
+        self._brief, self._alone = brief, alone
         self._told = not (session.quiet or session.json)
         self._notes: set[str] = set()
 
-    def side_by_side(self, planned: list[Job], stack: ExitStack) -> None:
+    def side_by_side(self, planned: list[Job], methods: Methods, stack: ExitStack) -> None:
         """Run them all: films one after the other, of pictures several at a time; told of in their order."""
         from ..batch.beside import Beside  # here: one input needs it not
 
@@ -138,10 +140,10 @@ class _Runs:
         stack.callback(beside.close)
         for job in planned:
             if beside.ready(job.source, job.sinks, job.options):
-                if not len(beside) and self.methods is not None:
+                if not len(beside):
                     with suppress(StreamsegError):  # the run raises it again
                         # while there is one thread, for what a runtime writes itself is hidden then only
-                        self.methods.get(job.options, job.source, stills=True)
+                        methods.get(job.options, job.source, stills=True)
                 beside.start(job)
             else:
                 self.one(job)
@@ -160,11 +162,11 @@ class _Runs:
     def _result(self, job: Job, update: Callable[[Progress], None] | None, *,
                 beside: bool = False) -> Report | StreamsegError:
         try:
-            if self.methods is None:
+            if self._methods is None:
                 return _run_one(job, self._given, update)
             from ..batch.item import run_one  # here: with the ledger and its database, which one input needs not
 
-            return run_one(job.source, job.sinks, job.options, self.methods, progress=update, given=self._given,
+            return run_one(job.source, job.sinks, job.options, self._methods, progress=update, given=self._given,
                            alone=not beside)[0]
         except StreamsegError as error:
             if self._alone and not self._session.json:  # cli() tells of it

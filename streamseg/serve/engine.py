@@ -154,7 +154,7 @@ class PictureEngine:
 
     def wait(self) -> float:
         """Seconds until half of what is under way will be done, about."""
-        return max(1.0, self.under_way * self._seconds / 2)
+        return max(1.0, self.under_way * self._seconds / (2 * self._at_once))
 
     async def picture(self, read: Callable[[], Decoded], options: Options,
                       finish: Callable[[Decoded, Matte], T]) -> T:

@@ -53,7 +53,7 @@ class LoadedMethods:
             copies = self._method(key, asked[0].options)
             self._used[key] += 1
         try:
-            with copies.lent(asked) as method:
+            with copies.lent(object()) as method:  # not ``asked``, whose pictures would be kept
                 return method.separate([item.frame for item in asked])
         finally:
             with self._lock:

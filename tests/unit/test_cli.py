@@ -103,12 +103,16 @@ def test_what_the_method_runs_on_is_said_before_the_first_frame(
     assert "method threshold on the CPU" in err
 
 
-def test_a_terminal_gets_a_bar(calls: list[Call], capsys: pytest.CaptureFixture[str],
-                               monkeypatch: pytest.MonkeyPatch) -> None:
+def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     monkeypatch.setattr(show, "is_terminal", lambda stream: True)
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
+
+def test_a_terminal_gets_a_bar(calls: list[Call], capsys: pytest.CaptureFixture[str],
+                               monkeypatch: pytest.MonkeyPatch) -> None:
+    on_terminal(monkeypatch, 100)
     assert cli(["run", "in.mp4", "-o", "x.mp4"]) == 0
     err = capsys.readouterr().err
     assert "120/300 frames, 30.0 fps, 0:06 left" in err
@@ -118,10 +122,7 @@ def test_a_terminal_gets_a_bar(calls: list[Call], capsys: pytest.CaptureFixture[
 
 def test_the_figures_of_a_long_name_fit_a_narrow_terminal(calls: list[Call], capsys: pytest.CaptureFixture[str],
                                                           monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(show, "is_terminal", lambda stream: True)
-    monkeypatch.setenv("COLUMNS", "60")
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    on_terminal(monkeypatch, 60)
     assert cli(["run", "a film with a name of many words, 2.mp4", "-o", "x.mp4"]) == 0
     err = capsys.readouterr().err
     assert "a film with a n… " in err
