@@ -97,6 +97,24 @@ def place(pair: Pair, size: Size, rng: Rng, small: bool = False) -> Pair:
     return picture, truth
 
 
+def drift(pair: Pair, frame: int, rng: Rng) -> Pair:
+    """A layer as it is ``frame`` frames later: shifted, zoomed and turned about its middle, the same way in
+    each frame for the same state of ``rng``. What comes in at the border is mirrored, picture and truth alike.
+    """
+    height, width = pair[1].shape[:2]
+    shift = np.clip(rng.normal(0.0, 0.015, 2), -0.05, 0.05) * width * frame
+    zoom, angle = np.exp(rng.normal(0.0, 0.01)) ** frame, rng.normal(0.0, 0.7) * frame
+    if not frame:
+        return pair
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), float(angle), float(zoom))
+    matrix[:, 2] += shift
+    picture, truth = (cv2.warpAffine(array, matrix, (width, height), flags=cv2.INTER_LINEAR,
+                                     borderMode=cv2.BORDER_REFLECT_101) for array in pair)  # fmt: skip
+    # A pixel mixed with an unknown one is unknown.
+    known = cv2.compare(truth[..., 1], 250, cv2.CMP_GE)  # type: ignore[call-overload]
+    return picture, cv2.merge([truth[..., 0], known])
+
+
 def over(front: Pair, back: Pair, rng: Rng) -> Pair:
     """``front`` laid over ``back`` by its alpha; its brightness is drawn towards the back's."""
     picture, truth = front

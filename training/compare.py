@@ -34,7 +34,7 @@ _SHOWN = 10
 def compare(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Trains, measures and writes everything; returns the table's rows."""
     args.out.mkdir(parents=True, exist_ok=True)
-    task = open_task(args.data, args.batch, args.seed, args.shapes or [], sharp=0.5, memory=args.memory * 1e9)
+    task = open_task(args.data, args.batch, args.seed, args.shapes or [], memory=args.memory * 1e9)
     numbers = np.random.default_rng(args.seed).permutation(len(task.val))[:_SHOWN].tolist()
     rows, shown = [], [task.truths(numbers)]
     for name in args.models:

@@ -16,8 +16,11 @@ from streamseg.core.opencv import cv2
 from training.augment import Bytes, Pair, Rng
 
 
-def disturb(pair: Pair, rng: Rng) -> Pair:
-    """Light, colour, blur, noise and compression as cheap cameras, bad rooms and codecs do them."""
+def disturb(pair: Pair, rng: Rng, frame: int = 0) -> Pair:
+    """Light, colour, blur, noise and compression as cheap cameras, bad rooms and codecs do them.
+
+    ``frame``: of a sequence whose frames all come with the same state of ``rng``: the noise differs, the rest
+    does not."""
     picture, truth = pair
     if rng.random() < 0.08:
         picture = _backlight(picture, truth[..., 0], rng)
@@ -33,7 +36,7 @@ def disturb(pair: Pair, rng: Rng) -> Pair:
     elif kind < 0.22:
         picture = _coarse(picture, rng)
     if dark or rng.random() < 0.2:
-        picture = _noise(picture, rng, dark)
+        picture = _noise(picture, rng, dark, frame)
     codec = rng.random()
     if codec < 0.17:
         picture = jpeg(picture, int(rng.integers(15, 80)))
@@ -116,10 +119,10 @@ def _coarse(picture: Bytes, rng: Rng) -> Bytes:
     return cv2.resize(small_picture, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _noise(picture: Bytes, rng: Rng, dark: bool) -> Bytes:
+def _noise(picture: Bytes, rng: Rng, dark: bool, frame: int) -> Bytes:
     sigma = rng.uniform(4, 16) if dark else rng.uniform(2, 12)
     noise: NDArray[Any] = np.empty(picture.shape, np.int16)
-    cv2.setRNGSeed(int(rng.integers(1 << 31)))
+    cv2.setRNGSeed(int(rng.integers(1 << 30)) + frame)
     cv2.randn(noise, np.zeros(3), np.full(3, sigma))  # a bare number is the first channel's alone
     if rng.random() < 0.4:
         # Demosaicing and codecs leave noise in blotches, not in single pixels.

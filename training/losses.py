@@ -9,22 +9,33 @@ from keras import ops
 
 Tensor = Any  # of whichever backend Keras runs on
 
+_LEVELS = 4  # of the pyramid: the smallest training pictures have 10 rows at the coarsest
+
 
 @keras.saving.register_keras_serializable("streamseg")
 class MatteLoss(keras.losses.Loss):
-    """Cross entropy (rim counted more) + soft Jaccard per picture + absolute error on the rim.
+    """Cross entropy (rim counted more) + soft Jaccard per picture + absolute error on the rim, and two more.
 
     Cross entropy alone gives soft mattes: where it is unsure, the mean is its best answer. The
     other two have the median for theirs, hence a clear one. ``sharp`` weighs the rim's error.
+    ``detail`` weighs the error's Laplacian pyramid, which asks for the form of a rim and not for its mean
+    (Hou and Liu, Context-Aware Image Matting, 2019). ``steady`` weighs what changes from one frame of a
+    sequence to the next and should not, or should and does not: the error whose square dtSSD averages
+    (Erofeev et al. 2015), by its magnitude here.
 
-    truth: uint8 or float ``(n, h, w, 3)`` in 0..255: alpha, known, rim; prediction: logits
-    ``(n, h, w, 1)``. Soft truth is allowed everywhere: the soft Jaccard (sum of minima over sum of
+    truth: uint8 or float ``(n, h, w, 3)`` in 0..255: alpha, known, rim; a fourth channel of 255 says that the
+    next picture of the batch is the next frame of the same sequence. prediction: logits ``(n, h, w, 1)``.
+    Soft truth is allowed everywhere: the soft Jaccard (sum of minima over sum of
     maxima) is zero only where prediction and truth are equal (Wang and Blaschko 2023).
     """
 
-    def __init__(self, rim: float = 2.0, jaccard: float = 1.0, sharp: float = 0.5, **kwargs: Any) -> None:
+    def __init__(
+        self, rim: float = 2.0, jaccard: float = 1.0, sharp: float = 0.5, detail: float = 0.0,
+        steady: float = 0.0, **kwargs: Any,
+    ) -> None:  # fmt: skip
         super().__init__(**kwargs)
         self.rim, self.jaccard, self.sharp = rim, jaccard, sharp
+        self.detail, self.steady = detail, steady
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         truth = ops.cast(y_true, "float32") / 255.0
@@ -39,13 +50,36 @@ class MatteLoss(keras.losses.Loss):
         # 0.2 % of the picture: what an empty picture may hold before it costs half a point.
         room = 0.002 * area
         loss += self.jaccard * (1.0 - (both + room) / (either + room))
-        wrong = known * rim * ops.abs(predicted - alpha)
-        loss += self.sharp * ops.sum(wrong, axis=(1, 2)) / (ops.sum(rim * known, axis=(1, 2)) + room)
+        error = known * (predicted - alpha)
+        rims = ops.sum(rim * known, axis=(1, 2)) + room
+        loss += self.sharp * ops.sum(rim * ops.abs(error), axis=(1, 2)) / rims
+        if self.detail:
+            loss += self.detail * _laplacian(error) / (rims + 0.02 * area)
+        if self.steady and truth.shape[-1] == 4:
+            both_known = known * ops.roll(known, -1, axis=0)
+            change = both_known * ops.abs(ops.roll(error, -1, axis=0) - error)
+            people = ops.sum(ops.maximum(alpha, ops.roll(alpha, -1, axis=0)), axis=(1, 2)) + 0.02 * area
+            follows = truth[:, 0, 0, 3]  # the last picture has no next one: the feed leaves it at 0
+            loss += self.steady * follows * ops.sum(change, axis=(1, 2)) / people
         return loss
 
     def get_config(self) -> dict[str, Any]:
-        own = {"rim": self.rim, "jaccard": self.jaccard, "sharp": self.sharp}
-        return {**super().get_config(), **own}
+        names = ("rim", "jaccard", "sharp", "detail", "steady")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _laplacian(error: Tensor) -> Tensor:
+    """Sum of the magnitudes of the Laplacian pyramid of ``error`` ``(n, h, w)``, level ``i`` counted ``2**i``
+    times: ``(n,)``. Sides are multiples of 16 or more."""
+    taps = ops.convert_to_tensor([1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16], "float32")
+    level = error[..., None]
+    total = 0.0
+    for i in range(_LEVELS):
+        wide = ops.pad(level, [[0, 0], [2, 2], [2, 2], [0, 0]], mode="reflect")
+        coarse = ops.conv(ops.conv(wide, ops.reshape(taps, (5, 1, 1, 1))), ops.reshape(taps, (1, 5, 1, 1)))
+        total += 2.0**i * ops.sum(ops.abs(level - coarse), axis=(1, 2, 3))
+        level = coarse[:, ::2, ::2]
+    return total
 
 
 @keras.saving.register_keras_serializable("streamseg")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -61,10 +62,9 @@ class MatteTask:
     channels = 1
 
     def __init__(
-        self, data: Path, batch: int, seed: int, shapes: Sequence[Size], sharp: float, memory: float
+        self, data: Path, batch: int, seed: int, recipe: Recipe, loss: MatteLoss, memory: float
     ) -> None:
-        self.loss = MatteLoss(sharp=sharp)
-        recipe = Recipe(shapes=tuple((shape, 1.0) for shape in shapes)) if shapes else Recipe()
+        self.loss = loss
         train = PictureSet(data, training_rows(data), memory=memory)
         self.feed = Feed(train, recipe, batch, seed)
         self.val = PictureSet(data, matte_rows(data, "val"))
@@ -137,10 +137,15 @@ class ClassTask:
 
 
 def open_task(
-    data: Path, batch: int, seed: int, shapes: Sequence[Size], sharp: float, memory: float = math.inf
-) -> Task:
-    """Many classes if the set has a classes.csv, else the person's matte. ``shapes``: the training pictures'
-    (height, width), empty for the recipe's own; ``sharp``: see MatteLoss; ``memory``: see PictureSet."""
+    data: Path, batch: int, seed: int, shapes: Sequence[Size], loss: MatteLoss | None = None,
+    memory: float = math.inf, sequences: float = 0.0,
+) -> Task:  # fmt: skip
+    """Many classes if the set has a classes.csv, else the person's matte, by ``loss`` (MatteLoss as it is if none
+    is given). ``shapes``: the training pictures' (height, width), empty for the recipe's own; ``memory``: see
+    PictureSet; ``sequences``: see Recipe."""
     if (Path(data) / CLASSES_FILE).is_file():
         return ClassTask(data, batch, seed, shapes, memory)
-    return MatteTask(data, batch, seed, shapes, sharp, memory)
+    recipe = Recipe(sequences=sequences)
+    if shapes:
+        recipe = replace(recipe, shapes=tuple((shape, 1.0) for shape in shapes))
+    return MatteTask(data, batch, seed, recipe, loss or MatteLoss(), memory)

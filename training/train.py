@@ -23,6 +23,7 @@ from training import architectures
 from training.augment import Size
 from training.commands import at_least, command, positive
 from training.distributed import join
+from training.losses import MatteLoss
 from training.runs import FROZEN, OPTIMISERS, Run, append
 from training.tasks import Task, open_task
 
@@ -39,8 +40,9 @@ def train(args: argparse.Namespace, task: Task | None = None) -> Run:
         raise OptionError(f"{args.out} holds a run: give --resume to go on with it, or another --out")
     keras.utils.set_random_seed(args.seed)
     cv2.setNumThreads(1)  # the feed has threads of its own
-    task = task or open_task(args.data, args.batch, args.seed, args.shapes or [], args.sharp,
-                             args.memory * 1e9)
+    loss = MatteLoss(sharp=args.sharp, detail=args.detail, steady=args.steady)
+    task = task or open_task(args.data, args.batch, args.seed, args.shapes or [], loss, args.memory * 1e9,
+                             args.sequences)
     run = Run(args, task, group)
     resumed = args.resume and run.load()
     print(f"{'resumed at' if resumed else 'new at'} step {run.state.step}", flush=True)
@@ -127,6 +129,10 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("--warmup", type=at_least(0), default=100, help="steps")
     own.add_argument("--average", type=float, default=0.998, help="momentum of the weight average")
     own.add_argument("--sharp", type=float, default=0.5, help="weight of the rim's absolute error")
+    own.add_argument("--detail", type=float, default=0.0, help="weight of the error's Laplacian pyramid")
+    own.add_argument("--sequences", type=float, default=0.0, help="how often two to four frames of a moving scene "
+                     "stand in a batch for one picture, 0..1")
+    own.add_argument("--steady", type=float, default=0.0, help="weight of the error's change between such frames")
     own.add_argument("--patience", type=at_least(0), default=0, help="scorings without a better "
                      "one before it stops (0: never)")
     own.add_argument("--parallel", action="store_true", help="share each batch among all devices (JAX)")

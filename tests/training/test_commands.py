@@ -95,7 +95,7 @@ def test_the_least_budget_is_one_that_has_a_size() -> None:
 def test_without_a_warm_up_the_rate_starts_at_its_height(folder: Path, tmp_path: Path, tiny: None) -> None:
     args = train.parser().parse_args(["--data", str(folder), "--out", str(tmp_path), "--steps", "9",
                                       "--warmup", "0", "--rate", "0.5"])
-    assert runs.Run(args, train.open_task(args.data, 1, 1, [(32, 32)], 0.5)).rate() == 0.5
+    assert runs.Run(args, train.open_task(args.data, 1, 1, [(32, 32)])).rate() == 0.5
 
 
 # --- files ------------------------------------------------------------------------------------

@@ -131,7 +131,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(
 def test_a_checkpoint_cut_short_leaves_the_one_before(
         folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: None) -> None:
     args = options(folder, tmp_path, "--steps", 1, "--batch", 2)
-    run = runs.Run(args, train.open_task(args.data, 2, 1, args.shapes, 0.5))
+    run = runs.Run(args, train.open_task(args.data, 2, 1, args.shapes))
     run.state.step = 3
     run.save()
     monkeypatch.setattr(runs.os, "fsync", lambda number: (_ for _ in ()).throw(OSError(28, "disk full")))
@@ -153,7 +153,7 @@ def test_patience_ends_a_run_after_so_many_scorings_without_a_better_one(
         folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: None) -> None:
     args = options(folder, tmp_path, "--steps", 50, "--batch", 2, "--score-every", 0, "--patience", 3)
     figures = iter([0.5, 0.4, 0.6, 0.6, 0.5, 0.5, 0.9])
-    task = train.open_task(args.data, 2, 1, args.shapes, 0.5)
+    task = train.open_task(args.data, 2, 1, args.shapes)
     monkeypatch.setattr(task, "score", lambda model: (next(figures), {}, ""))
     # 0.5 before the first step, 0.6 after the second; then three that are no better
     run = train.train(args, task)
@@ -164,7 +164,7 @@ def test_patience_ends_a_run_after_so_many_scorings_without_a_better_one(
 def test_a_loss_that_is_no_number_ends_the_run(
         folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: None) -> None:
     args = options(folder, tmp_path, "--steps", 5, "--batch", 2)
-    run = runs.Run(args, train.open_task(args.data, 2, 1, args.shapes, 0.5))
+    run = runs.Run(args, train.open_task(args.data, 2, 1, args.shapes))
     monkeypatch.setattr(run.model, "train_on_batch", lambda pictures, truths: float("nan"))
     with pytest.raises(OptionError, match="the loss is nan at step 0"):
         run.step(np.zeros((2, 64, 64, 3), np.uint8), np.zeros((2, 64, 64, 3), np.uint8))
