@@ -168,6 +168,28 @@ def test_the_stream_starts_anywhere_and_keeps_the_order_with_any_threads(folder:
     stream.close()
 
 
+def test_frames_of_a_sequence_show_one_scene_that_moves(folder: Path) -> None:
+    made = feed(folder, sequences=1.0)
+    moved = 0
+    for k in range(12):
+        pictures, truths = made.batch(k)
+        assert pictures.shape[0] == truths.shape[0] == 4
+        assert truths.shape[-1] == 4
+        marks = truths[:, 0, 0, 3]
+        assert set(np.unique(marks)) <= {0, 255}
+        assert marks[0]
+        assert not marks[-1]
+        assert np.array_equal(truths[..., 3], np.broadcast_to(marks[:, None, None], truths.shape[:3]))
+        for i in np.flatnonzero(marks):
+            before, after = (truths[j, ..., 0].astype(np.float32) for j in (i, i + 1))
+            if before.mean() < 10:
+                continue
+            assert np.minimum(before, after).sum() > 0.6 * np.maximum(before, after).sum()
+            moved += not np.array_equal(before, after)
+    assert moved > 4
+    assert feed(folder).batch(0)[1].shape[-1] == 3
+
+
 def test_batches_have_the_shapes_of_the_recipe_and_a_truth_of_three(folder: Path) -> None:
     made, shapes = feed(folder), set()
     for k in range(12):

@@ -230,6 +230,45 @@ def test_the_matte_loss_by_hand() -> None:
     assert costs[0] == pytest.approx(costs[1])
 
 
+def test_the_detail_of_a_rim_is_weighed_by_its_laplacian_pyramid() -> None:
+    rng = np.random.default_rng(3)
+    alpha = np.zeros((1, 48, 32, 3), np.uint8)
+    alpha[0, 10:40, 8:20, 0] = 255
+    alpha[..., 1:] = 255
+    alpha[0, :4, :, 1] = 0  # four unknown rows
+    logits = rng.normal(0, 3, (1, 48, 32, 1)).astype(np.float32)
+    level = (1 / (1 + np.exp(-logits[0, ..., 0])) - alpha[0, ..., 0] / 255) * (alpha[0, ..., 1] / 255)
+    wanted = 0.0
+    for i in range(4):  # OpenCV's pyramid has the same five taps and mirrors at the border, too
+        taps = cv2.getGaussianKernel(5, 0)
+        assert np.allclose(taps[:, 0] * 16, [1, 4, 6, 4, 1])
+        blurred = cv2.sepFilter2D(level, -1, taps, taps, borderType=cv2.BORDER_REFLECT_101)
+        wanted += 2**i * np.abs(level - blurred).sum()
+        level = cv2.pyrDown(level)
+    wanted /= 44 * 32 + (0.002 + 0.02) * 48 * 32
+    found = float(losses.MatteLoss(detail=1.0)(alpha, logits)) - float(losses.MatteLoss()(alpha, logits))
+    assert found == pytest.approx(wanted, rel=1e-4)
+
+
+def test_what_stays_wrong_is_steady_and_what_changes_is_not() -> None:
+    truth = np.zeros((3, 16, 16, 4), np.uint8)
+    truth[..., 1] = 255
+    truth[:, 4:12, 4:12, 0] = 255
+    truth[0, ..., 3] = 255  # the second picture is the first one's next frame; the third is of another scene
+    logits = np.where(truth[..., :1] > 127, 9.0, -9.0).astype(np.float32)
+    logits[:2, 0, :8] = 9.0  # the same eight pixels are wrong in both frames
+    logits[2, 8] = 9.0
+
+    def unsteady(logits: Any) -> float:
+        plain = float(losses.MatteLoss()(truth, logits))
+        return float(losses.MatteLoss(steady=1.0)(truth, logits)) - plain
+
+    assert unsteady(logits) == pytest.approx(0, abs=1e-4)
+    logits[1, 0, :8] = -9.0  # in the second frame they are right
+    # Eight pixels change of 64 of the person; a third of it, since it is the mean over three pictures.
+    assert unsteady(logits) == pytest.approx(8 / (64 + 0.02 * 256) / 3, rel=1e-3)
+
+
 def test_the_class_loss_by_hand() -> None:
     truth = np.array([[[1, 255], [0, 0]]], np.uint8)[None]  # a known pixel of class 1, an unknown one
     logits = np.array([[[0.0, 1.0, -1.0], [9.0, 0.0, 0.0]]], np.float32)[None]
