@@ -21,19 +21,19 @@ Pair = tuple[Bytes, Bytes]
 Size = tuple[int, int]
 
 
-def crop(pair: Pair, size: Size, rng: Rng) -> Pair:
+def crop(pair: Pair, size: Size, rng: Rng, near: float = 0.06) -> Pair:
     """The picture as a frame of ``size``: zoomed, turned a little, flipped, shifted.
 
     Between "the whole picture fits" and "the frame is filled", then from 0.6 (small persons) to 2.2
-    times (faces), and now and then a part so small that an arm or a leg is all there is. What lies beyond
-    the picture's edge is mirrored, or black, or unknown.
+    times (faces), and now and then (``near``: how often) a part so small that an arm or a leg is all there is.
+    What lies beyond the picture's edge is mirrored, or black, or unknown.
     """
     height, width = pair[0].shape[:2]
     fit = min(size[0] / height, size[1] / width)
     cover = max(size[0] / height, size[1] / width)
     scale = fit * (cover / fit) ** rng.uniform(0.2, 1.0)
     scale *= np.exp(np.clip(rng.normal(0.06, 0.22), -0.5, 0.8))
-    if rng.random() < 0.06:
+    if rng.random() < near:
         scale = cover * rng.uniform(1.5, 2.8)
     squeeze = np.exp(rng.normal(0.0, 0.06))
     # Room that the picture has to spare, or that the frame has.

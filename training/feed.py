@@ -40,6 +40,7 @@ class Recipe:
             # Half of the animals kept out of training were taken for persons; of the rooms, one in fifty.
             f"background/{ANIMALS}": 2.5,
             "background/animals, things": 2.5,
+            "background/no person, cars": 3.0,
         }
     )  # fmt: skip
     # A person moved to another background; another one beside him; then a third.
@@ -55,6 +56,9 @@ class Recipe:
     # Moved people who stand far off; backgrounds behind moved people that hold animals.
     far: float = 0.25
     animals: float = 0.65
+    # Places without people, alone or behind them, seen from so near that only a part of a car or a cow is there:
+    # cut off by the frame they were taken for somebody who comes in.
+    near: float = 0.35
     # Instead of one picture, two to four frames of a scene whose layers move, each its own way. How often.
     sequences: float = 0.0
     # (height, width) and how often, from portrait to 16:9: about the area that is used, for a third of the
@@ -140,15 +144,13 @@ class Feed:
             # (those of cut-outs have a wall only: a set may have no others).
             crowd = [] if rng.random() < 0.85 else self._whole()
             back = self._draw(crowd or self._backdrops(rng), rng)
-            scene = moved(augment.crop(self.pictures[back], size, rng))
+            scene = moved(self._cropped(back, size, rng))
             far = bool(rng.random() < self.recipe.far)
             front = moved(augment.place(self.pictures[number], size, rng, small=far))
             scene = augment.over(front, scene, rng)
         else:
-            whole = self.pictures[number]
-            if rng.random() < self.recipe.turned:
-                whole = augment.turn(whole, int(rng.integers(1, 4)))
-            scene = moved(augment.crop(whole, size, rng))
+            turns = int(rng.integers(1, 4)) if rng.random() < self.recipe.turned else 0
+            scene = moved(self._cropped(number, size, rng, turns))
         if person and rng.random() < self.recipe.company:
             for _ in range(2 if rng.random() < self.recipe.third else 1):
                 guest = self.pictures[self._draw(self._people, rng)]
@@ -174,6 +176,13 @@ class Feed:
             finally:
                 for future in waiting:
                     future.cancel()
+
+    def _cropped(self, number: int, size: Size, rng: np.random.Generator, turns: int = 0) -> Pair:
+        """A frame of picture ``number``, which is turned by ``turns`` times 90 degrees first."""
+        whole = augment.turn(self.pictures[number], turns) if turns else self.pictures[number]
+        if self.pictures.rows[number].matte:
+            return augment.crop(whole, size, rng)
+        return augment.crop(whole, size, rng, self.recipe.near)
 
     def _backdrops(self, rng: np.random.Generator) -> list[int]:
         return self._animals if self._animals and rng.random() < self.recipe.animals else self._empty
