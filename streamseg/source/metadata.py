@@ -17,6 +17,7 @@ JPEG_MARK, PNG_MARK = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 TIFF_MARKS = (b"II*\0", b"MM\0*")
 SUBFILE, ORIENTATION, MAKE, X_RESOLUTION, UNIT = 0x00FE, 0x0112, 0x010F, 0x011A, 0x0128
 EXIF, PROFILE, GPS = 0x8769, 0x8773, 0x8825
+DNG, CR2, PARTS = 0xC612, b"CR\2", 0x014A  # DNGVersion; bytes 8 to 10 of Canon's; SubIFDs
 REDUCED = 1  # of a TIFF's page: a small copy of another page
 SCREEN = (72, 96)  # dots per inch that programs write where nobody chose any
 HEADER, LARGEST = 128, 255 * 65519  # bytes of a profile: at least its header, at most what a JPEG can hold
@@ -32,19 +33,21 @@ class PictureMetadata:
     profile      the ICC profile, byte for byte; None if there is none, or if it is not a valid one
     pages        pictures in a TIFF, small copies left out; 1 for other formats
     unkept       names of what is in the file and in no output
+    raw          whether it is a camera's raw picture (DNG and others in TIFF's layout), whose pixels are no colours yet
     """
 
     orientation: int = 1
     profile: bytes | None = None
     pages: int = 1
     unkept: tuple[str, ...] = ()
+    raw: bool = False
 
 
 def metadata_of(data: bytes) -> PictureMetadata:
     """The metadata in the bytes of a JPEG, PNG, WebP or TIFF; the defaults for other formats and for what
     cannot be read: the picture itself may still decode."""
     if data[:4] in TIFF_MARKS:
-        return _of_tiff(list(_directories(data)))
+        return _of_tiff(list(_directories(data)), data)
     info = _info(data)
     tags = _exif_tags(info.get("exif", b""))
     large = ("a colour profile (ICC) of more than 1 MB, and all other metadata",) * (LARGE in info)
@@ -166,14 +169,15 @@ def _value(directory: Any, tag: int) -> Any:
         return None
 
 
-def _of_tiff(pages: list[Tags]) -> PictureMetadata:
+def _of_tiff(pages: list[Tags], data: bytes) -> PictureMetadata:
     tags = pages[0] if pages else {}
     inches = {2: 1.0, 3: 2.54}.get(tags.get(UNIT, 2), 0.0)
     found = tags.get(PROFILE)
     whole = [page for page in pages if not _number(page.get(SUBFILE, 0)) & REDUCED]
     return PictureMetadata(_orientation(tags), valid_profile(found if isinstance(found, bytes) else None),
                            max(1, len(whole)),
-                           _unkept({EXIF, GPS, MAKE} & tags.keys(), inches * _number(tags.get(X_RESOLUTION, 0))))
+                           _unkept({EXIF, GPS, MAKE} & tags.keys(), inches * _number(tags.get(X_RESOLUTION, 0))),
+                           DNG in tags or data[8:11] == CR2 or bool(pages and not whole and PARTS in tags))
 
 
 def _dots(data: bytes, info: Mapping[str, Any]) -> float:

@@ -25,6 +25,7 @@ from .integrity import missing_in, missing_in_file
 
 LIVE = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srtp", "udp", "srt", "mms", "mmsh")
 LONGEST_WAIT = 30.0
+JPEG_MARK = b"\xff\xd8"
 INDEX_LAST = ("An MP4 with its index at the end cannot be read from a pipe: give the file itself, or pipe "
               "Matroska, NUT or Y4M")
 # Besides FFmpeg's errors, PyAV raises these for damaged files: times and texts out of range.
@@ -228,11 +229,26 @@ def _open(file: Any, name: str, options: InputOptions, timeout: float | None = N
 
 def _plain(file: Any, name: str, options: InputOptions, arguments: dict[str, Any]) -> Any:
     try:
-        return av.open(file, "r", **arguments)
+        container = av.open(file, "r", **arguments)
     except SourceError:
         raise
     except FAILURES as error:
         raise explained(error, name, options) from error
+    head = _head(file) if container.format.name == "mjpeg" else b""
+    if head and not head.startswith(JPEG_MARK):  # FFmpeg takes anything with a JPEG in it for raw MJPEG
+        container.close()
+        raise SourceError(f"{name} is not a video or a picture: it has a JPEG somewhere inside, as documents, archives "
+                          "and cameras' raw files do. Save that as a picture of its own first")
+    return container
+
+
+def _head(file: Any) -> bytes:
+    """The first bytes of what av.open has opened; empty where nobody kept them."""
+    if isinstance(file, str):
+        return first_bytes(Path(file.removeprefix("file:")), len(JPEG_MARK)) if file.startswith("file:") else b""
+    if isinstance(file, ByteInput):
+        return file.check.head
+    return os.pread(file.fileno(), len(JPEG_MARK), 0)  # a file that is standard input
 
 
 def _accelerated(file: Any, name: str, options: InputOptions, arguments: dict[str, Any]) -> Any:

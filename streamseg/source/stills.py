@@ -24,7 +24,7 @@ from .clip_reader import DEFAULT_RATE
 from .decode import Decoder
 from .heif import is_heif
 from .integrity import missing_in_file
-from .metadata import PictureMetadata, is_rgb, metadata_of, stated_size
+from .metadata import TIFF_MARKS, PictureMetadata, is_rgb, metadata_of, stated_size
 from .normalise import Normaliser
 from .open import first_bytes, mode_of, open_container, reason, too_large
 from .orientation import Turn, turn_of
@@ -253,6 +253,9 @@ def read_picture(path: Path, options: InputOptions) -> Still:
         decoder.remedy = ""
         pictures = iter(decoder)
         picture = next(pictures, None)
+        metadata = metadata_of(decoder.first_packet)
+        if metadata.raw:
+            raise _undeveloped(path)
         if picture is None:
             raise DamagedInputError(f"{path}: no picture in it decodes")
         alpha = AlphaStream.beside(stream, path, strict) if is_heif(container) else None
@@ -265,11 +268,18 @@ def read_picture(path: Path, options: InputOptions) -> Still:
         if not animated and is_picture(container) and film_format(path, container, decoder.first_packet):
             notes.append(f"{path.name} holds several pictures, one after another: only the first is taken; give it "
                          "alone to take all, as a film")
-        return Still(picture, turn, metadata_of(decoder.first_packet), animated, tuple(notes))
+        return Still(picture, turn, metadata, animated, tuple(notes))
     except DamagedInputError as error:
         size = stated_size(path)  # FFmpeg calls a picture above its limit invalid
         if size is not None and size[0] * size[1] > options.max_pixels:
             raise too_large(str(path), *size, options.max_pixels) from error
+        if first_bytes(path, 4) in TIFF_MARKS and metadata_of(path.read_bytes()).raw:
+            raise _undeveloped(path) from error
         raise
     finally:
         container.close()
+
+
+def _undeveloped(path: Path) -> SourceError:
+    return SourceError(f"{path} is a camera's raw picture, which must be developed first: save it as TIFF, PNG or JPEG "
+                       "with the camera's program or another one for raw pictures")

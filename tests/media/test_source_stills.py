@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from streamseg.core.opencv import cv2
 from streamseg.errors import DamagedInputError, SourceError
@@ -278,3 +281,38 @@ def test_a_jpeg_with_megabytes_behind_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(jpeg(size=(2400, 1800)) + b"\xff" * 8_000_000)
     assert missing_in_file(path) is None
+
+
+@pytest.mark.parametrize(("name", "arguments"), [
+    ("a.dng", {}), ("a.nef", {"dng": False}), ("a.tif", {"dng": False, "compression": 34713})])
+def test_a_cameras_raw_picture_is_no_picture_yet(tmp_path: Path, name: str, arguments: dict[str, Any]) -> None:
+    raw = stills.camera_raw(tmp_path / name, **arguments)
+    assert Image.open(raw).size == (16, 12)  # the small copy is what a reader of plain TIFF sees
+    with pytest.raises(SourceError, match=rf"{name} is a camera's raw picture, .* save it as TIFF, PNG or JPEG"):
+        read(raw)
+
+
+@pytest.mark.parametrize("before", [b"%PDF-1.3\n", b"PK\3\4", b"IIU\0", b"\0"])
+def test_a_file_that_holds_a_jpeg_somewhere_is_no_film_of_jpegs(tmp_path: Path, before: bytes) -> None:
+    picture = stills.image(tmp_path / "a.jpg").read_bytes()
+    path = tmp_path / "a.bin"
+    path.write_bytes(before + bytes(300) + picture + b"the rest")
+    with pytest.raises(SourceError, match="is not a video or a picture: it has a JPEG somewhere inside"):
+        read(path)
+    with path.open("rb") as file, pytest.raises(SourceError, match="somewhere inside"):
+        open_source(file, Options())
+    path.write_bytes(2 * picture)
+    assert len(read(path)[1]) == 2
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_nor_is_it_one_as_standard_input(tmp_path: Path, piped: bool) -> None:
+    path = tmp_path / "a.pdf"
+    path.write_bytes(b"%PDF-1.3\n" + stills.image(tmp_path / "a.jpg").read_bytes())
+    command = [sys.executable, "-m", "streamseg", "run", "-", "-o", str(tmp_path / "a.mkv"), "--method", "threshold"]
+    with path.open("rb") as file:
+        given: dict[str, Any] = {"input": file.read()} if piped else {"stdin": file}
+        done = subprocess.run(command, capture_output=True, **given)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"standard input is not a video or a picture: it has a JPEG somewhere inside" in done.stderr
+    assert not (tmp_path / "a.mkv").exists()

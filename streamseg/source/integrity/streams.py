@@ -14,20 +14,20 @@ EBML = b"\x1a\x45\xdf\xa3"
 
 
 class StreamCheck:
-    """Watches the bytes that are read from a stream. ``received``: bytes so far."""
+    """Watches the bytes that are read from a stream. ``received``: bytes so far; ``head``: the first of them."""
 
     def __init__(self) -> None:
         self.received = 0
         self._ended = False
-        self._head = b""
+        self.head = b""
         self._elements: _Elements | None = None
 
     def feed(self, data: bytes) -> None:
         """Take the bytes that were read next; empty at the end of the stream."""
         self._ended = not data
-        before = self._head
-        self._head += data[:HEAD - len(before)]
-        if len(before) < len(EBML) and self._head.startswith(EBML):
+        before = self.head
+        self.head += data[:HEAD - len(before)]
+        if len(before) < len(EBML) and self.head.startswith(EBML):
             self._elements = _Elements()
             self._elements.feed(before)
         self.received += len(data)
@@ -40,15 +40,15 @@ class StreamCheck:
             return None
         if self._elements is not None:
             return self._elements.missing()
-        length = ts_packet(self._head)
+        length = ts_packet(self.head)
         if length is not None:
             return "its last packet is not whole" if self.received % length else None
-        if self._head.startswith(b"YUV4MPEG2 "):
+        if self.head.startswith(b"YUV4MPEG2 "):
             return self._y4m()
         return None
 
     def _y4m(self) -> str | None:
-        header, end, frames = self._head.partition(b"\n")
+        header, end, frames = self.head.partition(b"\n")
         record = y4m_record(y4m_fields(header))
         if not end or record is None or not frames.startswith(b"FRAME\n"):  # frames with parameters have other lengths
             return None
@@ -61,7 +61,7 @@ class _Elements:
 
     def __init__(self) -> None:
         self._remaining = 0  # bytes until the head of the next element
-        self._head = b""  # of the next element, as far as it was read
+        self.head = b""  # of the next element, as far as it was read
         self._lost = False
 
     def feed(self, data: bytes) -> None:
@@ -71,18 +71,18 @@ class _Elements:
                 passed = min(self._remaining, len(rest))
                 self._remaining, rest = self._remaining - passed, rest[passed:]
                 continue
-            self._head, rest = self._head + rest[:1], rest[1:]
+            self.head, rest = self.head + rest[:1], rest[1:]
             try:
-                size = _size(self._head)
+                size = _size(self.head)
             except IndexError:  # the head is not complete yet
                 continue
             except ValueError:  # no element: the demuxer reports the damage
                 self._lost = True
                 return
-            self._head, self._remaining = b"", size
+            self.head, self._remaining = b"", size
 
     def missing(self) -> str | None:
-        whole = self._lost or not (self._remaining or self._head)
+        whole = self._lost or not (self._remaining or self.head)
         return None if whole else f"{self._remaining or 'some'} bytes of its last element are missing"
 
 
