@@ -39,8 +39,11 @@ def _failures(stream: TextIO) -> Watch:
 
 
 def failure_line(row: Row, outcome: Outcome) -> str:
-    """'streamseg: error: a.mp4: DamagedInputError: ...'."""
-    return f"streamseg: error: {one_line(row.source)}: {one_line(outcome.reason)}"
+    """'streamseg: error: a.mp4: OSError: ...'; 'streamseg: error: a.mp4 is damaged ...' where the reason names it."""
+    kind, _, message = one_line(outcome.reason).partition(": ")
+    source = one_line(row.source)
+    told = message if kind.isidentifier() and message.startswith(source) else f"{source}: {one_line(outcome.reason)}"
+    return f"streamseg: error: {told}"
 
 
 def _plain(stream: TextIO) -> Watch:

@@ -43,7 +43,8 @@ def watch(session: Session, folder: str, output: str, status: bool, **flags: Any
 
     A file is taken when its size and time have stood still and it opens; hidden files, .part, .tmp and ~ never are.
     Subfolders and names stay. A ledger in OUT knows what is done, also after a restart. Why a file failed stands in
-    NAME.failed.txt. Ctrl-C and SIGTERM end it after the file in hand; a second Ctrl-C at once.
+    NAME.failed.txt. Ctrl-C and SIGTERM end it after the file in hand; a second Ctrl-C at once. With --once the exit
+    code is 1 if a file failed.
     """
     if status:
         return _status(session, output)
@@ -56,12 +57,14 @@ def watch(session: Session, folder: str, output: str, status: bool, **flags: Any
     from ..watch.watcher import Watcher
 
     with _stopped_softly() as stop, nullcontext() if session.quiet else messages_shown():
-        counts = Watcher(folder, output, options, told=told, naming=naming, stop=stop).watch()
+        watcher = Watcher(folder, output, options, told=told, naming=naming, stop=stop)
+        counts = watcher.watch()
+    code = 1 if told.once and watcher.failed else 0
     if session.json:
-        show.json_object({"exit_code": 0, "counts": counts})
+        show.json_object({"exit_code": code, "counts": counts})
     elif not session.quiet:
         click.echo(f"streamseg: {_summary(counts)}", err=True)
-    return 0
+    return code
 
 
 def _summary(counts: dict[str, int]) -> str:

@@ -55,6 +55,7 @@ class Watcher:
         self._stop, self._clock = stop, clock
         self._settling = Settling(self._told.settle)
         self._methods = Methods()
+        self.failed = 0  # files, since this watch began
         if not self._paths.folder.is_dir():
             raise SourceError(f"{folder} is no folder: give the folder that files come into")
         for place in (output, *((options or {})[name] for name in self._paths.extra)):
@@ -235,6 +236,7 @@ class Watcher:
         reason = self._said(name, error)
         self._settling.gone(name)
         self._ledger.fail(name, reason)
+        self.failed += 1
         note = self._reason_file(name)
         with contextlib.suppress(OSError):  # the ledger knows it too
             note.parent.mkdir(parents=True, exist_ok=True)
