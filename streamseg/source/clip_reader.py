@@ -9,7 +9,7 @@ from typing import Any
 
 import av
 
-from ..core.words import counted
+from ..core.words import counted, were
 from ..errors import DamagedInputError, SourceError
 from ..options import InputOptions
 from .alpha import AlphaStream
@@ -217,18 +217,19 @@ class ClipReader:
         """What is known at the end only."""
         found, lost = [], self.decoder.read - self.decoder.given
         if self._clock.corrected:
-            found.append(f"{self._clock.corrected} frame times did not increase and were corrected")
+            found.append(f"{counted(self._clock.corrected, 'frame time')} did not increase and "
+                         f"{were(self._clock.corrected)} corrected")
         if self._clock.leapt:
             count, seconds = len(self._clock.leapt), sum(self._clock.leapt)
             often = "once" if count == 1 else f"{count} times"
             found.append(f"the clock jumps ahead {often}, by {seconds:.0f} s in all: what follows is joined without "
                          "the gap")
         if self._sync.aligned:
-            found.append(f"the clock of {len(self._sync.aligned)} sound track(s) is not that of the pictures: the "
-                         "sound begins with them, or goes on where it was")
+            found.append(f"the clock of {counted(len(self._sync.aligned), 'sound track')} is not that of the pictures: "
+                         "the sound begins with them, or goes on where it was")
         if self._sync.left_out:
-            found.append(f"{self._sync.left_out} packets of the other tracks overlapped with earlier ones where "
-                         "the clock steps back, and were left out")
+            found.append(f"{counted(self._sync.left_out, 'packet')} of the other tracks overlapped with earlier ones "
+                         f"where the clock steps back, and {were(self._sync.left_out)} left out")
         if lost > 0 and not self.decoder.damaged and self.part.whole:
             found.append(f"{lost} of {self.decoder.read} coded pictures gave no frame")
         return found

@@ -12,6 +12,7 @@ from av.stream import Disposition
 
 from ..core.frames import Frame, Track, VideoInfo
 from ..core.pixel_formats import Mastering
+from ..core.words import counted
 from ..errors import SourceError
 from ..options import MAX_PIXELS
 from .heif import is_heif, picture_stream
@@ -42,7 +43,7 @@ def select_stream(container: Any, name: str, number: int | None, limit: int = MA
         found = " and ".join(kind for kind in kinds if kind != "video")
         raise SourceError(f"{name} has no picture; there is only {found}{cover} in it")
     if number is not None and number >= len(streams):
-        raise SourceError(f"stream is {number}; {name} has {len(streams)} video stream(s), numbered from 0")
+        raise SourceError(f"stream is {number}; {name} has {counted(len(streams), 'video stream')}, numbered from 0")
     best = _best(container, streams)
     stream = streams[number] if number is not None else best if best in streams else streams[0]
     if stream.codec_context is None:  # asking such a stream for anything can end the process: PyAV #2344

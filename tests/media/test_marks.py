@@ -112,7 +112,7 @@ def test_every_codec_carries_them(codec: str, to: str, tmp_path: Path):
 def test_360_degrees_stay_360_degrees(to: str, tmp_path: Path):
     """From an MP4 with sv3d, as cameras and YouTube's injector write it."""
     path = clips.video(tmp_path / "in.mp4", size=(128, 64), frames=3, options={"movflags": "+faststart"})
-    _inject(path)
+    inject_sphere(path)
     assert marks(path)["Spherical Mapping"]["projection"] == "equirectangular"
     out = tmp_path / f"out{to}"
     streamseg.run(path, out, method="threshold", background="green")
@@ -120,7 +120,7 @@ def test_360_degrees_stay_360_degrees(to: str, tmp_path: Path):
     assert marks(out)["Spherical Mapping"]["yaw"] == 30
 
 
-def _inject(path: Path) -> None:
+def inject_sphere(path: Path) -> None:
     """Put the box sv3d (Google's Spherical Video V2) into the sample entry of an MP4 whose index is at its end."""
     def box(name: bytes, body: bytes) -> bytes:
         return struct.pack(">I4s", len(body) + 8, name) + body

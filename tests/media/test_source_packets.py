@@ -16,6 +16,7 @@ import pytest
 
 from streamseg.api import run
 from streamseg.core.frames import Frame, Matte
+from streamseg.core.words import counted, were
 from streamseg.source import open_source
 from streamseg.source.packet_sync import PacketSync
 from streamseg.source.realtime import Realtime
@@ -113,9 +114,9 @@ def test_sound_goes_over_a_splice_with_the_picture(tmp_path: Path, lengths: tupl
         at += len(wanted) - over
     assert at == len(found)
     assert source.notes == [
-        f"{len(lengths) - 1} frame times did not increase and were corrected",
-        f"{left_out} packets of the other tracks overlapped with earlier ones where the clock steps back, "
-        "and were left out"]
+        f"{counted(len(lengths) - 1, 'frame time')} did not increase and {were(len(lengths) - 1)} corrected",
+        f"{counted(left_out, 'packet')} of the other tracks overlapped with earlier ones where the clock steps back, "
+        f"and {were(left_out)} left out"]
 
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.ts"])

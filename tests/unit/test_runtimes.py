@@ -16,6 +16,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from streamseg.core.geometry import usual_sizes
+from streamseg.core.opencv import cv2
 from streamseg.errors import DeviceError, OptionError
 from streamseg.segment.built_in import built_in
 from streamseg.segment.file_formats.tflite import STEPS
@@ -29,6 +30,29 @@ from streamseg.segment.runtimes.signatures import alone, signatures
 from streamseg.source.arrays import frame_of
 from tests.unit.model_tools import frames, mattes
 from tests.unit.onnx_files import mean_of_channels
+
+SPEAKING = """
+import os
+from types import SimpleNamespace as SessionOptions
+
+def get_available_providers():
+    return ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+
+class InferenceSession:
+    def __init__(self, path, settings, providers):
+        if "TensorrtExecutionProvider" in providers:
+            print("*** EP Error ***")
+        os.write(2, b"[W:onnxruntime:Default] Failed to create CUDAExecutionProvider\\n")
+
+    def get_inputs(self):
+        return [SessionOptions(name="picture", type="tensor(float)", shape=["n", 32, 64, 3])]
+
+    def get_outputs(self):
+        return [SessionOptions(name="alpha", type="tensor(float)", shape=["n", 32, 64, 1])]
+
+    def get_providers(self):
+        return ["CPUExecutionProvider"]
+"""
 
 
 def matte_of(net: Net, pictures: np.ndarray) -> np.ndarray:
@@ -240,6 +264,20 @@ def test_onnx_with_a_gpu_provider_that_does_not_start_is_an_error(
     with pytest.raises(DeviceError, match=r"does not start here .*give --device cpu"):
         mattes(frames(1, 32, 64), model=str(path), device="gpu")
     assert len(mattes(frames(1, 32, 64), model=str(path), device="auto")) == 1
+
+
+def test_onnx_that_speaks_by_itself_is_heard_on_neither_output(tmp_path: Path) -> None:
+    """As onnxruntime-gpu 1.31 does without CUDA: native lines on standard error, and, where TensorRT is among the
+    providers, Python's on standard output, where a film may go."""
+    (tmp_path / "onnxruntime.py").write_text(SPEAKING)
+    mean_of_channels(tmp_path / "m.onnx", ("n", 32, 64, 3)).with_suffix(".json").write_text("{}")
+    cv2.imwrite(str(tmp_path / "in.png"), np.full((48, 64, 3), 90, np.uint8))
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    done = subprocess.run([sys.executable, "-m", "streamseg", "run", "in.png", "-o", "-", "--model", "m.onnx",
+                           "--device", "gpu", "--quiet"], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+                          env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.DEVNULL)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert [line[:34] for line in done.stderr.splitlines()] == ["streamseg: error: ONNX Runtime has"]
 
 
 # Keras

@@ -9,7 +9,7 @@ import pytest
 
 from streamseg.cli import cli, show
 from streamseg.cli.session import Session
-from streamseg.core.words import counted
+from streamseg.core.words import counted, were
 from streamseg.errors import SourceError
 from streamseg.report import Progress
 from streamseg.segment import METHODS, method_class
@@ -20,6 +20,7 @@ from tests.unit.fakes import a_report
 def test_counted() -> None:
     assert [counted(number, "frame") for number in (0, 1, 2)] == ["0 frames", "1 frame", "2 frames"]
     assert [counted(number, "class", "classes") for number in (1, 3)] == ["1 class", "3 classes"]
+    assert [were(number) for number in (0, 1, 2)] == ["were", "was", "were"]
 
 
 @pytest.mark.parametrize(("count", "wanted"), [(1, ("1 damaged frame skipped", "1 frame dropped", ": 1 frame in")),

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.geometry import Size
+from ...core.native_stderr import native_lines_hidden
 from ...errors import DeviceError, MissingDependencyError, OptionError
 from ..model_spec import ModelSpec
 from . import State
@@ -33,8 +34,9 @@ class Onnx:
         settings.intra_op_num_threads, settings.inter_op_num_threads = threads, 1
         settings.log_severity_level = 3
         try:
-            self._session: Any = onnxruntime.InferenceSession(
-                str(path), settings, providers=_providers(device, onnxruntime.get_available_providers()))
+            with native_lines_hidden():  # why a provider does not start: the severity above is not for it
+                self._session: Any = onnxruntime.InferenceSession(
+                    str(path), settings, providers=_providers(device, onnxruntime.get_available_providers()))
         except (DeviceError, MemoryError):
             raise
         except Exception as error:  # onnxruntime's own classes share no base but Exception
@@ -85,7 +87,9 @@ def _port(item: Any) -> Port:
 
 
 def _providers(device: str, available: list[str]) -> list[str]:
-    gpu = [name for name in available if name not in (CPU, "AzureExecutionProvider")]
+    """TensorRT is left out: every onnxruntime-gpu names it, where its libraries are not there onnxruntime says so on
+    standard output, which may be the film's, and where they are it compiles for minutes before the first frame."""
+    gpu = [name for name in available if name not in (CPU, "AzureExecutionProvider", "TensorrtExecutionProvider")]
     if device == "gpu" and not gpu:
         raise DeviceError("no GPU runtime is in this onnxruntime: install onnxruntime-gpu, or give "
                           "--device cpu")
