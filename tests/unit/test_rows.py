@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-TEXT = (TESTS / "ROWS.md").read_text(encoding="utf-8")
+TEXT, BEHIND = (TESTS / "ROWS.md").read_text(encoding="utf-8").split("\n## Against 5659d4a\n")
 WANTED = {"A": 15, "B": 7, "C": 6}  # rows of each letter; those of D have names
 
 
@@ -47,6 +47,14 @@ def test_every_row_has_a_line() -> None:
     numbered = {name for name in rows() if not name.startswith("D")}
     assert numbered == {f"{letter}{number}" for letter, count in WANTED.items() for number in range(1, count + 1)}
     assert len(rows()) - len(numbered) == 12
+
+
+def test_every_row_was_tried_against_the_old_commit_or_is_named_as_not() -> None:
+    lines = [re.split(r" \| ", line.strip("| ")) for line in BEHIND.splitlines() if re.match(r"\| \w", line)]
+    assert {len(line) for line in lines} == {4}
+    tried = {line[0] for line in lines}
+    left_out = BEHIND.rpartition("Not shown by a command here:")[2]
+    assert {row for row in rows() if row not in tried and row.removeprefix("D ") not in left_out} == {"D frozen"}
 
 
 @pytest.mark.parametrize("row", rows())
