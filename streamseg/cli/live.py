@@ -48,8 +48,9 @@ NOT_SAVED = ("config", "overwrite", "whip_token")
                examples=EXAMPLES)
 @click.argument("source", required=False, metavar="[SOURCE]")
 @click.option("--to", "to", multiple=True, metavar="SINK", cls=Flag, group="Output",
-              help="virtual[:DEVICE] (default), window, null, an address (rtmp, rtsp, srt, udp, whip:https://...) or a "
-              "file (.mkv, .mp4). May be given several times; the statistics are about the first.")
+              help="virtual[:DEVICE] (default), pipewire[:NAME] (a camera without a driver, on Linux desktops), "
+              "window, null, an address (rtmp, rtsp, srt, udp, whip:https://...) or a file (.mkv, .mp4). May be given "
+              "several times; the statistics are about the first.")
 @option_flags(SHARED, text="live")
 @option_flags(of=LiveOptions)
 @click.option("--save-config", metavar="FILE", type=click.Path(), cls=Flag, group="Control",

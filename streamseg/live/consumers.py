@@ -1,10 +1,10 @@
-"""Whether an output has a consumer: which programs have the virtual camera open."""
+"""Whether an output has a consumer: which programs have the virtual camera open, or what the output says itself."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import OptionError
@@ -34,10 +34,13 @@ class Consumers:
             return False
 
 
-def consumers_of(outputs: Sequence[LiveOutput], window: bool) -> Consumers:
-    """The Consumers for --on-demand. Raises OptionError where consumers cannot be seen."""
-    devices = [output.sink.device for output in outputs if isinstance(output.sink, VirtualSink)]
-    if sys.platform != "linux" or window or len(devices) < len(outputs):
-        raise OptionError("on_demand: only for a virtual camera on Linux is it known whether a program uses the "
-                          "output: give --to virtual alone, or leave --on-demand out")
-    return Consumers(devices)
+def consumers_of(outputs: Sequence[LiveOutput], window: bool) -> Callable[[], bool]:
+    """What --on-demand asks whether a program looks. Raises OptionError where that cannot be seen."""
+    sinks = [output.sink for output in outputs]
+    devices = [sink.device for sink in sinks if isinstance(sink, VirtualSink)]
+    telling = [sink for sink in sinks if sink.wanted() is not None]
+    if sys.platform != "linux" or window or len(devices) + len(telling) < len(outputs):
+        raise OptionError("on_demand: only for virtual cameras on Linux is it known whether a program uses the output: "
+                          "give --to virtual or --to pipewire alone, or leave --on-demand out")
+    consumers = Consumers(devices)
+    return lambda: any(sink.wanted() for sink in telling) or bool(devices and consumers())

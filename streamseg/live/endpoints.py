@@ -18,6 +18,7 @@ from ..errors import OptionError, SourceError
 from ..options import Options
 from ..sink import NullSink, Sink
 from ..sink.live.network import PROTOCOLS, WHIP, NetworkSink, shown
+from ..sink.live.pipewire import DEFAULT_NAME, PipeWireSink, check_name
 from ..sink.live.recording import RecordingSink, SoundFeed, check_extension
 from ..sink.live.virtual_camera import VirtualSink
 from ..source import BaseSource, Source, adapt_source, open_source
@@ -36,7 +37,7 @@ from .stats import LiveOutput
 LOG = logging.getLogger(__name__)
 
 SIZE, RATE = (1280, 720), Fraction(30)  # requested of a camera
-WINDOW, VIRTUAL, NULL, SCREEN = "window", "virtual", "null", "screen"
+WINDOW, VIRTUAL, PIPEWIRE, NULL, SCREEN = "window", "virtual", "pipewire", "null", "screen"
 NULLS = (NULL, "null:")  # run writes it with a colon
 CAMERA_SETTINGS = ("camera", "size", "rate", "format", "backend")
 # Settings without effect for a named source, by its kind (see kind_of)
@@ -62,8 +63,8 @@ def kind_of(source: str | Source | None) -> str:
 def unused_settings(values: Mapping[str, Any], source: str | Source | None, to: Sequence[str | Sink]) -> list[str]:
     """Which of the settings ``values`` have no effect, because of the source or of each other."""
     names = [] if source is None else list(IDLE.get(kind_of(source), ()))
-    if any(isinstance(target, str) and "://" in target for target in to):
-        names = [name for name in names if name != "reconnect"]  # it applies to output streams, too
+    if any(isinstance(target, str) and ("://" in target or _is_pipewire(target)) for target in to):
+        names = [name for name in names if name != "reconnect"]  # it applies to these outputs, too
     if not values.get("adapt", True):
         names.append("max_cpu")
     defaults = {name: default_of(FIELDS[name]) for name in names}
@@ -102,7 +103,12 @@ def refuse_same_files(read: Iterable[tuple[str, str | None]], written: Iterable[
 
 def _is_file_name(target: str) -> bool:
     """Whether an output is a file: no window, virtual camera, null, standard output or address."""
-    return target not in (WINDOW, *NULLS, "-") and target.partition(":")[0] != VIRTUAL and "://" not in target
+    cameras = VIRTUAL, PIPEWIRE
+    return target not in (WINDOW, *NULLS, "-") and target.partition(":")[0] not in cameras and "://" not in target
+
+
+def _is_pipewire(target: str) -> bool:
+    return target.partition(":")[0] == PIPEWIRE
 
 
 def _expanded(text: str) -> str:
@@ -189,13 +195,15 @@ class Opener:
             return NullSink()
         if name == VIRTUAL:
             return VirtualSink(device or None, self._info)
-        if "://" in target:
+        if "://" in target or name == PIPEWIRE:
             if self._reconnect:
                 return Reconnecting(shown(target), lambda: self._stream(target), self._clock)
             return self._stream(target)
         return RecordingSink(target, self._info, self._options, sound=self._subscribed())
 
     def _stream(self, url: str) -> Sink:
+        if _is_pipewire(url):
+            return PipeWireSink(url.partition(":")[2] or None, self._info)
         if url.startswith(WHIP):
             from ..sink.live.whip import WhipSink  # here and below: it loads TLS and HTTP, 4 MB
 
@@ -211,7 +219,7 @@ def open_outputs(to: Sequence[str | Sink], open_one: Callable[[str], Sink], stac
                  ) -> list[LiveOutput]:
     """The outputs except the window, open; ``stack`` closes them if one fails."""
     if not to:
-        raise OptionError("no output: give --to virtual, window, null, an address or a FILE")
+        raise OptionError("no output: give --to virtual, window, pipewire, null, an address or a FILE")
     names = [target for target in to if isinstance(target, str)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -231,11 +239,13 @@ def refuse_bad_output(target: str) -> None:
         from ..sink.live.whip_endpoint import check_url
 
         check_url(target.removeprefix(WHIP), shown(target))
+    elif _is_pipewire(target):
+        check_name(target.partition(":")[2] or DEFAULT_NAME)
     elif "://" in target:
         _refuse_bad_address(target)
     elif _is_file_name(target):
         if not Path(target).suffix:
-            raise OptionError(f"--to is {target!r}; it must be virtual, window, null, an address "
+            raise OptionError(f"--to is {target!r}; it must be virtual, window, pipewire, null, an address "
                               f"({', '.join(PROTOCOLS)}, whip:https) or a file .mkv or .mp4")
         check_extension(target)
 

@@ -40,7 +40,7 @@ class LiveOptions(OptionGroup):
     reconnect: bool = option(False, "Camera", "Open the camera or the stream again, with growing waits, when it "
                              "is lost; meanwhile the background alone goes out.")
     on_demand: bool = option(False, "Camera", "Close the camera while no program has the virtual camera "
-                             "open; then only one picture a second is sent. On Linux.")
+                             "open; then only one picture a second is sent. On Linux, with --to virtual or pipewire.")
 
     # picture
     backgrounds: str | None = option(None, "Picture", "Backgrounds that the keys n and b go through, as "

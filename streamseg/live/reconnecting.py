@@ -1,4 +1,4 @@
-"""An output that is opened again, with growing waits, when it fails: for network streams."""
+"""An output that is opened again, with growing waits, when it fails: for network streams and PipeWire."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class Reconnecting(BaseSink):
         self._name, self._reopen, self._clock = name, reopen, clock
         self._sink: BaseSink | None = adapt_sink(reopen())  # an address that cannot work is refused at once
         self.notes = list(self._sink.notes)
+        self._while_lost = None if self._sink.wanted() is None else False
         self._wait, self._next = FIRST_WAIT, 0.0
 
     def write(self, frame: Frame) -> None:
@@ -39,6 +40,11 @@ class Reconnecting(BaseSink):
         except SinkError as error:
             self.lost += 1
             self._drop(error)
+
+    def wanted(self) -> bool | None:
+        """What the open output says; while there is none, nobody takes pictures of one that knows."""
+        sink = self._sink
+        return self._while_lost if sink is None else sink.wanted()
 
     def finish(self) -> None:
         """Finish the open output."""

@@ -56,8 +56,8 @@ def run(source: str | Source | None, to: Sequence[str | Sink], *, options: Optio
     """Run live until the source ends, ``live.duration`` is over, or the user ends it.
 
     source    None (a camera), 'screen', a device, an address, with ``live.realtime`` a file, or a Source
-    to        'window', 'virtual' or 'virtual:DEVICE', 'null', addresses, files .mkv and .mp4, or Sinks; the
-              figures are about the first
+    to        'window', 'virtual' or 'virtual:DEVICE', 'pipewire' or 'pipewire:NAME', 'null', addresses,
+              files .mkv and .mp4, or Sinks; the figures are about the first
     on_begin  is called once all is open and nothing runs yet; what it raises ends the run
     on_stats  takes the line of figures of each second
     accept    takes the settings of ``live.config`` when they have changed, and the names of those that have;

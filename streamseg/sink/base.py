@@ -70,6 +70,10 @@ class BaseSink:
     def stop(self) -> None:
         """From another thread: the run ends, so ``finish`` may break off. Must not block."""
 
+    def wanted(self) -> bool | None:
+        """Whether somebody takes the pictures now; None where that is not known. From any thread."""
+        return None
+
     def placements(self) -> Sequence[Placement]:
         """The finished files with the names that ``commit`` gives them."""
         return ()

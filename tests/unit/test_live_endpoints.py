@@ -74,7 +74,7 @@ def test_what_is_written_is_neither_read_nor_written_twice(
 
 def test_different_files_and_what_is_no_file_pass(here: Path) -> None:
     checked("film.mkv", "null:")  # as run writes it
-    checked("film.mkv", "null", "window", "virtual:x", "new.mkv", "udp://film.mkv", background="room.mkv",
+    checked("film.mkv", "null", "window", "virtual:x", "pipewire:x", "new.mkv", "udp://film.mkv", background="room.mkv",
             backgrounds="blur,room.mkv", json_stats="-", config="live.toml")
     checked(None, "virtual", config="live.toml", save_config="live.toml")  # brings it up to date
 
@@ -96,6 +96,7 @@ CAMERAS = {"camera": "7", "size": "9999x99", "rate": Fraction(5), "format": "yuy
 @pytest.mark.parametrize(("source", "to", "unused"), [
     ("film.mkv", ["null"], {*CAMERAS, "reconnect", "on_demand"}),
     ("film.mkv", ["null", "rtmp://host/x"], {*CAMERAS, "on_demand"}),  # the stream is reconnected
+    ("film.mkv", ["null", "pipewire"], {*CAMERAS, "on_demand"}),  # as is PipeWire
     ("rtsp://host/x", ["null"], {*CAMERAS}), ("http://host/x", ["null"], {*CAMERAS}),
     ("screen", ["null"], {"camera", "format", "backend", "realtime", "start", "stream"}),
     ("/dev/video3", ["null"], {"camera", "realtime", "start", "stream"}), (None, ["null"], set()),

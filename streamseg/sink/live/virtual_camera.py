@@ -20,7 +20,7 @@ DEFAULT_RATE = 30.0
 LOOPBACK = Path("/sys/devices/virtual/video4linux")
 FIXES = {
     "linux": "load v4l2loopback: sudo modprobe v4l2loopback exclusive_caps=1 card_label=streamseg "
-             "(Debian, Ubuntu: apt install v4l2loopback-dkms)",
+             "(Debian, Ubuntu: apt install v4l2loopback-dkms); or --to pipewire, which needs no driver",
     "darwin": "install OBS (obsproject.com), start it, press 'Start Virtual Camera' once, stop it, and try "
               "again",
     "win32": "install OBS (obsproject.com), or UnityCapture",

@@ -1,6 +1,6 @@
 """What of this machine works: each part is tried, not only looked for, and each fault comes with its remedy.
 
-    hardware    camera, virtual camera, microphone, GPU
+    hardware    camera, virtual camera, PipeWire, microphone, GPU
     software    the libraries, the runtimes for models, the model files, encoders and decoders
     places      the folder of the outputs and the one for temporary files: may they be written, is there room
     trial       one picture through everything: model, encoder, file, decoder
@@ -28,6 +28,7 @@ the outputs and gives Findings, each of which says for itself what it is about."
 CHECKS: tuple[Check, ...] = (
     ("camera", "hardware:camera", False),
     ("virtual camera", "hardware:virtual_camera", False),
+    ("PipeWire", "hardware:pipewire", False),
     ("microphone", "hardware:microphone", False),
     ("GPU", "hardware:gpu", False),
     ("libraries", "software:libraries", True),

@@ -1,4 +1,4 @@
-"""Camera, virtual camera, microphone, GPU. Nothing of it is needed for files."""
+"""Camera, virtual camera, PipeWire, microphone, GPU. Nothing of it is needed for files."""
 
 from __future__ import annotations
 
@@ -58,6 +58,18 @@ def virtual_camera(folder: Path) -> list[Finding]:
         return [Finding(name, FAULT if there else LACKING, "no device opens", f"{only}: {error}")]
     sink.abort()
     return [Finding(name, OK, f"{sink.device} opens")]
+
+
+def pipewire(folder: Path) -> list[Finding]:
+    """Whether the PipeWire of this user answers, for `live --to pipewire`."""
+    from ...sink.live.pipewire_stream import PipeWireConnection
+
+    try:
+        with native_lines_hidden(), closing(PipeWireConnection()) as connection:
+            return [Finding("PipeWire", OK, f"it answers (library {connection.version}): `live --to pipewire` shows a "
+                            "camera without a driver")]
+    except StreamsegError as error:
+        return [Finding("PipeWire", LACKING, "it cannot be reached", f"only `live --to pipewire` wants it: {error}")]
 
 
 def microphone(folder: Path) -> list[Finding]:
