@@ -18,6 +18,7 @@ from av.stream import Discard
 from ..core.thread_budget import Threads
 from ..errors import DamagedInputError, DeviceError, SourceError, SourceTimeoutError, StreamsegError
 from ..options import InputOptions
+from . import tiff
 from .colour_tags import ColourTags
 from .open import FAILURES, INDEX_LAST, decoder_limit, explained, missing_in_stream, reason, too_large
 from .probe import is_cover
@@ -71,6 +72,7 @@ class Decoder:
         self.captioned = False
         self._options = options
         self._may_caption = stream.codec_context.name in ("h264", "hevc", "mpeg2video")
+        self._is_tiff = stream.codec_context.name == "tiff"
         self._tags = ColourTags.of(stream)
         self._context = decoder_for(stream, options)
         self._packets: list[av.Packet] = []
@@ -178,7 +180,12 @@ class Decoder:
 
     def _decoded(self, packet: av.Packet | None) -> Iterator[av.VideoFrame]:
         try:
-            pictures = self._context.decode(packet)
+            own = tiff.decoded(packet, self.name, self._options.max_pixels) if self._is_tiff and packet else None
+        except tiff.NotDecodedError as error:
+            self.damage(f"it does not decode ({error})")
+            return
+        try:
+            pictures = self._context.decode(packet) if own is None else [own]
         except av.error.EOFError:  # a second flush
             return
         except FAILURES as error:

@@ -68,6 +68,8 @@ FURTHER: dict[str, Callable[[Path], Path]] = {  # too many for each time
     "picture_dwaa.exr": lambda path: open_exr(path, "DWAA_COMPRESSION"),
     "picture_pages.tiff": lambda path: by_pillow(path, save_all=True, compression="tiff_lzw", append_images=[
         Image.fromarray(clips.picture(1, (80, 60))), Image.fromarray(clips.picture(2))]),
+    "picture_jpeg.tiff": lambda path: by_pillow(path, compression="jpeg"),
+    "picture_float.tiff": lambda path: floats(path),
     "animation.webp": lambda path: stills.animation(path, alpha=True),
     "animation.apng": lambda path: stills.animation(path, alpha=True),
     "hidden.mp4": lambda path: with_an_edit_list(path),
@@ -99,6 +101,11 @@ def avif(path: Path, frames: int) -> Path:
 
 def by_pillow(path: Path, **more: Any) -> Path:
     Image.fromarray(clips.picture(0)).save(path, **more)
+    return path
+
+
+def floats(path: Path) -> Path:
+    Image.fromarray(clips.picture(0)[:, :, 1] / np.float32(255)).save(path, compression="tiff_lzw")
     return path
 
 
