@@ -49,7 +49,7 @@ def decoded(packet: av.Packet, name: str, limit: int) -> av.VideoFrame | None:
 
     pixels = image.size[0] * image.size[1]
     if pixels > limit:
-        raise too_large(name, *image.size, limit)
+        raise too_large(name, image.size[0], image.size[1], limit)
     most = Image.MAX_IMAGE_PIXELS
     if most is not None and pixels > most:
         raise SourceError(f"{name} is a TIFF of {pixels:,} pixels in a form that is read up to {most:,}: {REMEDY}")
