@@ -217,7 +217,7 @@ class Matte:
     """``alpha``: float32 (h, w) in [0, 1], straight, 1 = person, at the segmenter's own size, covering
     the whole picture (row 0 is the picture's top edge), or within a run its ``area``: a box in pixels of the frame,
     from even ones on, outside of which there is no subject. ``raw``: alpha as the method gave it, where the steps are
-    to be shown.
+    to be shown. ``given``: bool (h, w) as alpha, what the user has said is the subject; nothing doubts it.
 
     ``despill``: RGB 0..255 of a key colour whose reflection is to be taken out of this frame's subject,
     or None. It travels with the matte because a method may find the key only as it runs.
@@ -227,6 +227,7 @@ class Matte:
     despill: tuple[int, int, int] | None = None
     area: Box | None = None
     raw: npt.NDArray[np.float32] | None = None
+    given: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if self.alpha.ndim != 2 or self.alpha.dtype != np.float32 or not self.alpha.size:

@@ -164,7 +164,8 @@ class CarriedMatte(Adapted):
             self._alone = bool(both < _SEES * either)
             self._sure = np.ones_like(state) if self._alone else _wide(np.abs(state - own) > _APART)
             self._fresh, self._pure = np.ones_like(state), state
-            return Matte(self._state)  # of the size of all that follow: another would be a cut to the smoother
+            # of the size of all that follow: another would be a cut to the smoother
+            return Matte(self._state, given=self._state > 0.5)
         if self._state is None or self._sure is None or motion.cut:
             self._state = self._sure = None
             return found

@@ -118,13 +118,15 @@ class Places(Adapted):
         long_side = max(_LEAST_SIDE, *matte.alpha.shape)
         picture = lab_picture(frame, long_side, 3)
         alpha: Any = cv2.resize(matte.alpha, working_size(frame, long_side), interpolation=cv2.INTER_LINEAR)
+        given = np.zeros(alpha.shape, bool)
         for number, place in enumerate(self._places):
             if place.lab is not None:
                 share = np.clip((_UNLIKE - _distance(picture, place.lab)) / (_UNLIKE - _LIKE), 0, 1)
             else:
                 share = softened(self._area(number, place, picture, frame))
             alpha = np.maximum(alpha, share) if place.adds else np.minimum(alpha, 1 - share)
-        return replace(matte, alpha=np.clip(alpha, 0, 1).astype(np.float32))
+            given = given | (share > 0.5) if place.adds else given & (share <= 0.5)
+        return replace(matte, alpha=np.clip(alpha, 0, 1).astype(np.float32), given=given)
 
     def _area(self, number: int, place: Place, picture: Picture, frame: Frame) -> Grey:
         """uint8 (h, w), 255 in the area of a place; it is looked for at the place, or where it was before."""

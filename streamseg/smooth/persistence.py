@@ -6,7 +6,8 @@ frame to frame, and left out until it has earned its place. It belongs to the su
 
 - carries on a part that did, or one that was there up to MEMORY frames ago;
 - comes off such a part, and either is sure or has been in it for long, as an arm or somebody who walks away;
-- is small and lies beside such a part, as fingers do.
+- is small and lies beside such a part, as fingers do;
+- or is what the user has said is the subject (``Matte.given``).
 
 Else it must last: a few frames if it comes in at the picture's border or was there when the shot began, more if it
 appears in the middle. A frame in which the part is not sure counts less. What is earned counts for the frames
@@ -50,7 +51,8 @@ _NO_MAP: Any = None  # remap: x and y are both in the first map
 
 @dataclass(slots=True, eq=False)
 class _Part:
-    """A separate part of one frame's matte. ``origin``: the part of an earlier frame that it carries on."""
+    """A separate part of one frame's matte. ``origin``: the part of an earlier frame that it carries on; ``others``:
+    those that ended in it, as people who come to touch."""
 
     area: int
     earned: float
@@ -59,13 +61,16 @@ class _Part:
     origin: _Part | None
     first: int  # number of the frame in which it was new
     seen: int   # and of its own
+    others: tuple[_Part, ...] = ()
 
     def accept(self) -> None:
         """Take it for the subject, and what it was in the frames before, too."""
-        part: _Part | None = self
-        while part is not None and not part.accepted:
-            part.accepted = True
-            part = part.origin
+        parts: list[_Part] = [self]
+        while parts:
+            part = parts.pop()
+            if not part.accepted:
+                part.accepted = True
+                parts += part.others if part.origin is None else (part.origin, *part.others)
 
 
 @dataclass(slots=True, eq=False)
@@ -105,7 +110,7 @@ def _released(held: _Held) -> Pair:
     """The pair without the parts that are doubted."""
     frame, matte = held.pair
     for part in held.parts:
-        part.origin = None  # what is out cannot change: let go of what came before it
+        part.origin, part.others = None, ()  # what is out cannot change: let go of what came before it
     if all(part.accepted for part in held.parts):
         return held.pair
     if not any(part.accepted for part in held.parts):
@@ -136,6 +141,18 @@ def _keep_small(kept: Array, held: _Held) -> None:
         kept[label] = far[held.labels == label].min() <= reach
 
 
+def _believe(held: _Held) -> None:
+    """Take the parts for the subject of which the user has said so."""
+    given = held.pair[1].given
+    if given is None:
+        return
+    rows, columns = held.labels.shape
+    said: Any = cv2.resize(given.astype(np.uint8), (columns, rows), interpolation=cv2.INTER_NEAREST)
+    for label in np.unique(held.labels[said > 0]):
+        if label:
+            held.parts[label - 1].accept()
+
+
 class _Follower:
     """Follows the parts of mattes through a shot."""
 
@@ -164,6 +181,7 @@ class _Follower:
         before = self._moved(motion, half, size)
         if count:
             held.parts = self._judged(labels, count, alpha, before)
+            _believe(held)
         self._remember(held, before)
         return held
 
@@ -183,7 +201,8 @@ class _Follower:
         here = held.labels > 0
         if not origin.accepted or origin.seen != self._number - 1 or not np.any(ids[here]):
             return False
-        part = replace(origin, area=int(np.count_nonzero(here)), origin=origin, seen=self._number)
+        part = replace(origin, area=int(np.count_nonzero(here)), origin=origin, seen=self._number,
+                       others=())
         held.parts = [part]
         self._tracks = {number: part}
         self._map = cv2.merge([held.labels.astype(np.float32) * number,
@@ -214,6 +233,8 @@ class _Follower:
             if origins:
                 origin = max(origins, key=lambda part: (part.accepted, part.area))
                 part = self._continued(origin, labels, label, areas, sure)
+                if not part.accepted:
+                    part.others = tuple(other for other in origins if other is not origin)
             else:
                 part = self._new(labels, label, areas, sure)
                 touched = (self._tracks[numbers[i]] for i in np.flatnonzero(shared[label, 1:]))
@@ -227,7 +248,7 @@ class _Follower:
     def _continued(self, origin: _Part, labels: Array, label: int, areas: Array, sure: Array) -> _Part:
         """The part ``label``, which carries on ``origin``."""
         part = replace(origin, area=int(areas[label]), earned=origin.earned + self._gain(sure[label], origin.first),
-                       origin=origin, seen=self._number)
+                       origin=origin, seen=self._number, others=())
         if not origin.accepted and sure[label] and (origin.first == 1 or _comes_in(labels == label)):
             part.need = self._soon
         return part

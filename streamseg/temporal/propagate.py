@@ -63,4 +63,4 @@ class Propagator:
         if careful:
             sure = np.minimum(found, alpha)
             found = sure + cv2.resize(way.back(small).trust, alpha.shape[::-1]) * (found - sure)
-        return replace(self._matte, alpha=np.clip(found, 0, 1))
+        return replace(self._matte, alpha=np.clip(found, 0, 1), given=None)  # which is where it was

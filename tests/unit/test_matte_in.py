@@ -168,6 +168,18 @@ def test_what_the_method_does_not_see_at_all_is_carried_alone(tmp_path: Path) ->
     assert mean_iou(clip, method=Truth(nothing), matte_in=first_of(tmp_path, clip)) > 0.95
 
 
+def test_parts_of_the_first_matte_need_not_last_to_be_believed(tmp_path: Path) -> None:
+    """A soft thing apart from the person, which the method does not see."""
+    clip = [(rgb, mask) for rgb, mask in shot(6)]
+    given = grey(clip[0][1])
+    given[60:110, 8:40] = 200
+    assert cv2.imwrite(str(tmp_path / "first.png"), given)
+    pairs = streamseg.mattes([rgb for rgb, _ in clip], persistence=8, smooth="flow",
+                             method=Truth([mask for _, mask in clip]), matte_in=str(tmp_path / "first.png"))
+    for _, matte in pairs:
+        assert cv2.resize(matte.alpha, (WIDE, HIGH))[70:100, 15:33].mean() > 0.6
+
+
 def test_where_the_method_is_right_a_first_matte_does_no_harm(tmp_path: Path) -> None:
     clip = shot()
     assert mean_iou(clip, method=Truth([mask for _, mask in clip]), matte_in=first_of(tmp_path, clip)) > 0.98

@@ -77,6 +77,19 @@ def test_nobody_comes_late_who_comes_in_at_the_border() -> None:
             assert float((alpha - matte.alpha).max()) < 0.05
 
 
+@pytest.mark.parametrize("others", [1, 2])
+def test_people_who_come_to_touch_while_both_are_doubted_were_there_before(others: int) -> None:
+    """In the third frame of a shot; each is of the size of the subject."""
+    people = [blob(90, radius=30), blob(230, radius=30), blob(160, y=20, radius=15)][:others + 1]
+    apart = np.maximum.reduce(people)
+    bridge = np.zeros_like(apart)
+    bridge[72:88, 90:230] = 1
+    bridge[20:80, 152:168] = others > 1
+    found = kept([apart, apart, *[np.maximum(apart, bridge)] * 10])
+    for person in people:
+        assert all(seen(found, person))
+
+
 def test_a_burst_at_the_border_is_left_out_where_later_frames_tell() -> None:
     part = blob(282, radius=10)
     found = kept(during(range(5, 8), 20, part))

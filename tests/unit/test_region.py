@@ -76,6 +76,26 @@ def test_it_is_followed_as_it_moves() -> None:
         assert iou(alpha, mask) > 0.93
 
 
+class Half(Even):
+    """A net that sees a person, surely, along the picture's left side."""
+
+    def segment(self, frames: Sequence[Frame]) -> list[Matte]:
+        alpha = np.zeros((36, 64), np.float32)
+        alpha[4:, :12] = 1
+        return [Matte(alpha) for _ in frames]
+
+
+def test_what_the_user_adds_need_not_last_to_be_believed() -> None:
+    """The default method's films doubt for some frames what is not sure, as a colour that is nearly the one named."""
+    pictures, mask = [product(90 + 2 * index)[0] for index in range(7)], product(96)[1]
+    for rgb in pictures:
+        rgb[50:110, 90:180] = (170, 88, 88)
+    doubting, believing = ([matte.alpha for _, matte in streamseg.mattes(
+        pictures, method=Half(), region="+#aa2828", persistence=frames, smooth="flow")] for frames in (8, 0))
+    assert 0.6 < cv2.resize(believing[0], (WIDE, HIGH))[mask].mean() < 0.9
+    assert max(float(np.abs(first - second).max()) for first, second in zip(doubting, believing, strict=True)) < 0.01
+
+
 def test_before_stripes_a_place_adds_the_area_of_its_colour_alone() -> None:
     rgb, mask = product(busy=True)
     rows = np.arange(HIGH)[:, None]
