@@ -107,9 +107,13 @@ class Compositor:
         matte = self._selection(matte, frame)
         if self._invert:
             matte = Matte(1 - matte.alpha)  # what is kept is the screen itself: nothing of its colour is taken out
-        cover = AlphaTiles.of(frame, matte, guided=self._guided, colours=self._colours or ColorModel.of)
+        opaque, own = frame if frame.alpha is None else replace(frame, alpha=None), frame.alpha
+        cover = AlphaTiles.of(opaque, matte, guided=self._guided, fine=own is not None,
+                              colours=self._colours or ColorModel.of)
         if edge.cuts or edge.feathers or edge.widens:
             cover = cover.reshaped(edge)
+        if own is not None:  # behind the edge's options, which are the matte's: what is not there stays so
+            cover = cover.times(own)
         key = matte.despill
 
         @cache

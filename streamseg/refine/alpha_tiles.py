@@ -31,11 +31,11 @@ class AlphaTiles:
     columns  of a tile: 16 or 8; its rows are ROWS
     inside   (tile rows, tile columns), True where every pixel of the tile has alpha = peak
     rim      the tiles that are neither inside nor outside
-    guess    alpha before the frame's own was multiplied in, of the same size; ``alpha`` itself if it has none
+    guess    alpha before tiles that are nearly sure were decided, of the same size
     guided   whether the rim's alpha follows the picture (color_model.py), or is bilinear
     colours  finds the colours around the rim when they are asked for: ColorModel.of, or what gives the same
-    unfeathered   (h, w), of the frame's size in whole tiles: alpha before it was feathered, by which the
-                  picture's colours are mixed; None where that is ``alpha``
+    unfeathered   (h, w), of the frame's size in whole tiles: alpha before it was feathered or took the frame's own,
+                  by which the picture's colours are mixed; None where that is ``alpha``
     """
 
     frame: Frame
@@ -53,22 +53,19 @@ class AlphaTiles:
     _luma: Array | None = None
 
     @classmethod
-    def of(cls, frame: Frame, matte: Matte, *, guided: bool = False,
+    def of(cls, frame: Frame, matte: Matte, *, guided: bool = False, fine: bool = False,
            colours: Callable[[Frame, Array, int], ColorModel] = ColorModel.of) -> AlphaTiles:
-        """The cover of ``frame``; the frame's own alpha, if any, multiplies the matte."""
+        """The cover of ``frame``; the frame's own alpha, if any, multiplies the matte. ``fine``: ``zoom`` is to be 1."""
+        if frame.alpha is not None:
+            opaque = cls.of(replace(frame, alpha=None), matte, guided=guided, fine=True, colours=colours)
+            return opaque.times(frame.alpha)
         width, height, pixel = frame.width, frame.height, frame.pixel
         small = _quantised(matte.alpha, pixel.peak)
-        zoom, columns = _zoom(frame, small), columns_for(width)
+        zoom, columns = 1 if fine else _zoom(frame, small), columns_for(width)
         guess = padded(_resized(small, (width // zoom, height // zoom)), ROWS // zoom, columns // zoom)
-        alpha = guess
-        if frame.alpha is not None:
-            own = padded(frame.alpha, ROWS, columns)
-            alpha = cv2.multiply(guess, own, scale=1.0 / pixel.peak)
-        decided = _decided(alpha, pixel.peak) if guided and frame.alpha is None else alpha
+        decided = _decided(guess, pixel.peak) if guided else guess
         inside, rim = _sorted_tiles(decided, zoom, columns, pixel.peak)
-        if zoom == 1:
-            alpha = decided
-        return cls(frame, alpha, zoom, columns, inside, rim, guess, guided, colours=colours)
+        return cls(frame, decided if zoom == 1 else guess, zoom, columns, inside, rim, guess, guided, colours=colours)
 
     def reshaped(self, edge: Edge) -> AlphaTiles:
         """The cover whose ``plane()`` is this one's as ``edge`` changes it; it keeps this one's colours."""
@@ -80,6 +77,15 @@ class AlphaTiles:
         mixed = padded(cut, ROWS, self.columns) if edge.feathers or edge.widens else None
         return AlphaTiles(self.frame, alpha, 1, self.columns, *_sorted_tiles(alpha, 1, self.columns, self.peak),
                      alpha, False, mixed, not (edge.cuts or edge.widens), _mixture=self.mixture)
+
+    def times(self, own: Array) -> AlphaTiles:
+        """The cover whose ``plane()`` is this one's times the frame's ``own`` alpha, (height, width), 0..peak; it keeps
+        this one's colours. A frame's own alpha is straight: it does not say how its colours are mixed."""
+        plane = self.plane()
+        alpha = padded(cv2.multiply(plane, np.ascontiguousarray(own), scale=1.0 / self.peak), ROWS, self.columns)
+        mixed = padded(plane, ROWS, self.columns) if self.unfeathered is None else self.unfeathered
+        return AlphaTiles(self.frame, alpha, 1, self.columns, *_sorted_tiles(alpha, 1, self.columns, self.peak),
+                          alpha, False, mixed, self.is_mixture, _mixture=self.mixture)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -104,9 +110,6 @@ class AlphaTiles:
         made = self._taken(self.guess)
         if self.guided and len(self.rim):
             made = self.mixture.alpha(made, self.rim)
-        if self.guess is not self.alpha and self.frame.alpha is not None:
-            own = self._taken(padded(self.frame.alpha, ROWS, self.columns))
-            made = cv2.multiply(made, own, scale=1.0 / self.peak)
         return made
 
     def _taken(self, alpha: Array) -> Array:
@@ -210,7 +213,7 @@ def _decided(alpha: Array, peak: int) -> Array:
 def _zoom(frame: Frame, small: Array) -> int:
     """4 or 2 where alpha may be kept at a fraction of the frame's size, a whole number of pixels a sample
     and no fewer samples than the matte has; else 1."""
-    if frame.alpha is None and not frame.width % columns_for(frame.width) and not frame.height % ROWS:
+    if not frame.width % columns_for(frame.width) and not frame.height % ROWS:
         for zoom in (4, 2):
             if small.shape[0] * zoom <= frame.height and small.shape[1] * zoom <= frame.width:
                 return zoom

@@ -133,6 +133,23 @@ def test_grey_rgb_and_rgba_of_8_and_16_bits(channels: int | None, kind: Any) -> 
     assert over[12, 30].tolist() == [peak, 0, 0]
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("options", [{}, {"erode": -6.0}, {"feather_out": 8.0}, {"feather": 5.0}, {"threshold": 0.7}])
+def test_the_colours_of_a_half_transparent_picture_are_its_own(kind: Any, options: dict[str, float]) -> None:
+    """Its alpha does not say that they are mixed with the room; and what is not there comes back by no option."""
+    unit = int(np.iinfo(kind).max) // 255
+    picture = np.full((48, 64, 4), 210 * unit, kind)
+    picture[:, :32, :3] = np.multiply((150, 40, 60), unit)
+    picture[..., 3] = 128 * unit
+    picture[:20, :, 3] = 0
+    found = streamseg.remove(picture, model=HALVES, **options)
+    inside = found[24:, 4:18]
+    np.testing.assert_array_equal(np.abs(inside - np.multiply((150, 40, 60, 128), unit, dtype=np.int64)).max(), 0)
+    assert not found[:20, :, 3].any()
+    over = streamseg.remove(picture, "#0000ff", model=HALVES, **options)[24:, 4:18]
+    assert np.abs(over / unit - np.array((75, 20, 157))).max() <= 1.5
+
+
 def test_views_are_taken_as_they_are_shown() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (24, 64, 3), np.uint8)
     for view in (picture[:, ::2], picture[::-1], picture[..., ::-1], np.asfortranarray(picture)):
