@@ -55,7 +55,7 @@ class AlphaTiles:
     @classmethod
     def of(cls, frame: Frame, matte: Matte, *, guided: bool = False, fine: bool = False,
            colours: Callable[[Frame, Array, int], ColorModel] = ColorModel.of) -> AlphaTiles:
-        """The cover of ``frame``; the frame's own alpha, if any, multiplies the matte. ``fine``: ``zoom`` is to be 1."""
+        """The cover of ``frame``; the frame's own alpha, if any, multiplies the matte. ``fine``: zoom is to be 1."""
         if frame.alpha is not None:
             opaque = cls.of(replace(frame, alpha=None), matte, guided=guided, fine=True, colours=colours)
             return opaque.times(frame.alpha)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..core.frames import Frame
 from ..errors import SourceError
+from .float_pictures import NAMES, light_of
 
 # Of 255 levels: how far the chroma of a grey picture strays in lossy codecs.
 _NEUTRAL = 6
@@ -31,7 +32,8 @@ def alpha_of(frame: Frame, name: str) -> npt.NDArray[np.float32]:
                           "or film (as streamseg's --matte writes) or cut-outs with alpha")
     plane = frame.planes[0].astype(np.float32)
     if frame.pixel.rgb or frame.colour.full_range:
-        return plane / np.float32(peak)
+        shares = (plane / np.float32(peak)).astype(np.float32)
+        return light_of(shares) if frame.name is not None and frame.name.lower().endswith(NAMES) else shares
     unit = np.float32(1 << (frame.pixel.depth - 8))
     return np.clip((plane - 16 * unit) / (219 * unit), 0, 1)
 

@@ -23,7 +23,7 @@ from ..core.opencv import cv2
 from ..core.pixel_formats import FORMATS, FULL, LIMITED, Colour, PixelFormat
 from ..errors import SourceError
 from ..options import MAX_PIXELS
-from .grey_floats import convertible
+from .float_pictures import encoded
 from .orientation import Turn
 
 
@@ -91,13 +91,13 @@ class Normaliser:
     With ``fixed`` all pictures get the first one's size and format (a stream must not change them), or the size
     ``canvas`` (as stored, before ``turn``); ``rescaled`` counts those that had another size. Pictures of more than
     MAX_PIXELS are reduced, so that what works on them needs no more memory; ``reduced``: width and height of the
-    latest of them as it was.
+    latest of them as it was. ``bright`` counts those in which something is brighter than white, which is cut off.
     """
 
     def __init__(self, turn: Turn, *, fixed: bool, canvas: tuple[int, int] | None = None) -> None:
         self.turn = turn
         self.fixed = fixed
-        self.rescaled = 0
+        self.rescaled = self.bright = 0
         self.reduced: tuple[int, int] | None = None
         self._canvas = canvas
         self._first: tuple[PlaneLayout, int, int, Colour] | None = None
@@ -107,6 +107,8 @@ class Normaliser:
               duration: int | None, *, name: str | None = None,
               packets: tuple[av.Packet, ...] = ()) -> Frame:
         """The picture upright, in a working format; planes are the decoder's own where they can be."""
+        picture, bright = encoded(picture)
+        self.bright += bright
         working = layout(picture.format.name, self.turn.transpose)
         size, colour = (picture.width, picture.height), colour_of(picture, working)
         convert, canvas = not working.same, None
@@ -123,7 +125,7 @@ class Normaliser:
             goal = FULL if working.full or colour.full_range else LIMITED
             # One thread: swscale's vector code writes past the end of rows, and where slices run in threads
             # that lands in rows already done (161 x 121 yuv422p10 to 444: wrong in 144 of 400 pictures).
-            picture = self._reformatter.reformat(convertible(picture), *size, working.target, src_color_range=span,
+            picture = self._reformatter.reformat(picture, *size, working.target, src_color_range=span,
                                                  dst_color_range=goal, threads=1, **kept(int(picture.colorspace)))
         if canvas is not None and canvas != size:
             picture = bordered(picture, canvas, working, colour)

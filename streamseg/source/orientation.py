@@ -10,7 +10,7 @@ import av
 import numpy as np
 
 from ..core.matrices import kept
-from .grey_floats import convertible
+from .float_pictures import of_floats
 from .metadata import exif_orientation
 
 # The formats to which FFmpeg decodes PNG and APNG. PyAV 18.1 frees the name of their colour profile twice, with
@@ -71,9 +71,11 @@ def turn_of(picture: av.VideoFrame, packet: bytes) -> Turn | None:
 def side_data(picture: av.VideoFrame) -> dict[str, bytes] | None:
     """The side data of a picture by kind; None where PyAV 18 cannot list it (EXIF is among it, whose number it
     does not know)."""
+    if of_floats(picture):
+        return {}  # none of their formats has any
     # Asked for its side data, a PyAV frame refers to itself: until the garbage collector runs it keeps the
     # decoder's pictures in memory, about 10 MB of each video opened. So a tiny copy is asked.
-    tiny = convertible(picture).reformat(width=16, height=16, format="gray", **kept(int(picture.colorspace)))
+    tiny = picture.reformat(width=16, height=16, format="gray", **kept(int(picture.colorspace)))
     try:
         side: Any = tiny.side_data  # PyAV's stub calls it a mapping of one kind
         return {item.type.name: bytes(item) for item in side}

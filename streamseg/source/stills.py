@@ -112,6 +112,7 @@ class PictureSource(BaseSource):
         self._unread: list[str] = []
         self._unkept: dict[str, list[str]] = {}  # what no output keeps, with the files that have it
         self._other_profiles: list[str] = []
+        self._bright: list[str] = []
         self._options = options
         self._normaliser: Normaliser | None = None
         self._stills = stills
@@ -146,6 +147,8 @@ class PictureSource(BaseSource):
         if self._other_profiles:
             self.notes.append("a colour profile (ICC) that is not for RGB, which pictures become, is left "
                               f"out: {_few(self._other_profiles)}")
+        if self._bright:
+            self.notes.append(f"what is brighter than white (1.0) is cut off: {_few(self._bright)}")
         for what, names in self._unkept.items():
             self.notes.append(f"{what} is not kept: {_few(names)}")
         if self._normaliser is not None and self._normaliser.rescaled:
@@ -184,7 +187,10 @@ class PictureSource(BaseSource):
         normaliser = self._normaliser
         if normaliser is None or self._stills or normaliser.turn != turn:
             normaliser = self._normaliser = Normaliser(turn, fixed=not self._stills)
+        before = normaliser.bright
         frame = normaliser.frame(still.picture, index, place, self._base, 1, name=path.name)
+        if normaliser.bright > before:
+            self._bright.append(path.name)
         if still.picture.width * still.picture.height > MAX_PIXELS:
             self.notes.append(f"{path.name} is {still.picture.width} x {still.picture.height}: it is worked on, and "
                               f"written, at {frame.width} x {frame.height}")

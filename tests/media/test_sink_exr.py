@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import streamseg
 from streamseg.api import run
 from streamseg.core.frames import Frame
+from streamseg.core.opencv import cv2
 from streamseg.core.pixel_formats import Colour
 from streamseg.errors import MissingDependencyError, OptionError
 from streamseg.options import Options
@@ -175,9 +177,75 @@ def test_a_film_is_counted_from_one(tmp_path: Path, clip: Path) -> None:
     assert names(tmp_path, "c_*")[0] == "c_0001.png"
 
 
+def srgb(light: Any) -> Any:
+    """IEC 61966-2-1."""
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.power(light, 1 / 2.4) - 0.055)
+
+
+def saved(path: Path, dtype: Any = np.float32, **channels: Any) -> Path:
+    library = pytest.importorskip("OpenEXR", reason="OpenEXR is not installed: pip install '.[exr]'")
+    with library.File({}, {name: np.ascontiguousarray(plane, dtype) for name, plane in channels.items()}) as file:
+        file.write(str(path))
+    return path
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("output", ["o.png", "o.tiff", "o.exr", "o.mkv", "o.jpg"])
+def test_linear_light_is_seen_as_bright_as_it_is_in_every_output(tmp_path: Path, output: str, dtype: Any) -> None:
+    """0.2140 of white's light is sRGB's 127.5; it was written as 55."""
+    colours = {"R": 0.2140, "G": 0.5, "B": 0.0512}
+    path = saved(tmp_path / "in.exr", dtype, **{name: np.full((16, 24), light) for name, light in colours.items()})
+    target = tmp_path / output
+    report = run(path, target, method="threshold", background="original",
+                 codec="ffv1" if output == "o.mkv" else None)
+    assert not [note for note in report.notes if "brighter" in note]
+    if output == "o.exr":
+        for name, light in colours.items():
+            assert read_exr(target)[1][name] == pytest.approx(light, rel=2e-3)
+        return
+    found = next(iter(streamseg.open_source(target))).rgb()[8, 12]
+    assert np.abs(found - 255 * srgb(np.array(list(colours.values())))).max() <= (2.5 if output == "o.jpg" else 1)
+
+
+def test_colours_multiplied_by_alpha_are_straight_again(tmp_path: Path) -> None:
+    """A ramp of alpha; where it is 0 there is nothing to divide."""
+    alpha = np.linspace(0, 1, 32)[None].repeat(16, 0)
+    path = saved(tmp_path / "in.exr", R=0.5 * alpha, G=0.25 * alpha, B=0 * alpha, A=alpha)
+    frame = next(iter(streamseg.open_source(path)))
+    assert frame.alpha is not None
+    assert np.abs(frame.alpha / 65535 - alpha).max() < 1e-4
+    green, blue, red = frame.planes
+    for plane, light in ((red, 0.5), (green, 0.25), (blue, 0.0)):
+        assert np.abs(plane[:, 1:] / 65535 - srgb(np.float64(light))).max() < 1e-3
+        assert not plane[:, 0].any()
+
+
+def test_what_is_brighter_than_white_is_told_of(tmp_path: Path) -> None:
+    light = np.ones((16, 24))
+    saved(tmp_path / "f_1.exr", R=light, G=light, B=light)
+    saved(tmp_path / "f_2.exr", R=light * 3, G=light, B=light * np.nan)
+    report = run(tmp_path / "f_%d.exr", tmp_path / "o_%d.png", method="threshold", background="original")
+    assert [note for note in report.notes if "brighter than white" in note] == [
+        "what is brighter than white (1.0) is cut off: f_2.exr"]
+    assert np.asarray(Image.open(tmp_path / "o_2.png"))[8, 12].tolist() == [255, 255, 0]
+
+
+@pytest.mark.parametrize("name", ["m.exr", "m.pfm"])
+def test_the_numbers_of_a_given_matte_are_alpha(tmp_path: Path, name: str) -> None:
+    """Not light: half is half."""
+    alpha = np.full((48, 64), 0.5, np.float32)
+    if name == "m.exr":
+        saved(tmp_path / name, Y=alpha)
+    else:
+        (tmp_path / name).write_bytes(b"Pf\n64 48\n-1.0\n" + alpha.tobytes())
+    assert cv2.imwrite(str(tmp_path / "in.png"), np.full((48, 64, 3), 90, np.uint8))
+    (_, matte), = streamseg.mattes(tmp_path / "in.png", matte_in=str(tmp_path / name))
+    assert np.abs(matte.alpha - 0.5).max() < 2e-3
+
+
 @pytest.mark.parametrize("names", ["YA", "Y"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
-def test_a_grey_exr_is_read_as_it_is_and_does_not_end_the_process(tmp_path: Path, names: str, dtype: Any) -> None:
+def test_a_grey_exr_is_read_as_light_and_does_not_end_the_process(tmp_path: Path, names: str, dtype: Any) -> None:
     """FFmpeg decodes it to yaf32, on which swscale aborts; grayf32 is moved as if its range were limited."""
     library = pytest.importorskip("OpenEXR", reason="OpenEXR is not installed: pip install '.[exr]'")
     ramp = np.linspace(0, 1, 32, dtype=dtype)[None].repeat(16, 0)
@@ -188,6 +256,9 @@ def test_a_grey_exr_is_read_as_it_is_and_does_not_end_the_process(tmp_path: Path
               "np.savez(sys.argv[2], grey=f.planes[0] / f.pixel.peak, alpha=a / f.pixel.peak)")
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "in.exr"), str(tmp_path / "o.npz")], check=True)
     found = np.load(tmp_path / "o.npz")
-    assert np.abs(found["grey"] - ramp).max() < 1e-3
-    assert np.abs(found["alpha"] - (ramp[:, ::-1] if names == "YA" else ramp)).max() < 1e-3
+    light = ramp.astype(np.float64)
+    if names == "YA":  # multiplied by alpha
+        light = np.clip(np.divide(light, light[:, ::-1], out=light.copy(), where=light[:, ::-1] > 0), 0, 1)
+    assert np.abs(found["grey"] - srgb(light)).max() < 1e-3
+    assert np.abs(found["alpha"] - (ramp[:, ::-1] if names == "YA" else srgb(light))).max() < 1e-3
     assert (found["grey"].min(), found["grey"].max()) == (0, 1)

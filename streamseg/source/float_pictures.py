@@ -1,0 +1,85 @@
+"""Pictures of half and float numbers (OpenEXR, Radiance, PFM) as 16-bit RGB with sRGB's curve.
+
+Their numbers are light: 0.5 is half as bright as white. Taken as they are they look too dark, to the network, too, and
+in every output but EXR. OpenEXR's colours are multiplied by their alpha ("Technical introduction to OpenEXR"), which is
+undone. swscale (FFmpeg 8.1) does not convert grey ones right: it takes their range for limited, and ends the process on
+float grey with alpha.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+NAMES = (".exr", ".hdr", ".pfm", ".phm")  # of files whose numbers are light
+_ROWS = 256       # that are worked on at once
+_WHITE = 1.002    # from here on a number is brighter than white, and not white that was rounded
+_UNTAGGED = 2     # as of other pictures, which have sRGB's curve
+
+
+def of_floats(picture: av.VideoFrame) -> bool:
+    """Whether a picture is of half or float numbers."""
+    return "f16" in picture.format.name or "f32" in picture.format.name
+
+
+def encoded(picture: av.VideoFrame) -> tuple[av.VideoFrame, bool]:
+    """``picture`` as gbrp16le or gbrap16le, straight, where it is of half or float numbers, else as it is; and whether
+    something in it is brighter than white, which is cut off."""
+    name = picture.format.name
+    if not of_floats(picture):
+        return picture, False
+    colours, alpha = _channels(picture, name)
+    made = av.VideoFrame(picture.width, picture.height, "gbrp16le" if alpha is None else "gbrap16le")
+    made.pts, made.time_base, made.color_trc = picture.pts, picture.time_base, _UNTAGGED
+    made.color_range, made.color_primaries = picture.color_range, picture.color_primaries
+    goals = [_rows(plane, np.dtype("<u2"), picture.height)[:, :picture.width] for plane in made.planes]
+    bright = False
+    for top in range(0, picture.height, _ROWS):
+        rows = slice(top, top + _ROWS)
+        share = None if alpha is None else np.clip(_finite(alpha[rows]), 0, 1)
+        if share is not None:
+            goals[3][rows] = np.rint(share * 65535)
+        for goal, colour in zip(goals, colours, strict=False):
+            light = _finite(colour[rows])
+            if share is not None:
+                light = np.divide(light, share, out=light, where=share > 0)
+            bright = bright or bool((light > _WHITE).any())
+            goal[rows] = np.rint(_curve(np.clip(light, 0, 1)) * 65535)
+    return made, bright
+
+
+def light_of(values: Floats) -> Floats:
+    """The numbers that ``encoded`` made ``values`` (0..1) of."""
+    dark = values <= 0.04045
+    return np.where(dark, values / 12.92, ((values + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def _curve(light: Floats) -> Floats:
+    """sRGB's (IEC 61966-2-1) of light in 0..1."""
+    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** np.float32(1 / 2.4) - 0.055)
+
+
+def _finite(values: npt.NDArray[Any]) -> Floats:
+    return np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=np.float32(1e6), neginf=0.0)
+
+
+def _channels(picture: av.VideoFrame, name: str) -> tuple[list[npt.NDArray[Any]], npt.NDArray[Any] | None]:
+    """Green, blue and red, which may be one and the same, and alpha."""
+    kind = np.dtype((">" if name.endswith("be") else "<") + ("f2" if "f16" in name else "f4"))
+    planes = [_rows(plane, kind, picture.height) for plane in picture.planes]
+    parts = len(picture.format.components)
+    if len(planes) == 1:  # samples lie in turn
+        planes = [planes[0][:, number:parts * picture.width:parts] for number in range(parts)]
+        order = (0, 0, 0, 1) if parts < 3 else (1, 2, 0, 3)
+    else:
+        order = (0, 1, 2, 3)
+    planes = [plane[:, :picture.width] for plane in planes]
+    return [planes[number] for number in order[:3]], planes[order[3]] if parts in (2, 4) else None
+
+
+def _rows(plane: Any, kind: np.dtype[Any], height: int) -> npt.NDArray[Any]:
+    return np.frombuffer(memoryview(plane), kind).reshape(height, -1)
