@@ -121,7 +121,7 @@ def check_background(wanted: str) -> None:
         raise OptionError(f"background {wanted!r} is a folder; give one picture or video of it")
     files: list[str] = []
     with suppress(OSError, ValueError):  # the names are for the hint only
-        files = [str(item) for item in Path(wanted).parent.iterdir()]
+        files = [str(item) for item in Path(wanted).parent.iterdir() if str(item) != str(Path(wanted))]
     near = difflib.get_close_matches(wanted.lower(), [*_WORDS, *colours.NAMES], 3)
     near += difflib.get_close_matches(str(Path(wanted)), files, 2, 0.8)
     meant = f"; did you mean {', '.join(near)}?" if near else ""

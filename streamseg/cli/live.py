@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from ..core.file_names import expanded
 from ..core.words import counted
 from ..errors import OptionError, SinkError
 from ..live.options import SHARED, LiveOptions
@@ -201,7 +202,7 @@ class _Stats:
         self._path: Path | None = None
         self._replaces = overwrite
         if path not in (None, "-"):
-            self._path = self._checked(Path(path).expanduser(), overwrite)
+            self._path = self._checked(expanded(path), overwrite)
 
     def _checked(self, path: Path, overwrite: bool) -> Path:
         from ..sink.commit import checked_target, writing

@@ -25,13 +25,16 @@ def stages_view(frame: Frame, mattes: tuple[npt.NDArray[Any], ...], composite: F
         down, across = plane.shape[0] // 2, plane.shape[1] // 2
         fields = (plane[:down, :across], plane[:down, across:], plane[down:, :across], plane[down:, across:])
         for field, matte in zip(fields, mattes, strict=False):
+            if not field.size:  # of a picture of one row or column
+                continue
             size = field.shape[1], field.shape[0]
             grey = shrink(matte, size) if matte.shape[0] >= size[1] else cv2.resize(matte, size)
             np.copyto(field, np.rint(black[number] + grey * (white[number] - black[number])).astype(plane.dtype))
         np.copyto(fields[3], shrink(np.ascontiguousarray(composite.planes[number]), fields[3].shape[::-1]))
         if number == 0 or frame.pixel.rgb:
             for field, name in zip(fields, NAMES, strict=True):
-                _write(field, name, black[number], white[number])
+                if field.size:
+                    _write(field, name, black[number], white[number])
     return made
 
 

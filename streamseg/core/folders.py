@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import SinkError
 from ..validation import named
+from .file_names import expanded
 
 _lock = threading.Lock()
 _wanted: Counter[Path] = Counter()  # folders that were made here and are in use -> by how many blocks
@@ -24,7 +25,7 @@ def made_folder(folder: str | Path) -> Iterator[Path]:
     Raises OptionError for an empty name, SinkError where no folder can be made.
     """
     named("the output's folder", folder, "a folder's name")
-    path = Path(folder).expanduser()
+    path = expanded(folder)
     new: list[Path] = []
     try:
         with _lock:

@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from ..core.file_names import expanded
 from ..errors import OptionError
 from ..options import option
 from ..validation import check_value, named, refuse_changed
@@ -123,9 +124,9 @@ class ServeOptions:
     def home(self) -> Path:
         """The folder that holds the jobs."""
         if self.folder is not None:
-            return Path(self.folder).expanduser()
+            return expanded(self.folder)
         state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-        return Path(state).expanduser() / "streamseg" / "serve"
+        return expanded(state) / "streamseg" / "serve"
 
     def hosts(self) -> frozenset[str]:
         """The names that a request may call the server by; empty: any, for a token guards it."""
@@ -157,7 +158,7 @@ def _secret(name: str, file: str | None, variable: str) -> str | None:
     if file is None:
         return os.environ.get(variable) or None
     try:
-        text = Path(file).expanduser().read_text().strip()
+        text = expanded(file).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise OptionError(f"{name} is {file!r}, which cannot be read as a text: {error}") from error
     if not text:

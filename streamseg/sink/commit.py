@@ -15,6 +15,7 @@ from pathlib import Path
 
 import av
 
+from ..core.file_names import expanded, resolved
 from ..errors import SinkError, StreamsegError
 from ..validation import named
 
@@ -53,7 +54,7 @@ def checked_target(target: str, overwrite: bool) -> Path:
     named("output", target, "a file")
     refuse_address(target)
     with writing(target):  # a name may be too long
-        path = Path(target).expanduser().resolve()
+        path = resolved(target)
         refuse_no_folder(path.parent, target)
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
             raise SinkError(f"{target} is no ordinary file and is left alone; - writes to standard output, "
@@ -91,9 +92,9 @@ def refuse_input(target: str, source: str | os.PathLike[str], overwrite: bool) -
     """Raise SinkError if ``target`` is the input itself, under whatever name; or its folder, with ``overwrite``."""
     if "-" in (target, os.fspath(source)) or target == "null:":
         return
-    read, made = (Path(str(name).removeprefix("file://")).expanduser() for name in (source, target))
+    read, made = (expanded(str(name).removeprefix("file://")) for name in (source, target))
     try:
-        same = read.resolve() == made.resolve() or (made.exists() and read.exists() and made.samefile(read))
+        same = resolved(read) == resolved(made) or (made.exists() and read.exists() and made.samefile(read))
         harmless = made.is_dir() and not overwrite
     except (OSError, ValueError):  # what cannot be looked at is told where it is opened
         return

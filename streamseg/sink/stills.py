@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.file_names import resolved
 from ..core.frames import Frame, VideoInfo
 from ..core.opencv import cv2
 from ..core.pixel_formats import FORMATS
@@ -159,7 +160,7 @@ class PictureSink(BaseSink):
         if not self._folder and not self._pattern:
             return checked_target(self.target, self._options.overwrite)
         refuse_address(self.target)
-        path = Path(self.target).expanduser().resolve()
+        path = resolved(self.target)
         refuse_no_folder(path.parent, self.target)
         if self._folder and path.exists() and not path.is_dir():
             raise SinkError(f"{self.target} is a file, not a folder; give another name")

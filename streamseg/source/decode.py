@@ -151,7 +151,7 @@ class Decoder:
         for packet in self.packets():
             flushed = packet.size == 0
             if not flushed:
-                self.read += 1
+                self.read += not packet.is_discard  # what an edit list hides is not to be shown
                 if not self.captioned and self._may_caption and CAPTION in bytes(packet):
                     self.captioned = True
                 if not self.first_packet:

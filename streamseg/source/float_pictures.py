@@ -64,7 +64,7 @@ def _curve(light: Floats) -> Floats:
 
 
 def _finite(values: npt.NDArray[Any]) -> Floats:
-    return np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=np.float32(1e6), neginf=0.0)
+    return np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=1e6, neginf=0.0)
 
 
 def _channels(picture: av.VideoFrame, name: str) -> tuple[list[npt.NDArray[Any]], npt.NDArray[Any] | None]:

@@ -19,7 +19,7 @@ from ..batch.methods import MAKING, Methods, OnDemand
 from ..batch.names import check_folder, job
 from ..batch.options import NamingOptions
 from ..batch.rehearsal import Rehearsal
-from ..core.file_names import PICTURES
+from ..core.file_names import PICTURES, resolved
 from ..core.folders import made_folder
 from ..errors import SinkError, SourceError, StreamsegError
 from ..options import Options
@@ -48,8 +48,8 @@ class Watcher:
                  stop: Callable[[], bool] = lambda: False, clock: Callable[[], float] = time.monotonic) -> None:
         given = dict(options or {})
         self._only: str | None = given.pop("only", None)
-        self._paths = Paths(Path(folder).resolve(), Path(output).resolve(),
-                            {name: str(Path(given.pop(name)).resolve()) for name in EXTRA if name in given})
+        self._paths = Paths(_resolved(folder, SourceError), _resolved(output, SinkError),
+                            {name: str(_resolved(given.pop(name), SinkError)) for name in EXTRA if name in given})
         Options.of(given)
         self._options, self._told, self._naming = given, told or WatchOptions(), naming or NamingOptions()
         self._stop, self._clock = stop, clock
@@ -284,3 +284,11 @@ class Watcher:
     def _clear_work(self) -> None:
         for place in self._paths.all_outputs():
             shutil.rmtree(place / WORK, ignore_errors=True)
+
+
+def _resolved(folder: str | Path, failure: type[StreamsegError]) -> Path:
+    """The folder's absolute path, links followed. Raises ``failure``."""
+    try:
+        return resolved(folder)
+    except OSError as error:
+        raise failure(f"{folder} cannot be a folder: {error.strerror}") from error

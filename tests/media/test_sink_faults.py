@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 
-from streamseg.errors import SinkError
+import streamseg
+from streamseg.errors import SinkError, SourceError
 from streamseg.options import Options
 from streamseg.sink import open_sink, verify
+from streamseg.watch.watcher import Watcher
 
 from .sink_tools import about, made, probe, write
 
@@ -31,6 +34,32 @@ def _frames(kind: str, count: int = 6) -> list[Any]:
 def _content(folder: Path) -> dict[str, bytes | None]:
     return {str(item.relative_to(folder)): item.read_bytes() if item.is_file() else None
             for item in sorted(folder.rglob("*"))}
+
+
+@pytest.mark.parametrize("name", ["loop.mp4", "loop.mp4/f_%03d.png", "~nobody-of-this-name/o.mp4",
+                                  "~nobody-of-this-name/f_%03d.png"])
+@pytest.mark.parametrize("further", [False, True])
+def test_links_in_a_circle_and_unknown_home_folders_are_named(tmp_path: Path, name: str, further: bool,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    """Path's own methods raise RuntimeError for both, which was called a defect of streamseg."""
+    monkeypatch.chdir(tmp_path)
+    Path("loop.mp4").symlink_to("loop.mp4")
+    frames = [np.full((16, 24, 3), 90, np.uint8)] * 2
+    outputs: dict[str, Any] = {"matte": name} if further else {}
+    with pytest.raises(SinkError, match=r"Too many levels|does not exist; make it first"):
+        streamseg.run(frames, "a.mkv" if further else name, method="threshold", overwrite=True, **outputs)
+    with pytest.raises(SourceError, match=r"Too many levels"):
+        streamseg.run("loop.mp4", "loop.mp4", method="threshold", overwrite=True)
+    assert [item.name for item in tmp_path.iterdir()] == ["loop.mp4"]
+
+
+def test_a_watched_folder_of_links_in_a_circle_is_named(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "in").mkdir()
+    with pytest.raises(SourceError, match="Too many levels"):
+        Watcher(tmp_path / "loop", tmp_path / "out")
+    with pytest.raises(SinkError, match="Too many levels"):
+        Watcher(tmp_path / "in", tmp_path / "loop")
 
 
 @pytest.mark.parametrize(("target", "kind"), TARGETS)

@@ -14,6 +14,7 @@ import streamseg
 from streamseg.cli import cli
 from streamseg.composite.stages_view import NAMES
 from streamseg.core.frames import Frame, Matte
+from streamseg.core.opencv import cv2
 from streamseg.errors import OptionError
 from streamseg.live.run import _smoother
 from streamseg.options import Options, smoothing_of
@@ -44,6 +45,14 @@ class Shivering:
 
     def close(self) -> None:
         pass
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (2, 2), (3, 5)])
+def test_a_picture_may_be_of_one_row_or_column(tmp_path: Path, shape: tuple[int, int]) -> None:
+    picture = np.full((*shape, 3), 90, np.uint8)
+    assert cv2.imwrite(str(tmp_path / "in.png"), picture)
+    streamseg.run(tmp_path / "in.png", tmp_path / "o.png", method="threshold", show_stages=True)
+    assert cv2.imread(str(tmp_path / "o.png")).shape == picture.shape
 
 
 def still(count: int = 10) -> list[Any]:

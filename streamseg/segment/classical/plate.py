@@ -154,7 +154,7 @@ def clip_median(clip: Any, size: int, reading: InputOptions) -> Picture:
     info = source.info
     source.close()
     if info.stills or info.live:
-        what = "single pictures" if info.stills else "a live source"
+        what = "a live source" if info.live else "a single picture" if info.frames == 1 else "a set of single pictures"
         raise SegmentError(f"{_short(clip)} is {what}, which has no median over time: {remedy}")
     many = info.frames or (info.duration or 0) * float(info.rate or 25)
     long = many > READ_THROUGH and info.duration

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import fnmatch
 import math
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,7 +46,7 @@ def check_outputs(table: str | None, plot: str | None, overwrite: bool, *, metri
 
 def _is_read(target: Path, spec: str, only: str | None) -> bool:
     """Whether a file is an input, or one of a folder's or a pattern's files."""
-    read = Path(spec).resolve()
+    read = Path(os.path.realpath(spec))
     if target.parent == read:
         return target.exists() and (only is None or fnmatch.fnmatch(target.name, only))
     numbered = re.sub(r"%0?\d*d", r"\\d+", re.escape(read.name))
