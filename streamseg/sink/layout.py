@@ -18,6 +18,7 @@ from .quality import LOSSLESS
 
 RAW = ("rawvideo", "wrapped_avframe")
 _UNTOLD = 2  # FFmpeg's matrix of pictures that have no tag
+_BT2020 = 9  # of ColourPrimaries and of MatrixCoefficients
 _NAMES = {1: "BT.709", 4: "FCC", 5: "BT.601", 6: "BT.601", 7: "SMPTE 240M", 8: "YCgCo", 9: "BT.2020", 10: "BT.2020",
           11: "SMPTE 2085", 12: "of the primaries", 13: "of the primaries", 14: "ICtCp", 15: "IPT-PQ-C2",
           16: "YCgCo-Re", 17: "YCgCo-Ro"}
@@ -110,7 +111,7 @@ def stored_colour(muxer: str, codec: str, source: EncoderInput, chosen: str, col
     if to.rgb or chosen == "pal8":
         return replace(colour, matrix=0, range=FULL)
     if source.rgb:
-        colour = replace(colour, matrix=_usual(height), range=1)
+        colour = replace(colour, matrix=_BT2020 if colour.primaries == _BT2020 else _usual(height), range=1)
     cell = capability(muxer, codec, chosen)
     if cell is None or to.grey:
         return colour

@@ -19,6 +19,7 @@ from ..core.pixel_formats import FORMATS
 from ..errors import OptionError, SinkError
 from ..options import OutputOptions
 from .base import BaseSink
+from .coding import untold, with_coding
 from .commit import (
     Placement,
     checked_target,
@@ -202,6 +203,8 @@ class PictureSink(BaseSink):
     def _first_remarks(self, frame: Frame, ext: str) -> None:
         if FORMATS[frame.format].depth > 8 and ext not in DEEP:
             self.notes.append(f"{frame.pixel.depth} bits become 8: {ext} holds no more; .png, .tiff hold 16")
+        if frame.pixel.planes > 1 and frame.profile is None:
+            self.notes += untold(frame.colour, ext)
         if frame.captions is not None and self.kind in ("composite", "cutout"):
             self.notes.append("the closed captions' track inside the pictures (A/53) is left out: pictures hold none")
         if self.kind == "matte" and ext in (".jpg", ".jpeg"):
@@ -275,7 +278,8 @@ def is_folder(target: str) -> bool:
 
 def encode_picture(frame: Frame, ext: str, kind: str, quality: int | None) -> bytes:
     """The bytes of a picture file: straight RGBA for a cutout, grey for a matte, else RGB; 16 bits where
-    the frame has more than 8 and the format can, with the frame's ICC profile where it has colours.
+    the frame has more than 8 and the format can, with the frame's ICC profile where it has colours; a PNG without one
+    says which colours it has where they are not sRGB's.
     ``quality``: JPEG 95 and WebP 90 by default; a matte in WebP is lossless.
 
     Raises SinkError if the format cannot hold the picture.
@@ -299,6 +303,8 @@ def encode_picture(frame: Frame, ext: str, kind: str, quality: int | None) -> by
     profile = _profile(frame)
     if ext in (".tiff", ".tif"):
         return with_fields(data.tobytes(), alpha=kind == "cutout", profile=profile)
+    if ext == ".png" and frame.pixel.planes > 1 and profile is None:
+        return with_coding(data.tobytes(), frame.colour)
     return with_profile(data.tobytes(), ext, profile) if profile and ext in HOLDING else data.tobytes()
 
 

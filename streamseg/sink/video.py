@@ -18,6 +18,7 @@ from ..options import OutputOptions
 from .animation import GIF_DELAY, last_until
 from .base import BaseSink
 from .capability import keeps_alpha
+from .coding import untold
 from .commit import Placement, checked_target, partial_name, temporary_file, writing
 from .constant_rate import ConstantRate, at_required_rate, lead, required_rate
 from .containers import CHAPTERS, NUT_RAW, PIPED, Y4M, ContainerFormat, container_of, extension, for_film, no_alpha
@@ -160,6 +161,8 @@ class VideoSink(BaseSink):
         if self._format.muxer == "gif":
             one_bit = "; its alpha is 1 bit: half and more is opaque" if self.kind == "cutout" else ""
             remarks.append("GIF holds times in hundredths of a second and 256 colours a picture" + one_bit)
+        if self._format.muxer in ("gif", "webp"):
+            remarks += untold(colour, f".{self._format.muxer}")
         notes += [remark for remark in remarks if remark not in notes]
         return made
 

@@ -7,6 +7,7 @@ import io
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,13 @@ from PIL import Image, ImageCms
 from streamseg.api import run
 from streamseg.core.frames import Frame
 from streamseg.core.opencv import cv2
+from streamseg.core.pixel_formats import Colour
+from streamseg.options import Options
+from streamseg.sink import open_sink
 from streamseg.sink.profile import with_profile
 from streamseg.source.metadata import metadata_of
 from tests import clips, stills
+from tests.media.sink_tools import about, made, write
 from tests.media.source_tools import read
 
 BARE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()  # once: it holds the time
@@ -224,3 +229,47 @@ def test_damaged_exif_is_neither_an_error_nor_a_warning_on_the_screen(tmp_path: 
                            "--method", "threshold"], capture_output=True, text=True, timeout=120,
                           cwd=Path(__file__).parents[2])
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def film(path: Path, primaries: int, transfer: int) -> Path:
+    """Of 10 bits, tagged so; FFV1 and Matroska."""
+    coding = Colour(9, 1, primaries, transfer)
+    frames = [replace(frame, colour=coding) for frame in made("yuv420p10le", 2)]
+    write(open_sink(path, about(frames), kind="composite", options=Options(codec="ffv1")), frames)
+    return path
+
+
+@pytest.mark.parametrize(("primaries", "transfer", "name"), [(9, 16, "BT.2020, PQ"), (9, 18, "BT.2020, HLG"),
+                                                             (9, 14, "BT.2020"), (12, 13, "Display P3")])
+def test_pictures_of_a_film_say_which_colours_they_have_or_that_they_do_not(tmp_path: Path, primaries: int,
+                                                                            transfer: int, name: str) -> None:
+    source = film(tmp_path / "in.mkv", primaries, transfer)
+    said = run(source, tmp_path / "a_%d.png", method="threshold", background="original")
+    assert not [note for note in said.notes if "colours are those" in note]
+    data = (tmp_path / "a_1.png").read_bytes()
+    assert b"cICP" + bytes([primaries, transfer, 0, 1]) in data[:200]
+    with Image.open(tmp_path / "a_1.png") as picture:
+        picture.load()  # checks the chunks' sums
+    for target in ("b_%d.jpg", "b_%d.tiff", "b_%d.webp", "b.gif", "b.webp"):
+        report = run(source, tmp_path / target, method="threshold", background="original")
+        wanted = f"the colours are those of {name}, which .{target.rpartition('.')[2]} does not say"
+        assert [note for note in report.notes if wanted in note], target
+
+
+def test_hdr_goes_through_numbered_pngs_and_back(tmp_path: Path) -> None:
+    run(film(tmp_path / "in.mkv", 9, 16), tmp_path / "a_%d.png", method="threshold", background="original")
+    run(tmp_path / "a_%d.png", tmp_path / "back.mkv", method="threshold", background="original", quality=95)
+    told = clips.ffprobe(tmp_path / "back.mkv")["streams"][0]
+    assert (told["color_primaries"], told["color_transfer"], told["color_space"]) == ("bt2020", "smpte2084", "bt2020nc")
+    for before, after in zip(read(tmp_path / "in.mkv")[1], read(tmp_path / "back.mkv")[1], strict=True):
+        assert np.abs(before.rgb().astype(int) - after.rgb()).mean() < 3
+
+
+@pytest.mark.parametrize("colour", [Colour(1, 1, 1, 1), Colour(6, 1, 6, 6), Colour()])
+def test_ordinary_colours_are_not_spoken_of(tmp_path: Path, colour: Colour) -> None:
+    frames = [replace(frame, colour=colour) for frame in made("yuv420p", 1)]
+    for name in ("a.png", "a.jpg"):
+        sink = open_sink(tmp_path / name, about(frames), kind="composite", options=Options())
+        write(sink, frames)
+        assert not [note for note in sink.notes if "colours" in note]
+    assert b"cICP" not in (tmp_path / "a.png").read_bytes()
