@@ -2,7 +2,8 @@
 
 FFmpeg's decoders begin with the container's tags and overwrite those that the codec has fields for. Two of them
 overwrite with a constant: VP8's pictures become limited BT.601 (browsers record a canvas as full BT.709, which stands
-in the WebM alone), MJPEG's matrix BT.601. libvpx's decoders know no primaries and no transfer.
+in the WebM alone), MJPEG's matrix BT.601. libvpx's decoders know no primaries and no transfer. Of the formats that hold
+light FFmpeg says so for OpenEXR alone.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import av
 from ..core.pixel_formats import Colour
 
 _CONSTANT_MATRIX, _CONSTANT_RANGE = ("vp8", "mjpeg"), ("vp8",)
+_LIGHT, _LINEAR = ("exr", "hdr", "pfm", "phm"), 8  # formats whose numbers are light, and that transfer
 _UNKNOWN = (0, 2, 3)  # of primaries and transfers: reserved, unspecified, reserved
 
 
@@ -43,3 +45,5 @@ class ColourTags:
             picture.color_primaries = stated.primaries
         if stated.transfer not in _UNKNOWN and picture.color_trc in _UNKNOWN:
             picture.color_trc = stated.transfer
+        if self.codec in _LIGHT and picture.color_trc in _UNKNOWN:
+            picture.color_trc = _LINEAR

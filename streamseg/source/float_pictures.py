@@ -1,9 +1,9 @@
-"""Pictures of half and float numbers (OpenEXR, Radiance, PFM) as 16-bit RGB with sRGB's curve.
+"""Pictures of half and float numbers (OpenEXR, Radiance, PFM, TIFF) as 16-bit RGB.
 
-Their numbers are light: 0.5 is half as bright as white. Taken as they are they look too dark, to the network, too, and
-in every output but EXR. OpenEXR's colours are multiplied by their alpha ("Technical introduction to OpenEXR"), which is
-undone. swscale (FFmpeg 8.1) does not convert grey ones right: it takes their range for limited, and ends the process on
-float grey with alpha.
+Those of all but TIFF are light: 0.5 is half as bright as white. They get sRGB's curve; taken as they are they look too
+dark, to the network, too, and in every output but EXR. OpenEXR's colours are multiplied by their alpha ("Technical
+introduction to OpenEXR"), which is undone. swscale (FFmpeg 8.1) does not convert grey ones right: it takes their range
+for limited, and ends the process on float grey with alpha.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float32]
 NAMES = (".exr", ".hdr", ".pfm", ".phm")  # of files whose numbers are light
 _ROWS = 256       # that are worked on at once
 _WHITE = 1.002    # from here on a number is brighter than white, and not white that was rounded
-_UNTAGGED = 2     # as of other pictures, which have sRGB's curve
+_LINEAR, _UNTAGGED = 8, 2  # transfers; the latter as of other pictures, which have sRGB's curve
 
 
 def of_floats(picture: av.VideoFrame) -> bool:
@@ -33,6 +33,7 @@ def encoded(picture: av.VideoFrame) -> tuple[av.VideoFrame, bool]:
     if not of_floats(picture):
         return picture, False
     colours, alpha = _channels(picture, name)
+    is_light = int(picture.color_trc) == _LINEAR
     made = av.VideoFrame(picture.width, picture.height, "gbrp16le" if alpha is None else "gbrap16le")
     made.pts, made.time_base, made.color_trc = picture.pts, picture.time_base, _UNTAGGED
     made.color_range, made.color_primaries = picture.color_range, picture.color_primaries
@@ -44,11 +45,12 @@ def encoded(picture: av.VideoFrame) -> tuple[av.VideoFrame, bool]:
         if share is not None:
             goals[3][rows] = np.rint(share * 65535)
         for goal, colour in zip(goals, colours, strict=False):
-            light = _finite(colour[rows])
-            if share is not None:
-                light = np.divide(light, share, out=light, where=share > 0)
-            bright = bright or bool((light > _WHITE).any())
-            goal[rows] = np.rint(_curve(np.clip(light, 0, 1)) * 65535)
+            value = _finite(colour[rows])
+            if is_light and share is not None:
+                value = np.divide(value, share, out=value, where=share > 0)
+            bright = bright or bool((value > _WHITE).any())
+            value = np.clip(value, 0, 1)
+            goal[rows] = np.rint((_curve(value) if is_light else value) * 65535)
     return made, bright
 
 

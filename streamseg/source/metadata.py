@@ -47,7 +47,7 @@ def metadata_of(data: bytes) -> PictureMetadata:
     """The metadata in the bytes of a JPEG, PNG, WebP or TIFF; the defaults for other formats and for what
     cannot be read: the picture itself may still decode."""
     if data[:4] in TIFF_MARKS:
-        return _of_tiff(list(_directories(data)), data)
+        return _of_tiff(list(directories(data)), data)
     info = _info(data)
     tags = _exif_tags(info.get("exif", b""))
     large = ("a colour profile (ICC) of more than 1 MB, and all other metadata",) * (LARGE in info)
@@ -58,7 +58,7 @@ def metadata_of(data: bytes) -> PictureMetadata:
 def exif_orientation(data: bytes) -> int:
     """EXIF's orientation in the bytes of a picture file or of a packet, 1 to 8; 1 if there is none."""
     if data[:4] in TIFF_MARKS:
-        return _orientation(next(_directories(data), {}))
+        return _orientation(next(directories(data), {}))
     return _orientation(_exif_tags(_info(data).get("exif", b""))) if _may_have_exif(data) else 1
 
 
@@ -142,10 +142,10 @@ def _exif_tags(exif: bytes) -> Tags:
     """The tags of EXIF's first directory."""
     if not exif:
         return {}
-    return next(_directories(exif.removeprefix(b"Exif\0\0")), {})
+    return next(directories(exif.removeprefix(b"Exif\0\0")), {})
 
 
-def _directories(tiff: bytes) -> Iterator[Tags]:
+def directories(tiff: bytes) -> Iterator[Tags]:
     """The tags of each directory of a TIFF, as far as they can be read."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 

@@ -19,13 +19,14 @@ import numpy as np
 
 from ..core.native_stderr import native_lines_hidden
 from ..errors import SourceError
-from .metadata import ORIENTATION, TIFF_MARKS, metadata_of
+from .metadata import ORIENTATION, TIFF_MARKS, directories, metadata_of
 from .open import FAILURES, too_large
 
-BITS, COMPRESSION, COLOURS, SAMPLES, TABLES = 258, 259, 262, 277, 347
+BITS, COMPRESSION, COLOURS, SAMPLES, KINDS, TABLES = 258, 259, 262, 277, 339, 347
 STRIPS, TILES = (273, 279), (324, 325)  # places and lengths
 READ = (1, 2, 3, 4, 5, 8, 32773, 32946, 34712)  # compressions that FFmpeg decodes
 JPEG = 7
+_FLOATING = 3  # of KINDS
 PALETTE, YCBCR = 3, 6
 REMEDY = "save it with 8 or 16 bits, without compression, or with LZW or Deflate"
 
@@ -38,10 +39,11 @@ def decoded(packet: av.Packet, name: str, limit: int) -> av.VideoFrame | None:
     """The first picture of a TIFF, which a packet holds, as stored; None where FFmpeg decodes it, and where it is no
     TIFF that can be read.
 
-    gray, rgb24 or rgba; gray16le; of floats, 0 to 1, grayf32le. Raises NotDecodedError, and SourceError for more pixels
+    gray, rgb24 or rgba; gray16le, of floats from 0 to 1, too. Raises NotDecodedError, and SourceError for more pixels
     than ``limit`` or than Pillow takes, and for what cannot be read without loss.
     """
     data = bytes(packet)
+    _refuse_half_floats(data, name)
     image = _opened(data)
     if image is None or not _is_read_wrongly(image) or metadata_of(data).raw:
         return None
@@ -54,7 +56,8 @@ def decoded(packet: av.Packet, name: str, limit: int) -> av.VideoFrame | None:
     if most is not None and pixels > most:
         raise SourceError(f"{name} is a TIFF of {pixels:,} pixels in a form that is read up to {most:,}: {REMEDY}")
     if image.mode.startswith("I") and image.mode != "I;16" and image.mode != "I;16B":
-        raise SourceError(f"{name} is a TIFF of 32-bit whole numbers, whose white is not known: {REMEDY}")
+        which = "32-bit" if max(image.tag_v2.get(BITS, (32,))) > 16 else "signed"
+        raise SourceError(f"{name} is a TIFF of {which} whole numbers, whose white is not known: {REMEDY}")
     if max(image.tag_v2.get(BITS, (8,))) > 8 and image.mode not in ("I;16", "I;16B", "F"):
         raise SourceError(f"{name} is a TIFF whose {max(image.tag_v2[BITS])} bits are not read in this form: {REMEDY}")
     if image.mode == "LAB":
@@ -68,6 +71,18 @@ def decoded(packet: av.Packet, name: str, limit: int) -> av.VideoFrame | None:
         raise NotDecodedError(str(error)) from error
     picture.pts, picture.time_base = packet.pts, packet.time_base
     return picture
+
+
+def _refuse_half_floats(data: bytes, name: str) -> None:
+    """FFmpeg takes them for whole numbers, and Pillow reads none."""
+    tags = next(directories(data), {}) if data[:4] in TIFF_MARKS else {}
+    if _FLOATING in _listed(tags.get(KINDS)) and max(_listed(tags.get(BITS)), default=0) == 16:
+        raise SourceError(f"{name} is a TIFF of 16-bit floating point, which is not read: {REMEDY}")
+
+
+def _listed(value: Any) -> list[int]:
+    """The whole numbers of a tag."""
+    return [item for item in (value if isinstance(value, tuple) else (value,)) if isinstance(item, int)]
 
 
 def _opened(data: bytes) -> Any:
@@ -121,7 +136,8 @@ def _is_whole(jpeg: bytes) -> bool:
 
 def _frame(image: Any) -> av.VideoFrame:
     if image.mode == "F":
-        return av.VideoFrame.from_ndarray(np.ascontiguousarray(np.asarray(image), np.float32), "grayf32le")
+        shares = np.clip(np.nan_to_num(np.asarray(image, np.float32)), 0, 1)  # not light, as other pictures' floats are
+        return av.VideoFrame.from_ndarray(np.rint(shares * 65535).astype(np.uint16), "gray16le")
     if image.mode.startswith("I;16"):
         return av.VideoFrame.from_ndarray(np.ascontiguousarray(np.asarray(image), np.dtype("<u2")), "gray16le")
     if image.mode in ("1", "L"):

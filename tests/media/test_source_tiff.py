@@ -71,6 +71,23 @@ def test_grey_floats_are_0_to_1(tmp_path: Path) -> None:
     assert np.abs(found - np.round(255 * ramp)[:, :, None]).max() <= 1
 
 
+def test_floats_of_three_colours_are_0_to_1_too(tmp_path: Path) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    ramp = np.tile(np.linspace(0, 1, 96, dtype=np.float32), (64, 1))
+    tifffile.imwrite(tmp_path / "a.tiff", np.dstack([ramp, ramp[:, ::-1], ramp * 0.5]), photometric="rgb")
+    _, (frame,) = read(tmp_path / "a.tiff")
+    wanted = np.round(255 * np.dstack([ramp, ramp[:, ::-1], ramp * 0.5]))
+    assert np.abs(frame.rgb().astype(int) - wanted).max() <= 1
+
+
+@pytest.mark.parametrize(("kind", "said"), [(np.float16, "16-bit floating point"), (np.int16, "signed whole numbers")])
+def test_halves_and_signed_numbers_are_not_taken_for_others(tmp_path: Path, kind: Any, said: str) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "a.tiff", np.full((48, 64), 1, kind))
+    with pytest.raises(SourceError, match=f"a TIFF of {said}"):
+        read(tmp_path / "a.tiff")
+
+
 def test_what_is_not_read_without_loss_is_refused_in_words(tmp_path: Path) -> None:
     Image.fromarray(np.full((48, 64), 70_000, np.int32)).save(tmp_path / "a.tiff")
     with pytest.raises(SourceError, match="a TIFF of 32-bit whole numbers, whose white is not known: save it with 8"):
