@@ -11,9 +11,9 @@ A video goes through these modules in this order:
     clip_reader          these three, for the part that is requested
     deinterlace, normalise, orientation     the pictures upright, in a working format
     frames, video        Frames; the Source
-``tiff`` decodes the TIFFs that FFmpeg does not, ``integrity`` says whether the input is complete, ``series``
-whether pictures in one file are a film. ``stills``, ``webp``, ``arrays`` and ``camera`` are the other sources,
-``realtime`` plays one at its own speed.
+``tiff`` decodes the TIFFs that FFmpeg does not, ``jpeg2000`` says in which colours, ``integrity`` says whether the
+input is complete, ``series`` whether pictures in one file are a film. ``stills``, ``webp``, ``arrays`` and
+``camera`` are the other sources, ``realtime`` plays one at its own speed.
 """
 
 from __future__ import annotations

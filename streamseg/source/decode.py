@@ -18,7 +18,7 @@ from av.stream import Discard
 from ..core.thread_budget import Threads
 from ..errors import DamagedInputError, DeviceError, SourceError, SourceTimeoutError, StreamsegError
 from ..options import InputOptions
-from . import tiff
+from . import jpeg2000, tiff
 from .colour_tags import ColourTags
 from .open import FAILURES, INDEX_LAST, decoder_limit, explained, missing_in_stream, reason, too_large
 from .probe import is_cover
@@ -73,6 +73,7 @@ class Decoder:
         self._options = options
         self._may_caption = stream.codec_context.name in ("h264", "hevc", "mpeg2video")
         self._is_tiff = stream.codec_context.name == "tiff"
+        self._is_jpeg2000 = stream.codec_context.name in ("jpeg2000", "libopenjpeg")
         self._tags = ColourTags.of(stream)
         self._context = decoder_for(stream, options)
         self._packets: list[av.Packet] = []
@@ -156,6 +157,8 @@ class Decoder:
                     self.captioned = True
                 if not self.first_packet:
                     self.first_packet = bytes(packet)
+                    if self._is_jpeg2000:
+                        jpeg2000.check(self.first_packet, self.name)
                 when = packet.dts if packet.pts is None else packet.pts
                 self._decoding = packet.pts
                 if when is not None and packet.time_base:
@@ -204,6 +207,8 @@ class Decoder:
                 self.damage("the decoder had to guess at parts of a picture")
             self.given += 1
             self._tags.complete(picture)
+            if self._is_jpeg2000:
+                jpeg2000.complete(picture, self.first_packet)
             yield picture
 
     def damage(self, what: str) -> None:

@@ -1,4 +1,4 @@
-"""TIFFs in forms that FFmpeg decodes to another picture, or not at all; Pillow's reading is the oracle."""
+"""TIFFs and JP2 in forms that FFmpeg decodes to another picture, or not at all; Pillow's reading is the oracle."""
 
 from __future__ import annotations
 
@@ -105,3 +105,25 @@ def test_damage_and_size_are_told(tmp_path: Path, capfd: pytest.CaptureFixture[s
         with pytest.raises(DamagedInputError, match="a JPEG in it is damaged"):
             read(path)
     assert capfd.readouterr() == ("", "")  # libtiff keeps to itself
+
+
+# --- JPEG 2000 --------------------------------------------------------------------------------
+
+needs_openjpeg = pytest.mark.skipif(not features.check("jpg_2000"), reason="this Pillow has no OpenJPEG")
+
+
+@needs_openjpeg
+@pytest.mark.parametrize("mode", ["YCbCr", "RGB", "L"])
+def test_a_jpeg_2000_is_read_in_its_colours(mode: str, tmp_path: Path) -> None:
+    Image.fromarray(clips.picture(0)).convert(mode).save(tmp_path / "a.jp2")
+    wanted = np.asarray(Image.open(tmp_path / "a.jp2").convert("RGB"), int)
+    for given in (tmp_path / "a.jp2", io.BytesIO((tmp_path / "a.jp2").read_bytes())):
+        _, (frame,) = read(given)
+        assert np.abs(frame.rgb().astype(int) - wanted).max() <= 3
+
+
+@needs_openjpeg
+def test_inks_are_not_taken_for_rgb_and_alpha(tmp_path: Path) -> None:
+    Image.fromarray(clips.picture(0)).convert("CMYK").save(tmp_path / "a.jp2")
+    with pytest.raises(SourceError, match="a JPEG 2000 in CMYK, which is not read: save it in RGB"):
+        read(tmp_path / "a.jp2")
