@@ -197,7 +197,17 @@ def _of_bytes(data: bytes) -> Frame:
 
 
 def _pixels(image: Image.Image) -> Array:
-    """A Pillow image upright, as an array of those that are taken. Raises OptionError for modes of no picture."""
+    """A Pillow image upright, as an array of those that are taken. Raises OptionError for modes of no picture,
+    SourceError for what Pillow cannot read."""
+    try:
+        return _upright_pixels(image)
+    except StreamsegError:
+        raise
+    except (OSError, ValueError, SyntaxError) as error:  # closed, cut off, of a mode that is not converted
+        raise SourceError(f"the picture, a Pillow image of mode {image.mode!r}, cannot be read: {error}") from error
+
+
+def _upright_pixels(image: Image.Image) -> Array:
     from PIL import ImageOps
 
     upright = ImageOps.exif_transpose(image)
@@ -209,7 +219,8 @@ def _pixels(image: Image.Image) -> Array:
     if upright.mode in ("L", "RGB", "RGBA"):
         return np.asarray(upright)
     has_alpha = upright.mode in ("LA", "La", "PA", "RGBa") or "transparency" in upright.info
-    return np.asarray(upright.convert("RGBA" if has_alpha else "RGB"))
+    straight = upright.convert("LA") if upright.mode == "La" else upright  # Pillow has no way from La to RGBA
+    return np.asarray(straight.convert("RGBA" if has_alpha else "RGB"))
 
 
 def _as_image(made: Array, like: Image.Image) -> Image.Image:

@@ -8,7 +8,7 @@ This module imports nothing heavy, so that ``streamseg --help`` starts fast.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import MISSING, fields
 from fractions import Fraction
 from numbers import Integral, Real
@@ -18,6 +18,7 @@ from typing import Any
 from .errors import OptionError
 
 MOST = 1e9  # what any number may be: more overflows in the libraries below, whose integers end at 2.1e9
+_LONG = 200  # letters of a value in a message
 SEGMENTER = ("segment", "reset", "close")  # the methods of what finds the subject
 NUMBERS = ("every", "bitrate", "max_cpu", "camera")  # texts that may be a number: quotes are not wanted then
 
@@ -31,10 +32,14 @@ def choice(name: str, value: object, allowed: Iterable[object]) -> None:
 
 
 def format_value(value: object) -> str:
-    """A value for a message: as Python writes it, but an array by its shape and type, for its numbers would
-    fill the screen."""
+    """A value for a message: as Python writes it, but an array by its shape and type, and what is long and no text by
+    its type, for it would fill the screen."""
     if not is_array(value):
-        return repr(value)
+        written = repr(value)
+        if isinstance(value, (str, PathLike)) or (len(written) <= _LONG and "\n" not in written):
+            return written
+        items = f" of {len(value)} items" if isinstance(value, Sized) else ""
+        return f"a {type(value).__name__}{items}"
     shape, dtype = (getattr(value, name) for name in ("shape", "dtype"))
     return f"an array of shape {tuple(shape)} and type {dtype}"
 

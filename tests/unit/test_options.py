@@ -105,6 +105,8 @@ def test_an_array_that_is_no_value_is_told_by_its_shape(name: str, allowed: str)
 
 
 def test_an_array_of_a_methods_parameter_is_told_by_its_shape():
+    with pytest.raises(OptionError, match=r"^matte_in is a list of 2 items; it must be"):
+        Options.of({"matte_in": [np.zeros((48, 64))] * 2})
     with pytest.raises(OptionError, match=r"value is an array of shape \(5,\) and type float64; it must be"):
         create_segmenter("threshold", {"value": np.zeros(5)})
 

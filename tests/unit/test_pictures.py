@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import streamseg
 from streamseg import pictures
@@ -148,6 +149,31 @@ def test_the_colours_of_a_half_transparent_picture_are_its_own(kind: Any, option
     assert not found[:20, :, 3].any()
     over = streamseg.remove(picture, "#0000ff", model=HALVES, **options)[24:, 4:18]
     assert np.abs(over / unit - np.array((75, 20, 157))).max() <= 1.5
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr",
+                                  "HSV", "I;16"])
+def test_pillow_images_of_every_mode_are_taken(mode: str) -> None:
+    image = Image.new("RGB", (32, 24), (153, 153, 153))  # a grey of the palette
+    straight = Image.fromarray(np.full((24, 32, 2), 153, np.uint8), "LA")
+    made = (straight.convert("La") if mode == "La" else
+            Image.fromarray(np.full((24, 32), 153 * 257, np.uint16)) if mode == "I;16" else
+            straight.convert("PA") if mode == "PA" else image.convert(mode))
+    assert made.mode == mode
+    found = np.asarray(streamseg.remove(made, model=HALVES, edges="bilinear"))
+    assert mode == "1" or abs(int(found[12, 2, 0]) - 153) <= 2
+    assert found[12, 30, 3] == 0
+
+
+def test_a_pillow_image_that_cannot_be_read_is_an_error_of_ours() -> None:
+    data = BytesIO()
+    Image.fromarray(person()).save(data, "PNG")
+    cut = Image.open(BytesIO(data.getvalue()[:-len(data.getvalue()) // 2]))
+    closed = Image.fromarray(person())
+    closed.close()
+    for image in (cut, closed):
+        with pytest.raises(SourceError, match="a Pillow image of mode 'RGB', cannot be read"):
+            streamseg.remove(image, model=HALVES)
 
 
 def test_views_are_taken_as_they_are_shown() -> None:
