@@ -315,9 +315,16 @@ def _refuse_twice(paths: Sequence[str]) -> None:
 
 
 def _refuse_own_input(source: Any, sink: Target | Sequence[Target] | None, options: Options) -> None:
+    read = {"matte_in": options.matte_in, "background": options.background, "strokes": options.strokes,
+            "model": options.model, "model_spec": options.model_spec, "plate": options.set.get("plate")}
     for target in (*_listed(sink), options.matte, options.cutout, options.foreground):
-        if isinstance(target, (str, PathLike)) and isinstance(source, (str, PathLike)):
+        if not isinstance(target, (str, PathLike)):
+            continue
+        if isinstance(source, (str, PathLike)):
             refuse_input(path_text(target), source, options.overwrite)
+        for name, path in read.items():
+            if isinstance(path, (str, PathLike)):
+                refuse_input(path_text(target), path, options.overwrite, f"what {name} is read from")
 
 
 def _abort(sink: BaseSink, graph: Graph[Any, Any, Any], name: str, kind: object, error: BaseException | None,

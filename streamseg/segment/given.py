@@ -10,8 +10,10 @@ carried matte is all there is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -25,11 +27,13 @@ from ..errors import SourceError
 from ..options import InputOptions
 from ..source import BaseSource, open_source
 from ..source.mattes import alpha_of
+from ..source.stills import PictureSource
 from ..temporal import MotionTracker
 from .api import Adapted, BaseSegmenter, Capabilities
 
 Alpha = npt.NDArray[np.float32]
 
+_RATE = 25             # frames a second of a film that does not say
 _LONG_SIDE = 1024      # samples of a given matte: more than the smoother could move in good time
 _CARRIED_SIDE = 448    # and of one that is carried
 _SHAPE = 0.03          # by how much its sides' ratio may differ from the picture's
@@ -42,7 +46,7 @@ _FADES = 0.5           # what is left from frame to frame of an edge that was gi
 class MatteFile:
     """The mattes of a film, a folder or a picture, in order. ``single``: there is but one.
 
-    options   how it is read; ``start`` is left out of a single picture
+    options   how it is read; ``start`` is that of the film, and left out of a single picture
     info      of the film that the mattes are for
     area      the part of it that is looked at
 
@@ -53,8 +57,7 @@ class MatteFile:
         self.path, self._info, self._area = path, info, area
         self._open(replace(options, start=0.0))
         if options.start and len(self._ahead) > 1:
-            self.close()
-            self._open(options)
+            self._begin_at(options)
         if not self._ahead:
             self.close()
             raise SourceError(f"matte_in {path!r} holds no picture; give another file")
@@ -63,8 +66,22 @@ class MatteFile:
 
     def _open(self, options: InputOptions) -> None:
         self._source: BaseSource = open_source(self.path, options)
-        self._frames = iter(self._source)
-        self._ahead = [frame for frame in (next(self._frames, None), next(self._frames, None)) if frame is not None]
+        self._frames: Iterator[Frame] = iter(self._source)
+        self._ahead = list(islice(self._frames, 2))
+
+    def _begin_at(self, options: InputOptions) -> None:
+        """Leave out the mattes of the frames before ``options.start``: of pictures, which have no times, by number."""
+        if isinstance(self._source, PictureSource):
+            before = -int(-Fraction(str(options.start)) * (self._info.rate or _RATE) // 1)
+            self._frames = islice(chain(self._ahead, self._frames), before, None)
+            self._ahead = list(islice(self._frames, 2))
+            if not self._ahead:
+                self.close()
+                raise SourceError(f"matte_in {self.path!r} has no matte from start, {options.start:g} s, on: its "
+                                  "first one is that of the film's first frame")
+            return
+        self.close()
+        self._open(options)
 
     def next(self) -> Matte:
         """The next frame's matte. Raises SourceError where there is none."""

@@ -88,8 +88,9 @@ def refuse_existing(path: Path, shown: object, overwrite: bool) -> None:
         raise SinkError(f"{shown} exists; give another name, or --overwrite to replace it")
 
 
-def refuse_input(target: str, source: str | os.PathLike[str], overwrite: bool) -> None:
-    """Raise SinkError if ``target`` is the input itself, under whatever name; or its folder, with ``overwrite``."""
+def refuse_input(target: str, source: str | os.PathLike[str], overwrite: bool, what: str = "the input itself") -> None:
+    """Raise SinkError if ``target`` is the input itself, or ``what`` else is read, under whatever name; or its folder,
+    with ``overwrite``."""
     if "-" in (target, os.fspath(source)) or target == "null:":
         return
     read, made = (expanded(str(name).removeprefix("file://")) for name in (source, target))
@@ -99,7 +100,7 @@ def refuse_input(target: str, source: str | os.PathLike[str], overwrite: bool) -
     except (OSError, ValueError):  # what cannot be looked at is told where it is opened
         return
     if same and not harmless:
-        raise SinkError(f"{target} exists, and is the input itself: give the output another name")
+        raise SinkError(f"{target} exists, and is {what}: give the output another name")
 
 
 def temporary_name(path: Path) -> Path:

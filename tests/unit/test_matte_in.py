@@ -13,7 +13,7 @@ import streamseg
 from streamseg.cli import cli
 from streamseg.core.frames import Frame, Matte
 from streamseg.core.opencv import cv2
-from streamseg.errors import OptionError, SourceError
+from streamseg.errors import OptionError, SinkError, SourceError
 from streamseg.segment import BaseSegmenter
 
 from . import scenes
@@ -109,6 +109,29 @@ def test_a_part_of_the_film_meets_its_part_of_the_mattes(tmp_path: Path) -> None
     assert not matte.alpha[:, :matte.alpha.shape[1] // 2].any()
 
 
+@pytest.mark.parametrize("kind", ["folder", "pattern", "ffv1"])
+def test_mattes_of_a_part_are_those_of_its_frames_at_any_rate(tmp_path: Path, kind: str) -> None:
+    """Pictures have no times: of a film of 50 frames a second, 0.1 s are 5 of them."""
+    clip = shot(8)
+    film = tmp_path / "in.mkv"
+    streamseg.run([rgb for rgb, _ in clip], film, method=Truth([m for _, m in clip]), background="original",
+                  codec="ffv1", rate=50)
+    path = written(tmp_path, clip, "ffv1" if kind == "ffv1" else "folder")
+    if kind == "ffv1":
+        streamseg.run([grey(mask) for _, mask in clip], path, method=Truth([mask * 0 + 1 for _, mask in clip]),
+                      background="original", smooth="none", codec="ffv1", rate=50, overwrite=True)
+    path += "/%03d.png" if kind == "pattern" else ""
+    pairs = list(streamseg.mattes(film, matte_in=path, start=0.1, duration=0.04, smooth="none"))
+    assert len(pairs) == 2
+    for (_, matte), (_, mask) in zip(pairs, clip[5:7], strict=True):
+        assert scenes.iou(matte.alpha, mask) > 0.99
+    if kind != "ffv1":
+        for number in range(5, 8):
+            Path(tmp_path, "mattes", f"{number:03}.png").unlink()
+        with pytest.raises(SourceError, match=r"no matte from start, 0.1 s, on: its first one is that of the film's"):
+            next(streamseg.mattes(film, matte_in=path, start=0.1))
+
+
 def mean_iou(clip: list[tuple[Any, Any]], **options: Any) -> float:
     """Of all frames but the first."""
     pairs = streamseg.mattes([rgb for rgb, _ in clip], smooth="none", persistence=0, **options)
@@ -191,6 +214,21 @@ def test_the_first_matte_goes_as_far_as_the_next_cut(tmp_path: Path) -> None:
     pairs = list(streamseg.mattes([rgb for rgb, _ in clip], smooth="none", persistence=0, method=Truth(nothing),
                                   matte_in=first_of(tmp_path, clip)))
     assert [bool(matte.alpha.max() > 0.5) for _, matte in pairs] == [True] * 4 + [False] * 4
+
+
+@pytest.mark.parametrize("name", ["matte_in", "background", "strokes", "model_spec"])
+def test_what_is_read_beside_the_input_is_not_written_over(tmp_path: Path, name: str) -> None:
+    clip = shot(3)
+    assert cv2.imwrite(str(tmp_path / "in.png"), clip[0][0])
+    beside = tmp_path / "beside.png"
+    assert cv2.imwrite(str(beside), grey(clip[0][1]))
+    before = beside.read_bytes()
+    (tmp_path / "link.png").symlink_to(beside)
+    options: dict[str, Any] = {name: str(beside), "overwrite": True}
+    for outputs in ({"sink": beside}, {"sink": tmp_path / "o.png", "matte": str(tmp_path / "link.png")}):
+        with pytest.raises(SinkError, match=f"exists, and is what {name} is read from: give the output another name"):
+            streamseg.run(tmp_path / "in.png", **outputs, **options)
+    assert beside.read_bytes() == before
 
 
 def test_what_cannot_be_used_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
