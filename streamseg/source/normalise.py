@@ -36,6 +36,7 @@ class PlaneLayout:
     alpha     there is an alpha plane, the fourth
     same      the decoded planes already lie as ``target`` says: no conversion
     full      the format itself says that the range is full (yuvj420p, RGB, grey)
+    few       bits of green, blue and red where they are 3 to 7, as in RGB of 16 bits a pixel; else None
     """
 
     target: str
@@ -43,6 +44,7 @@ class PlaneLayout:
     alpha: bool
     same: bool
     full: bool
+    few: tuple[int, ...] | None = None
 
 
 @cache
@@ -62,7 +64,9 @@ def layout(name: str, transposed: bool = False) -> PlaneLayout:
     if pixel.is_rgb or pixel.has_palette or name.startswith(("gray", "mono", "ya8", "ya16", "yaf", "xyz")):
         tail = _tail(depth, 16)
         target, working = ("gbrap" if alpha else "gbrp") + tail, "gbrp" + tail
-        return PlaneLayout(target, working, alpha, name == target, True)
+        bits = tuple(parts[number].bits for number in (1, 2, 0)) if pixel.is_rgb and len(parts) >= 3 else (8,)
+        few = bits if 3 <= min(bits) < 8 and not pixel.has_palette else None
+        return PlaneLayout(target, working, alpha, name == target, True, few)
     sampling = _sampling(pixel.chroma_width(16), pixel.chroma_height(16), transposed)
     tail = _tail(depth, 10 if alpha and sampling == "420" else 12)  # there is no yuva420p12
     target, working = ("yuva" if alpha else "yuv") + sampling + "p" + tail, "yuv" + sampling + "p" + tail
@@ -110,7 +114,8 @@ class Normaliser:
         picture, bright = encoded(picture)
         self.bright += bright
         working = layout(picture.format.name, self.turn.transpose)
-        size, colour = (picture.width, picture.height), colour_of(picture, working)
+        stored = picture.width, picture.height
+        size, colour = stored, colour_of(picture, working)
         convert, canvas = not working.same, None
         if size[0] * size[1] > MAX_PIXELS:
             self.reduced, size, convert = size, bounded(size), True
@@ -127,6 +132,8 @@ class Normaliser:
             # that lands in rows already done (161 x 121 yuv422p10 to 444: wrong in 144 of 400 pictures).
             picture = self._reformatter.reformat(picture, *size, working.target, src_color_range=span,
                                                  dst_color_range=goal, threads=1, **kept(int(picture.colorspace)))
+            if working.few is not None and picture.format.name in ("gbrp", "gbrap") and size == stored:
+                stretch(picture, working.few)
         if canvas is not None and canvas != size:
             picture = bordered(picture, canvas, working, colour)
         if self.turn:
@@ -137,6 +144,15 @@ class Normaliser:
         owner = picture if picture.format.name == working.format else None
         return Frame(planes, working.format, time_base, index, pts, colour, duration, alpha, name, packets,
                      owner)
+
+
+def stretch(picture: av.VideoFrame, bits: tuple[int, ...]) -> None:
+    """Bring the samples of a gbrp picture that has ``bits`` of each colour to 0..255, in place: swscale appends zeros
+    to them, so that white is 248."""
+    for number, few in enumerate(bits):
+        plane = plane_view(picture, number, FORMATS["gbrp"])
+        table = np.rint((np.arange(256) >> (8 - few)) * (255 / ((1 << few) - 1))).astype(np.uint8)
+        np.copyto(plane, cv2.LUT(np.ascontiguousarray(plane), table))
 
 
 def bounded(size: tuple[int, int]) -> tuple[int, int]:
