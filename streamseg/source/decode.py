@@ -18,7 +18,7 @@ from av.stream import Discard
 from ..core.thread_budget import Threads
 from ..errors import DamagedInputError, DeviceError, SourceError, SourceTimeoutError, StreamsegError
 from ..options import InputOptions
-from . import jpeg2000, tiff
+from . import jpeg2000, tga, tiff
 from .colour_tags import ColourTags
 from .open import FAILURES, INDEX_LAST, decoder_limit, explained, missing_in_stream, reason, too_large
 from .probe import is_cover
@@ -72,7 +72,7 @@ class Decoder:
         self.captioned = False
         self._options = options
         self._may_caption = stream.codec_context.name in ("h264", "hevc", "mpeg2video")
-        self._is_tiff = stream.codec_context.name == "tiff"
+        self._instead = {"tiff": tiff.decoded, "targa": tga.decoded}.get(stream.codec_context.name)
         self._is_jpeg2000 = stream.codec_context.name in ("jpeg2000", "libopenjpeg")
         self._tags = ColourTags.of(stream)
         self._context = decoder_for(stream, options)
@@ -183,7 +183,7 @@ class Decoder:
 
     def _decoded(self, packet: av.Packet | None) -> Iterator[av.VideoFrame]:
         try:
-            own = tiff.decoded(packet, self.name, self._options.max_pixels) if self._is_tiff and packet else None
+            own = self._instead(packet, self.name, self._options.max_pixels) if self._instead and packet else None
         except tiff.NotDecodedError as error:
             self.damage(f"it does not decode ({error})")
             return
@@ -194,7 +194,8 @@ class Decoder:
         except FAILURES as error:
             if self._context.is_hwaccel is False and isinstance(error, av.error.MemoryError):
                 raise SourceError(f"{self.name}: no memory to decode a picture") from error
-            if isinstance(error, av.error.PatchWelcomeError) and not self.given and self._options.on_error == "stop":
+            unknown = isinstance(error, av.error.PatchWelcomeError) and (not self.given or self._context.name == "apng")
+            if unknown and self._options.on_error == "stop":
                 raise SourceError(f"{self.name} is written in a way that FFmpeg does not read yet; convert it: "
                                   "pictures to PNG or TIFF in RGB, films to H.264") from error
             self.damage(f"it does not decode ({reason(error)})")

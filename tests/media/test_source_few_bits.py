@@ -1,4 +1,5 @@
-"""RGB of 16 bits a pixel: 5 or 6 bits of a colour reach from 0 to 255, in pictures and in films."""
+"""RGB of 16 bits a pixel: 5 or 6 bits of a colour reach from 0 to 255, in pictures and in films; what is taken for it;
+and APNGs that FFmpeg does not read."""
 
 from __future__ import annotations
 
@@ -7,7 +8,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
+from streamseg.errors import DamagedInputError, SourceError
 from streamseg.source import open_source
 
 BITS = {"rgb555le": (5, 5, 5), "bgr565le": (5, 6, 5), "rgb444le": (4, 4, 4)}  # of red, green and blue
@@ -42,3 +45,35 @@ def test_the_brightest_is_white_and_the_steps_are_even(tmp_path: Path, format: s
     found = next(iter(open_source(path)))
     assert np.abs(found.rgb().astype(int) - meant).max() <= 1
     assert found.rgb().max() == 255
+
+
+@pytest.mark.parametrize("how", [{}, {"compression": "tga_rle"}, {"orientation": 1}])
+def test_a_tga_of_grey_with_alpha_is_no_rgb(tmp_path: Path, how: dict[str, object]) -> None:
+    grey = np.tile(np.arange(0, 128, 2, dtype=np.uint8), (16, 1))
+    grey[8:] //= 2
+    both = np.dstack([grey, 255 - grey])
+    Image.fromarray(both, "LA").save(tmp_path / "a.tga", **how)
+    frame = next(iter(open_source(tmp_path / "a.tga")))
+    assert frame.alpha is not None
+    np.testing.assert_array_equal(frame.alpha, 255 - grey)
+    np.testing.assert_array_equal(frame.rgb(), np.repeat(grey[..., None], 3, axis=2))
+    data = (tmp_path / "a.tga").read_bytes()
+    (tmp_path / "cut.tga").write_bytes(data[:len(data) // 2])
+    with pytest.raises(SourceError):
+        next(iter(open_source(tmp_path / "cut.tga")))
+
+
+def test_an_apng_that_ffmpeg_does_not_read_is_not_called_damaged(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.apng"), "w") as out:
+        stream = out.add_stream("apng", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 16, "rgba64be"
+        shown = np.full((16, 64, 4), 9000, np.uint16)
+        shown[..., 3] = np.linspace(0, 60000, 64)  # the encoder then blends the next picture over this one
+        for number in range(3):
+            frame = av.VideoFrame.from_ndarray(shown, "rgba64be")
+            frame.pts = number
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    with pytest.raises(SourceError, match="in a way that FFmpeg does not read yet") as caught:
+        list(open_source(tmp_path / "a.apng"))
+    assert not isinstance(caught.value, DamagedInputError)
