@@ -31,7 +31,7 @@ from .known_models import OWN
 from .model_file import spec_of
 from .model_spec import ModelSpec
 from .passes import agreed, groups_of_one_size, inside
-from .postprocess import decided, without_doubtful
+from .postprocess import decided, without_doubtful, without_half_seen
 from .roi import RegionOfInterest, separate_regions
 from .runtimes import Net, State
 from .runtimes.pool import NetPool
@@ -254,7 +254,9 @@ class Person(ParameterSegmenter):
         """Of the passes over a picture. The mean comes before the ends are cut off: where passes differ, the ends
         still tell."""
         alpha = without_doubtful(self._spec.stretched(agreed(seen)))
-        return decided(alpha) if self.stills else alpha
+        if not self.stills:
+            return alpha
+        return decided(without_half_seen(alpha, seen) if self._large else alpha)
 
     def _by_large(self, frame: Frame) -> npt.NDArray[np.float32]:
         """The large model's alpha of a frame; where people are small, of their part of it."""

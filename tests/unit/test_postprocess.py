@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from streamseg.core.opencv import cv2
-from streamseg.segment.postprocess import decided, without_doubtful
+from streamseg.segment.postprocess import decided, without_doubtful, without_half_seen
 
 SIZE = (96, 128)
 
@@ -54,6 +54,27 @@ def test_between_doubt_and_certainty_it_fades() -> None:
 def test_an_even_matte_is_left_alone(level: float) -> None:
     alpha = np.full(SIZE, level, np.float32)
     assert np.array_equal(without_doubtful(alpha), alpha)
+
+
+# What one of two nets only half sees, in single pictures
+
+@pytest.mark.parametrize(("other", "stays"), [(0.5, 0.0), (0.95, 1.0)])
+def test_what_one_net_half_sees_beside_somebody_sure_goes(other: float, stays: float) -> None:
+    person, dog = np.float32(1.3) * blob(34, 1.0), blob(90, 1.0)
+    seen = [np.clip(person + dog, 0, 1), np.clip(person + np.float32(other) * dog, 0, 1)]
+    small = cv2.resize(seen[0], (SIZE[1] // 2, SIZE[0] // 2))  # passes differ in size
+    alpha = (seen[0] + seen[1]) / 2
+    found = without_half_seen(alpha, [small, seen[1]])
+    assert np.array_equal(found[:, :62], alpha[:, :62])
+    assert found[48, 90] == pytest.approx(stays * alpha[48, 90])
+    assert found[:, 62:].max() <= stays + 0.03
+
+
+def test_what_stands_alone_or_beside_nobody_sure_stays() -> None:
+    grey = blob(90, 0.6)
+    assert without_half_seen(grey, [grey, grey]) is grey
+    both = np.maximum(grey, blob(34, 0.7))
+    assert without_half_seen(both, [both, both]) is both
 
 
 # Wide grey places of single pictures
