@@ -9,7 +9,8 @@ pair for each that comes in, in order, the frames themselves untouched.
     flow        the mattes so far are moved along with the picture before they are averaged
     lookahead   as flow, and from the frames that follow as well: nothing trails; gives frames late
 
-Before any of them, ``persistence`` leaves out what has not lasted long enough to be the subject (persistence.py).
+Before any of them, ``persistence`` leaves out what has not lasted long enough to be the subject (persistence.py), and
+keeps for a while what has been the subject for long (retention.py).
 
 A filter works at half the matte's size and the correction that it finds is added to the matte. That costs
 a quarter of the time and keeps the rim sharp: a matte that is moved again and again blurs.
@@ -28,6 +29,7 @@ from ..validation import choice
 from .average import average
 from .motion_compensated import follow
 from .persistence import DOUBTFUL, MEMORY, persistent
+from .retention import LONGEST, retained
 from .shots import Pair
 
 # Modules that other packages import, beside the names here
@@ -51,8 +53,8 @@ def create_smoother(name: str, *, strength: float = _DEFAULT.smooth_strength,
     hysteresis  0 to 0.5: how far beyond 0.5 a matte must go to change the label of a pixel that is at 0.5
     window      how many frames ``lookahead`` looks ahead, and holds
     live        ``auto`` is lookahead, or flow where frames cannot wait
-    persistence how many frames something new must last before it counts as the subject; 0: none. ``lookahead``
-                then holds ``window`` frames more
+    persistence how many frames something new must last before it counts as the subject, and what was the subject for
+                more does not vanish at once; 0: none. ``lookahead`` then holds ``window`` frames more
 
     Raises OptionError. Nothing runs but in the caller's thread.
     """
@@ -71,7 +73,7 @@ def create_smoother(name: str, *, strength: float = _DEFAULT.smooth_strength,
     if not persistence:
         return steady
     ahead = window if name == "lookahead" else 0
-    return lambda pairs: steady(persistent(pairs, persistence, ahead))
+    return lambda pairs: steady(retained(persistent(pairs, persistence, ahead), persistence))
 
 
 def frames_ahead(options: TemporalOptions, *, persistence: int) -> int:
@@ -82,8 +84,8 @@ def frames_ahead(options: TemporalOptions, *, persistence: int) -> int:
 
 def frames_behind(persistence: int) -> int:
     """After how many frames ``persistence`` says of parts that have been there all the time what it would say had it
-    seen the whole shot."""
-    return math.ceil(persistence / DOUBTFUL) + MEMORY if persistence else 0
+    seen the whole shot: for those to be believed, for those that are kept to be as old as they get and to go."""
+    return max(math.ceil(persistence / DOUBTFUL) + MEMORY, 2 * LONGEST * persistence) if persistence else 0
 
 
 def frames_to_last(options: TemporalOptions, *, network: bool) -> int:

@@ -13,6 +13,7 @@ from streamseg.core.frames import Frame, Matte
 from streamseg.errors import OptionError
 from streamseg.options import Options
 from streamseg.smooth import Pair
+from streamseg.smooth.persistence import persistent
 from tests.unit.test_smooth import SIZE, disc, frame, picture
 
 Array = npt.NDArray[np.float32]
@@ -32,10 +33,8 @@ def shown(count: int, cut: int | None = None) -> list[Frame]:
 
 def kept(alphas: Sequence[Array], *, ahead: int = 4, frames: int = FRAMES, cut: int | None = None) -> list[Array]:
     """What persistence alone makes of mattes before a picture that stands still."""
-    name, extra = ("lookahead", {"window": ahead}) if ahead else ("flow", {})
-    steady = smooth.create_smoother(name, strength=0, hysteresis=0, persistence=frames, **extra)  # type: ignore[arg-type]
     pairs = [(item, Matte(alpha)) for item, alpha in zip(shown(len(alphas), cut), alphas, strict=True)]
-    return [matte.alpha for _, matte in steady(iter(pairs))]
+    return [matte.alpha for _, matte in persistent(iter(pairs), frames, ahead)]
 
 
 def seen(alphas: Sequence[Array], part: Array) -> list[bool]:
