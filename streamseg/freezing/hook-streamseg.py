@@ -4,8 +4,7 @@ imports within functions a program has to name itself.
     datas            the models, the table of what containers keep, the player, the studio's page; and the METADATA of
                      the libraries, for `streamseg info`
     hiddenimports    every module of streamseg: methods, runtimes and commands are loaded by their names
-    excludedimports  large libraries of the extras: a program that wants one says so, as with --hidden-import keras.
-                     ONNX Runtime is one of them: its tools import PyTorch and TensorFlow, where they are installed
+    excludedimports  large libraries of the extras: a program that wants one says so, as with --hidden-import keras
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from streamseg.freezing import LEFT_OUT, LIBRARIES
+
 PACKAGE = Path(__file__).parents[1]
-_LIBRARIES = ("streamseg", "ai-edge-litert", "av", "click", "flatbuffers", "numpy", "opencv-python", "pillow", "rich",
-              "scikit-learn", "threadpoolctl")
 
 
 def _files() -> Iterator[tuple[str, str]]:
@@ -29,7 +28,7 @@ def _files() -> Iterator[tuple[str, str]]:
 
 
 def _metadata() -> Iterator[tuple[str, str]]:
-    for name in _LIBRARIES:
+    for name in LIBRARIES:
         try:
             files = distribution(name).files or []
         except PackageNotFoundError:
@@ -48,4 +47,4 @@ def _modules() -> Iterator[str]:
 
 datas = [*_files(), *_metadata()]
 hiddenimports = list(_modules())
-excludedimports = ["tensorflow", "keras", "jax", "torch", "onnxruntime", "ray", "matplotlib", "skimage", "pycocotools"]
+excludedimports = list(LEFT_OUT)

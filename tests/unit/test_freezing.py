@@ -1,17 +1,22 @@
-"""What the hook for PyInstaller takes along. tests/media/test_frozen.py freezes a program with it."""
+"""What PyInstaller's hook and Nuitka's options take along. tests/media/test_frozen.py freezes a program with each."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import runpy
+import subprocess
+import sys
 import tomllib
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import streamseg
+from streamseg.freezing import LEFT_OUT, LIBRARIES, nuitka_options
 
 ROOT = Path(streamseg.__file__).parent
 PROJECT = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
@@ -58,3 +63,21 @@ def test_nothing_that_every_run_needs_is_left_out(hook: dict[str, Any]) -> None:
     base = {line.split(">=")[0] for line in PROJECT["dependencies"]} | {"cv2", "PIL", "sklearn", "ai_edge_litert"}
     assert not base & set(hook["excludedimports"])
     assert {"tensorflow", "ray"} <= set(hook["excludedimports"])
+
+
+def test_nuitka_is_told_of_the_same() -> None:
+    told = subprocess.run([sys.executable, "-m", "streamseg.freezing"], capture_output=True, text=True, check=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT.parent)}).stdout.split()
+    assert {"--include-package=streamseg", "--include-package-data=streamseg"} < set(told)
+    named = {item.partition("=")[2] for item in told if item.startswith("--include-distribution-metadata=")}
+    assert {"numpy", "pillow", "av"} <= named <= set(LIBRARIES)
+    left_out, = (item.partition("=")[2].split(",") for item in told if item.startswith("--nofollow-import-to="))
+    assert left_out == list(LEFT_OUT)
+
+
+def test_no_library_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("streamseg.freezing.distribution", nothing)
+    assert not [item for item in nuitka_options() if "metadata" in item]
