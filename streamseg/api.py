@@ -323,8 +323,13 @@ def _refuse_own_input(source: Any, sink: Target | Sequence[Target] | None, optio
         if isinstance(source, (str, PathLike)):
             refuse_input(path_text(target), source, options.overwrite)
         for name, path in read.items():
-            if isinstance(path, (str, PathLike)):
+            if isinstance(path, (str, PathLike)) and (name in ("matte_in", "plate") or _is_file(path)):
                 refuse_input(path_text(target), path, options.overwrite, f"what {name} is read from")
+
+
+def _is_file(path: str | PathLike[str]) -> bool:
+    """Whether a file has this name; else it may be a word, as green and medium."""
+    return os.path.isfile(os.path.expanduser(path))
 
 
 def _abort(sink: BaseSink, graph: Graph[Any, Any, Any], name: str, kind: object, error: BaseException | None,

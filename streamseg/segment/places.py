@@ -119,6 +119,8 @@ class Places(Adapted):
         picture = lab_picture(frame, long_side, 3)
         alpha: Any = cv2.resize(matte.alpha, working_size(frame, long_side), interpolation=cv2.INTER_LINEAR)
         given = np.zeros(alpha.shape, bool)
+        if matte.given is not None:
+            given = cv2.resize(matte.given.astype(np.uint8), alpha.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
         for number, place in enumerate(self._places):
             if place.lab is not None:
                 share = np.clip((_UNLIKE - _distance(picture, place.lab)) / (_UNLIKE - _LIKE), 0, 1)

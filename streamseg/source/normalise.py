@@ -115,7 +115,7 @@ class Normaliser:
         self.bright += bright
         working = layout(picture.format.name, self.turn.transpose)
         stored = picture.width, picture.height
-        size, colour = stored, colour_of(picture, working)
+        size, colour, few = stored, colour_of(picture, working), working.few
         convert, canvas = not working.same, None
         if size[0] * size[1] > MAX_PIXELS:
             self.reduced, size, convert = size, bounded(size), True
@@ -132,8 +132,8 @@ class Normaliser:
             # that lands in rows already done (161 x 121 yuv422p10 to 444: wrong in 144 of 400 pictures).
             picture = self._reformatter.reformat(picture, *size, working.target, src_color_range=span,
                                                  dst_color_range=goal, threads=1, **kept(int(picture.colorspace)))
-            if working.few is not None and picture.format.name in ("gbrp", "gbrap") and size == stored:
-                stretch(picture, working.few)
+            if few is not None and picture.format.name in ("gbrp", "gbrap") and size == stored:
+                stretch(picture, few)
         if canvas is not None and canvas != size:
             picture = bordered(picture, canvas, working, colour)
         if self.turn:

@@ -248,7 +248,11 @@ def _head(file: Any) -> bytes:
         return first_bytes(Path(file.removeprefix("file:")), len(JPEG_MARK)) if file.startswith("file:") else b""
     if isinstance(file, ByteInput):
         return file.check.head
-    return os.pread(file.fileno(), len(JPEG_MARK), 0)  # a file that is standard input
+    at = file.tell()  # a file that is standard input; Windows has no os.pread
+    file.seek(0)
+    head: bytes = file.read(len(JPEG_MARK))
+    file.seek(at)
+    return head
 
 
 def _accelerated(file: Any, name: str, options: InputOptions, arguments: dict[str, Any]) -> Any:

@@ -114,10 +114,14 @@ def _is_read_wrongly(image: Any) -> bool:
 
 
 def _jpegs(tags: Any, data: bytes) -> Iterator[bytes]:
-    """The strips or tiles of a TIFF in JPEG, each with the tables that they share (Adobe's TIFF Technical Note 2)."""
-    strips = STRIPS if STRIPS[0] in tags else TILES
-    tables = tags.get(TABLES, b"")
-    for place, length in zip(tags.get(strips[0], ()), tags.get(strips[1], ()), strict=False):
+    """The strips or tiles of a TIFF in JPEG, each with the tables that they share (Adobe's TIFF Technical Note 2).
+    Raises NotDecodedError where the file does not say where they are."""
+    places, lengths = (_listed(tags.get(number)) for number in (STRIPS if STRIPS[0] in tags else TILES))
+    if not places or len(places) != len(lengths):
+        raise NotDecodedError("the places of its parts are no whole numbers, or are missing")
+    found = tags.get(TABLES)
+    tables = found if isinstance(found, bytes) else b""
+    for place, length in zip(places, lengths, strict=True):
         part = data[place:place + length]
         yield part[:2] + tables[2:-2] + part[2:]
 

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from streamseg.errors import DamagedInputError, SourceError
+from streamseg.options import InputOptions
 from streamseg.source import open_source
+from streamseg.source.stills import PictureSource
 
 BITS = {"rgb555le": (5, 5, 5), "bgr565le": (5, 6, 5), "rgb444le": (4, 4, 4)}  # of red, green and blue
 
@@ -45,6 +47,24 @@ def test_the_brightest_is_white_and_the_steps_are_even(tmp_path: Path, format: s
     found = next(iter(open_source(path)))
     assert np.abs(found.rgb().astype(int) - meant).max() <= 1
     assert found.rgb().max() == 255
+
+
+@pytest.mark.parametrize("first", ["a.bmp", "b.png"])
+def test_in_a_film_of_both_each_picture_is_read_by_its_own_bits(tmp_path: Path, first: str) -> None:
+    frame, few = ramp("rgb555le")
+    with av.open(str(tmp_path / "a.bmp"), "w", format="image2") as out:
+        stream = out.add_stream("bmp", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 16, "rgb555le"
+        frame.pts = 0
+        out.mux([*stream.encode(frame), *stream.encode(None)])
+    many = np.full((16, 64, 4), 255, np.uint8)
+    many[..., :3] = (4 * np.arange(64))[None, :, None]
+    Image.fromarray(many).save(tmp_path / "b.png")
+    meant = {"a.bmp": few, "b.png": many[..., :3]}
+    names = sorted(meant, reverse=first == "b.png")
+    source = PictureSource([tmp_path / name for name in names], "both", InputOptions(), stills=False)
+    for found, name in zip(source, names, strict=True):
+        assert np.abs(found.rgb().astype(int) - meant[name]).max() <= 1, name
 
 
 @pytest.mark.parametrize("how", [{}, {"compression": "tga_rle"}, {"orientation": 1}])

@@ -316,3 +316,17 @@ def test_nor_is_it_one_as_standard_input(tmp_path: Path, piped: bool) -> None:
     assert (done.returncode, done.stdout) == (1, b"")
     assert b"standard input is not a video or a picture: it has a JPEG somewhere inside" in done.stderr
     assert not (tmp_path / "a.mkv").exists()
+
+
+def test_what_is_standard_input_is_looked_at_without_what_windows_lacks(tmp_path: Path,
+                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    film = clips.video(tmp_path / "a.mjpeg", codec="mjpeg", pix_fmt="yuvj420p", format="mjpeg", frames=3)
+    document = tmp_path / "a.pdf"
+    document.write_bytes(b"%PDF-1.3\n" + stills.image(tmp_path / "a.jpg").read_bytes())
+    monkeypatch.delattr("os.pread", raising=False)
+    with film.open() as file:
+        monkeypatch.setattr("sys.stdin", file)
+        assert len(read("-")[1]) == 3
+    with document.open() as file, pytest.raises(SourceError, match="somewhere inside"):
+        monkeypatch.setattr("sys.stdin", file)
+        read("-")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +107,22 @@ def test_damage_and_size_are_told(tmp_path: Path, capfd: pytest.CaptureFixture[s
         with pytest.raises(DamagedInputError, match="a JPEG in it is damaged"):
             read(path)
     assert capfd.readouterr() == ("", "")  # libtiff keeps to itself
+
+
+@needs_libtiff
+@pytest.mark.parametrize("tag", [273, 279, 347])  # places and lengths of the strips, their tables
+@pytest.mark.parametrize("type", [2, 5, 6, 12])
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_tags_of_a_type_that_they_cannot_have_are_no_internal_error(tag: int, type: int, tmp_path: Path) -> None:
+    written(tmp_path / "a.tiff")
+    data = bytearray((tmp_path / "a.tiff").read_bytes())
+    begin, = struct.unpack_from("<I", data, 4)
+    count, = struct.unpack_from("<H", data, begin)
+    place, = (at for at in range(begin + 2, begin + 2 + 12 * count, 12) if struct.unpack_from("<H", data, at)[0] == tag)
+    struct.pack_into("<H", data, place + 2, type)
+    (tmp_path / "a.tiff").write_bytes(data)
+    with contextlib.suppress(DamagedInputError):  # libtiff takes some of them
+        assert len(read(tmp_path / "a.tiff")[1]) == 1
 
 
 # --- JPEG 2000 --------------------------------------------------------------------------------

@@ -191,14 +191,16 @@ def test_what_the_method_does_not_see_at_all_is_carried_alone(tmp_path: Path) ->
     assert mean_iou(clip, method=Truth(nothing), matte_in=first_of(tmp_path, clip)) > 0.95
 
 
-def test_parts_of_the_first_matte_need_not_last_to_be_believed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("region", [None, "-#ff00ff"])
+def test_parts_of_the_first_matte_need_not_last_to_be_believed(tmp_path: Path, region: str | None) -> None:
     """A soft thing apart from the person, which the method does not see."""
     clip = [(rgb, mask) for rgb, mask in shot(6)]
     given = grey(clip[0][1])
     given[60:110, 8:40] = 200
     assert cv2.imwrite(str(tmp_path / "first.png"), given)
     pairs = streamseg.mattes([rgb for rgb, _ in clip], persistence=8, smooth="flow",
-                             method=Truth([mask for _, mask in clip]), matte_in=str(tmp_path / "first.png"))
+                             method=Truth([mask for _, mask in clip]), matte_in=str(tmp_path / "first.png"),
+                             region=region)
     for _, matte in pairs:
         assert cv2.resize(matte.alpha, (WIDE, HIGH))[70:100, 15:33].mean() > 0.6
 
@@ -229,6 +231,17 @@ def test_what_is_read_beside_the_input_is_not_written_over(tmp_path: Path, name:
         with pytest.raises(SinkError, match=f"exists, and is what {name} is read from: give the output another name"):
             streamseg.run(tmp_path / "in.png", **outputs, **options)
     assert beside.read_bytes() == before
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_may_have_the_name_of_a_colour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                overwrite: bool) -> None:
+    monkeypatch.chdir(tmp_path)
+    films = [shot(1)[0][0]] * 2
+    if overwrite:
+        Path("green").mkdir()
+    streamseg.run(films, "green/", method="threshold", background="green", overwrite=overwrite)
+    assert len(list(Path("green").iterdir())) == 2
 
 
 def test_what_cannot_be_used_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
