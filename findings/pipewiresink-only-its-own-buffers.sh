@@ -5,10 +5,14 @@
 #   program needs gst-launch-1.0 and a pipe to be a camera.
 # Behaviour: pictures of videotestsrc arrive. Those of rawvideoparse, which (it seems) brings buffers that are not of
 #   the sink's own pool, do not: a reader gets none, the daemon writes "invalid memory type 4", gst-launch may crash.
-# Seen (Debian 12: PipeWire 0.3.65, WirePlumber 0.4.13, GStreamer 1.22.0): videotestsrc: 5 pictures; pipe: 0 pictures
+# Seen (Debian 12: PipeWire 0.3.65, WirePlumber 0.4.13, GStreamer 1.22.0; "test" is videotestsrc):
+#   test: 5 pictures   pipe: 0 pictures
 #
 # Needs, from apt: pipewire wireplumber dbus gstreamer1.0-pipewire gstreamer1.0-tools gstreamer1.0-plugins-base
 set -eu
+for program in pipewire wireplumber dbus-run-session gst-launch-1.0; do
+  command -v $program >/dev/null || { echo "not installed: $program (see the head)" >&2; exit 1; }
+done
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 export XDG_RUNTIME_DIR="$work" PIPEWIRE_RUNTIME_DIR="$work" XDG_CONFIG_HOME="$work/config" XDG_STATE_HOME="$work/state"

@@ -43,9 +43,13 @@ class PipeWireSession:
                           **{f"XDG_{kind}_HOME": str(self._folder / kind) for kind in ("CONFIG", "STATE", "CACHE")}}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._readers: list[subprocess.Popen[bytes]] = []
-        self._start("dbus-daemon", "--session", "--nofork", "--nopidfile", f"--address={bus}")
-        wait_until(lambda: (self._folder / "bus").exists(), "the message bus")
-        self.start()
+        try:
+            self._start("dbus-daemon", "--session", "--nofork", "--nopidfile", f"--address={bus}")
+            wait_until(lambda: (self._folder / "bus").exists(), "the message bus")
+            self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def start(self) -> None:
         """PipeWire and WirePlumber, which ``stop_pipewire`` ended."""

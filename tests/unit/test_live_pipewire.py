@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import struct
 import sys
 from dataclasses import replace
@@ -20,7 +21,7 @@ from streamseg.live.endpoints import refuse_bad_output
 from streamseg.live.reconnecting import Reconnecting
 from streamseg.live.stats import LiveOutput
 from streamseg.sink import NullSink
-from streamseg.sink.live import pipewire, pipewire_library
+from streamseg.sink.live import pipewire, pipewire_library, pipewire_stream
 from streamseg.sink.live.pipewire import PipeWireSink
 from tests.unit.live_fakes import INFO, FakeClock, room_frame
 
@@ -154,6 +155,21 @@ def test_without_the_library_the_packages_are_named(monkeypatch: pytest.MonkeyPa
         PipeWireSink(None, INFO)
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(MissingDependencyError, match="part of Linux desktops; here --to virtual"):
+        PipeWireSink(None, INFO)
+
+
+def test_a_library_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lacking:
+        """Without its plugins, or with too many files open: asked for the loop of a loop of 0, it crashes."""
+
+        def pw_get_library_version(self) -> bytes:
+            return b"0.3.65"
+
+        def pw_thread_loop_new(self, name: bytes, properties: None) -> None:
+            ctypes.set_errno(errno.EMFILE)
+
+    monkeypatch.setattr(pipewire_stream, "library", Lacking)
+    with pytest.raises(SinkError, match=r"does not start \(Too many open files\): .* apt install pipewire"):
         PipeWireSink(None, INFO)
 
 

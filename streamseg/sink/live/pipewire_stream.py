@@ -24,13 +24,16 @@ class PipeWireConnection:
     """A connection to the PipeWire of this user. ``version``: the library's.
 
     Its events are worked on by a thread of the library's own. Raises MissingDependencyError without the library,
-    SinkError where no PipeWire answers.
+    SinkError where that does not start, or no PipeWire answers.
     """
 
     def __init__(self) -> None:
         self.library = library()
         self.version = (self.library.pw_get_library_version() or b"").decode()
         self.loop = self.library.pw_thread_loop_new(b"streamseg", None)
+        if not self.loop:
+            raise SinkError(f"PipeWire's library does not start ({os.strerror(ctypes.get_errno())}): where its plugins "
+                            f"are missing, install it again ({PACKAGES})")
         self._context = self.library.pw_context_new(self.library.pw_thread_loop_get_loop(self.loop), None, 0)
         self.core = self.library.pw_context_connect(self._context, None, 0) if self._context else None
         if not self.core:
