@@ -45,6 +45,8 @@ def decoded(packet: av.Packet, name: str, limit: int) -> av.VideoFrame | None:
     data = bytes(packet)
     _refuse_half_floats(data, name)
     image = _opened(data)
+    if image is None and data[:4] in TIFF_MARKS and JPEG in _listed(next(directories(data), {}).get(COMPRESSION)):
+        raise NotDecodedError("JPEG inside of TIFF, in a form that is not read")  # FFmpeg's picture would be black
     if image is None or not _is_read_wrongly(image) or metadata_of(data).raw:
         return None
     from PIL import Image

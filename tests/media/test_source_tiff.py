@@ -110,6 +110,20 @@ def test_damage_and_size_are_told(tmp_path: Path, capfd: pytest.CaptureFixture[s
 
 
 @needs_libtiff
+@pytest.mark.parametrize("colours", [5, 32803])
+def test_jpeg_in_a_form_that_pillow_does_not_know_is_not_read_as_black(colours: int, tmp_path: Path) -> None:
+    written(tmp_path / "a.tiff")
+    data = bytearray((tmp_path / "a.tiff").read_bytes())
+    begin, = struct.unpack_from("<I", data, 4)
+    count, = struct.unpack_from("<H", data, begin)
+    place, = (at for at in range(begin + 2, begin + 2 + 12 * count, 12) if struct.unpack_from("<H", data, at)[0] == 262)
+    struct.pack_into("<H", data, place + 8, colours)
+    (tmp_path / "a.tiff").write_bytes(data)
+    with pytest.raises(SourceError, match="in a form that is not read"):
+        read(tmp_path / "a.tiff")
+
+
+@needs_libtiff
 @pytest.mark.parametrize("tag", [273, 279, 347])  # places and lengths of the strips, their tables
 @pytest.mark.parametrize("type", [2, 5, 6, 12])
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
