@@ -70,7 +70,7 @@ class MatteLoss(keras.losses.Loss):
 
 def _laplacian(error: Tensor) -> Tensor:
     """Sum of the magnitudes of the Laplacian pyramid of ``error`` ``(n, h, w)``, level ``i`` counted ``2**i``
-    times: ``(n,)``. Sides are multiples of 16 or more."""
+    times: ``(n,)``. Sides are 32 or more."""
     taps = ops.convert_to_tensor([1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16], "float32")
     level = error[..., None]
     total = 0.0

@@ -231,10 +231,12 @@ class _Follower:
         for label in range(1, count + 1):
             origins = [self._tracks[numbers[i]] for i, child in enumerate(main) if child == label]
             if origins:
-                origin = max(origins, key=lambda part: (part.accepted, part.area))
+                origin = max(origins, key=lambda part: (part.accepted, part.earned, part.area))
                 part = self._continued(origin, labels, label, areas, sure)
                 if not part.accepted:
-                    part.others = tuple(other for other in origins if other is not origin)
+                    # sure in more than half of its frames, as two people are who come to touch
+                    part.others = tuple(other for other in origins if other is not origin
+                                        and 2 * other.earned > other.seen - other.first + 1)
             else:
                 part = self._new(labels, label, areas, sure)
                 touched = (self._tracks[numbers[i]] for i in np.flatnonzero(shared[label, 1:]))

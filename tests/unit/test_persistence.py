@@ -89,6 +89,17 @@ def test_people_who_come_to_touch_while_both_are_doubted_were_there_before(other
         assert all(seen(found, person))
 
 
+def test_what_is_not_sure_and_comes_to_touch_was_nobody_before() -> None:
+    """As a flag whose matte is grey for a few frames before it joins the person's."""
+    person, flag = blob(90, radius=34), blob(200, radius=28, alpha=0.7)
+    apart, joined = np.maximum(person, flag), np.maximum(person, blob(200, radius=28))
+    joined[72:88, 90:200] = 1
+    found = kept([apart, apart, *[joined] * 10])
+    assert all(seen(found, person))
+    assert max(float(alpha[flag > 0].max()) for alpha in found[:2]) < 0.05
+
+
+
 def test_a_burst_at_the_border_is_left_out_where_later_frames_tell() -> None:
     part = blob(282, radius=10)
     found = kept(during(range(5, 8), 20, part))
