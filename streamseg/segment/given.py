@@ -72,7 +72,7 @@ class MatteFile:
     def _begin_at(self, options: InputOptions) -> None:
         """Leave out the mattes of the frames before ``options.start``: of pictures, which have no times, by number."""
         if isinstance(self._source, PictureSource):
-            before = -int(-Fraction(str(options.start)) * (self._info.rate or _RATE) // 1)
+            before = _frames_before(Fraction(str(options.start)), self._info)
             self._frames = islice(chain(self._ahead, self._frames), before, None)
             self._ahead = list(islice(self._frames, 2))
             if not self._ahead:
@@ -199,6 +199,16 @@ class CarriedMatte(Adapted):
         self._state, self._sure = corrected, sure
         made = corrected + self._fresh * (self._pure - corrected)
         return replace(found, alpha=np.clip(made, 0, 1).astype(np.float32))
+
+
+def _frames_before(start: Fraction, info: VideoInfo) -> int:
+    """How many frames of a film begin before ``start`` seconds. Containers round times: in Matroska, to milliseconds,
+    the third frame of 30 a second begins at 0.067 s."""
+    rate = Fraction(info.rate or _RATE)
+    before = -int(-start * rate // 1)
+    while before and round((before - 1) / rate / info.time_base) * info.time_base >= start:
+        before -= 1
+    return before
 
 
 def _wide(apart: Any) -> Alpha:

@@ -132,6 +132,20 @@ def test_mattes_of_a_part_are_those_of_its_frames_at_any_rate(tmp_path: Path, ki
             next(streamseg.mattes(film, matte_in=path, start=0.1))
 
 
+def test_mattes_of_a_part_are_those_of_its_frames_where_times_are_rounded(tmp_path: Path) -> None:
+    """The third frame of 30 a second begins at 0.0667 s, in Matroska at 0.067."""
+    clip = shot(5)
+    film = tmp_path / "in.mkv"
+    streamseg.run([rgb for rgb, _ in clip], film, method=Truth([m for _, m in clip]), background="original",
+                  codec="ffv1", rate=30)
+    path = written(tmp_path, clip, "folder")
+    for start, first in ((0.066, 2), (0.067, 2), (0.068, 3)):
+        pairs = list(streamseg.mattes(film, matte_in=path, start=start, smooth="none"))
+        assert len(pairs) == 5 - first
+        for (_, matte), (_, mask) in zip(pairs, clip[first:], strict=True):
+            assert scenes.iou(matte.alpha, mask) > 0.99
+
+
 def mean_iou(clip: list[tuple[Any, Any]], **options: Any) -> float:
     """Of all frames but the first."""
     pairs = streamseg.mattes([rgb for rgb, _ in clip], smooth="none", persistence=0, **options)
