@@ -119,7 +119,7 @@ def _coarse(picture: Bytes, rng: Rng) -> Bytes:
     return cv2.resize(small_picture, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _noise(picture: Bytes, rng: Rng, dark: bool, frame: int) -> Bytes:
+def _noise(picture: Bytes, rng: Rng, dark: bool, frame: int = 0) -> Bytes:
     sigma = rng.uniform(4, 16) if dark else rng.uniform(2, 12)
     noise: NDArray[Any] = np.empty(picture.shape, np.int16)
     cv2.setRNGSeed(int(rng.integers(1 << 30)) + frame)

@@ -71,7 +71,7 @@ def test_the_table_and_the_lines_read_the_events(place: Path, capsys: pytest.Cap
     with view(Session(quiet=True)) as watch, Batch(["in"], ["out"], FAST) as batch:
         last: list[Event] = []
         batch.run(lambda event: (watch(event), last.append(event))[0])  # type: ignore[func-returns-value]
-    assert capsys.readouterr().err.startswith("streamseg: error: in/3.png: DamagedInputError")
+    assert capsys.readouterr().err.startswith("streamseg: error: in/3.png is damaged")
     cells = [str(cell) for column in state_table(last[-2].state).columns for cell in column.cells]
     assert "8/8, 1 failed" in cells
     assert any(cell.endswith("fps") for cell in cells)
