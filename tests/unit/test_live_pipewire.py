@@ -94,6 +94,14 @@ def test_red_of_every_kind_is_limited_bt601(streams: list[FakeStream], format: s
     assert np.abs(sent - (81, 90, 81, 240)).max() <= 2
 
 
+def test_what_no_camera_can_be_is_refused_or_bounded(streams: list[FakeStream]) -> None:
+    with pytest.raises(SinkError, match="the picture is 1 x 48; a camera needs a width of at least 2 pixels"):
+        PipeWireSink(None, replace(INFO, width=1, height=48))
+    for stated, wanted in ((Fraction(10**10), 1000), (Fraction(30000, 1001), Fraction(30000, 1001)), (None, 30)):
+        PipeWireSink(None, replace(INFO, rate=stated))
+        assert streams[-1].opened_as[2] == wanted
+
+
 def test_nobody_looks_nothing_is_sent_and_a_full_reader_loses_pictures(streams: list[FakeStream]) -> None:
     sink = PipeWireSink(None, INFO)
     streams[0].looked_at = False

@@ -17,6 +17,7 @@ from ..base import BaseSink
 from .pipewire_stream import PipeWireStream
 
 DEFAULT_NAME, DEFAULT_RATE = "streamseg", Fraction(30)
+HIGHEST_RATE = 1000  # frames a second that are stated; a source that says more does not mean it
 LONGEST_NAME = 64
 _BT601 = 5  # swscale's number
 
@@ -36,11 +37,14 @@ class PipeWireSink(BaseSink):
         super().__init__()
         self.name = name or DEFAULT_NAME
         check_name(self.name)
+        if info.width < 2:
+            raise SinkError(f"the picture is {info.width} x {info.height}; a camera needs a width of at least 2 pixels")
         self._width, self._height = info.width // 2 * 2, info.height
+        rate = min(Fraction(info.rate or DEFAULT_RATE), Fraction(HIGHEST_RATE)).limit_denominator(1 << 16)
         self._reformatter = VideoReformatter()
         self._looked_at = False
         self._stream: PipeWireStream | None = PipeWireStream(
-            self.name, (self._width, self._height), info.rate or DEFAULT_RATE)
+            self.name, (self._width, self._height), rate)
         self.notes.append(f"PipeWire camera: choose {self.name!r} in a program that takes cameras from PipeWire")
 
     def wanted(self) -> bool:
