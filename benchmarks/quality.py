@@ -37,7 +37,7 @@ SPECS = Path(__file__).parent / "specs"
 PEERS = ("selfie_256x256.tflite", "meet_144x256.onnx", "deeplabv3_mnv2_257.tflite")
 OVER_TIME = ("mog2", "knn", "plate")  # learn from what comes before or after: nothing on a single picture
 SLOW = ("meanshift",)  # a second a picture: two pictures of each set
-KEYED = ("chroma",)  # needs a screen of one colour, which no picture here has
+KEYED = ("chroma", "greenscreen")  # they need a screen of one colour, which no picture here has
 AS_IT_COMES = "streamseg run"
 OURS = built_in(precision="float").stem
 WHOLE_ONLY, AS_STILLS = f"{OURS}, no closer look", f"{OURS}, as single pictures"
