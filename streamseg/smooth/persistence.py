@@ -29,15 +29,12 @@ import numpy as np
 from ..core.opencv import cv2
 from ..core.resampling import shrink
 from ..temporal import Array, Motion, MotionTracker, working_size
+from .parts import comes_in, labelled, sureness
 from .shots import Pair
 
-CORE, FAINT = 0.5, 0.1  # alpha of a part, and of what hangs on to it
-SURE = 0.98       # mean alpha from which a part is sure, its rim reckoned as if it were sharp
-_RIM = 0.25       # by how much a sharp rim lowers the alpha of its samples, in the mean
 # What a frame counts in which a part is not sure though the shot's largest has been, and in which no largest was:
 # there are nets that are never sure
 DOUBTFUL, VAGUE = 0.1, 0.5
-STRIP = 0.15      # of the picture's sides: how far from the border what comes in reaches in its first frame
 # Of the picture, and of the subject: up to this a part beside the subject is the subject's, as a hand whose arm
 # the net does not see
 SMALL, PIECE = 8e-3, 0.25
@@ -174,7 +171,7 @@ class _Follower:
         size = max(8, half[0] // 2), max(8, half[1] // 2)
         alpha = shrink(pair[1].alpha, size)
         self._number += 1
-        labels, count = _labelled(alpha)
+        labels, count = labelled(alpha)
         held = _Held(pair, labels, [])
         if count == 1 and self._goes_on(held):
             return held
@@ -222,7 +219,7 @@ class _Follower:
 
     def _judged(self, labels: Array, count: int, alpha: Array, before: Array | None) -> list[_Part]:
         """The parts of a frame, in the order of their labels."""
-        areas, sure = _sureness(labels, count, alpha)
+        areas, sure = sureness(labels, count, alpha)
         self._anchored = self._anchored or bool(sure[1 + int(areas[1:].argmax())])
         shared, numbers = self._shared(labels, count, before)
         # each track goes on as the part that it shares most with
@@ -251,13 +248,13 @@ class _Follower:
         """The part ``label``, which carries on ``origin``."""
         part = replace(origin, area=int(areas[label]), earned=origin.earned + self._gain(sure[label], origin.first),
                        origin=origin, seen=self._number, others=())
-        if not origin.accepted and sure[label] and (origin.first == 1 or _comes_in(labels == label)):
+        if not origin.accepted and sure[label] and (origin.first == 1 or comes_in(labels == label)):
             part.need = self._soon
         return part
 
     def _new(self, labels: Array, label: int, areas: Array, sure: Array) -> _Part:
         """The part ``label``, which was not there before."""
-        soon = (sure[label] or not self._anchored) and (self._number == 1 or _comes_in(labels == label))
+        soon = (sure[label] or not self._anchored) and (self._number == 1 or comes_in(labels == label))
         return _Part(int(areas[label]), self._gain(sure[label], self._number), self._soon if soon else self._need,
                      False, None, self._number, self._number)
 
@@ -312,41 +309,6 @@ class _Follower:
         ids = np.where(held.labels > 0, new[held.labels], ids)
         since = np.where(accepted[held.labels], np.minimum(since, self._number), _NEVER)
         self._map = cv2.merge([ids, since])
-
-
-def _labelled(alpha: Array) -> tuple[Array, int]:
-    """(labels of the parts, from 1 on; how many). What is faint and hangs on to no core is a part, too."""
-    core = (alpha > CORE).astype(np.uint8)
-    count, labels = cv2.connectedComponents(core)
-    faint_count, faint = cv2.connectedComponents((alpha > FAINT).astype(np.uint8))
-    if faint_count > 1:
-        cores = np.bincount(faint.ravel(), core.ravel(), faint_count)
-        extra = np.flatnonzero(cores[1:] == 0) + 1
-        if len(extra):
-            number = np.zeros(faint_count, np.int32)
-            number[extra] = np.arange(count, count + len(extra))
-            labels = np.where(number[faint] > 0, number[faint], labels)
-            count += len(extra)
-    return labels, count - 1
-
-
-def _sureness(labels: Array, count: int, alpha: Array) -> tuple[Array, Array]:
-    """(samples of each label, whether it is sure)."""
-    areas = np.bincount(labels.ravel(), minlength=count + 1)
-    sums = np.bincount(labels.ravel(), alpha.ravel(), count + 1)
-    inner = cv2.erode((labels > 0).astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1)
-    rims = areas - np.bincount(labels.ravel(), inner.ravel(), count + 1)
-    return areas, sums + _RIM * rims >= SURE * areas
-
-
-def _comes_in(mask: Array) -> bool:
-    """Whether a part touches a side of the picture and reaches no further from it than STRIP."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    for places, length in ((rows, mask.shape[0]), (columns, mask.shape[1])):
-        reach = max(2, STRIP * length)
-        if (places[0] == 0 and places[-1] < reach) or (places[-1] == length - 1 and places[0] >= length - reach):
-            return True
-    return False
 
 
 @lru_cache(maxsize=8)
