@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ..errors import MissingDependencyError
 
@@ -22,7 +23,7 @@ except ImportError as error:
         "pip uninstall -y opencv-python && pip install opencv-python-headless"
     ) from error
 
-__all__ = ["cv2", "opencv_threads", "pyav_came_first"]
+__all__ = ["cv2", "disc", "opencv_threads", "pyav_came_first"]
 
 
 def pyav_came_first() -> bool:
@@ -45,3 +46,8 @@ def opencv_threads(count: int) -> Iterator[None]:
         yield
     finally:
         cv2.setNumThreads(before)
+
+
+def disc(across: int) -> Any:
+    """uint8 (across, across): the structuring element of a disc, for erosions and what is made of them."""
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (across, across))

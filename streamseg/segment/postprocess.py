@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.geometry import resize
-from ..core.opencv import cv2
+from ..core.opencv import cv2, disc
 
 _SEEN = 0.3     # alpha from which on pixels make up a blob
 _SURE = 0.97    # alpha that counts as sure
@@ -77,9 +77,8 @@ def decided(alpha: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     mille, with soft truths too, and boundary F rises by .003 (training/LOG.md, 15)."""
     reach = max(1, round(_WIDE * alpha.size ** 0.5))
     across = 2 * reach + 1, 2 * reach + 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, across)
     grey = ((alpha > _GREY[0]) & (alpha < _GREY[1])).astype(np.float32)
-    wide = cv2.morphologyEx(grey, cv2.MORPH_OPEN, disc)
+    wide = cv2.morphologyEx(grey, cv2.MORPH_OPEN, disc(across[0]))
     if not wide.any():
         return alpha
     wide = cv2.blur(wide, across)  # no step where a grey area meets a soft outline

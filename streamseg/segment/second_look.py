@@ -27,12 +27,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.frames import Frame, Matte
-from ..core.opencv import cv2
+from ..core.opencv import cv2, disc
 from ..core.resampling import shrink
 from ..temporal import Motion, MotionTracker, working_size
 
 Alpha = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.uint8]
 
 GAP = 24            # frames from one look to the next, at least: 8 % of the net's time
 _GREY = 0.1, 0.9    # alpha between them is undecided
@@ -105,7 +104,7 @@ class SecondLook:
     def _look(self, frame: Frame, alpha: Alpha, size: tuple[int, int]) -> None:
         """Ask if there is a doubt; if there is none any more, remember nothing."""
         grey = ((alpha > _GREY[0]) & (alpha < _GREY[1])).astype(np.uint8)
-        if not cv2.morphologyEx(grey, cv2.MORPH_OPEN, _disc(_LINE)).any():
+        if not cv2.morphologyEx(grey, cv2.MORPH_OPEN, disc(_LINE)).any():
             self._memory = None
             return
         found: Any = cv2.resize(self._ask(frame), self._shape[::-1])
@@ -123,9 +122,9 @@ def _change(alpha: Alpha, memory: _Memory) -> Alpha:
     reach = 2 * max(1, round(_BAY * alpha.shape[0] / 2)) + 1
     # below the picture a body goes on
     padded = cv2.copyMakeBorder(sure, 0, reach, 0, 0, cv2.BORDER_REPLICATE)
-    bays = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, _disc(reach))[:len(sure)] > 0
+    bays = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disc(reach))[:len(sure)] > 0
     doubtful = (np.maximum(alpha, memory.own) > _GREY[0]) & (mean < _OUT) & known
-    out = _grown(doubtful & ~bays, _LINE, 5) & (mean < _OUT) & (cv2.dilate(sure, _disc(3)) == 0)
+    out = _grown(doubtful & ~bays, _LINE, 5) & (mean < _OUT) & (cv2.dilate(sure, disc(3)) == 0)
     inside = bays | _holes(bays)
     filled = _grown((alpha < _GREY[1]) & (memory.asked > _FILL) & (mean > 0.5) & inside & known, 3, 3) & inside
     change = _soft(filled) * weight * (np.maximum(alpha, memory.asked) - alpha) - _soft(out) * weight * alpha
@@ -144,13 +143,9 @@ def _holes(mask: Any) -> Any:
 
 def _grown(mask: Any, line: int, more: int) -> Any:
     """bool (h, w): the parts of a mask that are ``line`` samples wide, and a little more around them."""
-    core = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, _disc(line))
-    return cv2.dilate(core, _disc(more)) > 0
+    core = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, disc(line))
+    return cv2.dilate(core, disc(more)) > 0
 
 
 def _soft(mask: Any) -> Alpha:
     return np.asarray(cv2.blur(mask.astype(np.float32), (3, 3)), np.float32)
-
-
-def _disc(across: int) -> Mask:
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (across, across)), np.uint8)

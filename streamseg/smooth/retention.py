@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.opencv import cv2
+from ..core.opencv import cv2, disc
 from ..temporal import Array
 from .shots import Pair, Shown, watch
 
@@ -52,10 +52,10 @@ class _Kept:
         back = shown.motion.back(shown.size)
         moved = back.carry(self._state)
         before, age = np.ascontiguousarray(moved[..., 0]), np.ascontiguousarray(moved[..., 1])
-        age *= cv2.erode(back.trust, _disc(_WIDE))
+        age *= cv2.erode(back.trust, disc(_WIDE))
         lost = ((before - alpha > LOST) & (before > SEEN) & (age > self._frames)).astype(np.uint8)
-        if lost.any() and (core := cv2.morphologyEx(lost, cv2.MORPH_OPEN, _disc(_WIDE))).any():
-            share = cv2.blur(cv2.dilate(core, _disc(_MORE)).astype(np.float32), (3, 3))
+        if lost.any() and (core := cv2.morphologyEx(lost, cv2.MORPH_OPEN, disc(_WIDE))).any():
+            share = cv2.blur(cv2.dilate(core, disc(_MORE)).astype(np.float32), (3, 3))
             alpha = alpha + share * np.clip(age / self._frames - 1, 0, 1) * np.maximum(before - alpha, 0)
         age += _seen(shown.alpha, 2) - 1  # one more where the subject is seen, else one less
         self._state = cv2.merge([alpha, np.clip(age, 0, LONGEST * self._frames)])
@@ -65,7 +65,3 @@ class _Kept:
 def _seen(alpha: Array, value: float) -> Array:
     """``value`` where the subject is, else 0."""
     return cv2.threshold(alpha, float(SEEN), value, cv2.THRESH_BINARY)[1]
-
-
-def _disc(across: int) -> Array:
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (across, across))

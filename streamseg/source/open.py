@@ -22,10 +22,10 @@ from ..errors import DamagedInputError, DeviceError, OptionError, SourceError, S
 from ..options import InputOptions
 from .byte_input import ByteInput, InputFile, InputPipe, ReadableFile, file_name
 from .integrity import missing_in, missing_in_file
+from .metadata import JPEG_MARK
 
 LIVE = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srtp", "udp", "srt", "mms", "mmsh")
 LONGEST_WAIT = 30.0
-JPEG_MARK = b"\xff\xd8"
 INDEX_LAST = ("An MP4 with its index at the end cannot be read from a pipe: give the file itself, or pipe "
               "Matroska, NUT or Y4M")
 # Besides FFmpeg's errors, PyAV raises these for damaged files: times and texts out of range.

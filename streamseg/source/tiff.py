@@ -19,7 +19,7 @@ import numpy as np
 
 from ..core.native_stderr import native_lines_hidden
 from ..errors import SourceError
-from .metadata import ORIENTATION, TIFF_MARKS, directories, metadata_of
+from .metadata import ORIENTATION, TIFF_MARKS, Tags, directories, metadata_of
 from .open import FAILURES, too_large
 
 BITS, COMPRESSION, COLOURS, SAMPLES, KINDS, TABLES = 258, 259, 262, 277, 339, 347
@@ -43,9 +43,12 @@ def decoded(packet: av.Packet, name: str, limit: int) -> av.VideoFrame | None:
     than ``limit`` or than Pillow takes, and for what cannot be read without loss.
     """
     data = bytes(packet)
-    _refuse_half_floats(data, name)
+    if data[:4] not in TIFF_MARKS:
+        return None
+    tags = next(directories(data), {})
+    _refuse_half_floats(tags, name)
     image = _opened(data)
-    if image is None and data[:4] in TIFF_MARKS and JPEG in _listed(next(directories(data), {}).get(COMPRESSION)):
+    if image is None and JPEG in _listed(tags.get(COMPRESSION)):
         raise NotDecodedError("JPEG inside of TIFF, in a form that is not read")  # FFmpeg's picture would be black
     if image is None or not _is_read_wrongly(image) or metadata_of(data).raw:
         return None
@@ -75,9 +78,8 @@ def decoded(packet: av.Packet, name: str, limit: int) -> av.VideoFrame | None:
     return picture
 
 
-def _refuse_half_floats(data: bytes, name: str) -> None:
+def _refuse_half_floats(tags: Tags, name: str) -> None:
     """FFmpeg takes them for whole numbers, and Pillow reads none."""
-    tags = next(directories(data), {}) if data[:4] in TIFF_MARKS else {}
     if _FLOATING in _listed(tags.get(KINDS)) and max(_listed(tags.get(BITS)), default=0) == 16:
         raise SourceError(f"{name} is a TIFF of 16-bit floating point, which is not read: {REMEDY}")
 
@@ -92,7 +94,7 @@ def _opened(data: bytes) -> Any:
     from PIL import TiffImagePlugin
 
     try:
-        return TiffImagePlugin.TiffImageFile(io.BytesIO(_as_stored(data))) if data[:4] in TIFF_MARKS else None
+        return TiffImagePlugin.TiffImageFile(io.BytesIO(_as_stored(data)))
     except Exception:  # whatever a damaged file makes it raise: FFmpeg says what is wrong
         return None
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...core.frames import Frame
-from ...core.opencv import cv2
+from ...core.opencv import cv2, disc
 from ...errors import OptionError
 from ..api import param
 from ..elapsed import ElapsedFrames
@@ -160,7 +160,7 @@ class Adaptive(Classical):
         outline = cv2.adaptiveThreshold(255 - grey if light else grey, 255, how, cv2.THRESH_BINARY_INV,
                                         self.block, self.c)
         # Sharp inward bends answer weakly: gaps as wide as the neighbourhood are bridged.
-        return fill_outlines(cv2.morphologyEx(outline, cv2.MORPH_CLOSE, _disc(min(self.block, 15))))
+        return fill_outlines(cv2.morphologyEx(outline, cv2.MORPH_CLOSE, disc(min(self.block, 15))))
 
 
 def fill_outlines(outline: Grey) -> Grey:
@@ -178,8 +178,4 @@ def fill_outlines(outline: Grey) -> Grey:
     background[0] = False
     mask = np.where(background, np.uint8(0), np.uint8(255))[labels]
     # Outlines that enclose nothing are thinner than this; the subject is not.
-    return cv2.morphologyEx(mask, cv2.MORPH_OPEN, _disc(9))
-
-
-def _disc(width: int) -> Grey:
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
+    return cv2.morphologyEx(mask, cv2.MORPH_OPEN, disc(9))

@@ -61,7 +61,7 @@ class _Elements:
 
     def __init__(self) -> None:
         self._remaining = 0  # bytes until the head of the next element
-        self.head = b""  # of the next element, as far as it was read
+        self._head = b""  # of the next element, as far as it was read
         self._lost = False
 
     def feed(self, data: bytes) -> None:
@@ -71,18 +71,18 @@ class _Elements:
                 passed = min(self._remaining, len(rest))
                 self._remaining, rest = self._remaining - passed, rest[passed:]
                 continue
-            self.head, rest = self.head + rest[:1], rest[1:]
+            self._head, rest = self._head + rest[:1], rest[1:]
             try:
-                size = _size(self.head)
+                size = _size(self._head)
             except IndexError:  # the head is not complete yet
                 continue
             except ValueError:  # no element: the demuxer reports the damage
                 self._lost = True
                 return
-            self.head, self._remaining = b"", size
+            self._head, self._remaining = b"", size
 
     def missing(self) -> str | None:
-        whole = self._lost or not (self._remaining or self.head)
+        whole = self._lost or not (self._remaining or self._head)
         return None if whole else f"{self._remaining or 'some'} bytes of its last element are missing"
 
 
