@@ -74,7 +74,7 @@ def test_val_pictures_are_judged_by_set_and_unknown_pixels_count_for_nothing(
 
 def test_every_method_and_smoothing_is_judged_but_what_cannot_be() -> None:
     names = {entry.name for entry in quality.entries(None)}
-    assert set(segment.METHODS) - {"person", "chroma"} <= names
+    assert set(segment.METHODS) - {"person", *quality.KEYED} <= names
     assert {f"person-medium + {name}" for name in smooth.NAMES if name not in ("auto", "none")} <= names
     assert {"person-medium", "person-medium, as single pictures", "person-medium, detail low"} <= names
 
