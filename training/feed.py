@@ -75,12 +75,16 @@ Batch = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 class Feed:
     """Makes batches: ``feed.batch(k)`` is ``(pictures, truths)``.
 
-    pictures: uint8 ``(n, h, w, 3)`` RGB; truths: uint8 ``(n, h, w, 3)``: alpha, known, rim. With sequences there
-    is a fourth channel, 255 where the batch's next picture is the next frame.
+    pictures: uint8 ``(n, h, w, 3)`` RGB; truths: uint8 ``(n, h, w, 3)``: alpha, known, rim. With sequences or a
+    teacher there is a fourth channel, 255 where the batch's next picture is the next frame, and with a teacher a
+    fifth, what it sees in the pictures, 0..255.
     """
 
-    def __init__(self, pictures: PictureSet, recipe: Recipe, batch_size: int, seed: int) -> None:
-        self.pictures, self.recipe = pictures, recipe
+    def __init__(
+        self, pictures: PictureSet, recipe: Recipe, batch_size: int, seed: int,
+        teacher: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
+    ) -> None:  # fmt: skip
+        self.pictures, self.recipe, self.teacher = pictures, recipe, teacher
         self.batch_size, self.seed = batch_size, seed
         self.deal = Deal(pictures.rows, recipe.weights, seed)
         self._empty = [i for i, row in enumerate(pictures.rows) if not row.matte]
@@ -107,9 +111,11 @@ class Feed:
                 follows.append(False)
         pictures = np.stack([picture for picture, _ in pairs])
         truths = np.stack([self.finished(truth) for _, truth in pairs])
-        if self.recipe.sequences:
+        if self.recipe.sequences or self.teacher:
             marks = np.array(follows, np.uint8)[:, None, None, None] * np.uint8(255)
             truths = np.concatenate([truths, np.broadcast_to(marks, (*truths.shape[:3], 1))], axis=-1)
+        if self.teacher:
+            truths = np.concatenate([truths, self.teacher(pictures)[..., None]], axis=-1)
         return pictures, truths
 
     def finished(self, truth: NDArray[np.uint8]) -> NDArray[np.uint8]:

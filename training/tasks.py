@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 import keras
 
+from streamseg.errors import OptionError
 from training import classes, scores, sheets
 from training.augment import Size
 from training.data import (
@@ -24,6 +25,7 @@ from training.data import (
 from training.feed import Feed, Recipe
 from training.losses import ClassLoss, MatteLoss
 from training.predict import KerasPredictor, Picture
+from training.teacher import Teacher
 
 # FC-DenseNet's training windows; whole pictures are scored.
 _WINDOW = (224, 224)
@@ -62,11 +64,12 @@ class MatteTask:
     channels = 1
 
     def __init__(
-        self, data: Path, batch: int, seed: int, recipe: Recipe, loss: MatteLoss, memory: float
-    ) -> None:
+        self, data: Path, batch: int, seed: int, recipe: Recipe, loss: MatteLoss, memory: float,
+        teacher: Teacher | None = None,
+    ) -> None:  # fmt: skip
         self.loss = loss
         train = PictureSet(data, training_rows(data), memory=memory)
-        self.feed = Feed(train, recipe, batch, seed)
+        self.feed = Feed(train, recipe, batch, seed, teacher)
         self.val = PictureSet(data, matte_rows(data, "val"))
         self.budget = max(height * width for (height, width), _ in recipe.shapes)
         self._predictor: KerasPredictor | None = None
@@ -138,14 +141,18 @@ class ClassTask:
 
 def open_task(
     data: Path, batch: int, seed: int, shapes: Sequence[Size], loss: MatteLoss | None = None,
-    memory: float = math.inf, sequences: float = 0.0,
+    memory: float = math.inf, sequences: float = 0.0, teachers: Sequence[str] = (),
 ) -> Task:  # fmt: skip
     """Many classes if the set has a classes.csv, else the person's matte, by ``loss`` (MatteLoss as it is if none
     is given). ``shapes``: the training pictures' (height, width), empty for the recipe's own; ``memory``: see
-    PictureSet; ``sequences``: see Recipe."""
+    PictureSet; ``sequences``: see Recipe; ``teachers``: see Teacher. Raises OptionError on a teacher of many
+    classes, or one that is not there."""
     if (Path(data) / CLASSES_FILE).is_file():
+        if teachers:
+            raise OptionError(f"{data} has many classes, and teachers know a person only: leave --teacher out")
         return ClassTask(data, batch, seed, shapes, memory)
     recipe = Recipe(sequences=sequences)
     if shapes:
         recipe = replace(recipe, shapes=tuple((shape, 1.0) for shape in shapes))
-    return MatteTask(data, batch, seed, recipe, loss or MatteLoss(), memory)
+    teacher = Teacher(teachers) if teachers else None
+    return MatteTask(data, batch, seed, recipe, loss or MatteLoss(), memory, teacher)

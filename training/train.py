@@ -40,9 +40,9 @@ def train(args: argparse.Namespace, task: Task | None = None) -> Run:
         raise OptionError(f"{args.out} holds a run: give --resume to go on with it, or another --out")
     keras.utils.set_random_seed(args.seed)
     cv2.setNumThreads(1)  # the feed has threads of its own
-    loss = MatteLoss(sharp=args.sharp, detail=args.detail, steady=args.steady)
+    loss = MatteLoss(sharp=args.sharp, detail=args.detail, steady=args.steady, taught=args.taught)
     task = task or open_task(args.data, args.batch, args.seed, args.shapes or [], loss, args.memory * 1e9,
-                             args.sequences)
+                             args.sequences, args.teacher)
     run = Run(args, task, group)
     resumed = args.resume and run.load()
     print(f"{'resumed at' if resumed else 'new at'} step {run.state.step}", flush=True)
@@ -133,6 +133,9 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("--sequences", type=float, default=0.0, help="how often two to four frames of a moving scene "
                      "stand in a batch for one picture, 0..1")
     own.add_argument("--steady", type=float, default=0.0, help="weight of the error's change between such frames")
+    own.add_argument("--teacher", nargs="+", default=[], metavar="MODEL", help="built-in models or exported files; what "
+                     "they see on average is learnt besides the truth")
+    own.add_argument("--taught", type=float, default=1.0, help="weight of what the teacher sees")
     own.add_argument("--patience", type=at_least(0), default=0, help="scorings without a better "
                      "one before it stops (0: never)")
     own.add_argument("--parallel", action="store_true", help="share each batch among all devices (JAX)")
