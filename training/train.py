@@ -133,8 +133,8 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("--sequences", type=float, default=0.0, help="how often two to four frames of a moving scene "
                      "stand in a batch for one picture, 0..1")
     own.add_argument("--steady", type=float, default=0.0, help="weight of the error's change between such frames")
-    own.add_argument("--teacher", nargs="+", default=[], metavar="MODEL", help="built-in models or exported files; what "
-                     "they see on average is learnt besides the truth")
+    own.add_argument("--teacher", nargs="+", default=[], metavar="MODEL", help="built-in models or exported "
+                     "files; what they see on average is learnt besides the truth")
     own.add_argument("--taught", type=float, default=1.0, help="weight of what the teacher sees")
     own.add_argument("--patience", type=at_least(0), default=0, help="scorings without a better "
                      "one before it stops (0: never)")

@@ -8,12 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.data
 
-from streamseg.errors import SourceError
+from streamseg.errors import OptionError, SourceError
+from streamseg.segment.known_models import OWN
+from streamseg.segment.person import Person
+from streamseg.source.arrays import frame_of
 from tests.training.sets import people_set, save
 from training import data
 from training.data import Deal, PictureSet, Row, background_rows, held_out, training_rows
 from training.feed import Feed, Recipe
+from training.teacher import Teacher
 
 SHAPES = (((64, 96), 0.5), ((96, 64), 0.5))
 
@@ -188,6 +193,31 @@ def test_frames_of_a_sequence_show_one_scene_that_moves(folder: Path) -> None:
             moved += not np.array_equal(before, after)
     assert moved > 4
     assert feed(folder).batch(0)[1].shape[-1] == 3
+
+
+def test_a_teacher_sees_the_very_pictures_that_are_trained_on(folder: Path) -> None:
+    rows = training_rows(folder)
+    taught = Feed(PictureSet(folder, rows), Recipe(shapes=SHAPES), 4, 1, teacher=lambda seen: seen[..., 1])
+    pictures, truths = taught.batch(3)
+    plain_pictures, plain_truths = feed(folder).batch(3)
+    assert np.array_equal(pictures, plain_pictures)
+    assert np.array_equal(truths[..., :3], plain_truths)
+    assert not truths[..., 3].any()  # no picture is another one's next frame
+    assert np.array_equal(truths[..., 4], pictures[..., 1])
+
+
+def test_the_teacher_is_the_mean_of_what_the_shipped_nets_see() -> None:
+    shown = frame_of(skimage.data.astronaut(), 0, 1)
+    method = Person(model="large", roi=False, threads=1)
+    alpha = method.segment([shown])[0].alpha
+    method.close()
+    pictures = shown.rgb(alpha.shape[::-1])[None]
+    medium, large, both = (Teacher(names)(pictures)[0] / 255 for names in (["medium"], ["large"], ["medium", "large"]))
+    assert np.abs(OWN.stretched(large.astype(np.float32)) - alpha).mean() < 0.01
+    assert np.abs(medium - large).max() > 0.1
+    assert np.abs(both - (medium + large) / 2).max() < 0.01
+    with pytest.raises(OptionError, match="nobody"):
+        Teacher(["nobody.tflite"])
 
 
 def test_batches_have_the_shapes_of_the_recipe_and_a_truth_of_three(folder: Path) -> None:

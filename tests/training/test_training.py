@@ -269,6 +269,21 @@ def test_what_stays_wrong_is_steady_and_what_changes_is_not() -> None:
     assert unsteady(logits) == pytest.approx(8 / (64 + 0.02 * 256) / 3, rel=1e-3)
 
 
+def test_what_a_teacher_sees_is_wanted_but_where_the_truth_says_that_it_is_wrong() -> None:
+    truth = np.zeros((1, 2, 2, 5), np.uint8)
+    truth[0, ..., 0] = [[255, 255], [0, 255]]
+    truth[0, ..., 1] = [[255, 255], [255, 0]]  # the last pixel is unknown
+    truth[0, ..., 4] = [[204, 51], [51, 51]]  # .8, and .2, which is wrong where somebody is known to be
+    logits = np.array([[[2.0], [-1.0]], [[0.0], [-3.0]]], np.float32)[None]
+    p, taught = 1 / (1 + np.exp(-logits[0, ..., 0])), truth[0, ..., 4] / 255
+    entropy = -(taught * np.log(p) + (1 - taught) * np.log(1 - p))
+    wanted = (entropy * [[1, 0], [1, 1]]).sum() / 4
+    found = [float(losses.MatteLoss(taught=weight)(truth, logits)) for weight in (0.0, 1.0, 3.0)]
+    assert found[1] - found[0] == pytest.approx(wanted, rel=1e-5)
+    assert found[2] - found[0] == pytest.approx(3 * wanted, rel=1e-5)
+    assert float(losses.MatteLoss(taught=1.0)(truth[..., :3], logits)) == pytest.approx(found[0])
+
+
 def test_the_class_loss_by_hand() -> None:
     truth = np.array([[[1, 255], [0, 0]]], np.uint8)[None]  # a known pixel of class 1, an unknown one
     logits = np.array([[[0.0, 1.0, -1.0], [9.0, 0.0, 0.0]]], np.float32)[None]
