@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from fractions import Fraction
 from typing import Any, cast
@@ -96,14 +97,25 @@ class SoundTranscoder:
 
 def layout_for(codec: str, template: Any) -> str | None:
     """The layout that the encoder ``codec`` gets: the track's own, else the usual one of as many channels,
-    else stereo. None for more than eight channels without names, which cannot be mixed down."""
+    else of those that hold fewer or more the nearest, else stereo. None for more than eight channels without
+    names, which cannot be mixed down."""
     context = template.codec_context
     usual = LAYOUTS.get(context.layout.nb_channels)
     if usual is None and _unnamed(context.layout):
         return None
     rate = _rate(codec, context.sample_rate)
     layouts = [usual] if _unnamed(context.layout) else [context.layout.name, usual]
+    layouts += [name for name, least in (("7.1", 7), ("5.1", 6)) if context.layout.nb_channels >= least]
     return next((name for name in layouts if name and _takes(codec, name, rate)), "stereo")
+
+
+def name_channels(stream: Any, muxer: str) -> None:
+    """Name the channels of a copied track that are only counted (AVI, PCM in Matroska), where nobody can err, and
+    in .mp4 all: its head of PCM has no place for a mere count, and the file would fail at its end."""
+    layout = None if stream.codec_context is None or stream.type != "audio" else stream.codec_context.layout
+    most = 8 if muxer == "mp4" else 2
+    if layout is not None and _unnamed(layout) and 0 < layout.nb_channels <= most:
+        stream.codec_context.layout = LAYOUTS[layout.nb_channels]
 
 
 def channels(layout: str) -> int:
@@ -117,16 +129,25 @@ def _unnamed(layout: av.AudioLayout) -> bool:
 
 
 def _takes(codec: str, layout: str, rate: int) -> bool:
-    """Whether the encoder opens with the layout: FFmpeg's lists of them are not in PyAV."""
+    """Whether the encoder opens with the layout, which FFmpeg does not list, and its head names the channels again.
+
+    AAC has numbers for few layouts. With the others (5.1(side) of DVDs, 6.1) FFmpeg writes a table of its own,
+    of which decoders know the count alone, and players send channels to the wrong speakers.
+    """
     trial = cast(av.AudioCodecContext, av.CodecContext.create(codec, "w"))
     trial.sample_rate = rate
     trial.format = (trial.codec.audio_formats or [av.AudioFormat("s16")])[0]
     try:
         trial.layout = layout
         trial.open()
+        if trial.codec.canonical_name != "aac":
+            return True
+        reader = av.CodecContext.create("aac", "r")
+        reader.extradata = trial.extradata
+        reader.open()
     except (ValueError, av.error.FFmpegError):
         return False
-    return True
+    return not _unnamed(reader.layout)
 
 
 def _rate(codec: str, rate: int) -> int:
@@ -143,7 +164,8 @@ def decoder_of(template: Any, named: str) -> av.AudioCodecContext:
     """
     with av.open(io.BytesIO(), "w", format="null") as trial:
         decoder = trial.add_stream_from_template(template).codec_context
-    decoder.codec_tag = template.codec_context.codec_tag
+    with contextlib.suppress(UnicodeDecodeError):  # PyAV 18 takes tags for ASCII; of AAC in AVI it is 0xff
+        decoder.codec_tag = template.codec_context.codec_tag
     layout = template.codec_context.layout
     if _unnamed(layout) and layout.nb_channels in LAYOUTS:
         decoder.layout = LAYOUTS[layout.nb_channels]  # or it would be mixed as if named otherwise

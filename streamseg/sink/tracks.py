@@ -21,7 +21,7 @@ from ..options import OutputOptions
 from .containers import AVI, MPEGTS, ContainerFormat
 from .packets import copied
 from .silence import SILENT, Pauses, missing
-from .sound import SoundTranscoder, channels, layout_for
+from .sound import SoundTranscoder, channels, layout_for, name_channels
 from .text import ASS_HEADER, TEXT_CODECS, payload_of, text_of
 
 # Tags that describe the track in the input file (mkvmerge's statistics), or that the muxer writes itself
@@ -153,6 +153,7 @@ class Tracks:
             return None
         if holds(self._format.muxer, track.stream):
             stream = self._container.add_stream_from_template(track.stream)
+            name_channels(stream, self._format.muxer)
             return Copy(_labelled(stream, track))
         if track.kind == "audio" and self._format.audio is not None and track.stream.codec_context is not None:
             return self._sound(track, self._format.audio, named)
@@ -187,7 +188,7 @@ class Tracks:
             self._notes.append(f"{named} is left out: the container cannot hold it, and its {given} channels "
                                "have no names by which to mix them")
             return None
-        mixed = ", mixed down to stereo" if channels(layout) < given else ""
+        mixed = f", mixed down to {layout}" if channels(layout) < given else ""
         self._notes.append(f"{named} became {codec}{mixed}: the container cannot hold it as it is")
         sound = SoundTranscoder(self._container, track.stream, codec, layout, source=self._source, named=named,
                       skip=self._skip, fill=self._skip or not self._format.timed)

@@ -81,6 +81,10 @@ class Decoder:
         self._begun: set[int] = set()  # tracks
         self._at = 0.0
         self._decoding: int | None = None  # the time of the packet that is being decoded
+        # AVI stores when pictures are decoded; where B frames lie between, FFmpeg makes up when they are shown.
+        self._by_decoding = container.format.name == "avi"
+        self._first_dts: int | None = None
+        self._late: int | None = None  # by so much pictures leave the decoder later than they go in
         if piped and "mp4" in container.format.name:
             self.remedy = ". " + INDEX_LAST
         # An MP4's chapters are a track too, which the demuxer discards by itself: they are in the chapters.
@@ -159,8 +163,10 @@ class Decoder:
                     self.first_packet = bytes(packet)
                     if self._is_jpeg2000:
                         jpeg2000.check(self.first_packet, self.name)
-                when = packet.dts if packet.pts is None else packet.pts
-                self._decoding = packet.pts
+                when = packet.dts if packet.pts is None or self._by_decoding else packet.pts
+                self._decoding = when if self._by_decoding else packet.pts
+                if self._first_dts is None:
+                    self._first_dts = packet.dts
                 if when is not None and packet.time_base:
                     self._at = float(when * packet.time_base)
             yield from self._decoded(None if flushed else packet)
@@ -174,6 +180,8 @@ class Decoder:
         except FAILURES:
             return
         for picture in pictures:
+            if self._by_decoding:
+                self._time_by_decoding(picture)
             late = self._decoding is not None and picture.pts is not None and picture.pts >= self._decoding
             if picture.is_corrupt or late:
                 return
@@ -206,11 +214,22 @@ class Decoder:
             if picture.is_corrupt:
                 self._decoding = picture.pts
                 self.damage("the decoder had to guess at parts of a picture")
+            if self._by_decoding:
+                self._time_by_decoding(picture)
             self.given += 1
             self._tags.complete(picture)
             if self._is_jpeg2000:
                 jpeg2000.complete(picture, self.first_packet)
             yield picture
+
+    def _time_by_decoding(self, picture: av.VideoFrame) -> None:
+        """Give a picture the time at which its place in the order of display is decoded."""
+        if picture.dts is None or self._first_dts is None:
+            picture.pts = None  # of those that come last FFmpeg knows no time: they go on at the rate
+            return
+        if self._late is None:
+            self._late = picture.dts - self._first_dts
+        picture.pts = picture.dts - self._late
 
     def damage(self, what: str) -> None:
         """Count a damaged part, or raise DamagedInputError if that is to stop the run."""

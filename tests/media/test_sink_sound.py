@@ -125,6 +125,43 @@ def test_surround_sound_stays_so_in_opus_channel_by_channel(tmp_path: Path, code
         f"audio track 1 ({codec}) became libopus: the container cannot hold it as it is"]
 
 
+@pytest.mark.parametrize(("layout", "named", "pitches"), [
+    ("5.1(side)", "5.1", [300, 500, 700, 60, 900, 1100]),
+    ("5.0(side)", "5.0", [300, 500, 700, 900, 1100]),
+    ("6.1", "7.1", [300, 500, 700, 60, 900, 900, 1100, 1300])])  # the centre at the back on both sides
+def test_surround_sound_in_aac_names_its_speakers(tmp_path: Path, layout: str, named: str, pitches: list[int]) -> None:
+    given = pitches if layout != "6.1" else [*pitches[:5], *pitches[6:]]
+    source = _film(tmp_path / "in.mkv", "flac", [_tone(pitch) for pitch in given], layout)
+    notes, = _written(source, tmp_path / "out.mov")
+    track = probe(tmp_path / "out.mov").of("audio")[0]
+    assert (track["codec_name"], track["channels"], track.get("channel_layout")) == ("aac", len(pitches), named)
+    sound = _heard(tmp_path / "out.mov")
+    assert [_pitch(sound[24000:72000, channel]) for channel in range(len(pitches))] == pytest.approx(pitches, abs=3)
+    assert [note for note in notes if "mixed" in note] == []
+
+
+@pytest.mark.parametrize(("name", "codec", "layout"), [
+    ("in.avi", "pcm_s16le", "stereo"), ("in.mkv", "pcm_s16le", "stereo"), ("in.mkv", "pcm_s16le", "5.1")])
+def test_pcm_whose_channels_are_only_counted_is_copied_to_mp4(tmp_path: Path, name: str, codec: str,
+                                                              layout: str) -> None:
+    pitches = [300, 500, 700, 900, 1100, 1300][:av.AudioLayout(layout).nb_channels]
+    source = _film(tmp_path / name, codec, [_tone(pitch) for pitch in pitches], layout)
+    assert probe(source).of("audio")[0].get("channel_layout") is None
+    notes, = _written(source, tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as written:
+        assert (written.streams.audio[0].codec_context.name, written.streams.audio[0].layout.name) == (codec, layout)
+    sound = _heard(tmp_path / "out.mp4")
+    assert [_pitch(sound[24000:72000, channel]) for channel in range(len(pitches))] == pytest.approx(pitches, abs=2)
+    assert [note for note in notes if "audio" in note] == []
+
+
+def test_aac_of_an_avi_becomes_opus(tmp_path: Path) -> None:
+    source = _film(tmp_path / "in.avi", "aac", [_tone(440)], "mono")  # its tag 0xff is no text, which PyAV takes it for
+    _written(source, tmp_path / "out.webm")
+    assert probe(tmp_path / "out.webm").of("audio")[0]["codec_name"] == "opus"
+    assert _pitch(_heard(tmp_path / "out.webm")[24000:72000, 0]) == pytest.approx(440, abs=2)
+
+
 def test_what_is_mixed_down_to_stereo_is_said_so(tmp_path: Path) -> None:
     source = _film(tmp_path / "in.mkv", "libopus", [_tone(300 + 200 * number) for number in range(6)], "5.1")
     notes, = _written(source, tmp_path / "out.avi")

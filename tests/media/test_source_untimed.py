@@ -65,6 +65,27 @@ def test_rate_holds_for_a_raw_stream_and_for_no_other(tmp_path: Path, codec: str
         run(timed, tmp_path / "p.mkv", method="threshold", rate=10)
 
 
+@pytest.mark.parametrize(("codec", "options"), [
+    ("libx264", {"bf": "3", "b-pyramid": "normal", "b_strategy": "0"}), ("mpeg4", {"bf": "2"}), ("mpeg4", {"bf": "0"})])
+def test_pictures_of_an_avi_with_b_frames_have_even_times_from_its_beginning(tmp_path: Path, codec: str,
+                                                                             options: dict[str, str]) -> None:
+    path = tmp_path / "a.avi"
+    with av.open(str(path), "w") as out:
+        track: Any = out.add_stream(codec, rate=25, options={**options, "g": "10"})
+        track.width, track.height, track.pix_fmt = *clips.SIZE, "yuv420p"
+        packets = [packet for number in range(30)
+                   for packet in track.encode(clips.as_frame(clips.picture(number), clips.SIZE, "yuv420p"))]
+        for number, packet in enumerate([*packets, *track.encode(None)]):
+            packet.pts = packet.dts = number  # all that AVI stores
+            packet.time_base = Fraction(1, 25)
+            out.mux(packet)
+    source, frames = read(path)
+    assert indices(frames) == list(range(30))
+    assert [frame.time for frame in frames] == [Fraction(number, 25) for number in range(30)]
+    assert source.notes == []
+    assert indices(read(path, start=0.8, duration=0.2)[1]) == list(range(20, 25))
+
+
 @pytest.mark.parametrize("rate", ["12.3456789", "0.0123456789", "239.7601"])
 def test_a_rate_that_ffmpeg_cannot_count_is_taken_nearly(tmp_path: Path, rate: str) -> None:
     path = raw(tmp_path / "a.h264", "libx264", frames=3)
