@@ -40,8 +40,8 @@ RIM = 1 / 60  # of the picture's height: how far from the outline a matte may be
 SEEN = 0.5    # alpha from which on a blob is one
 MOST = 0.002  # of the picture: a larger blob is one too many
 WAYS: dict[str, dict[str, Any]] = {
-    "as the net gives it": {"smooth": "none"}, "default": {}, "second look": {"set": {"second_look": True}},
-    "large": {"model": "large"}}
+    "as the net gives it": {"smooth": "none", "set": {"second_look": False}}, "default": {},
+    "no second look": {"set": {"second_look": False}}, "large": {"model": "large"}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@
 Every method and every net of --models, on the val pictures of --data (a corpus folder with index.csv) and on
 the scenes of benchmarks/scenes.py, whose truth is exact; the person model also without its closer look at
 people who are small (streamseg/segment/roi.py), as it looks at single pictures, in less detail, with each
-smoothing, and as a run of streamseg gives it.
+smoothing, and as a run of streamseg gives it, which asks the large model where medium is in doubt.
 --device is where our model runs; the others run on the CPU. Mattes are brought to the truth's size. Without
 --data there are scenes alone, drawn ones; without --models no peers.
 
@@ -50,7 +50,8 @@ COLOURS = {"ours": "C0", "smoothing": "C9", "classical": "0.5", "peer": "C3"}
 def entries(models: Path | None, device: str = "auto") -> list[Entry]:
     """Ours by what can be chosen (the default first), its other sizes, the default one with each smoothing,
     the classical methods, the peers that are there."""
-    default, there = built_in(device=device, precision="float"), {"device": device, "precision": "float"}
+    default = built_in(device=device, precision="float")
+    there = {"device": device, "precision": "float", "second_look": False}  # one net alone is judged
     found = [Entry(OURS, "ours", "person", there),
              Entry(WHOLE_ONLY, "ours", "person", {**there, "roi": False}),
              Entry(AS_STILLS, "ours", "person", {**there, "stills": True, "model": "medium"}),

@@ -91,7 +91,7 @@ class Model(BaseSegmenter):
 
 def load_model(name_or_path: str | os.PathLike[str] | None = None, *, spec: str | os.PathLike[str] | None = None,
                classes: str | None = None, device: str = "auto", runtime: str = "auto", threads: int | None = None,
-               detail: str = "high", roi: bool = True) -> Model:
+               detail: str = "high", roi: bool = True, second_look: bool | None = None) -> Model:
     """Load a model once, for any number of runs, pictures and threads.
 
     name_or_path  "small", "medium", "large", "both", or a model file (.tflite, .onnx, .keras); None: medium, and
@@ -103,11 +103,12 @@ def load_model(name_or_path: str | os.PathLike[str] | None = None, *, spec: str 
     threads       budget of threads, of which the model takes half; None: the cores
     detail        "high", "medium" or "low": how many pixels a built-in model sees
     roi           where people are small, show the model only that part of the picture (built-in models only)
+    second_look   whether large is asked where medium is in doubt in a film; None: yes with detail high in LiteRT
 
     Raises OptionError, DeviceError or MissingDependencyError.
     """
     return _rebuilt({"model": _text(name_or_path), "model_spec": _text(spec), "classes": classes, "device": device,
-                     "runtime": runtime, "threads": threads, "detail": detail, "roi": roi})
+                     "runtime": runtime, "threads": threads, "detail": detail, "roi": roi, "second_look": second_look})
 
 
 def _rebuilt(parameters: dict[str, Any]) -> Model:

@@ -73,8 +73,9 @@ class Person(ParameterSegmenter):
     stills: bool = param(False, "The input is single pictures: built-in models make several passes over "
                          "each, at several sizes and mirrored, and the results are averaged. Default: true for "
                          "pictures.")
-    second_look: bool = param(False, "Where the medium model is in doubt in a film, ask the large one, once in 24 "
-                              "frames at most, and remember what it says.")
+    second_look: bool | None = param(None, "Where the medium model is in doubt in a film, ask the large one, once in "
+                                     "24 frames at most, and remember what it says. Default: true for medium with "
+                                     "detail high in LiteRT; live false.")
     _reduced: bool = field(default=False, init=False, repr=False)
     _path: Path = field(init=False, repr=False)
     _spec: ModelSpec = field(init=False, repr=False)
@@ -141,7 +142,14 @@ class Person(ParameterSegmenter):
         # The state of a net belongs to one part of the picture: a net with states sees the whole every time.
         use_roi = self.roi and self._own and not self._spec.states
         self._roi = RegionOfInterest(self._alphas) if use_roi else None
-        self._second = SecondLook(self._by_large) if self.second_look and not self.stills else None
+        self._second = SecondLook(self._by_large) if self._looks_twice and not self.stills else None
+
+    @property
+    def _looks_twice(self) -> bool:
+        """Whether the large model is asked where medium is in doubt."""
+        if self.second_look is not None:
+            return self.second_look
+        return self.model in (None, "medium") and self.detail == "high" and self._path.suffix == ".tflite"
 
     @property
     def _own(self) -> bool:

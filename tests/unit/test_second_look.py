@@ -10,6 +10,9 @@ import pytest
 
 from streamseg.core.frames import Frame, Matte
 from streamseg.errors import OptionError
+from streamseg.live.run import model_of
+from streamseg.options import Options
+from streamseg.segment import create_segmenter
 from streamseg.segment.built_in import built_in
 from streamseg.segment.person import Person
 from streamseg.segment.second_look import GAP, SecondLook
@@ -106,3 +109,24 @@ def test_the_person_model_asks_the_large_one(monkeypatch: pytest.MonkeyPatch) ->
 def test_only_medium_has_a_larger_one_to_ask(model: str) -> None:
     with pytest.raises(OptionError, match="second_look"):
         Person(second_look=True, model=model)
+
+
+@pytest.mark.parametrize(("given", "asked"), [
+    ({}, True), ({"model": "medium"}, True), ({"detail": "low", "second_look": True}, True),
+    ({"second_look": False}, False), ({"stills": True}, False), ({"detail": "low"}, False), ({"model": "large"}, False),
+    ({"model": "small"}, False), ({"model": "both"}, False), ({"model": str(built_in(name="medium"))}, False),
+])
+def test_a_film_has_a_second_look_where_medium_sees_all_it_can(given: dict[str, object], asked: bool) -> None:
+    person = create_segmenter("person", given, threads=1)
+    assert isinstance(person, Person)
+    assert (person._second is not None) == asked
+    assert (person.session(stills=False)._second is not None) == (asked or "stills" in given)
+    person.close()
+
+
+def test_live_nobody_is_asked_unless_it_is_wanted() -> None:
+    for settings, asked in (({}, False), ({"second_look": True}, True)):
+        person = model_of(Options(set=settings))
+        assert isinstance(person, Person)
+        assert (person._second is not None) == asked
+        person.close()
