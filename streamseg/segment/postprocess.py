@@ -26,7 +26,7 @@ from ..core.opencv import cv2, disc
 
 _SEEN = 0.3     # alpha from which on pixels make up a blob
 _SURE = 0.97    # alpha that counts as sure
-_ENOUGH = 0.1   # of a blob's pixels: with fewer sure ones it fades in proportion
+_ENOUGH = 0.0, 0.1  # of a blob's pixels: with fewer sure ones than the second share it fades in proportion
 _GREY = 0.05, 0.95  # alpha between them is undecided
 _WIDE = 0.01    # of the picture's side (the root of its area): half of a width that soft hair does not reach
 _BOTH = 0.8     # alpha from which on every pass is sure
@@ -37,38 +37,60 @@ _FRINGE = np.ones((7, 7), np.uint8)  # how far the faint pixels around a blob fa
 
 def without_doubtful(alpha: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """``alpha``, float32 (h, w) in [0, 1], without blobs that have no sure pixels; itself if there are none."""
-    if _sureness(np.ascontiguousarray(alpha[::2, ::2]))[0].min() == 1:
+    half = np.ascontiguousarray(alpha[::2, ::2])
+    if _ramp(_Blobs(half).sure(half > _SURE), _ENOUGH).min() == 1:
         return alpha  # the usual case; every other pixel is enough to see it, in a quarter of the time
-    share, blobs, seen = _sureness(alpha)
-    return _faded(alpha, share, blobs, seen)
+    blobs = _Blobs(alpha)
+    return blobs.faded(alpha, _ramp(blobs.sure(alpha > _SURE), _ENOUGH))
 
 
 def without_half_seen(alpha: npt.NDArray[np.float32],
                       passes: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
     """``alpha``, float32 (h, w) in [0, 1], without blobs that hardly any pixel of all ``passes`` is sure of, beside a
-    larger one that they are sure of; itself if there are none. On the val pictures (493, 11 sources) seven gain more
-    than .01 of IoU and one loses as much; ccp .9405 to .9424, bsds .8785 to .8809 (training/LOG.md, 21)."""
-    seen = (alpha > _SEEN).astype(np.uint8)
-    count, blobs, about, _ = cv2.connectedComponentsWithStats(seen)
-    if count < 3:
+    larger one that they are sure of; itself if there are none. ``passes``: float32 in [0, 1], of any sizes.
+
+    On the val pictures (493, 11 sources) seven gain more than .01 of IoU and one loses as much; ccp .9405 to .9424,
+    bsds .8785 to .8809 (training/LOG.md, 21)."""
+    blobs = _Blobs(alpha)
+    if len(blobs.areas) < 3:  # the rest of the picture and at most one blob
         return alpha
     size = alpha.shape[0], alpha.shape[1]
     least = np.minimum.reduce([resize(np.ascontiguousarray(one), size) for one in passes])
-    areas = about[:, cv2.CC_STAT_AREA]
-    sure = np.bincount(blobs[least > _BOTH], minlength=count) / areas
-    largest = 1 + int(areas[1:].argmax())
-    if sure[largest] < _ANCHOR:
+    sure = blobs.sure(least > _BOTH)
+    if sure[1 + int(blobs.areas[1:].argmax())] < _ANCHOR:
         return alpha
-    share = np.clip((sure - _HALF[0]) / (_HALF[1] - _HALF[0]), 0, 1).astype(np.float32)
-    share[0] = 1
-    return alpha if share.min() == 1 else _faded(alpha, share, blobs, seen)
+    share = _ramp(sure, _HALF)
+    return alpha if share.min() == 1 else blobs.faded(alpha, share)
 
 
-def _faded(alpha: npt.NDArray[np.float32], share: npt.NDArray[np.float32], blobs: Any, seen: Any,
-           ) -> npt.NDArray[np.float32]:
-    """``alpha`` with each blob's share of it, and what is faint around a blob with it."""
-    own = share[blobs]
-    return np.asarray(alpha * np.where(seen, own, cv2.erode(own, _FRINGE)), np.float32)
+class _Blobs:
+    """The connected areas of a matte above _SEEN, numbered from 1; 0 is the rest of the picture.
+
+    seen    uint8 (h, w), 1 in a blob
+    labels  int32 (h, w), each pixel's blob
+    areas   int32 (n,), pixels of each number
+    """
+
+    def __init__(self, alpha: npt.NDArray[np.float32]) -> None:
+        self.seen: Any = (alpha > _SEEN).astype(np.uint8)
+        _, self.labels, about, _ = cv2.connectedComponentsWithStats(self.seen)
+        self.areas: Any = about[:, cv2.CC_STAT_AREA]
+
+    def sure(self, where: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+        """(n,) in [0, 1]: the share of each blob's pixels at which ``where``, (h, w), is true; 1 for the rest."""
+        share = np.ones(len(self.areas))
+        share[1:] = np.bincount(self.labels[where], minlength=len(self.areas))[1:] / self.areas[1:]
+        return share
+
+    def faded(self, alpha: npt.NDArray[np.float32], share: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """``alpha`` with each blob's ``share`` of it, (n,), and what is faint around a blob with it."""
+        own = share[self.labels]
+        return np.asarray(alpha * np.where(self.seen, own, cv2.erode(own, _FRINGE)), np.float32)
+
+
+def _ramp(sure: npt.NDArray[np.float64], ends: tuple[float, float]) -> npt.NDArray[np.float32]:
+    """What stays of each blob: 0 up to the first of ``ends``, 1 from the second on, in proportion between them."""
+    return np.clip((sure - ends[0]) / (ends[1] - ends[0]), 0, 1).astype(np.float32)
 
 
 def decided(alpha: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -85,14 +107,3 @@ def decided(alpha: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     even = cv2.blur(alpha, across)  # one decision for what lies together, not one for each pixel
     person, rest = even ** 3, (1 - even) ** 3
     return np.asarray(alpha + (person / (person + rest) - alpha) * wide, np.float32)
-
-
-def _sureness(alpha: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], Any, Any]:
-    """The share of each blob that stays, 0..1 (blob 0 is the rest of the picture); each pixel's blob by number; 1 where
-    there is a blob."""
-    seen = (alpha > _SEEN).astype(np.uint8)
-    count, blobs, about, _ = cv2.connectedComponentsWithStats(seen)
-    sure: Any = np.bincount(blobs[alpha > _SURE], minlength=count)[1:]
-    share = np.ones(count, np.float32)
-    share[1:] = np.minimum(1, sure / (_ENOUGH * about[1:count, cv2.CC_STAT_AREA]))
-    return share, blobs, seen

@@ -17,7 +17,7 @@ def blob(x: int, level: float) -> np.ndarray:
     return np.float32(level) * cv2.GaussianBlur(disc, (0, 0), 2)
 
 
-def test_a_person_stays_as_he_is() -> None:
+def test_a_sure_person_stays() -> None:
     alpha = blob(40, 1.0)
     assert without_doubtful(alpha) is alpha
 
