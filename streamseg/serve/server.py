@@ -30,11 +30,11 @@ def _say_first_lines(method: MethodOptions) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens, and where."""
+    """Says when it listens, and where; and when it is about to end, before it waits for requests under way."""
 
-    def __init__(self, config: uvicorn.Config, listening: Callable[[str], None]) -> None:
+    def __init__(self, config: uvicorn.Config, listening: Callable[[str], None], ending: Callable[[], None]) -> None:
         super().__init__(config)
-        self._listening = listening
+        self._listening, self._ending = listening, ending
 
     async def startup(self, sockets: Any = None) -> None:
         """Open the port, then tell."""
@@ -43,6 +43,11 @@ class _Server(uvicorn.Server):
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
             self._listening(f"http://{shown}:{port}/")
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Tell, so that what has no end of its own (a job's events) does not hold the server up; then end."""
+        self._ending()
+        await super().shutdown(sockets)
 
 
 def _why(error: BaseException | None) -> str:
@@ -70,7 +75,7 @@ def serve(options: ServeOptions, *, method: MethodOptions | None = None,
                             limit_concurrency=CONNECTIONS, timeout_keep_alive=15, server_header=False,
                             date_header=True, timeout_graceful_shutdown=PATIENCE, lifespan="on", ws_max_size=1 << 20,
                             proxy_headers=False, log_level="critical")
-    server = _Server(config, listening)
+    server = _Server(config, listening, app.state.jobs.end_events)
     before = cv2.getNumThreads()
     # the workers are the threads, and the process is the server's own
     cv2.setNumThreads(Threads.of(method.threads if method else None).opencv)

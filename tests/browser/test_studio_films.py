@@ -134,11 +134,45 @@ def test_a_film_that_is_stopped_leaves_the_page_ready(page: Page, tmp_path: Path
     page.click("[name=background][value=blur]")
     page.click("#film-start-job")
     page.until(lambda: page.find("#film-cancel").is_displayed() and "%" in page.text("#film-hint"))
+    assert page.run("return document.activeElement.id") == "film-cancel"   # the button that had it is disabled
     page.click("#film-cancel")
     page.until(lambda: page.text("#film-hint") == "Stopped.")
+    assert page.run("return document.activeElement.id") == "film-start-job"
     page.until(lambda: films_of(page) == [], "the server keeps the film that was stopped")
     assert page.find("#film-start-job").is_enabled()
     assert not page.find("#film-progress").is_displayed()
+    page.click("[name=view][value=matte]")
+    set_value(page, "#scrub", "0.42")
+    page.until(lambda: clips.iou(page.canvas("#after")[..., 0] > 127, clips.truth(10, SIZE)) > 0.9,
+               "no other frame is cut out once a film was stopped")
+
+
+@pytest.mark.parametrize("way", ["breaks", "ends"])
+def test_a_film_is_followed_though_the_server_is_away_meanwhile(opened: Page, way: str) -> None:
+    """As where it is killed, or stops, and is started again: it goes on with the film."""
+    opened.run("""
+        const ask = window.fetch;
+        window.asked = 0;
+        window.fetch = async (address, init) => {
+          const answer = await ask(address, init);
+          if (!String(address).endsWith("/events")) return answer;
+          window.asked += 1;
+          if (window.asked === 2) throw new TypeError("Failed to fetch");
+          if (window.asked > 2) return answer;
+          const first = await answer.body.getReader().read();
+          return new Response(new ReadableStream({
+            start(controller) { controller.enqueue(first.value); },
+            pull(controller) {
+              if (arguments[0] === "ends") controller.close();
+              else controller.error(new TypeError("network error"));
+            },
+          }));
+        };""".replace("arguments[0]", json.dumps(way)))
+    opened.click("[name=background][value=colour]")
+    opened.click("#film-start-job")
+    opened.until(lambda: opened.all("#film-outputs li"), "the film is not followed to its end")
+    assert opened.run("return window.asked") == 3
+    assert opened.text("#queue [data-state] .hint") == "done"
 
 
 def test_an_mp4_without_a_background_is_told_of_before_it_is_made(opened: Page) -> None:

@@ -132,6 +132,22 @@ def test_without_a_virtual_camera_there_is_no_switch(page: Page) -> None:
     assert not page.find("#live-virtual-row").is_displayed()
 
 
+def test_a_camera_that_is_gone_is_told_of_and_the_focus_stays(page: Page) -> None:
+    page.click("#tab-live")
+    page.until(lambda: page.run("return document.getElementById('live-camera').options.length > 1"))
+    page.run("""const camera = document.getElementById("live-camera");
+                camera.append(new Option("unplugged", "0123456789abcdef")); camera.value = "0123456789abcdef";""")
+    page.click("#live-start")
+    page.until(lambda: "not there any more" in page.text("#live-state"), "nothing says what is wrong")
+    assert page.run("return document.activeElement.id") == "live-start"
+    page.run("""document.getElementById("live-camera").value = "";""")
+    page.click("#live-start")
+    page.until(lambda: page.run("return document.activeElement.id") == "live-stop")
+    page.click("#live-stop")
+    assert page.run("return document.activeElement.id") == "live-start"
+    page.until(lambda: len(page.cameras) == 0)
+
+
 def test_the_camera_is_let_go_when_the_page_goes(page: Page) -> None:
     page.click("#tab-live")
     page.click("#live-start")

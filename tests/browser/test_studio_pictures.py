@@ -217,6 +217,40 @@ def test_many_pictures_and_a_broken_one_come_in_one_zip(page: Page, tmp_path: Pa
         assert archive.read("person-1.png") == answer(page.address, good[1])
 
 
+def test_of_a_picture_that_cannot_be_shown_nothing_of_the_one_before_is_seen(opened: Page, tmp_path: Path) -> None:
+    opened.click("[name=tool][value=keep]")
+    drag(opened, "#paint", (0.05, 0.3), (0.1, 0.3))
+    assert opened.canvas("#after")[..., 3].any()
+    assert opened.canvas("#before")[..., 3].any()
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"this is no picture")
+    opened.choose(broken)
+    opened.until(lambda: opened.all("#queue [data-state=failed]"))
+    opened.click("#queue [data-state=failed] .pick")
+    opened.until(lambda: opened.text("#stage-title") == "broken.jpg" and opened.all("#busy.failed"))
+    for css in ("#after", "#before"):
+        assert not opened.canvas(css)[..., 3].any(), css
+    for css in ("#download", "#undo", "#undo-all", "#region input"):
+        assert not opened.find(css).is_enabled(), css   # they would work on what is not there
+    opened.click("#queue [data-state=done] .pick")
+    opened.shown("person.png")
+    assert opened.canvas("#after")[..., 3].any()
+    assert opened.find("#undo").is_enabled()
+    assert [entry for entry in opened.log() if "status of 415" not in entry] == []
+
+
+def test_the_focus_is_not_lost_where_a_button_goes(opened: Page) -> None:
+    opened.run("""document.getElementById("download").focus()""")
+    opened.find("#download").send_keys(Keys.ENTER)
+    opened.downloaded("person.png")
+    opened.until(lambda: opened.run("return document.activeElement.id") == "download")
+    opened.click("[name=tool][value=drop]")
+    drag(opened, "#paint", (0.4, 0.4), (0.5, 0.4))
+    opened.find("#undo").send_keys(Keys.ENTER)
+    assert not opened.find("#undo").is_enabled()
+    assert opened.run("return document.activeElement.id") == "paint"
+
+
 @pytest.mark.parametrize("way", ["drop", "paste"])
 def test_a_picture_is_dropped_or_pasted(page: Page, picture: Path, way: str) -> None:
     page.run("""

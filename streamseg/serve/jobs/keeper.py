@@ -74,7 +74,7 @@ class JobKeeper:
 
     async def close(self) -> None:
         """Stop what is running; it begins anew at the next start."""
-        self.records.closing = True
+        self.end_events()
         await self._work.close()
         await self._runner.close()
         await self.records.close()
@@ -110,6 +110,10 @@ class JobKeeper:
     async def shown(self, job: Job) -> dict[str, Any]:
         """A job as its client sees it."""
         return await self.view.shown(job)
+
+    def end_events(self) -> None:
+        """The server is about to end: ``events`` of jobs that are under way end now."""
+        self.records.end_news()
 
     async def events(self, id: str, quiet: float) -> AsyncIterator[dict[str, Any] | None]:
         """The job as it is, and again at each change, until it has ended; None after ``quiet`` seconds without."""

@@ -46,10 +46,15 @@ class JobRecords:
         self._store = await self._run(lambda: JobStore(self._folder))
         await asyncio.to_thread(self.home.mkdir, exist_ok=True, mode=0o700)
 
-    async def close(self) -> None:
-        """Wake all that wait, and close the database."""
+    def end_news(self) -> None:
+        """Whoever waits for news of a job gets no more, and nobody does from now on."""
+        self.closing = True
         for changes in self.changes.values():
             changes.tell()
+
+    async def close(self) -> None:
+        """Wake all that wait, and close the database."""
+        self.end_news()
         if self._store is not None:
             await self._run(self._store.close)
         self._thread.shutdown()

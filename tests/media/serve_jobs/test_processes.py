@@ -160,6 +160,22 @@ def test_the_server_ends_at_sigterm(tmp_path: Path, film: Path) -> None:
     assert not (tmp_path / "home" / "requests").exists()
 
 
+def test_who_follows_a_film_does_not_hold_up_a_server_that_stops(tmp_path: Path) -> None:
+    served = Served(tmp_path / "home")
+    try:
+        client = served.start()
+        job = hand_in(client, clips.video(tmp_path / "slow.mp4", frames=150, size=(320, 240)), method="grabcut")
+        with serve_tools.requests.get(client.base + job["events"], stream=True, timeout=60) as answer:
+            lines = (json.loads(line[5:]) for line in answer.iter_lines() if line.startswith(b"data:"))
+            assert next(told for told in lines if told["state"] == "running")
+            assert served.process is not None
+            served.process.send_signal(signal.SIGTERM)
+            assert {told["state"] for told in lines} <= {"running"}   # it raises where the answer is cut off
+        assert served.process.wait(60) == 143
+    finally:
+        served.kill()
+
+
 def test_standard_error_has_our_lines_alone(tmp_path: Path, film: Path) -> None:
     """Not LiteRT's, neither of the server nor of a film's process."""
     command = [sys.executable, "-m", "streamseg", "serve", "--json", "--port", "0", "--folder", str(tmp_path / "home")]

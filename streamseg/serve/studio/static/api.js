@@ -2,7 +2,9 @@
 // A server with a token gives it to the page as a cookie, which the browser sends by itself.
 
 const PART = 8 << 20; // bytes of a film that are sent at once
-const TRIES = 6;      // times in a row that a part is sent again
+const TRIES = 6;      // times in a row that a part is sent again, or a job's events are asked for
+const ENDED = ["done", "failed"];
+const SILENT = "The server does not answer. Is it still running?";
 
 /** What the server answered instead of what was asked for. */
 export class ApiError extends Error {
@@ -20,7 +22,7 @@ export async function call(path, init = {}) {
     answer = await fetch(path, init);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError("The server does not answer. Is it still running?", 0);
+    throw new ApiError(SILENT, 0);
   }
   if (answer.ok) return answer;
   throw refused(answer.status, answer.headers.get("Retry-After"), await answer.text());
@@ -115,7 +117,7 @@ function sendPart(part, address, offset, onSent, signal) {
     request.setRequestHeader("Content-Type", "application/offset+octet-stream");
     request.setRequestHeader("Upload-Offset", offset);
     request.upload.onprogress = (event) => onSent(event.loaded);
-    request.onerror = () => reject(new ApiError("The server does not answer. Is it still running?", 0));
+    request.onerror = () => reject(new ApiError(SILENT, 0));
     request.onabort = () => reject(new DOMException("stopped", "AbortError"));
     request.onload = () => (request.status < 300 ? resolve()
       : reject(refused(request.status, request.getResponseHeader("Retry-After"), request.responseText)));
@@ -144,10 +146,29 @@ export const outputAddress = (id, name) =>
   `v1/jobs/${encodeURIComponent(id)}/outputs/${encodeURIComponent(name)}`;
 
 /**
- * The events of a job, one object each, until the server ends them. Read by fetch: an EventSource cannot tell
- * the server's end from a failure, and would ask again.
+ * The events of a job, one object each, until it has ended or was deleted. Where the connection breaks off, or the
+ * server ends and is started again, they are asked for anew; null comes each time before that.
  */
 export async function* jobEvents(id, signal) {
+  for (let failures = 0; ; failures += 1) {
+    try {
+      for await (const event of eventsUntilTheyBreak(id, signal)) {
+        yield event;
+        if (ENDED.includes(event.state)) return;
+        failures = 0;
+      }
+    } catch (error) {
+      if (error.status === 404) return;
+      if (!(error instanceof TypeError || [0, 503].includes(error.status))) throw error;
+      if (failures === TRIES) throw new ApiError(SILENT, 0);
+    }
+    yield null;
+    await pause(1000 * 2 ** failures, signal);
+  }
+}
+
+/** Read by fetch: an EventSource cannot tell the server's end from a failure. Rejects with TypeError at a break. */
+async function* eventsUntilTheyBreak(id, signal) {
   const answer = await call(`v1/jobs/${encodeURIComponent(id)}/events`,
     { headers: { Accept: "text/event-stream" }, signal });
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

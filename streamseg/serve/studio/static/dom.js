@@ -22,9 +22,17 @@ export function announce(text) {
 export function alertUser(text) {
   const box = el("div", { className: "alert" }, el("p", {}, text));
   const close = el("button", { type: "button", "aria-label": "Close this message" }, "×");
-  close.addEventListener("click", () => box.remove());
+  close.addEventListener("click", () => {
+    box.remove();
+    ($("alerts").querySelector("button") ?? $("main")).focus({ preventScroll: true });
+  });
   box.append(close);
   $("alerts").append(box);
+}
+
+/** Where one of `going`, which were hidden or disabled, had the focus (`had`), `next` gets it: it would be lost. */
+export function passFocus(had, going, next) {
+  if (going.includes(had)) next.focus({ preventScroll: true });
 }
 
 /**

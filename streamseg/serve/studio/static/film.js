@@ -1,6 +1,6 @@
 // Films: a frame of it that is worked on like a picture at once, and the job that makes the film itself.
 
-import { $, alertUser, announce, el, saveAs, seconds, size } from "./dom.js";
+import { $, alertUser, announce, el, passFocus, saveAs, seconds, size } from "./dom.js";
 import { cutOut, endJob, job, jobEvents, newJob, outputAddress, previewAddress, sendFilm } from "./api.js";
 import { drawnOn, jobsFor, PURPOSES } from "./jobs.js";
 import { patient } from "./queue.js";
@@ -19,6 +19,7 @@ export class Films {
     this.onStill = onStill;
     this.item = null;
     this.player = null;
+    this.listed = null;   // the outputs that the list shows
     $("scrub").addEventListener("change", () => this.seek(Number($("scrub").value)));
     $("start-here").addEventListener("click", () => this.trim("start"));
     $("end-here").addEventListener("click", () => this.trim("end"));
@@ -35,8 +36,7 @@ export class Films {
   async select(item) {
     this.item = item?.kind === "film" ? item : null;
     $("film-panel").hidden = this.item === null;
-    $("film-result").hidden = true;
-    $("film-result").removeAttribute("src");
+    hideResult();
     this.closePlayer();
     if (!this.item) return;
     this.fill(item.settings);
@@ -111,13 +111,18 @@ export class Films {
     const { item } = this;
     const busy = ["uploading", "working"].includes(item.state);
     const late = this.lateStart(item.settings);
+    const focus = document.activeElement;
     $("film-start-job").disabled = $("film-try").disabled = busy || late !== "" || item.settings.purposes.length === 0;
     $("film-cancel").hidden = !busy;
     $("film-progress").hidden = !busy;
+    if (busy) passFocus(focus, [$("film-start-job"), $("film-try")], $("film-cancel"));
+    else passFocus(focus, [$("film-cancel")], $("film-start-job"));
     this.drawPreviews();
     if (item.progress === null) $("film-progress").removeAttribute("value");
     else $("film-progress").value = item.progress;
     $("film-hint").textContent = (!busy && late) || item.message || this.advice(item.settings.purposes);
+    if (this.listed === item.outputs) return; // a button of the list may have the focus
+    this.listed = item.outputs;
     $("film-outputs").replaceChildren(...item.outputs.map((output) => this.row(item, output)));
   }
 
@@ -185,6 +190,7 @@ export class Films {
 
   async make(item, settings = item.settings) {
     this.discard(item); // what was made before
+    hideResult();
     const common = { name: item.name, ...drawnOn(item) };
     await this.work(item, (set) => this.makeAll(item, jobsFor(common, settings, this.background()), set));
   }
@@ -205,7 +211,7 @@ export class Films {
 
   async work(item, doing) {
     const set = (changes) => { Object.assign(item, changes); this.queue.changed(item); };
-    item.abort = new AbortController();
+    item.making = new AbortController();
     set({ outputs: [] });
     try {
       await doing(set);
@@ -222,8 +228,8 @@ export class Films {
   async makeAll(item, jobs, set) {
     for (const [place, fields] of jobs.entries()) {
       set({ state: "uploading", progress: 0, message: "Sending the film" });
-      const id = await patient(() => newJob(item.file.size, fields, item.abort.signal),
-        item.abort.signal, (text) => set({ message: text }));
+      const id = await patient(() => newJob(item.file.size, fields, item.making.signal),
+        item.making.signal, (text) => set({ message: text }));
       item.jobs.push(id);
       await this.send(item, id, jobs.slice(place + 1), set);
       await this.follow(item, id, set);
@@ -233,7 +239,7 @@ export class Films {
   /** later: the fields of the jobs that are made after this one. */
   async send(item, id, later, set) {
     const { name, size: bytes, lastModified: modified } = item.file;
-    const { signal } = item.abort;
+    const { signal } = item.making;
     const progress = (share) => set({ state: "uploading", progress: share, message: "Sending the film" });
     try {
       await noted({ job: id, name, size: bytes, modified, settings: item.settings, later },
@@ -247,12 +253,16 @@ export class Films {
   async follow(item, id, set) {
     set({ state: "working", progress: null, message: "Waiting for its turn" });
     announce(`${item.name} is being made.`);
-    for await (const event of jobEvents(id, item.abort.signal)) {
-      if (event.state === "failed") throw new Error(event.error?.message ?? FAILED.failed);
-      if (event.state === "done") {
+    for await (const event of jobEvents(id, item.making.signal)) {
+      if (event?.state === "failed") throw new Error(event.error?.message ?? FAILED.failed);
+      if (event?.state === "done") {
         const outputs = event.outputs.map(({ name, bytes }) => ({ name, bytes, url: outputAddress(id, name),
           words: Object.values(PURPOSES).find(({ ending }) => name.endsWith(ending)).words }));
         return set({ outputs: [...item.outputs, ...outputs], previews: null });
+      }
+      if (!event) {
+        set({ progress: null, message: "The server does not answer. It is asked again." });
+        continue;
       }
       const { frames, total } = event.progress ?? {};
       item.previews = { job: id, times: event.progress?.previews ?? [] };
@@ -262,7 +272,7 @@ export class Films {
   }
 
   stop(item) {
-    item.abort.abort();
+    item.making.abort();
     this.discard(item);
   }
 
@@ -278,6 +288,12 @@ export class Films {
     this.discard(item);
     if (this.item === item) this.select(null);
   }
+}
+
+/** What plays is no longer there, or belongs to another film. */
+function hideResult() {
+  $("film-result").hidden = true;
+  $("film-result").removeAttribute("src");
 }
 
 function told({ state, progress, before }) {

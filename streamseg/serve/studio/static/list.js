@@ -40,7 +40,7 @@ export class QueueList {
     const again = el("button", { type: "button", hidden: true, "aria-label": `Try ${item.name} again` }, "Again");
     const remove = el("button", { type: "button", className: "remove", "aria-label": `Remove ${item.name}` }, "×");
     pick.addEventListener("click", () => this.onChoose(item));
-    again.addEventListener("click", () => this.queue.again(item));
+    again.addEventListener("click", () => { pick.focus(); this.queue.again(item); });
     remove.addEventListener("click", () => { this.focusBeside(item); this.queue.remove(item); });
     const row = el("li", { id: item.id }, pick, again, remove);
     $("queue").append(row);

@@ -1,7 +1,7 @@
 // The live tab: the browser's camera to the server and back, by WebRTC, or by a WebSocket where that is closed.
 // No timer runs: figures come from the server once a second, frames when the camera has one.
 
-import { $, alertUser, radios, saveAs, size } from "./dom.js";
+import { $, alertUser, passFocus, radios, saveAs, size } from "./dom.js";
 import { call } from "./api.js";
 import { canvas, decoded } from "./picture.js";
 import { VirtualCamera } from "./virtual.js";
@@ -50,7 +50,7 @@ export class Live {
     const before = $("live-camera").value;
     $("live-camera").replaceChildren(new Option("The usual one", ""),
       ...cameras.map((one, number) => new Option(one.label || `Camera ${number + 1}`, one.deviceId)));
-    $("live-camera").value = before;
+    if (cameras.some((one) => one.deviceId === before)) $("live-camera").value = before;
   }
 
   choose(kind) {
@@ -58,7 +58,7 @@ export class Live {
     for (const one of ["colour", "blur", "picture"]) $(`live-${one}-row`).hidden = one !== kind;
     if (kind === "blur") this.set({ background: "blur" });
     else if (kind === "colour") this.set({ background: $("live-colour").value });
-    else if (this.picture) this.sendPicture();
+    else if (this.picture) this.sendPicture().catch((error) => alertUser(`The picture is not behind you: ${error.message}`));
   }
 
   set(changes) {
@@ -95,7 +95,9 @@ export class Live {
       this.say("Connecting.");
       const Way = $("live-way").value === "socket" ? SocketWay : PeerWay;
       this.connection = new Way(this.stream, this);
-      await this.connection.open({ ...this.size(), ...this.settings });
+      const { connection } = this;
+      await connection.open({ ...this.size(), ...this.settings });
+      if (this.connection !== connection) return; // it has ended already, and was told why
       if (this.kind === "picture" && this.picture) await this.sendPicture();
       this.listCameras(); // their names are known once the user has allowed one
       $("live-empty").hidden = true;
@@ -115,6 +117,7 @@ export class Live {
 
   stop(why) {
     if (this.recorder) this.record();
+    const focus = document.activeElement;
     const { connection, stream } = this;
     this.connection = this.stream = null;
     this.virtual.of(null);
@@ -128,6 +131,8 @@ export class Live {
     $("live-busy").textContent = "";
     $("live-start").disabled = false;
     $("live-stop").disabled = $("live-record").disabled = true;
+    // the body has it where it was lost as the camera was asked for
+    passFocus(focus, [$("live-stop"), $("live-record"), document.body], $("live-start"));
     this.say(why);
   }
 
@@ -193,6 +198,7 @@ async function smallPicture(file) {
 function failed(error) {
   if (error.name === "NotAllowedError") return "The camera was not allowed. Allow it in the browser, then start again.";
   if (error.name === "NotFoundError") return "No camera was found.";
+  if (error.name === "OverconstrainedError") return "This camera is not there any more. Choose another.";
   if (error.name === "NotReadableError") return "The camera is in use by another program.";
-  return error.message;
+  return error.message || `The camera cannot be used: ${error.name}.`; // some of the browser's errors have no text
 }

@@ -1,6 +1,6 @@
 // Puts the page together: files in, the stage for the item that is chosen, backgrounds, saving.
 
-import { $, alertUser, announce, el, radios, saveAs, stem, tabs } from "./dom.js";
+import { $, alertUser, announce, el, passFocus, radios, saveAs, stem, tabs } from "./dom.js";
 import { call } from "./api.js";
 import { exported } from "./compose.js";
 import { Films } from "./film.js";
@@ -109,6 +109,7 @@ function clearViewer() {
   $("nobody").hidden = true;
   viewer.picture?.close();
   viewer.show(null, null);
+  drawSave();
 }
 
 async function showResult(item) {
@@ -249,6 +250,7 @@ $("clear").addEventListener("click", () => {
 });
 
 async function guarded(button, work) {
+  const focus = document.activeElement;
   button.disabled = true;
   try {
     await work();
@@ -258,6 +260,7 @@ async function guarded(button, work) {
     button.disabled = false;
     drawSave();
     list.drawCount();
+    if (document.activeElement === document.body) passFocus(focus, [button], button);
   }
 }
 

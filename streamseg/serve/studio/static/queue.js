@@ -41,7 +41,8 @@ export class Item {
     this.previews = null;     // of a film that is made: its job, and the times of the small pictures that are there
     this.size = null;         // of a film: width and height of its frames
     this.region = null;
-    this.abort = new AbortController();
+    this.abort = new AbortController();   // of all that is asked for it, until it is removed
+    this.making = new AbortController();  // of a film that is made, until it is stopped
     this.jobs = [];
     this.outputs = [];
     this.settings = { start: 0, duration: null, purposes: ["call"], at: 0 };
@@ -63,6 +64,7 @@ export class Queue extends EventTarget {
 
   remove(item) {
     item.abort.abort();
+    item.making.abort();
     this.items = this.items.filter((other) => other !== item);
     this.tell("removed", item);
   }

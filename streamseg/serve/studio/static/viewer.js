@@ -1,6 +1,6 @@
 // Shows one Picture: before and after with a slider, the matte, and the tools that draw on it.
 
-import { $, radios } from "./dom.js";
+import { $, passFocus, radios } from "./dom.js";
 import { compose } from "./compose.js";
 import { drawLine } from "./strokes.js";
 
@@ -33,7 +33,8 @@ export class Viewer extends EventTarget {
     this.pointer = null;
     this.drawing = null;
     $("frame").classList.toggle("ready", picture !== null);
-    if (!picture) return;
+    $("region").disabled = picture === null;
+    if (!picture) return this.empty();
     $("frame").style.setProperty("--ratio", `${picture.width} / ${picture.height}`);
     $("frame").style.setProperty("--wide", picture.width / picture.height);
     const readable = picture.original !== null;
@@ -47,10 +48,19 @@ export class Viewer extends EventTarget {
     this.arrange();
   }
 
+  /** Nothing of the picture before is seen or changed while the next one is not there. */
+  empty() {
+    for (const id of ["after", "before", "paint"]) $(id).width = $(id).width; // which clears it
+    $("after").setAttribute("aria-label", "Result");
+    $("undo").disabled = $("undo-all").disabled = true;
+  }
+
   /** The strokes or the region have changed. */
   edit() {
     this.picture.edit(this.item.strokes, this.item.region);
+    const focus = document.activeElement;
     $("undo").disabled = $("undo-all").disabled = this.item.strokes.length === 0;
+    if ($("undo").disabled) passFocus(focus, [$("undo"), $("undo-all")], $("paint"));
     const region = this.item.region ?? { left: 0, top: 0, width: 1, height: 1 };
     for (const input of $("region").querySelectorAll("input")) {
       input.value = Math.round(100 * region[input.name]);
@@ -170,7 +180,11 @@ export class Viewer extends EventTarget {
     paint.addEventListener("pointercancel", () => { this.drawing = null; this.draw(); });
     paint.addEventListener("keydown", (event) => this.key(event));
     paint.addEventListener("keyup", (event) => event.key === " " && this.end());
-    paint.addEventListener("blur", () => { this.pointer = null; this.draw(); });
+    paint.addEventListener("blur", () => {
+      if (this.pointer) this.end(); // Space may be let go elsewhere, and nobody would hear of it
+      this.pointer = null;
+      this.draw();
+    });
     $("undo").addEventListener("click", () => { this.item.strokes.pop(); this.edit(); });
     $("undo-all").addEventListener("click", () => { this.item.strokes.length = 0; this.edit(); });
     $("region").addEventListener("change", () => this.readRegion());

@@ -131,7 +131,9 @@ export class SocketWay {
   async show(blob) {
     if (this.showing) return; // the newest is what counts
     this.showing = true;
-    const bitmap = await createImageBitmap(blob);
+    const bitmap = await createImageBitmap(blob).catch(() => null);
+    this.showing = false;
+    if (!bitmap) return;
     const shown = $("live-canvas");
     if (shown.width !== bitmap.width || shown.height !== bitmap.height) {
       shown.width = bitmap.width;
@@ -139,7 +141,6 @@ export class SocketWay {
     }
     shown.getContext("2d").drawImage(bitmap, 0, 0);
     bitmap.close();
-    this.showing = false;
   }
 
   tell(settings) {
