@@ -39,7 +39,6 @@ from .services import Services
 from .studio import mount_studio
 
 FILE_THREADS = 6  # that read, write and delete files
-BODY = 1 << 20  # of requests that read their body in no way of their own
 FULL = (errno.ENOSPC, errno.EDQUOT)
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unsupported_type"}
 _log = logging.getLogger("streamseg.serve")

@@ -19,6 +19,7 @@ from websockets.sync.client import connect
 
 from streamseg.core.opencv import cv2
 from streamseg.serve.live.media import BrowserSource
+from streamseg.serve.live.router import JSON_BYTES
 from streamseg.serve.live.virtual import Device, VirtualCameras
 from tests import clips
 from tests.serve_tools import Client, running, until
@@ -206,6 +207,15 @@ def test_an_offer_that_is_none_is_refused_before_anything_is_loaded(client: Clie
     assert answer.status_code == 400
     assert "the offer" in answer.json()["error"]["message"]
     assert len(client.app.state.cameras) == 0
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/live"), ("PUT", "/v1/live/nobody/virtual-camera")])
+@pytest.mark.parametrize("stated", [True, False])
+def test_a_body_of_json_has_a_limit(client: Client, method: str, path: str, stated: bool) -> None:
+    data = b'{"sdp": "' + b"x" * JSON_BYTES + b'"}'
+    body: Any = data if stated else (data[at:at + 65536] for at in range(0, len(data), 65536))
+    answer = client.request(method, path, data=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
 
 
 def test_what_is_no_camera_is_not_found(client: Client) -> None:

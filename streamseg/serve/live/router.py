@@ -35,6 +35,7 @@ LOG = logging.getLogger(__name__)
 FIRST_SECONDS = 10.0      # that a socket may take to say what it wants
 JPEG_BYTES = 1_000_000    # of a picture that comes through a socket
 SDP_CHARACTERS = 100_000
+JSON_BYTES = 1 << 20  # of a body that FastAPI reads whole before anything is asked
 
 
 class Offer(CameraSettings):
@@ -61,7 +62,7 @@ def live_router(cameras: Cameras) -> APIRouter:
 
     router = APIRouter(lifespan=lifespan, tags=["live"])
 
-    @router.post("/v1/live")
+    @router.post("/v1/live", max_body_size=JSON_BYTES)
     async def offer(body: Offer) -> dict[str, str]:
         """Answer a browser's WebRTC offer: its camera in, the picture with a new background out."""
         from .peer import Peer  # aiortc is 20 MB in memory, and most servers have no camera
@@ -93,7 +94,7 @@ def live_router(cameras: Cameras) -> APIRouter:
         """What a live camera can be given: the virtual cameras of the server's machine, often none."""
         return {"virtual_cameras": await cameras.virtual.listed()}
 
-    @router.put("/v1/live/{name}/virtual-camera")
+    @router.put("/v1/live/{name}/virtual-camera", max_body_size=JSON_BYTES)
     async def virtual_on(name: str, body: VirtualChoice) -> dict[str, str]:
         """Show the camera as a camera of the server's machine too. One live camera at a time may have each: 409."""
         device = await cameras.virtual.switch_on(_found(cameras, name), body.device)
