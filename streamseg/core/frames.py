@@ -1,7 +1,7 @@
 """Frame, Matte and VideoInfo: what travels between the stages, with its array contract.
 
 A decoded picture stays in the planes it came in; sources convert what is in no working format (``FORMATS`` of
-pixelformats.py) into one of them without loss (rgb24 to gbrp, nv12 to yuv420p, ...).
+pixel_formats.py) into one of them without loss (rgb24 to gbrp, nv12 to yuv420p, ...).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Frame:
     """One picture.
 
     planes     tuple of (rows, columns) arrays, dtype and shape as FORMATS[format] says; rows may be
-               padded (strided views); nobody writes into a frame that he was given
+               padded (strided views); no stage writes into a frame that it was given
     format     a key of FORMATS
     colour     colour tags, carried to the output as they came
     pts        presentation time in ``time_base`` units, as the container gave it; None if it had none
@@ -90,6 +90,11 @@ class Frame:
     @property
     def pixel(self) -> PixelFormat:
         return FORMATS[self.format]
+
+    @property
+    def full_range(self) -> bool:
+        """Whether samples use all values: RGB does whatever its tag says; untagged YUV counts as limited."""
+        return self.pixel.rgb or self.colour.full_range
 
     @property
     def time(self) -> Fraction | None:

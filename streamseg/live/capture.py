@@ -181,7 +181,7 @@ class Capture:
         self._taken += 1
         if self._taken % DARK_EVERY != 1:
             return
-        black = 0 if frame.colour.full_range or frame.pixel.rgb else 16
+        black = 0 if frame.full_range else 16
         if int(frame.luma(_SMALL).max()) > black + DARK_LEVEL:
             self._dark_since = None
         elif self._dark_since is None:

@@ -132,7 +132,7 @@ def _converted(frame: Frame, settings: Settings) -> av.VideoFrame:
     shifts the bits where the chroma changes, too, and full becomes 1020 of 1023."""
     if not frame.pixel.rgb and kept(frame.colour.matrix) and frame.colour.matrix != settings.colour.matrix:
         frame = _as_rgb(frame)  # swscale does not know the matrix
-    source_range = FULL if frame.pixel.rgb or frame.colour.full_range else LIMITED
+    source_range = FULL if frame.full_range else LIMITED
     target_range = settings.colour.range or LIMITED
     to = swscale_matrix(settings.colour.matrix, frame.height)
     flags = av.video.reformatter.Interpolation.BICUBIC | av.video.reformatter.Interpolation.ACCURATE_RND

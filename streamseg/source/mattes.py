@@ -31,7 +31,7 @@ def alpha_of(frame: Frame, name: str) -> npt.NDArray[np.float32]:
         raise SourceError(f"{name} has colours and no alpha, so there is no matte in it: give grey pictures "
                           "or film (as streamseg's --matte writes) or cut-outs with alpha")
     plane = frame.planes[0].astype(np.float32)
-    if frame.pixel.rgb or frame.colour.full_range:
+    if frame.full_range:
         shares = (plane / np.float32(peak)).astype(np.float32)
         return light_of(shares) if frame.name is not None and frame.name.lower().endswith(NAMES) else shares
     unit = np.float32(1 << (frame.pixel.depth - 8))

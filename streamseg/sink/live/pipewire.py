@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import VideoReformatter
 
 from ...core.frames import Frame, VideoInfo
 from ...core.matrices import swscale_matrix
-from ...core.pixel_formats import FULL, LIMITED
 from ...errors import OptionError, SinkError
 from ..base import BaseSink
+from .limited import ToLimitedRange
 from .pipewire_stream import PipeWireStream
 
 DEFAULT_NAME, DEFAULT_RATE = "streamseg", Fraction(30)
@@ -41,7 +39,7 @@ class PipeWireSink(BaseSink):
             raise SinkError(f"the picture is {info.width} x {info.height}; a camera needs a width of at least 2 pixels")
         self._width, self._height = info.width // 2 * 2, info.height
         rate = min(Fraction(info.rate or DEFAULT_RATE), Fraction(HIGHEST_RATE)).limit_denominator(1 << 16)
-        self._reformatter = VideoReformatter()
+        self._converted = ToLimitedRange("yuyv422")
         self._looked_at = False
         self._stream: PipeWireStream | None = PipeWireStream(
             self.name, (self._width, self._height), rate)
@@ -71,11 +69,8 @@ class PipeWireSink(BaseSink):
 
     def _yuy2(self, frame: Frame) -> npt.NDArray[np.uint8]:
         """uint8 (height, 2 x width)."""
-        rgb = frame.pixel.rgb
-        made = self._reformatter.reformat(
-            replace(frame, owner=None).to_av(), format="yuyv422", threads=1,
-            src_color_range=FULL if rgb or frame.colour.full_range else LIMITED, dst_color_range=LIMITED,
-            src_colorspace=None if rgb else swscale_matrix(frame.colour.matrix, frame.height), dst_colorspace=_BT601)
+        matrix = None if frame.pixel.rgb else swscale_matrix(frame.colour.matrix, frame.height)
+        made = self._converted(frame, src_colorspace=matrix, dst_colorspace=_BT601)
         plane = made.planes[0]
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(made.height, plane.line_size)
         return rows[:self._height, :2 * self._width]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
 from ...core.frames import Frame, VideoInfo
 from ...core.matrices import kept
-from ...core.pixel_formats import FULL, LIMITED
 from ...errors import MissingDependencyError, SinkError
 from ..base import BaseSink
+from .limited import ToLimitedRange
 
 DEFAULT_RATE = 30.0
 LOOPBACK = Path("/sys/devices/virtual/video4linux")
@@ -50,7 +48,7 @@ class VirtualSink(BaseSink):
         self.device = str(self._camera.device)
         self.notes.append(f"virtual camera: choose {self.device!r} in the call")
         self._buffer = np.empty(width * height * 3 // 2, np.uint8)
-        self._reformatter = VideoReformatter()
+        self._converted = ToLimitedRange("yuv420p")
 
     def write(self, frame: Frame) -> None:
         """Send one frame. Raises SinkError if the device fails."""
@@ -72,13 +70,9 @@ class VirtualSink(BaseSink):
 
     def _limited(self, frame: Frame) -> Frame:
         """8-bit 4:2:0 of limited range: I420 has no tags, and that is what everybody takes it for."""
-        if frame.format == "yuv420p" and not frame.colour.full_range:
+        if frame.format == "yuv420p" and not frame.full_range:
             return frame
-        full = frame.colour.full_range or frame.pixel.rgb
-        made = self._reformatter.reformat(
-            replace(frame, owner=None).to_av(), format="yuv420p", threads=1, dst_color_range=LIMITED,
-            src_color_range=FULL if full else LIMITED, **kept(frame.colour.matrix))
-        return Frame.from_av(made, frame.index)
+        return Frame.from_av(self._converted(frame, **kept(frame.colour.matrix)), frame.index)
 
     def _fill(self, frame: Frame) -> None:
         """Copy the frame's planes into the buffer; an odd last row or column is dropped."""

@@ -27,7 +27,7 @@ from ..pixels import alpha_of, extended
 from ..video import VideoSink
 from .deovr import NOTE, check_fisheye, deovr
 
-STACKED, SIDE_BY_SIDE, DEOVR = "stacked", "side-by-side", "deovr"
+STACKED, DEOVR = "stacked", "deovr"
 
 
 class PackedSink(VideoSink):
@@ -82,7 +82,7 @@ def packed(frame: Frame, layout: str) -> Frame:
 def _in_range(alpha: npt.NDArray[Any], frame: Frame) -> npt.NDArray[Any]:
     """Alpha as luma: 0 is black and its peak white, in the frame's range."""
     pixel = frame.pixel
-    if pixel.rgb or frame.colour.full_range:
+    if frame.full_range:
         return alpha
     unit = 1 << (pixel.depth - 8)
     if pixel.depth == 8:
