@@ -54,7 +54,6 @@ RATE = 30  # of the made clips
 HEAD = ("", "fps", "of which limit", "ratio (min to max)", "start-up taken out", "and its own pictures in the limit",
         "wanted")
 SLOWEST = "the slowest of them alone"
-START_MUST = 1.0  # seconds
 PICTURE = "a picture"  # stands for the path of one, made when it is needed
 
 

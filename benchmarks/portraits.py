@@ -53,7 +53,7 @@ def wall(material: Material, number: int) -> Array:
 
 
 def person(material: Material, number: int) -> tuple[Array, Array]:
-    """(colours (h, w, 3) that go on beyond him, alpha (h, w)) of a cut-out, 0.9 of the picture high."""
+    """(colours (h, w, 3) that go on beyond the person, alpha (h, w)) of a cut-out, 0.9 of the picture high."""
     cut = material.person(number)
     known = (cut[..., 3] > 0.5).astype(np.float32)
     colours = np.where(known[..., None] > 0, cut[..., :3] / np.maximum(cut[..., 3:], 1e-3), 0)

@@ -31,12 +31,12 @@ RATE = 25
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """One person. ``x``, ``y``: seconds -> where his middle is, 1 = the picture's width, height.
+    """One person. ``x``, ``y``: seconds -> where the middle is, 1 = the picture's width, height.
 
-    height   his own, 1 = the picture's
-    turn     how much narrower he gets at most, once in two seconds
+    height   the person's, 1 = the picture's
+    turn     how much narrower at most, once in two seconds
     lean     degrees to either side, once in two seconds
-    wave     how far arms swing, 1 = his width, twice a second
+    wave     how far arms swing, 1 = the person's width, twice a second
     """
 
     x: Callable[[float], float]
@@ -47,7 +47,7 @@ class Actor:
     wave: float = 0.0
 
     def shown(self, person: Array, seconds: float, size: Size) -> Array:
-        """float32 (h, w, 4) of ``size``: the person (premultiplied) where he is at this time."""
+        """float32 (h, w, 4) of ``size``: the person (premultiplied) where it is at this time."""
         rows, columns = np.indices(size[::-1], np.float32)
         scale = self.height * size[1] / person.shape[0]
         angle = math.radians(self.lean) * math.sin(math.pi * seconds)

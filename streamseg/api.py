@@ -177,7 +177,8 @@ def _matting(source: Source, segmenter: BaseSegmenter, options: Options, stopwat
     persistence = smooth.frames_to_last(options, network=segmenter.capabilities.expensive)
     smoothed = not info.stills and (options.smooth != "none" or persistence > 0)
     steady = smooth.create_smoother(options.smooth, strength=options.smooth_strength, window=options.lookahead,
-                           hysteresis=options.hysteresis, live=info.live, persistence=persistence) if smoothed else None
+                                    hysteresis=options.hysteresis, live=info.live,
+                                    persistence=persistence) if smoothed else None
 
     def pairs(frames: Iterator[Frame]) -> Iterator[Pair]:
         moving = frames if info.stills else tracked(frames)
@@ -270,8 +271,8 @@ def _method(source: Any, options: Options, stills: bool) -> BaseSegmenter:
     clip = os.fspath(source) if named else source if isinstance(source, (list, tuple)) else None
     reading = {name: getattr(options, name) for name in methods.READING}
     return methods.create_segmenter(options.method, options.set, clip=clip, **reading, threads=options.threads,
-                               device=options.device, runtime=options.runtime, model=options.model,
-                               model_spec=options.model_spec, classes=options.classes, stills=stills)
+                                    device=options.device, runtime=options.runtime, model=options.model,
+                                    model_spec=options.model_spec, classes=options.classes, stills=stills)
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ class MethodOptions(CommonOptions):
     caller's to close."""
 
     method: str | Any = option("default", "Method", "How the subject is found: see `streamseg "
-                                     "methods`, or package.module:Class.", metavar="NAME")
+                               "methods`, or package.module:Class.", metavar="NAME")
     set: Mapping[str, Any] = option({}, "Method", "A parameter of the method, as block=15.",
                                     metavar="NAME=VALUE")
     model: str | None = option(None, "Method", "Built-in model: small (faster), medium, large or both "
@@ -179,7 +179,6 @@ class TemporalOptions(CommonOptions):
     every: str = option("auto", "Matte", "Compute a matte for every Nth frame only and move it along with "
                         "the picture for the others; auto: for a network as seldom as the picture allows, "
                         "else 1.", metavar="N|auto")
-
 
     def __post_init__(self) -> None:
         super().__post_init__()

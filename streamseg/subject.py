@@ -18,12 +18,9 @@ _SURE, _SOFT = 0.5, (0.1, 0.9)  # a pixel that is the subject's; one that a sure
 _LEAST, _MOST = 0.0005, 0.6     # of a picture: a subject covers at least; grey is one that is soft in more than
 
 
-def subject_in(alpha: npt.NDArray[np.float32]) -> str:
-    """'found', 'grey' (half transparent all over: the method knows nothing) or 'none', of a matte (h, w) in [0, 1]."""
-    return _judged(alpha, float(np.count_nonzero(alpha > _SURE)) / alpha.size)
-
-
 def _judged(alpha: npt.NDArray[np.float32], share: float) -> str:
+    """'found', 'grey' (half transparent all over: the method knows nothing) or 'none', of a matte (h, w) in [0, 1] of
+    which ``share``, 0..1 of the whole picture, is the subject."""
     low, high = _SOFT
     some = alpha[::2, ::2]  # every other pixel is enough to tell grey, in a quarter of the time
     if np.count_nonzero((some > low) & (some < high)) > _MOST * some.size:

@@ -57,10 +57,10 @@ def turn(pair: Pair, quarters: int) -> Pair:
 
 
 def place(pair: Pair, size: Size, rng: Rng, small: bool = False) -> Pair:
-    """A person cut from his picture, set on an empty frame of ``size`` where he could stand.
+    """A person cut from one picture, set on an empty frame of ``size`` where a person could stand.
 
     A side at which the picture cuts the person stays at (or beyond) that side of the frame: nobody
-    floats without legs. ``small`` makes him a passer-by. The truth's second channel is kept: unknown
+    floats without legs. ``small`` makes a passer-by. The truth's second channel is kept: unknown
     parts stay unknown.
     """
     picture, truth = pair
@@ -143,9 +143,9 @@ def over(front: Pair, back: Pair, rng: Rng) -> Pair:
 def dress(pair: Pair, stuff: Bytes, rng: Rng) -> Pair:
     """Something on the person looks otherwise: a badge, a print, a garment of another colour.
 
-    A patch of his body, below the head mostly, is painted in one colour, cast in another, or shows a part
-    of ``stuff`` (any picture, uint8 RGB) with his own light and shade. The truth stays: what he wears is
-    his, however little it is like cloth. Nobody in the picture: nothing is done.
+    A patch of the body, below the head mostly, is painted in one colour, cast in another, or shows a part
+    of ``stuff`` (any picture, uint8 RGB) with the person's own light and shade. The truth stays: what a person
+    wears belongs to the person, however little it is like cloth. Nobody in the picture: nothing is done.
     """
     picture, truth = pair
     alpha = truth[..., 0]

@@ -42,7 +42,7 @@ class Recipe:
             "background/animals, things": 2.5,
         }
     )  # fmt: skip
-    # A person moved to another background; another one beside him; then a third.
+    # A person moved to another background; another one beside that one; then a third.
     composite: float = 0.22
     company: float = 0.12
     third: float = 0.25

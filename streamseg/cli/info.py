@@ -18,6 +18,7 @@ from .. import __version__
 from ..core.thread_budget import cores
 from . import show
 from .flags import Command, Flag, general_flags
+from .licences import OPENCV, PACKAGES, licences
 from .session import Session
 from .text import one_line
 
@@ -30,10 +31,6 @@ EXAMPLES = """
     streamseg info model.onnx
     streamseg info --licenses
 """
-PACKAGES = ("numpy", "av", "ai-edge-litert", "scikit-learn", "click", "rich", "tensorflow", "keras",
-            "onnxruntime", "pillow", "pi-heif", "matplotlib", "pyvirtualcam")
-OPENCV_WHEELS = ("opencv-python", "opencv-python-headless", "opencv-contrib-python",
-                 "opencv-contrib-python-headless")
 ENCODERS = ("libx264", "libx265", "libvpx-vp9", "libsvtav1", "prores_ks", "ffv1", "qtrle", "png", "apng",
             "gif", "libwebp_anim", "h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_vaapi", "h264_qsv",
             "h264_videotoolbox", "aac", "libopus")
@@ -66,7 +63,6 @@ def info(session: Session, model: str | None, licenses: bool) -> None:
 
 def _licences(session: Session) -> None:
     """Print the licences, a table a heading."""
-    from .licences import licences
     found = licences()
     if session.json:
         show.json_object(found)
@@ -89,7 +85,7 @@ def gather() -> dict[str, dict[str, Any]]:
     return {
         "versions": {"streamseg": __version__, "python": platform.python_version(),
                      "system": platform.platform(), "opencv": _guarded(_opencv),
-                     "opencv's wheel": ", ".join(filter(_version, OPENCV_WHEELS)) or "none",
+                     "opencv's wheel": ", ".join(filter(_version, OPENCV)) or "none",
                      **{name: _version(name) or "not installed" for name in PACKAGES},
                      "ffmpeg": _guarded(_ffmpeg)},
         "codecs": {"encoders": _guarded(lambda: _codecs(ENCODERS, "w")),

@@ -14,6 +14,9 @@ from .. import __version__
 CODE = "MIT"
 WEIGHTS = Path(__file__).parents[1] / "weights"
 CARD = WEIGHTS / "MODEL_CARD.md"
+# Packages that are used where they are installed, but OpenCV
+PACKAGES = ("numpy", "av", "ai-edge-litert", "scikit-learn", "click", "rich", "tensorflow", "keras",
+            "onnxruntime", "pillow", "pi-heif", "matplotlib", "pyvirtualcam")
 # Wheels of OpenCV that stand for one another; pip knows one of them as our dependency
 OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
 NOT_TO_RUN = ("test", "test-cluster", "test-container", "dev", "all", "bench")  # extras that develop and measure
@@ -57,7 +60,6 @@ def _needed() -> Iterator[tuple[str, str]]:
     try:
         lines = distribution("streamseg").requires or []
     except PackageNotFoundError:  # run out of a folder: nobody wrote down what it needs
-        from .info import PACKAGES
         lines = list(PACKAGES)
     told = [(found[0], wanted[1] if (wanted := _EXTRA.search(line)) else "streamseg")
             for line in lines if (found := _NAME.match(line))]

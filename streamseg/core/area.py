@@ -106,7 +106,7 @@ def placed(alpha: Alpha, box: Box, picture: tuple[int, int], shape: tuple[int, i
     place = np.array([[across, 0, box.left * columns + across / 2 - 0.5],
                       [0, down, box.top * rows + down / 2 - 0.5]])
     moved: Any = cv2.warpAffine(small, place, (shape[1], shape[0]), flags=cv2.INTER_LINEAR,
-                           borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+                                borderMode=cv2.BORDER_CONSTANT, borderValue=0)
     return np.clip(moved, 0, 1, out=moved)  # interpolation rounds: 1 + 1e-7
 
 

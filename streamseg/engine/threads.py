@@ -126,7 +126,7 @@ class StageRunner:
 
     def channel(self, name: str, items: Iterator[T], *, capacity: int = 1, newest: bool = False,
                 handed: bool = False, merge: Callable[[T, T], T] | None = None) -> Channel[T]:
-        """As ``thread``, but gives the channel itself, for who has other things to do while he waits."""
+        """As ``thread``, but gives the channel itself, to a caller that has other things to do while it waits."""
         made = Channel[T](capacity, newest=newest, handed=handed, merge=merge)
         self.start(Worker(name, items, made, self.last))
         self.channels[name] = made

@@ -75,7 +75,7 @@ def run(source: str | Source | None, to: Sequence[str | Sink], *, options: Optio
 
 
 def check_settings(source: str | Source | None, to: Sequence[str | Sink], options: Options, live: LiveOptions, *,
-          save_config: str | None = None) -> None:
+                   save_config: str | None = None) -> None:
     """Refuse what cannot be, as far as the values alone tell it. Raises OptionError.
 
     save_config  the settings file that is to be written; ``live.config`` may be the same
@@ -130,13 +130,13 @@ def _assembled(source: str | Source | None, to: Sequence[str | Sink], options: O
     if consumers is not None:  # else the camera would be on until the first scene, though nobody wants it
         control.has_consumers = consumers()
     controls = Controls(control, clock, keys=[keys] if screen is None else [keys, screen.key],
-                choices=backgrounds(control.scene.background, live.backgrounds), settings=live.config,
-                accept=accept, consumers=consumers)
+                        choices=backgrounds(control.scene.background, live.backgrounds), settings=live.config,
+                        accept=accept, consumers=consumers)
     engine = LiveSession(
         capture, matting, finisher, outputs, clock=clock, control=control,
         adaptive=AdaptiveQuality(cpu_share(live.max_cpu)) if live.adapt else None, screen=screen, sound=sound,
         commands=controls, on_stats=on_stats, cores=cores(), duration=live.duration, timeout=options.timeout)
-    own = replace(options, overwrite=False)  # who asked for that meant the outputs he named
+    own = replace(options, overwrite=False)  # it was given for the outputs of the command line
     controls.on_key("r", Recorder(engine, opener(own)))
     if screen is not None:
         controls.on_key("s", screen.toggle_stats)
@@ -153,9 +153,9 @@ def model_of(options: Options) -> segment.BaseSegmenter:
                 else {})
     settings = {name: value for name, value in QUICK.items() if name in accepted} | dict(options.set)
     return segment.create_segmenter(options.method, settings,
-                          threads=options.threads or 2 * min(NET_THREADS, cores()),
-                          device=options.device, runtime=options.runtime, model=options.model,
-                          model_spec=options.model_spec, classes=options.classes)
+                                    threads=options.threads or 2 * min(NET_THREADS, cores()),
+                                    device=options.device, runtime=options.runtime, model=options.model,
+                                    model_spec=options.model_spec, classes=options.classes)
 
 
 def _smoother(options: Options, model: segment.Segmenter | None = None) -> smooth.Smoother:
@@ -165,7 +165,7 @@ def _smoother(options: Options, model: segment.Segmenter | None = None) -> smoot
         raise OptionError("smooth is 'lookahead', which holds frames back: live it is auto, none, ema, "
                           "adaptive or flow")
     return smooth.create_smoother(options.smooth, strength=options.smooth_strength, hysteresis=options.hysteresis,
-                         live=True, persistence=smooth.frames_to_last(options, network=network))
+                                  live=True, persistence=smooth.frames_to_last(options, network=network))
 
 
 def _every(options: Options, model: segment.Segmenter) -> int | None:

@@ -76,7 +76,7 @@ class AlphaTiles:
             cut = np.where(wide == cut, cut, cut.dtype.type(self.peak))
         mixed = padded(cut, ROWS, self.columns) if edge.feathers or edge.widens else None
         return AlphaTiles(self.frame, alpha, 1, self.columns, *_sorted_tiles(alpha, 1, self.columns, self.peak),
-                     alpha, False, mixed, not (edge.cuts or edge.widens), _mixture=self.mixture)
+                          alpha, False, mixed, not (edge.cuts or edge.widens), _mixture=self.mixture)
 
     def times(self, own: Array) -> AlphaTiles:
         """The cover whose ``plane()`` is this one's times the frame's ``own`` alpha, (height, width), 0..peak; it keeps

@@ -40,7 +40,7 @@ _SURE = 0.8
 _PRIOR, _NOISE = np.float32(0.25), np.float32(1e-4)
 # Samples of the halved grid, about a fifth of the picture's width, of which a share _PRESENT must be sure for
 # a side: else its colours say nothing here. A veil far from the subject, where the net is not sure, became
-# whole wherever it had his shirt's colour; strands of hair are nearer.
+# whole wherever it had the shirt's colour; strands of hair are nearer.
 _AROUND, _PRESENT = (27, 27), 0.01
 # Guesses within 1/8 of 0 or 1 are believed more and more: tiles beyond the rim are not looked at, and no
 # step may show where they begin.

@@ -148,7 +148,7 @@ def _widened(alpha: Array, reach: float, peak: int) -> Array:
 
 
 def _shrunk(alpha: Array, pixels: float, step: Callable[..., Array]) -> Array:
-    """``alpha`` eroded or dilated by an octagon of this radius; the picture's edge is no edge of his.
+    """``alpha`` eroded or dilated by an octagon of this radius; the picture's edge is no edge of the subject.
 
     Steps of 3 x 3, a cross and a square in turns: 0.2 ms each at 1080p, where one ellipse of radius 10 took
     60. The last step is taken in part where ``pixels`` is not whole.

@@ -237,7 +237,6 @@ class PictureSink(BaseSink):
             raise SinkError(f"{self.target}: {first} does not read back"
                             + ("" if read is None else " with its transparency"))
 
-
     def _verify_exr(self, name: str) -> None:
         try:
             found = exr_channels(self._made / name)

@@ -191,7 +191,7 @@ class Tracks:
         mixed = f", mixed down to {layout}" if channels(layout) < given else ""
         self._notes.append(f"{named} became {codec}{mixed}: the container cannot hold it as it is")
         sound = SoundTranscoder(self._container, track.stream, codec, layout, source=self._source, named=named,
-                      skip=self._skip, fill=self._skip or not self._format.timed)
+                              skip=self._skip, fill=self._skip or not self._format.timed)
         _labelled(sound.stream, track)
         return sound
 

@@ -45,8 +45,8 @@ _DEFAULT = TemporalOptions()
 
 
 def create_smoother(name: str, *, strength: float = _DEFAULT.smooth_strength,
-           hysteresis: float = _DEFAULT.hysteresis, window: int = _DEFAULT.lookahead,
-           live: bool = False, persistence: int = 0) -> Smoother:
+                    hysteresis: float = _DEFAULT.hysteresis, window: int = _DEFAULT.lookahead,
+                    live: bool = False, persistence: int = 0) -> Smoother:
     """The smoother ``name``, one of NAMES; call it with the pairs.
 
     strength    0 to below 1: how much of a steady pixel comes from the frames before

@@ -19,7 +19,7 @@ from .timeline import TimeRange
 
 RGB = Colour(matrix=0, range=2)
 ALLOWED = ("uint8 or uint16 of shape (h, w, 3) in RGB order, (h, w, 4) in RGBA order with straight alpha, or "
-          "(h, w) in grey")
+           "(h, w) in grey")
 
 
 class ArraySource(BaseSource):

@@ -20,12 +20,6 @@ class Cuts:
 
     def __init__(self, correlation: float = 0.75, residual: float = 12.0) -> None:
         self._correlation, self._residual = correlation, residual
-        self._last: Array | None = None
-
-    def is_cut(self, luma: Array) -> bool:
-        """Whether ``luma``, uint8 (h, w) of any size, begins a shot; True for the first picture."""
-        last, self._last = self._last, luma
-        return last is None or self.between(last, luma)
 
     def between(self, luma: Array, later: Array) -> bool:
         """Whether two pictures, uint8 (h, w) of any sizes, one after the other, are of two shots."""

@@ -21,6 +21,7 @@ from ..batch.options import NamingOptions
 from ..batch.rehearsal import Rehearsal
 from ..core.file_names import PICTURES, resolved
 from ..core.folders import made_folder
+from ..core.words import counted
 from ..errors import SinkError, SourceError, StreamsegError
 from ..options import Options
 from ..report import Report
@@ -191,7 +192,7 @@ class Watcher:
         self._settling.gone(name)
         self._reason_file(name).unlink(missing_ok=True)
         self._clear_work()
-        _log.info("%s: done, %d frame%s in %.1f s", name, report.frames, "s" * (report.frames != 1), report.elapsed)
+        _log.info("%s: done, %s in %.1f s", name, counted(report.frames, "frame"), report.elapsed)
 
     def _job(self, name: str) -> Job:
         item = Item(str(self._paths.folder / name), name)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +21,6 @@ from streamseg.batch.runner import run_all
 from streamseg.cli import cli
 from streamseg.core.frames import Frame, Matte
 from streamseg.core.opencv import cv2
-from streamseg.subject import subject_in
 from tests import clips, damage, stills
 
 ROOT = Path(__file__).parents[2]
@@ -304,10 +302,3 @@ def test_an_input_that_changes_while_it_is_read_is_no_result(place: Path) -> Non
         state = run_all(ledger, methods=Methods())
         assert (state.done, state.failed) == (0, 1)
         assert "was changed while it was read" in str(next(ledger.lines())["reason"])
-
-
-@pytest.mark.parametrize(("alpha", "wanted"), [
-    (np.zeros((50, 50)), "none"), (np.full((50, 50), 0.5), "grey"), (np.ones((50, 50)), "found"),
-    (np.pad(np.ones((5, 5)), 45), "found"), (np.pad(np.ones((1, 1)), 50), "none")])
-def test_what_a_matte_says_of_the_subject(alpha: Any, wanted: str) -> None:
-    assert subject_in(alpha.astype(np.float32)) == wanted

@@ -118,7 +118,7 @@ def test_without_hard_links_the_old_file_comes_back_too(tmp_path: Path, monkeypa
 
 
 def test_an_output_of_which_a_file_appears_meanwhile_stops_all(clip: Path, tmp_path: Path) -> None:
-    """Without overwrite what somebody else puts there is his."""
+    """Without overwrite what somebody else puts there stays."""
     def progress(step: Any) -> None:
         if step.frames == FRAMES:
             (tmp_path / "b.mp4").write_bytes(OLD)

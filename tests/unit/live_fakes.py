@@ -88,7 +88,7 @@ class ScriptedCamera:
 
 
 class PersonModel:
-    """Finds the person by his grey.
+    """Finds the person by its grey.
 
     ``fail(call)`` may raise. ``calls`` counts the pictures it was given.
     """

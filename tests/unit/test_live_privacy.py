@@ -1,8 +1,8 @@
 """Privacy first: whatever happens, no picture goes out that shows the room.
 
 The rooms are noise of black and white, the person before them an even grey, the background red. In every
-picture that goes out each pixel is red, or the person's grey where he was within the last frames, or a
-mixture of both along his edge; and where nothing told where he is, it is red alone.
+picture that goes out each pixel is red, or the person's grey where the person was within the last frames, or a
+mixture of both along the edge; and where nothing told where the person is, it is red alone.
 """
 
 from __future__ import annotations

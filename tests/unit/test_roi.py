@@ -200,7 +200,7 @@ def test_a_batch_is_looked_at_together(net: Net) -> None:
 
 
 def test_what_only_the_closer_look_shows_is_not_cut_off_at_its_edge() -> None:
-    """A faint person, whom the net takes for somebody only where it sees him large."""
+    """A faint person, whom the net takes for somebody only where it sees the person large."""
     shown = frame((150, 200, 150, 60))
     luma = shown.planes[0].copy()
     luma[200:260, 60:560] = 100

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -252,14 +253,10 @@ def test_hysteresis_keeps_the_label_of_a_pixel_that_wavers_about_the_threshold(n
 # --- parts ------------------------------------------------------------------------------------
 
 def test_a_cut_is_found_and_motion_and_exposure_are_none() -> None:
-    cuts = temporal.Cuts()
-    assert cuts.is_cut(picture(80))
-    assert not cuts.is_cut(picture(96))
-    assert not cuts.is_cut(picture(96, gain=1.3))
-    assert not cuts.is_cut(picture(96, gain=0.7))
-    assert cuts.is_cut(picture(200, wall=7, subject=8))
-    assert cuts.is_cut(np.zeros(SIZE, np.uint8))
-    assert not cuts.is_cut(np.zeros(SIZE, np.uint8))
+    black = np.zeros(SIZE, np.uint8)
+    shown = [picture(80), picture(96), picture(96, gain=1.3), picture(96, gain=0.7),
+             picture(200, wall=7, subject=8), black, black]
+    assert [temporal.Cuts().between(*pair) for pair in pairwise(shown)] == [False, False, False, True, True, False]
 
 
 def test_motion_finds_a_known_shift_and_distrusts_what_was_covered() -> None:

@@ -21,7 +21,7 @@ from streamseg.core.frames import Frame, Matte
 from streamseg.errors import NoSubjectError
 from streamseg.report import Subject
 from streamseg.segment import METHODS
-from streamseg.subject import SubjectCounter, remarks, subject_in
+from streamseg.subject import SubjectCounter, remarks
 
 from . import scenes
 
@@ -35,9 +35,12 @@ def square(side: int, of: int = 40, alpha: float = 1.0) -> Any:
 @pytest.mark.parametrize(("alpha", "wanted"), [
     (square(0), "none"), (square(40, alpha=0.5), "grey"), (square(40, alpha=0.15), "grey"), (square(40), "found"),
     (square(36, alpha=0.5), "grey"),  # grey but for a frame
-    (square(5), "found"), (square(20, alpha=0.5), "none"), (square(20, alpha=0.6), "found")])
+    (square(5), "found"), (square(5, of=95), "found"), (square(1, of=101), "none"),
+    (square(20, alpha=0.5), "none"), (square(20, alpha=0.6), "found")])
 def test_what_a_matte_says(alpha: Any, wanted: str) -> None:
-    assert subject_in(alpha) == wanted
+    counter = SubjectCounter()
+    list(counter.passing(iter([(0, Matte(alpha))])))
+    assert counter.result.state == wanted
 
 
 def test_shares_are_of_the_frames_and_of_the_picture() -> None:

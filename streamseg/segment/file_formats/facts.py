@@ -14,6 +14,13 @@ SIGMOID, SOFTMAX = "sigmoid", "softmax"
 Shape = tuple[int | None, ...]
 
 
+def channels_first(shape: Shape) -> bool | None:
+    """Whether a tensor of ``shape`` takes pictures as (n, 3, h, w); False for (n, h, w, 3), None for no pictures."""
+    if len(shape) != 4 or 3 not in (shape[1], shape[3]):
+        return None
+    return shape[3] != 3
+
+
 @dataclass(frozen=True, slots=True)
 class TensorFacts:
     """An input or an output.
@@ -36,10 +43,8 @@ class TensorFacts:
 
     @property
     def channels_first(self) -> bool | None:
-        """Where the 3 of a picture's channels is; None where there is none: it takes no picture."""
-        if len(self.shape) != 4 or 3 not in (self.shape[1], self.shape[3]):
-            return None
-        return self.shape[3] != 3
+        """As the function, of its shape."""
+        return channels_first(self.shape)
 
     def __str__(self) -> str:
         sides = ", ".join("any" if side is None else str(side) for side in self.shape)

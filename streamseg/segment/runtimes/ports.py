@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ...core.geometry import Size
 from ...core.words import counted
 from ...errors import OptionError
+from ..file_formats.facts import Shape, channels_first
 from ..model_spec import ModelSpec
 
 
@@ -26,15 +27,13 @@ class Port:
     """
 
     names: tuple[str, ...]
-    shape: tuple[int | None, ...]
+    shape: Shape
     handle: Any
 
     @property
     def channels_first(self) -> bool | None:
-        """Where the 3 of a picture's channels is; None where there is none: this is no picture."""
-        if len(self.shape) != 4 or 3 not in (self.shape[1], self.shape[3]):
-            return None
-        return self.shape[3] != 3
+        """As ``channels_first`` of its shape."""
+        return channels_first(self.shape)
 
     def __str__(self) -> str:
         sides = ", ".join("any" if side is None else str(side) for side in self.shape)

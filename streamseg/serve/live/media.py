@@ -23,7 +23,7 @@ from ...source import BaseSource
 from ...source.normalise import Normaliser
 from ...source.orientation import Turn
 
-BT601, BT709 = 6, 1
+BT601 = 6
 LIMITED, FULL = 1, 2
 RTP_TICKS = Fraction(1, 90_000)
 CLOCK = Fraction(1, 1_000_000)

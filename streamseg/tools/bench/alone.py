@@ -90,7 +90,7 @@ def stages_alone(clip: str | Path, frames: int, options: dict[str, Any]) -> dict
     finally:
         segmenter.close()
     steady = create_smoother(chosen.smooth, strength=chosen.smooth_strength, window=chosen.lookahead,
-                    hysteresis=chosen.hysteresis, persistence=persistence)
+                             hysteresis=chosen.hysteresis, persistence=persistence)
     pairs, found["smooth"] = _steadied(steady, pairs)
     _, found["refine"] = _finished("matte", pairs, info, chosen)
     made, whole = _finished("composite", pairs, info, chosen)
