@@ -43,7 +43,7 @@ LOG = logging.getLogger(__name__)
 
 # Parameters of the model: in front of a camera people are not small, and the second pass at every eighth frame would
 # decide how long the delay is.
-QUICK = {"detail": "medium", "roi": False, "second_look": False}
+QUICK = {"detail": "medium", "roi": False}
 # Threads of the net, where there are so many cores: a second one makes the delay 3 ms shorter, at about
 # the same CPU; a net takes half of the budget that it is given (Threads).
 NET_THREADS = 2

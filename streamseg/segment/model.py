@@ -103,7 +103,7 @@ def load_model(name_or_path: str | os.PathLike[str] | None = None, *, spec: str 
     threads       budget of threads, of which the model takes half; None: the cores
     detail        "high", "medium" or "low": how many pixels a built-in model sees
     roi           where people are small, show the model only that part of the picture (built-in models only)
-    second_look   whether large is asked where medium is in doubt in a film; None: yes with detail high in LiteRT
+    second_look   whether large is asked where medium is in doubt in a film; None: yes in LiteRT, but with detail low
 
     Raises OptionError, DeviceError or MissingDependencyError.
     """

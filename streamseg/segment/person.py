@@ -74,8 +74,8 @@ class Person(ParameterSegmenter):
                          "each, at several sizes and mirrored, and the results are averaged. Default: true for "
                          "pictures.")
     second_look: bool | None = param(None, "Where the medium model is in doubt in a film, ask the large one, once in "
-                                     "24 frames at most, and remember what it says. Default: true for medium with "
-                                     "detail high in LiteRT; live false.")
+                                     "24 frames at most, and remember what it says. Default: true for medium in "
+                                     "LiteRT, but with detail low.")
     _reduced: bool = field(default=False, init=False, repr=False)
     _path: Path = field(init=False, repr=False)
     _spec: ModelSpec = field(init=False, repr=False)
@@ -149,7 +149,7 @@ class Person(ParameterSegmenter):
         """Whether the large model is asked where medium is in doubt."""
         if self.second_look is not None:
             return self.second_look
-        return self.model in (None, "medium") and self.detail == "high" and self._path.suffix == ".tflite"
+        return self.model in (None, "medium") and self.detail != "low" and self._path.suffix == ".tflite"
 
     @property
     def _own(self) -> bool:
@@ -179,7 +179,7 @@ class Person(ParameterSegmenter):
         mattes: list[Matte] = []
         for group in groups_of_one_size(frames):
             mattes += self._roi(group) if self._roi else map(Matte, self._alphas(group))
-        if self._second:
+        if self._second and not self._reduced:
             return [self._second(frame, matte) for frame, matte in zip(frames, mattes, strict=True)]
         return mattes
 

@@ -101,8 +101,8 @@ def test_help_says_what_is_true_of_the_command(flag: str, live_says: str, run_sa
 
 
 @pytest.mark.parametrize(("given", "wanted"), [
-    ({}, {"detail": "medium", "roi": False, "second_look": False}),
-    ({"set": {"detail": "high"}}, {"detail": "high", "roi": False, "second_look": False}),
+    ({}, {"detail": "medium", "roi": False}),
+    ({"set": {"detail": "high"}}, {"detail": "high", "roi": False}),
     ({"method": "threshold", "set": {"value": 99}}, {"value": 99}),
 ])
 def test_the_model_is_set_to_be_quick_unless_it_is_told_otherwise(

@@ -112,7 +112,7 @@ def test_only_medium_has_a_larger_one_to_ask(model: str) -> None:
 
 
 @pytest.mark.parametrize(("given", "asked"), [
-    ({}, True), ({"model": "medium"}, True), ({"detail": "low", "second_look": True}, True),
+    ({}, True), ({"model": "medium", "detail": "medium"}, True), ({"detail": "low", "second_look": True}, True),
     ({"second_look": False}, False), ({"stills": True}, False), ({"detail": "low"}, False), ({"model": "large"}, False),
     ({"model": "small"}, False), ({"model": "both"}, False), ({"model": str(built_in(name="medium"))}, False),
 ])
@@ -124,9 +124,14 @@ def test_a_film_has_a_second_look_where_medium_sees_all_it_can(given: dict[str, 
     person.close()
 
 
-def test_live_nobody_is_asked_unless_it_is_wanted() -> None:
-    for settings, asked in (({}, False), ({"second_look": True}, True)):
-        person = model_of(Options(set=settings))
-        assert isinstance(person, Person)
-        assert (person._second is not None) == asked
-        person.close()
+def test_live_the_large_one_is_asked_too_but_not_while_the_net_is_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
+    person = model_of(Options())
+    assert isinstance(person, Person)
+    asked: list[int] = []
+    monkeypatch.setattr(person, "_alphas", lambda frames, part=None: [GREY] * len(frames))
+    person._second = SecondLook(lambda frame: (asked.append(frame.index), GREY)[1])
+    for reduced in (True, False):
+        person.reduce(reduced)
+        person.segment(shown(3))
+    person.close()
+    assert asked == [0]
