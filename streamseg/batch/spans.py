@@ -89,10 +89,11 @@ def _packets(path: str, options: InputOptions) -> tuple[list[int], list[int], Fr
         stream = select_stream(container, path, options.stream)
         times, keys = [], []
         for packet in container.demux(stream):
-            if packet.size and packet.pts is not None:
-                times.append(packet.pts)
+            time = packet.dts if container.format.name == "avi" else packet.pts  # as source.decode has it
+            if packet.size and time is not None:
+                times.append(time)
                 if packet.is_keyframe:
-                    keys.append(packet.pts)
+                    keys.append(time)
         return times, keys, Fraction(container.start_time or 0, av.time_base), Fraction(stream.time_base or 1)
 
 

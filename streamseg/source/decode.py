@@ -114,7 +114,9 @@ class Decoder:
                     for packet in packets:
                         failures = 0
                         if packet.stream_index == self.stream.index:
-                            yield packet
+                            if packet.size or packet.dts is None:  # the last one, by which the decoder is emptied
+                                yield packet
+                            # else, as in Theora: the picture before is shown on; the decoder would take it for the end
                         elif packet.size:
                             self._put_aside(packet)
                 return

@@ -47,6 +47,9 @@ def select_stream(container: Any, name: str, number: int | None, limit: int = MA
     best = _best(container, streams)
     stream = streams[number] if number is not None else best if best in streams else streams[0]
     if stream.codec_context is None:  # asking such a stream for anything can end the process: PyAV #2344
+        if is_picture(container):  # SVG
+            raise SourceError(f"{name}: this FFmpeg has no decoder for {container.format.name.removesuffix('_pipe')} "
+                              "pictures; convert it to PNG first")
         raise SourceError(f"{name}: this FFmpeg has no decoder for its video; convert it to H.264, VP9, "
                           "AV1 or FFV1 first")
     if stream.codec_context.width * stream.codec_context.height > limit:

@@ -29,8 +29,8 @@ def film_format(path: Path, container: Any, first: bytes = b"") -> str | None:
     ``container`` is the file, open; packets are taken from it. ``first``: the packet that was taken before.
     """
     name: str = container.format.name
-    if not container.streams.video:  # opening it as a picture reports that
-        return None
+    if not container.streams.video or container.streams.video[0].codec_context is None:  # no picture, or no decoder
+        return None  # opening it as a picture reports that
     if container.streams.video[0].name == "mjpeg":
         return "mjpeg" if path.suffix.lower() in MJPEG or _is_film_of_jpegs(path) else None
     if not name.endswith("_pipe"):

@@ -40,6 +40,14 @@ def test_a_name_that_the_system_refuses_is_no_defect(tmp_path: Path, name: str) 
         open_source(f"file://{tmp_path}/{name}")
 
 
+def test_a_picture_that_ffmpeg_only_recognises_is_refused_with_its_remedy(tmp_path: Path) -> None:
+    drawing = tmp_path / "logo.svg"
+    drawing.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="5" height="5"/></svg>')
+    for spec in (drawing, f"file://{drawing}", drawing.read_bytes()):
+        with pytest.raises(SourceError, match=r"no decoder for svg pictures; convert it to PNG"):
+            open_source(spec)
+
+
 def test_of_several_inputs_the_others_are_done(tmp_path: Path) -> None:
     good = stills.image(tmp_path / "good.png")
     command = [sys.executable, "-m", "streamseg", "run", str(tmp_path / f"{ENDLESS}.mp4"), str(good), "-o",

@@ -86,6 +86,24 @@ def test_pictures_of_an_avi_with_b_frames_have_even_times_from_its_beginning(tmp
     assert indices(read(path, start=0.8, duration=0.2)[1]) == list(range(20, 25))
 
 
+def test_empty_packets_show_the_picture_before_on_and_do_not_end_the_film(tmp_path: Path) -> None:
+    path, empty = tmp_path / "a.nut", (3, 4, 8)  # as Theora has where nothing moves
+    with av.open(str(path), "w") as out:
+        track: Any = out.add_stream("mpeg4", rate=25)
+        track.width, track.height, track.pix_fmt = *clips.SIZE, "yuv420p"
+        packets = [packet for number in range(12)
+                   for packet in track.encode(clips.as_frame(clips.picture(number), clips.SIZE, "yuv420p"))]
+        for number, packet in enumerate([*packets, *track.encode(None)]):
+            if number in empty:
+                nothing = av.Packet(b"")
+                nothing.pts = nothing.dts = number
+                nothing.time_base, nothing.stream, packet = Fraction(1, 25), track, nothing
+            out.mux(packet)
+    source, frames = read(path)
+    assert [round(frame.time * 25) for frame in frames] == [number for number in range(12) if number not in empty]
+    assert source.notes == []
+
+
 @pytest.mark.parametrize("rate", ["12.3456789", "0.0123456789", "239.7601"])
 def test_a_rate_that_ffmpeg_cannot_count_is_taken_nearly(tmp_path: Path, rate: str) -> None:
     path = raw(tmp_path / "a.h264", "libx264", frames=3)
