@@ -42,7 +42,7 @@ def test_a_name_that_the_system_refuses_is_no_defect(tmp_path: Path, name: str) 
 
 def test_a_picture_that_ffmpeg_only_recognises_is_refused_with_its_remedy(tmp_path: Path) -> None:
     drawing = tmp_path / "logo.svg"
-    drawing.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="5" height="5"/></svg>')
+    drawing.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="5"/></svg>')
     for spec in (drawing, f"file://{drawing}", drawing.read_bytes()):
         with pytest.raises(SourceError, match=r"no decoder for svg pictures; convert it to PNG"):
             open_source(spec)
