@@ -112,6 +112,7 @@ class Compositor:
                               colours=self._colours or ColorModel.of)
         if edge.cuts or edge.feathers or edge.widens:
             cover = cover.reshaped(edge)
+        mixed = cover.alpha
         if own is not None:  # behind the edge's options, which are the matte's: what is not there stays so
             cover = cover.times(own)
         key = matte.despill
@@ -120,7 +121,7 @@ class Compositor:
         def colours() -> ColorModel:
             if key is None:
                 return cover.mixture
-            return ColorModel.of(Despill(key)(frame), cover.alpha, cover.columns)
+            return ColorModel.of(Despill(key)(opaque), mixed, cover.columns)
 
         return cover, colours
 

@@ -22,7 +22,7 @@ from ..core.opencv import cv2
 from ..core.pixel_formats import FULL, LIMITED, Colour
 from ..errors import OptionError, SourceError, SourceTimeoutError
 from .api import BaseSource
-from .normalise import Normaliser, layout
+from .normalise import Normaliser, layout, of_eight_bits
 from .open import FAILURES, reason
 from .orientation import Turn
 from .screen import ScreenCapture
@@ -170,6 +170,7 @@ def subsampled(picture: av.VideoFrame, reformatter: VideoReformatter) -> av.Vide
     """The picture in 8-bit 4:2:0: what calls and virtual cameras use, at half of 4:2:2's chroma."""
     if picture.format.name in ("yuv420p", "yuvj420p", "nv12"):
         return picture
+    picture = of_eight_bits(picture)
     known = layout(picture.format.name)
     rgb = known.format.startswith("gbrp")
     full = known.full or int(picture.color_range) == FULL

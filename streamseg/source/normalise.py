@@ -113,9 +113,9 @@ class Normaliser:
         """The picture upright, in a working format; planes are the decoder's own where they can be."""
         picture, bright = encoded(picture)
         self.bright += bright
+        picture = of_eight_bits(picture)
         working = layout(picture.format.name, self.turn.transpose)
-        stored = picture.width, picture.height
-        size, colour, few = stored, colour_of(picture, working), working.few
+        size, colour = (picture.width, picture.height), colour_of(picture, working)
         convert, canvas = not working.same, None
         if size[0] * size[1] > MAX_PIXELS:
             self.reduced, size, convert = size, bounded(size), True
@@ -132,8 +132,6 @@ class Normaliser:
             # that lands in rows already done (161 x 121 yuv422p10 to 444: wrong in 144 of 400 pictures).
             picture = self._reformatter.reformat(picture, *size, working.target, src_color_range=span,
                                                  dst_color_range=goal, threads=1, **kept(int(picture.colorspace)))
-            if few is not None and picture.format.name in ("gbrp", "gbrap") and size == stored:
-                stretch(picture, few)
         if canvas is not None and canvas != size:
             picture = bordered(picture, canvas, working, colour)
         if self.turn:
@@ -146,13 +144,18 @@ class Normaliser:
                      owner)
 
 
-def stretch(picture: av.VideoFrame, bits: tuple[int, ...]) -> None:
-    """Bring the samples of a gbrp picture that has ``bits`` of each colour to 0..255, in place: swscale appends zeros
-    to them, so that white is 248."""
-    for number, few in enumerate(bits):
-        plane = plane_view(picture, number, FORMATS["gbrp"])
+def of_eight_bits(picture: av.VideoFrame) -> av.VideoFrame:
+    """A picture that has 3 to 7 bits of each colour as one of 8, others as they are. swscale appends zeros to the bits,
+    so that white is 248: in whatever it makes of such a picture in one step."""
+    made, colour = layout(picture.format.name), int(picture.colorspace)
+    if made.few is None:
+        return picture
+    wide = picture.reformat(format=made.target, threads=1, src_color_range=FULL, dst_color_range=FULL, **kept(colour))
+    for number, few in enumerate(made.few):
+        plane = plane_view(wide, number, FORMATS["gbrp"])
         table = np.rint((np.arange(256) >> (8 - few)) * (255 / ((1 << few) - 1))).astype(np.uint8)
         np.copyto(plane, cv2.LUT(np.ascontiguousarray(plane), table))
+    return wide
 
 
 def bounded(size: tuple[int, int]) -> tuple[int, int]:

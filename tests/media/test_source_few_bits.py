@@ -3,16 +3,21 @@ and APNGs that FFmpeg does not read."""
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import VideoReformatter
 from PIL import Image
 
 from streamseg.errors import DamagedInputError, SourceError
 from streamseg.options import InputOptions
 from streamseg.source import open_source
+from streamseg.source.camera import subsampled
+from streamseg.source.normalise import Normaliser
+from streamseg.source.orientation import Turn
 from streamseg.source.stills import PictureSource
 
 BITS = {"rgb555le": (5, 5, 5), "bgr565le": (5, 6, 5), "rgb444le": (4, 4, 4)}  # of red, green and blue
@@ -65,6 +70,26 @@ def test_in_a_film_of_both_each_picture_is_read_by_its_own_bits(tmp_path: Path, 
     source = PictureSource([tmp_path / name for name in names], "both", InputOptions(), stills=False)
     for found, name in zip(source, names, strict=True):
         assert np.abs(found.rgb().astype(int) - meant[name]).max() <= 1, name
+
+
+@pytest.mark.parametrize("format", list(BITS))
+@pytest.mark.parametrize("before", ["rgb24", "gbrp16le", "yuv444p"])
+def test_white_stays_white_where_a_picture_is_scaled_or_converted(format: str, before: str) -> None:
+    """All pictures of a film get the first one's size and format."""
+    first = av.VideoFrame(32, 8, before)
+    white, _ = ramp(format)
+    white.planes[0].update(np.full(white.planes[0].buffer_size // 2, 0xffff, "<u2").tobytes())
+    normaliser = Normaliser(Turn(), fixed=True)
+    normaliser.frame(first, 0, 0, Fraction(1), 1)
+    found = normaliser.frame(white, 1, 1, Fraction(1), 1)
+    assert (found.width, found.height) == (32, 8)
+    assert found.rgb().min() >= 254  # of any 8 bits swscale makes 65283 of 65535 where it scales, too
+
+
+def test_white_of_a_camera_with_few_bits_is_white() -> None:
+    white, _ = ramp("rgb555le")
+    white.planes[0].update(np.full(white.planes[0].buffer_size // 2, 0x7fff, "<u2").tobytes())
+    assert set(bytes(subsampled(white, VideoReformatter()).planes[0])[:64]) == {235}
 
 
 @pytest.mark.parametrize("how", [{}, {"compression": "tga_rle"}, {"orientation": 1}])

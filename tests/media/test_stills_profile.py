@@ -256,6 +256,22 @@ def test_pictures_of_a_film_say_which_colours_they_have_or_that_they_do_not(tmp_
         assert [note for note in report.notes if wanted in note], target
 
 
+@pytest.mark.parametrize("primaries", [9, 11, 12])
+def test_a_png_of_strange_primaries_and_no_transfer_says_them(tmp_path: Path, primaries: int) -> None:
+    """And its note does not send to .png what .png is said not to hold."""
+    frames = [replace(frame, colour=Colour(0, 2, primaries, 2)) for frame in made("gbrp", 1)]
+    for name in ("a.png", "a.jpg"):
+        sink = open_sink(tmp_path / name, about(frames), kind="composite", options=Options())
+        write(sink, frames)
+        assert any("colours are those" in note for note in sink.notes) is (name == "a.jpg")
+    with Image.open(tmp_path / "a.png") as picture:
+        picture.load()
+        found = picture.info["chromaticity"]
+    white = (0.314, 0.351) if primaries == 11 else (0.3127, 0.329)
+    red = {9: (0.708, 0.292), 11: (0.68, 0.32), 12: (0.68, 0.32)}[primaries]  # ITU-T H.273, table 2
+    assert found[:4] == pytest.approx((*white, *red))
+
+
 def test_hdr_goes_through_numbered_pngs_and_back(tmp_path: Path) -> None:
     run(film(tmp_path / "in.mkv", 9, 16), tmp_path / "a_%d.png", method="threshold", background="original")
     run(tmp_path / "a_%d.png", tmp_path / "back.mkv", method="threshold", background="original", quality=95)

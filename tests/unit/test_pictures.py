@@ -19,7 +19,9 @@ from streamseg import pictures
 from streamseg.core.frames import Frame, Matte
 from streamseg.core.opencv import cv2
 from streamseg.errors import DamagedInputError, OptionError, SegmentError, SourceError
+from streamseg.segment import create_segmenter
 from streamseg.segment.built_in import built_in
+from streamseg.segment.classical.chroma import Chroma
 from streamseg.segment.model_spec import ModelSpec
 from streamseg.segment.runtimes import litert
 from streamseg.segment.runtimes.pool import NetPool
@@ -149,6 +151,33 @@ def test_the_colours_of_a_half_transparent_picture_are_its_own(kind: Any, option
     assert not found[:20, :, 3].any()
     over = streamseg.remove(picture, "#0000ff", model=HALVES, **options)[24:, 4:18]
     assert np.abs(over / unit - np.array((75, 20, 157))).max() <= 1.5
+
+
+@pytest.mark.parametrize("options", [{}, {"feather": 5.0}, {"erode": 2.0}], ids=str)
+def test_own_alpha_changes_no_colour_before_a_key_colour(options: dict[str, float]) -> None:
+    """Straight colours are those of the opaque picture, also where the screen's reflection is taken out."""
+    rows, columns = np.mgrid[0:96, 0:128]
+    share = np.clip((30 - np.hypot(rows - 48, columns - 64)) / 6 + 0.5, 0, 1)[..., None]
+    screen = np.rint(share * (220, 40, 60) + (1 - share) * (0, 200, 0)).astype(np.uint8)
+    opaque, half = (streamseg.remove(np.dstack([screen, np.full((96, 128), own, np.uint8)]), model=Chroma(), **options)
+                    for own in (255, 128))
+    seen = opaque[..., 3] > 20
+    assert ((opaque[..., 3] > 20) & (opaque[..., 3] < 235)).sum() > 50
+    np.testing.assert_array_equal(half[seen][:, :3], opaque[seen][:, :3])
+    assert np.abs(half[..., 3] - opaque[..., 3] * (128 / 255)).max() < 1
+
+
+@pytest.mark.parametrize("hidden", [(0, 0, 0), (255, 255, 255), (200, 60, 60)])
+@pytest.mark.parametrize("method", ["chroma", "kmeans", "region"])
+def test_what_lies_beneath_transparency_is_not_the_screen(method: str, hidden: tuple[int, int, int]) -> None:
+    picture = np.full((96, 128, 4), (0, 200, 0, 255), np.uint8)
+    picture[24:80, 40:90, :3] = (200, 60, 60)
+    picture[60:80, 40:90, :3] = (60, 10, 10)  # dark clothes
+    picture[:12], picture[:, :16], picture[:, -16:] = (*hidden, 0), (*hidden, 0), (*hidden, 0)
+    found = streamseg.remove(picture, model=create_segmenter(method))[..., 3]
+    truth = np.zeros((96, 128), bool)
+    truth[24:80, 40:90] = True
+    assert ((found > 127) == truth).mean() > 0.98
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr",

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ...core.frames import Frame, Matte
 from ...core.opencv import cv2
+from ...core.resampling import shrink
 from ..api import ParameterSegmenter, param
 
 # OpenCV's stubs know no dtypes, so these say them to the reader only.
@@ -66,17 +67,32 @@ def working_size(frame: Frame, long_side: int) -> tuple[int, int]:
 
 def grey_picture(frame: Frame, size: int, blur: int) -> Grey:
     """uint8 (h, w): brightness at the working size, blurred."""
-    return blurred(frame.luma(working_size(frame, size)), blur)
+    return blurred(_seen(frame.luma(working_size(frame, size)), frame), blur)
 
 
 def rgb_picture(frame: Frame, size: int, blur: int) -> Picture:
     """uint8 (h, w, 3): RGB at the working size, blurred."""
-    return blurred(frame.rgb(working_size(frame, size)), blur)
+    return blurred(_seen(frame.rgb(working_size(frame, size)), frame), blur)
 
 
 def lab_picture(frame: Frame, size: int, blur: int) -> Picture:
     """uint8 (h, w, 3): CIE L*a*b* (L stretched to 0..255), where distances are about as eyes see them."""
     return cv2.cvtColor(rgb_picture(frame, size, blur), cv2.COLOR_RGB2LAB)
+
+
+def _seen(picture: npt.NDArray[Any], frame: Frame) -> npt.NDArray[Any]:
+    """The picture where the frame's own alpha lets it be seen, elsewhere the nearest colour that is seen: programs
+    leave black, white or anything beneath what is wholly transparent, and it was taken for the screen."""
+    if frame.alpha is None or frame.alpha.all():
+        return picture
+    high, wide = picture.shape[:2]
+    hidden = (shrink(np.where(frame.alpha, np.uint8(255), np.uint8(0)), (wide, high)) < 255).astype(np.uint8)
+    if hidden.all():
+        return picture
+    nearest = cv2.distanceTransformWithLabels(hidden, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)[1]
+    colours = np.zeros((int(nearest.max()) + 1, *picture.shape[2:]), picture.dtype)
+    colours[nearest[hidden == 0]] = picture[hidden == 0]
+    return colours[nearest]
 
 
 def blurred(picture: npt.NDArray[Any], kernel: int) -> npt.NDArray[Any]:
