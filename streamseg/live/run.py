@@ -67,10 +67,14 @@ def run(source: str | Source | None, to: Sequence[str | Sink], *, options: Optio
     """
     check_settings(source, to, options, live)
     clock = clock or SystemClock()
-    with TerminalKeys() as keys, ExitStack() as opening:
-        engine = _assembled(source, to, options, live, on_stats, accept, clock, keys, opening)
-        on_begin()
-        opening.pop_all()  # from here on the engine closes what it was given
+    with TerminalKeys() as keys:
+        try:
+            with ExitStack() as opening:
+                engine = _assembled(source, to, options, live, on_stats, accept, clock, keys, opening)
+                on_begin()
+                opening.pop_all()  # from here on the engine closes what it was given
+        except KeyboardInterrupt:  # as in the engine; a source may be waited for without an end
+            return LiveReport.of_nothing()
         return engine.run()
 
 

@@ -78,6 +78,11 @@ class LiveReport:
     notes: list[str]
     damaged: int = 0
 
+    @classmethod
+    def of_nothing(cls) -> LiveReport:
+        """That of a run that was ended before it had begun."""
+        return cls(0.0, 0, 0.0, {"p50": None, "p95": None, "max": None}, 0, 0, 0, 0, 0.0, None, [], [], [], [])
+
 
 class Stats:
     """Rate, latency and drops are those of the first output, or of the window if there is no other at the start.

@@ -172,7 +172,7 @@ class HttpInput(ByteInput):
 
     def _silent(self) -> SourceTimeoutError:
         return SourceTimeoutError(f"nothing came from {self.name} for {self._timeout:g} s: check the address and the "
-                                  "network; --timeout waits longer, --retry tries again")
+                                  "network; --timeout waits longer, --retry (live: --reconnect) tries again")
 
     @staticmethod
     def _encoding(response: Any) -> str:

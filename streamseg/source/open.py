@@ -280,7 +280,8 @@ def explained(error: Exception, name: str, options: InputOptions) -> SourceError
     """The SourceError for an error of av.open or of reading."""
     if isinstance(error, (av.error.ExitError, TimeoutError)):
         return SourceTimeoutError(f"nothing came from {name} for {options.timeout:g} s: check the address "
-                                  "and the network; --timeout waits longer, --retry tries again")
+                                  "and the network; --timeout waits longer, --retry (live: --reconnect) "
+                                  "tries again")
     if isinstance(error, av.error.InvalidDataError):
         return DamagedInputError(f"{name} is not a video or a picture, or it is damaged: {reason(error)}")
     if isinstance(error, av.error.ProtocolNotFoundError):

@@ -54,6 +54,24 @@ def test_a_signal_ends_it_in_order(long_clip: Path, tmp_path: Path, number: int)
     assert int(probed["streams"][0]["nb_read_frames"]) >= lines[-1]["sinks"][0]["frames"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_order_while_the_source_is_waited_for(tmp_path: Path, number: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"udp://127.0.0.1:{free.getsockname()[1]}"
+    process = started(address, "--reconnect", "--timeout", "0.5", "--to", str(tmp_path / "talk.mkv"), "--to", "null")
+    assert process.stderr is not None
+    said = process.stderr.readline()
+    assert "next try" in said
+    assert "live: --reconnect" in said   # it named --retry alone, which live has not
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "streamseg: 0 frames" in errors
+    assert output == ""
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_lines_of_figures_are_whole(long_clip: Path) -> None:
     process = started(str(long_clip), "--realtime", "--to", "null", "--duration", "2.5")
     first, second = lines_of(process, 2)
