@@ -6,11 +6,10 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from . import segment as methods
@@ -21,26 +20,12 @@ from .core.frames import Frame, Matte, VideoInfo
 from .engine import LOSSLESS, Graph
 from .errors import OptionError, SinkError
 from .options import InputOptions, Options
+from .outputs import growing_files, open_outputs, refuse_own_input
 from .report import Forecast, Progress, Queue, Report, Stopwatch, peak_rss_mib
 from .resizing import run_in_sections
 from .segment import BaseSegmenter
 from .segment.keyframes import KeyframeSegmenter, interval_for
-from .sink import (
-    BaseSink,
-    PictureSink,
-    Sink,
-    Target,
-    adapt_sink,
-    alpha_by_default,
-    check_packed,
-    check_target,
-    commit_together,
-    extension_for,
-    layered,
-    open_sink,
-    path_text,
-)
-from .sink.commit import refuse_input
+from .sink import BaseSink, Target, commit_together
 from .source import BaseSource, Source, open_source, refuse_unused
 from .stages import blame, decode_stage, finish_stage, matted_within, output_stage, segment_stage, smooth_stage
 from .subject import SubjectCounter, remarks, require
@@ -89,10 +74,10 @@ def _run(source: Any, sink: Target | Sequence[Target] | None, chosen: Options,
     began = time.perf_counter()
     with ExitStack() as stack:
         opened, graph = _opened(source, chosen, stack)
-        _refuse_own_input(source, sink, chosen)
+        refuse_own_input(source, sink, chosen)
         painted = _strokes(source, chosen)
         aborts = stack.enter_context(ExitStack())
-        outputs = _open_outputs(sink, format, opened.info, chosen, graph, aborts)
+        outputs = open_outputs(sink, format, opened.info, chosen, graph, aborts)
         segmenter, method = _segmenter(source, chosen, opened.info)
         stack.callback(graph.runner.unless_running, "segment", segmenter.close)
         kinds = [output.kind for output in outputs]
@@ -209,7 +194,7 @@ def _follow(graph: Graph[Frame, Pair, list[Frame]], sinks: Sequence[BaseSink], i
             progress: Callable[[Progress], None] | None, began: float) -> tuple[int, float | None]:
     """Tell of the progress until every output has finished. -> (frames, seconds to the first)"""
     count, first = 0, None
-    forecast = Forecast(_growing(sinks), info.expected_frames, info.rate)
+    forecast = Forecast(growing_files(sinks), info.expected_frames, info.rate)
     for count in graph.written():
         elapsed = time.perf_counter() - began
         first = round(elapsed, 3) if first is None else first
@@ -273,96 +258,3 @@ def _method(source: Any, options: Options, stills: bool) -> BaseSegmenter:
     return methods.create_segmenter(options.method, options.set, clip=clip, **reading, threads=options.threads,
                                     device=options.device, runtime=options.runtime, model=options.model,
                                     model_spec=options.model_spec, classes=options.classes, stills=stills)
-
-
-@dataclass(frozen=True, slots=True)
-class _Output:
-    """One output of a run: the ``name`` of its thread, and its ``stage`` in the report."""
-
-    name: str
-    stage: str
-    kind: str
-    sink: BaseSink
-
-
-def _open_outputs(sink: Target | Sequence[Target] | None, format: str | None, info: VideoInfo, options: Options,
-                  graph: Graph[Frame, Pair, list[Frame]], stack: ExitStack) -> list[_Output]:
-    """Every output, opened; ``stack`` aborts those that are not committed at its end."""
-    targets: list[tuple[str, Target]] = [(_kind_of(target, format, info, options), target)
-                                        for target in _listed(sink)]
-    also = {"matte": options.matte, "cutout": options.cutout, "foreground": options.foreground}
-    targets += [(kind, path) for kind, path in also.items() if path is not None]
-    if not targets:
-        raise OptionError("no output: give -o PATH, --matte PATH, --cutout PATH or --foreground PATH")
-    _refuse_twice([path_text(target) for _, target in targets if isinstance(target, (str, PathLike))])
-    opened: list[_Output] = []
-    for number, (kind, target) in enumerate(targets, 1):
-        item = adapt_sink(open_sink(target, info, kind=kind, format=format, options=options))
-        if kind == "cutout" and isinstance(target, (str, PathLike)) and layered(path_text(target), options.codec_set):
-            kind = "layers"
-        name = f"output {number} ({item.target})"
-        stack.push(partial(_abort, item, graph, name))
-        opened.append(_Output(name, f"encode {number}" if len(targets) > 1 else "encode", kind, item))
-    return opened
-
-
-def _refuse_twice(paths: Sequence[str]) -> None:
-    """Raise OptionError where two outputs are the same file."""
-    names = ["standard output" if path == "-" else os.path.abspath(path)
-             for path in paths if not path.startswith("null:")]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise OptionError(f"{', '.join(sorted(twice))} is named as an output twice: give each its own path")
-
-
-def _refuse_own_input(source: Any, sink: Target | Sequence[Target] | None, options: Options) -> None:
-    read = {"matte_in": options.matte_in, "background": options.background, "strokes": options.strokes,
-            "model": options.model, "model_spec": options.model_spec, "plate": options.set.get("plate")}
-    for target in (*_listed(sink), options.matte, options.cutout, options.foreground):
-        if not isinstance(target, (str, PathLike)):
-            continue
-        if isinstance(source, (str, PathLike)):
-            refuse_input(path_text(target), source, options.overwrite)
-        for name, path in read.items():
-            if isinstance(path, (str, PathLike)) and (name in ("matte_in", "plate") or _is_file(path)):
-                refuse_input(path_text(target), path, options.overwrite, f"what {name} is read from")
-
-
-def _is_file(path: str | PathLike[str]) -> bool:
-    """Whether a file has this name; else it may be a word, as green and medium."""
-    return os.path.isfile(os.path.expanduser(path))
-
-
-def _abort(sink: BaseSink, graph: Graph[Any, Any, Any], name: str, kind: object, error: BaseException | None,
-           trace: object) -> None:
-    """Abort ``sink``, which does nothing to a committed one, and note on the error what it kept, and where."""
-    graph.runner.unless_running(name, sink.abort)
-    if error is not None and sink.kept is not None:
-        error.add_note(f"what was written until then is kept as {sink.kept}")
-
-
-def _listed(sink: Target | Sequence[Target] | None) -> list[Target]:
-    if sink is None:
-        return []
-    return list(sink) if isinstance(sink, (list, tuple)) else [sink]  # type: ignore[list-item]
-
-
-def _kind_of(target: Target, format: str | None, info: VideoInfo, options: Options) -> str:
-    """'cutout' where transparency was asked for, or nothing was and the output is one for it."""
-    check_target(target)
-    if isinstance(target, Sink):
-        return adapt_sink(target).kind
-    name = path_text(target) if isinstance(target, (str, PathLike)) else "output" + extension_for(target, format)
-    if options.show_matte or options.show_stages:
-        return "composite"
-    check_packed(options, options.background)
-    wanted = (options.packed is not None or options.background == "none" or layered(name, options.codec_set)
-              or (options.background is None and alpha_by_default(name, info)))
-    return "cutout" if wanted else "composite"
-
-
-def _growing(sinks: Sequence[BaseSink]) -> list[Path]:
-    """The files that films are being written to; none beside pictures, whose sizes come one by one."""
-    if any(isinstance(sink, PictureSink) for sink in sinks):
-        return []
-    return [sink.growing for sink in sinks if sink.growing is not None]

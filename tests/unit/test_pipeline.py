@@ -15,6 +15,7 @@ import pytest
 
 import streamseg
 from streamseg import api as pipeline
+from streamseg import outputs as run_outputs
 from streamseg.core.frames import Frame, Matte
 from streamseg.engine import threads as channel
 from streamseg.errors import OptionError, SegmentError, SinkError, SourceError, StallError, StreamsegError
@@ -61,7 +62,7 @@ class Stages:
         monkeypatch.setattr(pipeline.methods, "create_segmenter", lambda *_, **__: adapt(self.segmenter, owned=True))
         monkeypatch.setattr(pipeline.smooth, "create_smoother", lambda *_, **__: self.smoother)
         monkeypatch.setattr(pipeline, "Compositor", lambda *_, **__: self.compositor)
-        monkeypatch.setattr(pipeline, "open_sink", lambda target, *_, **__: target)
+        monkeypatch.setattr(run_outputs, "open_sink", lambda target, *_, **__: target)
         monkeypatch.setattr(channel, "JOIN_SECONDS", 2.0)
 
     def run(self, **options: Any) -> streamseg.Report:
@@ -347,7 +348,7 @@ def test_no_output_and_the_same_output_twice_are_refused(monkeypatch: pytest.Mon
         streamseg.run(stages.source, "a.mp4", matte="./a.mp4")
     with pytest.raises(OptionError, match="standard output is named as an output twice"):
         streamseg.run(stages.source, "-", matte="-")
-    monkeypatch.setattr(pipeline, "open_sink", lambda *_, **__: FakeSink())
+    monkeypatch.setattr(run_outputs, "open_sink", lambda *_, **__: FakeSink())
     monkeypatch.setattr(pipeline, "Compositor", lambda *_, **__: FakeCompositor(kinds=("composite", "matte")))
     assert streamseg.run(stages.source, "null:", matte="null:").frames == FRAMES
 
@@ -357,7 +358,7 @@ def test_no_output_and_the_same_output_twice_are_refused(monkeypatch: pytest.Mon
     ("a.webm", {"background": "blur"}, "composite"), ("a.mkv", {"background": "none"}, "cutout"),
     ("a_%03d.png", {}, "cutout"), ("a.png", {"show_matte": True}, "composite"), ("-", {}, "composite")])
 def test_transparency_is_the_default_where_it_is_usual(target: str, options: dict[str, Any], kind: str):
-    assert pipeline._kind_of(target, None, INFO, streamseg.Options(**options)) == kind
+    assert run_outputs.kind_of(target, None, INFO, streamseg.Options(**options)) == kind
 
 
 def test_an_unknown_option_is_refused_with_the_known_ones():
