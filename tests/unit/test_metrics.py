@@ -13,7 +13,7 @@ import pytest
 from skimage import measure, morphology
 
 from streamseg.core.opencv import cv2
-from streamseg.tools.evaluation import metrics
+from streamseg.tools.evaluation import metrics, sequences
 
 Array = npt.NDArray[Any]
 ERRORS = ("mad", "mse", "sad", "grad", "conn")
@@ -198,7 +198,7 @@ def test_no_metric_changes_what_it_is_given() -> None:
 def test_dtssd_is_its_formula_over_the_whole_sequence() -> None:
     truths = np.stack(moving())
     alphas = np.clip(truths + np.random.default_rng(3).normal(0, 0.1, truths.shape), 0, 1)
-    counter = metrics.DtSSD()
+    counter = sequences.DtSSD()
     for alpha, truth in zip(alphas, truths, strict=True):
         counter.add(alpha, truth)
     change = np.diff(alphas, axis=0) - np.diff(truths.astype(float), axis=0)
@@ -207,7 +207,7 @@ def test_dtssd_is_its_formula_over_the_whole_sequence() -> None:
 
 def test_dtssd_forgives_a_constant_error_and_grows_with_a_changing_one() -> None:
     def score(amplitude: float, offset: float = 0.0) -> float:
-        counter = metrics.DtSSD()
+        counter = sequences.DtSSD()
         for index, truth in enumerate(moving()):
             counter.add(truth * 0.5 + offset + amplitude * (index % 2), truth * 0.5)
         return counter.result()
@@ -227,7 +227,7 @@ def textured(shift: int, size: tuple[int, int] = (72, 96)) -> Array:
 
 def warping_error(shifts: list[int], jitter: float = 0.0) -> float:
     """Of a matte that moves by ``shifts`` over a picture that moves by one pixel a frame."""
-    counter = metrics.WarpingError()
+    counter = sequences.WarpingError()
     for index, shift in enumerate(shifts):
         alpha = np.clip(figure(shift) + jitter * (index % 2), 0, 1)
         counter.add(alpha, textured(index))
@@ -242,7 +242,7 @@ def test_warping_error_is_small_only_for_a_matte_that_moves_with_the_picture() -
 
 
 def test_warping_error_of_a_still_picture_is_the_mean_squared_change() -> None:
-    counter, still = metrics.WarpingError(), textured(0)
+    counter, still = sequences.WarpingError(), textured(0)
     counter.add(np.zeros((72, 96), np.float32), still)
     assert counter.add(np.full((72, 96), 0.3, np.float32), still) == pytest.approx(0.09, rel=1e-5)
 
@@ -253,7 +253,7 @@ def test_warping_error_leaves_out_what_the_flow_cannot_follow() -> None:
     pictures = [cv2.GaussianBlur(random.integers(0, 255, (72, 96), np.uint8), (0, 0), 2) for _ in range(2)]
     counted: list[float] = []
     for pair in ((pictures[0], pictures[0]), pictures):
-        counter = metrics.WarpingError()
+        counter = sequences.WarpingError()
         half = np.zeros((72, 96), np.float32)
         counter.add(half, pair[0])
         half = half.copy()
@@ -267,7 +267,7 @@ def test_flicker_counts_pixels_that_flip_and_flip_back_while_the_picture_is_stil
     still = np.full((20, 50), 90, np.uint8)
     off, on = np.zeros((20, 50), np.float32), np.zeros((20, 50), np.float32)
     on[:2, :5] = 1
-    counter = metrics.Flicker()
+    counter = sequences.Flicker()
     assert [counter.add(alpha, still) for alpha in (off, on, off)] == [None, None, 10_000]
     assert counter.add(off, still) == 0  # on, off, off: no way back
     assert counter.result() == 5_000
@@ -275,13 +275,13 @@ def test_flicker_counts_pixels_that_flip_and_flip_back_while_the_picture_is_stil
 
 def test_flicker_forgives_where_the_picture_changes() -> None:
     off, on = np.zeros((20, 50), np.float32), np.ones((20, 50), np.float32)
-    counter = metrics.Flicker()
+    counter = sequences.Flicker()
     for alpha, level in ((off, 90), (on, 94), (off, 90)):
         luma = np.full((20, 50), 90, np.uint8)
         luma[:, :30] = level
         counter.add(alpha, luma)
     assert (counter.flips, counter.still) == (400, 400)
-    nothing = metrics.Flicker()
+    nothing = sequences.Flicker()
     for index in range(4):
         nothing.add(on, np.full((20, 50), 40 * index, np.uint8))
     assert math.isnan(nothing.result())
@@ -289,21 +289,21 @@ def test_flicker_forgives_where_the_picture_changes() -> None:
 
 @pytest.mark.parametrize("late", [-2, 0, 1, 3])
 def test_lag_finds_by_how_many_frames_a_matte_is_late(late: int) -> None:
-    truths, counter = moving(24), metrics.Lag()
+    truths, counter = moving(24), sequences.Lag()
     for index in range(4, 20):
         counter.add(truths[index - late], truths[index])
     assert counter.result() == pytest.approx(late, abs=0.02)
 
 
 def test_lag_of_an_average_with_the_frame_before_is_half_a_frame() -> None:
-    truths, counter = moving(24), metrics.Lag()
+    truths, counter = moving(24), sequences.Lag()
     for index in range(1, 24):
         counter.add((truths[index] + truths[index - 1]) / 2, truths[index])
     assert counter.result() == pytest.approx(0.5, abs=0.05)
 
 
 def test_lag_of_equal_peaks_is_the_nearest_to_none() -> None:
-    truths, to_and_fro = moving(24), metrics.Lag()
+    truths, to_and_fro = moving(24), sequences.Lag()
     for index in range(24):
         to_and_fro.add(truths[index % 4], truths[index % 4])
     values = to_and_fro.correlations()
@@ -313,7 +313,7 @@ def test_lag_of_equal_peaks_is_the_nearest_to_none() -> None:
 
 @pytest.mark.parametrize("spread", [1, 9], ids=["the truth itself", "a wider matte"])
 def test_lag_where_the_subject_stands_still_round_no_lag_is_none(spread: int) -> None:
-    truths, counter = moving(24), metrics.Lag(reach=2)
+    truths, counter = moving(24), sequences.Lag(reach=2)
     for index in (0, *[9] * 7, 18):  # only the frames that k of -2 and 2 alone look at are others
         counter.add(cv2.blur(truths[index], (spread, spread)), truths[index])
     values = counter.correlations()
@@ -323,7 +323,7 @@ def test_lag_where_the_subject_stands_still_round_no_lag_is_none(spread: int) ->
 
 
 def test_lag_correlations_are_numpys() -> None:
-    truths, counter = moving(12), metrics.Lag(reach=2)
+    truths, counter = moving(12), sequences.Lag(reach=2)
     alphas = [np.clip(truth + np.random.default_rng(i).normal(0, .2, truth.shape), 0, 1)
               for i, truth in enumerate(truths)]
     for alpha, truth in zip(alphas, truths, strict=True):
@@ -334,7 +334,7 @@ def test_lag_correlations_are_numpys() -> None:
 
 
 def test_lag_of_a_still_subject_is_not_a_number() -> None:
-    counter = metrics.Lag(reach=2)
+    counter = sequences.Lag(reach=2)
     for _ in range(8):
         counter.add(figure(), figure())
     assert math.isnan(counter.result())
@@ -342,15 +342,15 @@ def test_lag_of_a_still_subject_is_not_a_number() -> None:
 
 @pytest.mark.parametrize("shape", [(10, 40), (40, 10), (8, 8), (1, 1)])
 def test_mattes_too_small_for_flow_have_no_warping_error(shape: tuple[int, int]) -> None:
-    counter = metrics.WarpingError()
+    counter = sequences.WarpingError()
     for level in (0, 1, 0):
         assert counter.add(np.full(shape, level, np.float32), np.zeros(shape, np.uint8)) is None
     assert np.isnan(counter.result())
 
 
-@pytest.mark.parametrize("kind", [metrics.DtSSD, metrics.WarpingError, metrics.Flicker, metrics.Lag])
+@pytest.mark.parametrize("kind", [sequences.DtSSD, sequences.WarpingError, sequences.Flicker, sequences.Lag])
 def test_a_sequence_of_one_frame_has_no_score(kind: Any) -> None:
     counter = kind()
     luma = np.zeros((72, 96), np.uint8)
-    counter.add(figure(), figure() if isinstance(counter, (metrics.DtSSD, metrics.Lag)) else luma)
+    counter.add(figure(), figure() if isinstance(counter, (sequences.DtSSD, sequences.Lag)) else luma)
     assert math.isnan(counter.result())

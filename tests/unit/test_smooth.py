@@ -18,7 +18,7 @@ from streamseg import smooth, temporal
 from streamseg.core.frames import Frame, Matte
 from streamseg.core.opencv import cv2
 from streamseg.errors import OptionError
-from streamseg.tools.evaluation import metrics
+from streamseg.tools.evaluation import metrics, sequences
 
 Array = npt.NDArray[Any]
 SIZE = (160, 288)
@@ -95,7 +95,7 @@ def test_flicker_before_a_still_picture_is_more_than_halved(name: str) -> None:
     pairs, truths = clip([120.0] * 20, noise=0.4)
     scores = []
     for alphas in ([matte.alpha for _, matte in pairs], smoothed(name, pairs)):
-        counter = metrics.Flicker()
+        counter = sequences.Flicker()
         for (item, _), alpha in zip(pairs, alphas, strict=True):
             counter.add(alpha, item.planes[0])
         scores.append((counter.result(), error(alphas, truths)))
@@ -177,7 +177,7 @@ def test_a_mean_leaves_no_trace_where_the_frame_itself_is_sure(
 
 def moving_lag(name: str, **options: Any) -> float:
     pairs, truths = clip([70.0 + 5 * i for i in range(26)])
-    counter = metrics.Lag()
+    counter = sequences.Lag()
     for alpha, truth in zip(smoothed(name, pairs, **options), truths, strict=True):
         counter.add(alpha, truth)
     return counter.result()

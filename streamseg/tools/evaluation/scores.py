@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .metrics import PICTURE, DtSSD, Flicker, Lag, WarpingError
+from .metrics import PICTURE
+from .sequences import DtSSD, Flicker, Lag, WarpingError
 
 WITHOUT_TRUTH = ("flicker", "warping_error")
 METRICS = (*PICTURE, "dtssd", "lag", *WITHOUT_TRUTH)
