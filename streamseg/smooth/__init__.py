@@ -27,8 +27,9 @@ from ..errors import OptionError
 from ..options import TemporalOptions
 from ..validation import choice
 from .average import average
+from .follower import DOUBTFUL, MEMORY
 from .motion_compensated import follow
-from .persistence import DOUBTFUL, MEMORY, persistent
+from .persistence import persistent
 from .retention import LONGEST, retained
 from .shots import Pair
 
