@@ -34,7 +34,7 @@ from ..core.thread_budget import cores
 from ..errors import SegmentError, StreamsegError
 from ..options import CompositeOptions, InputOptions, MethodOptions, Options
 from ..segment.places import with_places
-from ..sink.stills import encode_picture
+from ..sink.picture_file import encode_picture
 from ..source.arrays import ArraySource
 from ..source.stills import PictureSource
 from .loaded import Asked, LoadedMethods, give_memory_back

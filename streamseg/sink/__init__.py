@@ -42,7 +42,7 @@ from .stills import PictureSink, is_folder, one_still
 from .video import VideoSink
 
 # Modules that other packages import, beside the names here
-PUBLIC = ("commit", "containers", "join", "live", "pixels", "stills")
+PUBLIC = ("commit", "containers", "join", "live", "picture_file", "pixels")
 
 __all__ = [
     "KINDS",

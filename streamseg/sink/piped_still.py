@@ -9,7 +9,8 @@ from ..errors import SinkError
 from ..options import OutputOptions
 from .base import BaseSink
 from .commit import writing
-from .stills import encode_picture, no_aspect
+from .picture_file import encode_picture
+from .stills import no_aspect
 
 
 class PicturePipe(BaseSink):

@@ -8,7 +8,6 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePath
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from ..core.pixel_formats import FORMATS
 from ..errors import OptionError, SinkError
 from ..options import OutputOptions
 from .base import BaseSink
-from .coding import untold, with_coding
+from .coding import untold
 from .commit import (
     Placement,
     checked_target,
@@ -31,13 +30,10 @@ from .commit import (
 )
 from .containers import ALPHA_PICTURES, PATTERN, PICTURES, extension, no_alpha, numbered
 from .exr import check_exr, exr_bytes, exr_channels
-from .pixels import rgb_of, rgba_of, scaled
-from .profile import HOLDING, with_profile
+from .picture_file import DEEP, encode_picture, profile_of
+from .profile import HOLDING
 from .spatial import not_kept
-from .tiff import with_fields
 
-DEEP = (".png", ".tiff", ".tif", ".exr")  # hold 16 bits a sample
-LOSSLESS_WEBP = 101  # OpenCV's quality above 100
 _FRAME = "frame_%05d"
 
 
@@ -86,7 +82,7 @@ class PictureSink(BaseSink):
             (self._made / name).write_bytes(data)
         if not self._sizes:
             self._first_remarks(frame, extension(name))
-        if not self._lost_profile and _profile(frame) and extension(name) not in HOLDING:
+        if not self._lost_profile and profile_of(frame) and extension(name) not in HOLDING:
             self._lost_profile = True
             self.notes.append(f"the picture's colour profile (ICC) is lost: streamseg writes none into "
                               f"{extension(name)}; {', '.join(HOLDING)} keep it")
@@ -273,52 +269,3 @@ def _filled(pattern: str, number: int) -> str:
 def is_folder(target: str) -> bool:
     """Whether ``target`` means a folder: it ends with a slash, or is one."""
     return target.endswith(("/", "\\")) or os.path.isdir(os.path.expanduser(target))
-
-
-def encode_picture(frame: Frame, ext: str, kind: str, quality: int | None) -> bytes:
-    """The bytes of a picture file: straight RGBA for a cutout, grey for a matte, else RGB; 16 bits where
-    the frame has more than 8 and the format can, with the frame's ICC profile where it has colours; a PNG without one
-    says which colours it has where they are not sRGB's.
-    ``quality``: JPEG 95 and WebP 90 by default; a matte in WebP is lossless.
-
-    Raises SinkError if the format cannot hold the picture.
-    """
-    depth = 16 if frame.pixel.depth > 8 and ext in DEEP else 8
-    array: Any
-    if frame.pixel.planes == 1:
-        array = scaled(frame.planes[0], frame.pixel.depth, depth)
-    elif kind == "cutout":
-        array = cv2.cvtColor(rgba_of(frame, depth), cv2.COLOR_RGBA2BGRA)
-    else:
-        array = cv2.cvtColor(rgb_of(frame, depth), cv2.COLOR_RGB2BGR)
-    try:
-        flags = _writer_options(frame, ext, kind, quality)
-        good, data = cv2.imencode(ext, np.ascontiguousarray(array), flags)
-    except cv2.error as error:
-        raise SinkError(f"{frame.width}x{frame.height} cannot be written as {ext} ({error.err}); .png takes "
-                        "any size") from error
-    if not good:
-        raise SinkError(f"{frame.width}x{frame.height} cannot be written as {ext}; .png takes any size")
-    profile = _profile(frame)
-    if ext in (".tiff", ".tif"):
-        return with_fields(data.tobytes(), alpha=kind == "cutout", profile=profile)
-    if ext == ".png" and frame.pixel.planes > 1 and profile is None:
-        return with_coding(data.tobytes(), frame.colour)
-    return with_profile(data.tobytes(), ext, profile) if profile and ext in HOLDING else data.tobytes()
-
-
-def _profile(frame: Frame) -> bytes | None:
-    """The ICC profile that belongs to what is written: grey mattes are no colours."""
-    return None if frame.pixel.planes == 1 else frame.profile
-
-
-def _writer_options(frame: Frame, ext: str, kind: str, quality: int | None) -> Sequence[int]:
-    if ext in (".jpg", ".jpeg"):
-        full = frame.pixel.planes == 3 and frame.pixel.sx == 1
-        sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444 if full else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
-        return [cv2.IMWRITE_JPEG_QUALITY, 95 if quality is None else quality,
-                cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
-    if ext == ".webp":
-        usual = 90 if quality is None else max(1, quality)
-        return [cv2.IMWRITE_WEBP_QUALITY, LOSSLESS_WEBP if kind == "matte" else usual]
-    return []
