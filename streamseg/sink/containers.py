@@ -60,6 +60,9 @@ _PQ, _HLG = 16, 18  # AVColorTransferCharacteristic
 # Muxers that write chapters, and those with square pixels (of GIF and APNG only FFmpeg reads another aspect)
 CHAPTERS = ("mp4", "mov", "matroska", "webm", "nut")
 SQUARE = ("gif", "apng", "webp")
+# Codecs (canonical names) that say themselves how wide a pixel is. With others only MP4 and QuickTime say it: for the
+# other muxers it is a field of the stream that PyAV 18 does not set.
+ASPECT = ("h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg")
 # Sound that keeps its times in AVI, which counts blocks: FLAC, E-AC-3 and Vorbis are read back too short
 AVI = ("mp2", "mp3", "aac", "ac3", "pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le",
        "pcm_alaw", "pcm_mulaw")

@@ -19,7 +19,7 @@ from ..core.thread_budget import Threads
 from ..errors import DeviceError, OptionError
 from ..options import OutputOptions
 from .commit import reason
-from .containers import ODD_SIZES, SQUARE, ContainerFormat, EncoderInput, extension
+from .containers import ASPECT, ODD_SIZES, SQUARE, ContainerFormat, EncoderInput, extension
 from .hdr import with_mastering
 from .layout import pixel_format, stored_colour
 from .quality import rate_control
@@ -135,12 +135,8 @@ def settings_for(target: str, container_format: ContainerFormat, info: VideoInfo
     if name.startswith("libwebp") and kind == "matte":
         usual["lossless"] = "1"
     values, bit_rate, quantiser = rate_control(name, usual, container_format, options, notes)
-    if name.startswith("libvpx") and info.sample_aspect != 1:  # PyAV cannot tell the muxer, VP9 has no field
-        notes.append(f"VP9 holds no pixel aspect: {info.sample_aspect} is lost and players will show square "
-                     "pixels; .mp4, .mov and .mkv keep it")
-    if container_format.muxer in SQUARE and info.sample_aspect != 1:
-        notes.append(f"{extension(target)} is shown with square pixels: the pixel aspect, "
-                     f"{info.sample_aspect}, is lost; .mp4, .mov and .mkv keep it")
+    if info.sample_aspect != 1:
+        notes += _aspect_lost(target, container_format, codec.canonical_name, info.sample_aspect)
     if info.mastering is not None and kind != "matte":
         kept = with_mastering(name, values, info.mastering)
         if kept is None:
@@ -150,6 +146,17 @@ def settings_for(target: str, container_format: ContainerFormat, info: VideoInfo
     return Settings(name, chosen, width, height, time_base, info.rate or Fraction(25), colour,
                     info.sample_aspect, Threads.of(options.threads).encode, values, bit_rate, quantiser,
                     hardware, tag_for(name, container_format.muxer)), notes
+
+
+def _aspect_lost(target: str, container_format: ContainerFormat, codec: str, aspect: Fraction) -> list[str]:
+    """A note where a pixel aspect does not reach the players."""
+    if container_format.muxer in SQUARE:
+        return [f"{extension(target)} is shown with square pixels: the pixel aspect, {aspect}, is lost; .mp4 and .mov "
+                "keep it"]
+    if container_format.muxer in ("mp4", "mov") or codec in ASPECT:
+        return []
+    return [f"{codec} in {extension(target)} holds no pixel aspect: {aspect} is lost and players will show square "
+            "pixels; .mp4 and .mov keep it"]
 
 
 def tag_for(codec: str, muxer: str) -> str | None:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any, cast
 
 import av
+from av.stream import Disposition
 
 from ..core.frames import Frame, VideoInfo
 from ..core.pixel_formats import FORMATS
@@ -203,6 +204,7 @@ class VideoSink(BaseSink):
             stream = container.add_stream(settings.codec, rate=settings.rate, hwaccel=settings.device())
             settings.apply(cast(av.VideoStream, stream).codec_context)
             stream.time_base = settings.time_base
+        stream.disposition = Disposition.default  # beside a sound track that is, as FFmpeg's program has it
         if self.kind != "matte":
             stream.metadata.update(self._info.labels)
         return cast(av.VideoStream, stream)

@@ -56,6 +56,20 @@ def test_a_pixel_aspect_that_no_player_sees_is_said_to_be_lost(tmp_path: Path, n
     assert "aspect" not in notes(open_sink(tmp_path / f"square_{name}", about(frames)), frames)
 
 
+@pytest.mark.parametrize(("name", "kind", "options"), [
+    ("o.mkv", "matte", {}), ("o.mkv", "cutout", {}), ("o.mov", "cutout", {}), ("o.mp4", "matte", {}),
+    ("o.nut", "matte", {}), ("o.avi", "composite", {}), ("o.mkv", "composite", {"codec": "prores_ks"}),
+    ("o.mp4", "composite", {"codec": "libvpx-vp9"}), ("o.mkv", "composite", {"codec": "libsvtav1"}),
+    ("o.webm", "composite", {"codec": "libvpx"})])
+def test_a_pixel_aspect_is_kept_or_said_to_be_lost(tmp_path: Path, name: str, kind: str,
+                                                   options: dict[str, Any]) -> None:
+    frames = made("gray" if kind == "matte" else "yuv420p", alpha=kind == "cutout")
+    info = about(frames, sample_aspect=Fraction(4, 3))
+    said = notes(open_sink(tmp_path / name, info, kind=kind, options=Options(**options)), frames)
+    kept = probe(tmp_path / name).video.get("sample_aspect_ratio") == "4:3"
+    assert kept == ("pixel aspect: 4/3 is lost" not in said)
+
+
 def test_other_video_streams_are_said_to_be_left_out(tmp_path: Path) -> None:
     one = clips.video(tmp_path / "a.mkv", frames=3)
     two = tmp_path / "two.mkv"

@@ -111,6 +111,13 @@ def test_sample_aspect_reaches_the_file(tmp_path: Path, extension: str) -> None:
     assert probe(target).video["sample_aspect_ratio"] == "4:3"
 
 
+@pytest.mark.parametrize("name", ["out.mkv", "out.webm"])
+def test_the_picture_is_a_default_track(tmp_path: Path, name: str) -> None:
+    frames = made(count=3)
+    write(open_sink(tmp_path / name, about(frames)), frames)
+    assert probe(tmp_path / name).video["disposition"]["default"] == 1
+
+
 def test_vp9_says_that_it_holds_no_sample_aspect(tmp_path: Path) -> None:
     frames = made(count=3)
     sink = write(open_sink(tmp_path / "out.webm", about(frames, sample_aspect=Fraction(4, 3))), frames)
