@@ -33,7 +33,7 @@ from .jobs.tasks import JobRunner
 from .live import Cameras, live_router
 from .metrics import CONTENT_TYPE, Metrics
 from .options import ServeOptions
-from .refusals import ClientGone, Refusal, refusal_of
+from .refusals import ClientGone, Refusal, refusal_of, values_told
 from .security import Guard
 from .services import Services
 from .studio import mount_studio
@@ -166,7 +166,7 @@ def _errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: Any) -> Response:
-        return refused(request, Refusal("invalid_request", str(error)))
+        return refused(request, Refusal("invalid_request", values_told(error.errors())))
 
     @app.exception_handler(ClientGone)
     async def on_gone(request: Request, error: Any) -> Response:

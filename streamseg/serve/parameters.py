@@ -21,7 +21,7 @@ from ..segment import METHODS
 from ..segment.built_in import BUILT_IN
 from ..strokes import strokes_of
 from ..validation import choice, default_of
-from .refusals import Refusal
+from .refusals import Refusal, values_told
 
 PICTURE = ("method", "set", "model", "classes", *OPTIONS, "background", "show_matte", "quality")
 _OWN = "it is the server's own, given when it is started"
@@ -124,15 +124,7 @@ def parsed(model: type[Any], values: Mapping[str, Any]) -> Any:
         return model.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=True)
-        raise Refusal("invalid_option", "; ".join(_told(item, model) for item in found[:5])) from error
-
-
-def _told(item: Any, model: type[Any]) -> str:
-    name = ".".join(str(part) for part in item["loc"][:1]) or "the request"
-    if item["type"] == "extra_forbidden":
-        return f"{name} is no parameter here; allowed are: {', '.join(model.model_fields)}"
-    given = repr(item.get("input"))
-    return f"{name} is {given[:100]}: {item['msg'][0].lower()}{item['msg'][1:]}"
+        raise Refusal("invalid_option", values_told(found, model.model_fields)) from error
 
 
 def check_safe(given: Mapping[str, Any]) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..errors import (
     DeviceError,
@@ -31,6 +32,9 @@ STATUS: dict[str, int] = {
     "timeout": 503, "storage_full": 507,
 }
 
+MOST_TOLD = 5  # values that an answer names at once
+_PLACES = (("body",), ("path",), ("query",), ("header",))  # where FastAPI found a value
+
 
 class Refusal(StreamsegError):
     """A request that is not done. ``code`` is one of STATUS; ``headers`` go with the answer."""
@@ -42,6 +46,28 @@ class Refusal(StreamsegError):
 
 class ClientGone(Exception):
     """The client closed the connection: nobody waits for an answer."""
+
+
+def values_told(found: Sequence[Any], allowed: Iterable[str] = ()) -> str:
+    """What pydantic ``found`` wrong in a request's values, in words: its own text names the server's files.
+
+    allowed   the names that there are, for one that is unknown
+    """
+    return "; ".join(_value_told(item, allowed) for item in found[:MOST_TOLD])
+
+
+def _value_told(item: Any, allowed: Iterable[str]) -> str:
+    place = item["loc"][1:] if item["loc"][:1] in _PLACES else item["loc"]
+    name = str(place[0]) if place else "the request"
+    if item["type"] == "json_invalid":
+        return f"the body is no JSON: {item.get('ctx', {}).get('error', item['msg'])}"
+    if not place and item["type"].startswith(("model_", "dict_")):
+        return "the body is no JSON object"
+    if item["type"] == "missing":
+        return f"{name} is missing"
+    if item["type"] == "extra_forbidden":
+        return f"{name} is no parameter here" + (f"; allowed are: {', '.join(allowed)}" if allowed else "")
+    return f"{name} is {repr(item.get('input'))[:100]}: {item['msg'][0].lower()}{item['msg'][1:]}"
 
 
 def refusal_of(error: StreamsegError, hidden: Mapping[Path, str] | None = None) -> Refusal:

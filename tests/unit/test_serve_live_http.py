@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
@@ -179,7 +180,9 @@ def test_a_camera_comes_back_by_a_socket(client: Client) -> None:
             if isinstance(message, str) and (note := json.loads(message).get("note")):
                 notes.append(note)
         assert "cannot be read" in notes[0]
+        assert "Errno" not in notes[0]
         assert "settings" in notes[1]
+        assert "blur is 7" in notes[1]
     until(lambda: len(client.app.state.cameras) == 0)
 
 
@@ -191,11 +194,12 @@ def test_pages_of_others_open_no_socket(client: Client) -> None:
 
 
 @pytest.mark.parametrize("first", ["no JSON", "{}", "[]", json.dumps({**FIRST, "background": "/etc/passwd"}),
-                                   json.dumps({**FIRST, "width": 0})])
-def test_a_socket_that_says_nothing_of_use_is_told_so(client: Client, first: str) -> None:
+                                   json.dumps({**FIRST, "width": 0}), b"no text"])
+def test_a_socket_that_says_nothing_of_use_is_told_so(client: Client, first: str | bytes) -> None:
     with socket(client) as opened:
         opened.send(first)
-        assert "end" in json.loads(opened.recv())
+        told = json.loads(opened.recv())["end"]
+        assert not re.search(r"pydantic|\n|type=", told), told   # for people, in one line
         with pytest.raises(ConnectionClosed):
             opened.recv()
     assert len(client.app.state.cameras) == 0
@@ -207,6 +211,21 @@ def test_an_offer_that_is_none_is_refused_before_anything_is_loaded(client: Clie
     assert answer.status_code == 400
     assert "the offer" in answer.json()["error"]["message"]
     assert len(client.app.state.cameras) == 0
+
+
+@pytest.mark.parametrize(("method", "path", "body", "wanted"), [
+    ("POST", "/v1/live", "{}", "sdp is missing"), ("POST", "/v1/live", "null", "no JSON object"),
+    ("POST", "/v1/live", "[1]", "no JSON object"), ("POST", "/v1/live", "{bad", "no JSON: "),
+    ("POST", "/v1/live", '{"width": -1}', "width is -1: input should be greater"),
+    ("PUT", "/v1/live/nobody/virtual-camera", '{"foo": 1}', "foo is no parameter here"),
+    ("GET", "/v1/jobs/nobody/previews/xyz", "", "number is 'xyz': input should be a valid integer")])
+def test_wrong_values_are_told_in_words_and_no_file_of_the_server_is_named(client: Client, method: str, path: str,
+                                                                          body: str, wanted: str) -> None:
+    answer = client.request(method, path, data=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    message = answer.json()["error"]["message"]
+    assert wanted in message
+    assert not re.search(r"\.py|\n|'loc'", message), message
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/v1/live"), ("PUT", "/v1/live/nobody/virtual-camera")])

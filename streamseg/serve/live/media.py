@@ -210,6 +210,9 @@ class JpegDecoder:
         try:
             for picture in self._codec.decode(av.Packet(data)):
                 return picture
-        except (av.FFmpegError, ValueError) as error:
+        except av.FFmpegError as error:
+            raise SourceError("a picture of the camera cannot be read: it is no JPEG, or damaged "
+                              f"({error.strerror})") from error
+        except ValueError as error:
             raise SourceError(f"a picture of the camera cannot be read: {error}") from error
         raise SourceError("a picture of the camera cannot be read: it is no JPEG")

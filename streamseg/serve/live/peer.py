@@ -18,7 +18,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessi
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from pydantic import ValidationError
 
-from ..refusals import Refusal
+from ..refusals import Refusal, values_told
 from .low_delay import lower_delay
 from .media import Vp8Encoder, camera_info
 from .sessions import Camera, Cameras, CameraSettings, Settings
@@ -166,16 +166,12 @@ class Peer:
             if isinstance(message, dict) and message.pop("keyframe", False):
                 self._encoder.key = True
             self._camera.set(Settings.model_validate(message))
-        except (ValueError, ValidationError) as error:
-            self._tell({"note": f"These settings cannot be used: {_first_line(error)}"})
+        except ValidationError as error:
+            told = values_told(error.errors(), Settings.model_fields)
+            self._tell({"note": f"These settings cannot be used: {told}"})
+        except ValueError as error:
+            self._tell({"note": f"These settings cannot be used: {error}"})
 
     def _tell(self, message: dict[str, Any]) -> None:
         if self._channel is not None and self._channel.readyState == "open":
             self._channel.send(json.dumps(message))
-
-
-def _first_line(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return str(error)

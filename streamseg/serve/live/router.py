@@ -26,7 +26,7 @@ from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...errors import StreamsegError
-from ..refusals import Refusal
+from ..refusals import Refusal, values_told
 from .media import JpegDecoder, JpegEncoder, camera_info
 from .sessions import PICTURE_BYTES, Camera, Cameras, CameraSettings, Settings
 
@@ -153,8 +153,15 @@ class SocketCamera:
             await asyncio.gather(sending, return_exceptions=True)
 
     async def _opened(self) -> Camera:
-        first = await asyncio.wait_for(self._socket.receive_text(), FIRST_SECONDS)
-        settings = CameraSettings.model_validate_json(first)
+        first = await asyncio.wait_for(self._socket.receive(), FIRST_SECONDS)
+        if first["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(first["code"])
+        if first.get("text") is None:
+            raise Refusal("invalid_request", "the first message is no text: send width, height and rate as JSON")
+        try:
+            settings = CameraSettings.model_validate_json(first["text"])
+        except ValidationError as error:
+            raise Refusal("invalid_request", values_told(error.errors(), CameraSettings.model_fields)) from error
         info = camera_info(settings.width, settings.height, settings.rate, full_range=True)
         return await self._cameras.open(info, settings, JpegEncoder(info), self._tell)
 
@@ -175,7 +182,8 @@ class SocketCamera:
                 try:
                     camera.set(Settings.model_validate_json(text))
                 except ValidationError as error:
-                    self._tell({"note": f"These settings cannot be used: {error.errors()[0]['msg']}"})
+                    self._tell({"note": "These settings cannot be used: "
+                                f"{values_told(error.errors(), Settings.model_fields)}"})
 
     async def _results(self, camera: Camera) -> None:
         while (packet := await camera.packet()) is not None:
