@@ -10,6 +10,9 @@ How they are written is said by ``codec_set`` (--codec-set NAME=VALUE):
     layers       no (default), yes: beside R, G, B and A the layers colour (R, G, B: the subject's own colours,
                  straight, carried on beyond it), matte (Y) and, where a background is given, composite (R, G, B)
 
+The attribute streamsegFrom tells what the numbers were made of: light, H.273's numbers of the transfer and of the
+primaries. By it a film comes back as it was; other programs leave it out or leave it alone.
+
 A cut-out has the channels R, G, B and A, a matte Y. Needs the package OpenEXR (OpenCV's wheel has no EXR).
 """
 
@@ -23,7 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..core import matrices
+from ..core import curves, exr_header, matrices
 from ..core.frames import Frame
 from ..errors import MissingDependencyError
 from ..validation import choice
@@ -32,10 +35,6 @@ from .pixels import alpha_of, rgb_of
 Array = npt.NDArray[np.float32]
 _ALLOWED = {"type": ("half", "float"), "alpha": ("premultiplied", "straight"), "light": ("linear", "encoded"),
             "compression": ("zip", "zips", "piz", "dwaa", "dwab", "none"), "layers": ("no", "yes")}
-_SRGB, _LINEAR, _PQ, _HLG = 13, 8, 16, 18  # TransferCharacteristics of ITU-T H.273
-_GAMMA = {4: 2.2, 5: 2.8}
-_UNKNOWN = 2
-_WHITE = 203.0  # cd/m2
 
 
 def check_exr(options: Mapping[str, str]) -> None:
@@ -55,8 +54,10 @@ def exr_bytes(frame: Frame, kind: str, options: Mapping[str, str]) -> bytes:
     header = {"compression": getattr(library, f"{compression}_COMPRESSION"),
               "type": library.scanlineimage, "software": "streamseg"}
     points = matrices.chromaticities(frame.colour.primaries)
-    if points is not None and frame.pixel.planes > 1:
-        header["chromaticities"] = points
+    if frame.pixel.planes > 1:
+        header |= {} if points is None else {"chromaticities": points}
+        curve = curves.known(frame.colour.transfer, frame.pixel.rgb)
+        header[exr_header.NAME] = exr_header.told(chosen["light"], curve, frame.colour.primaries)
     channels = {name: np.ascontiguousarray(plane.astype(sample))
                 for name, plane in _channels(frame, kind, chosen).items()}
     with tempfile.TemporaryDirectory(prefix="streamseg-") as folder:  # it writes to a path alone
@@ -97,30 +98,8 @@ def _channels(frame: Frame, kind: str, chosen: Mapping[str, str]) -> dict[str, A
 def _colours(frame: Frame, chosen: Mapping[str, str]) -> dict[str, Array]:
     rgb: Array = rgb_of(frame, 16) * np.float32(1 / 65535)
     if chosen["light"] == "linear":
-        rgb = _linear(rgb, frame.colour.transfer, frame.pixel.rgb)
+        rgb = curves.light_of(rgb, curves.known(frame.colour.transfer, frame.pixel.rgb))
     return {name: rgb[:, :, number] for number, name in enumerate("RGB")}
-
-
-def _linear(encoded: Array, transfer: int, is_rgb: bool) -> Array:
-    """Light of ``encoded`` (0..1): 1 is white. The inverses of the curves of ITU-T H.273, table 3; unknown ones count
-    as sRGB in RGB pictures and as BT.709 in films."""
-    value = encoded.astype(np.float64)
-    if transfer == _LINEAR:
-        return encoded
-    if transfer in _GAMMA:
-        light = value ** _GAMMA[transfer]
-    elif transfer == _PQ:
-        root = value ** (1 / 78.84375)
-        light = (np.maximum(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root)) ** (1 / 0.1593017578125)
-        light *= 10000 / _WHITE
-    elif transfer == _HLG:
-        light = np.where(value <= 0.5, value ** 2 / 3, (np.exp((value - 0.55991073) / 0.17883277) + 0.28466892) / 12)
-        light /= (np.exp((0.75 - 0.55991073) / 0.17883277) + 0.28466892) / 12  # 75 % is the white of graphics
-    elif transfer == _SRGB or (transfer == _UNKNOWN and is_rgb):
-        light = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    else:
-        light = np.where(value < 0.081, value / 4.5, ((value + 0.099) / 1.099) ** (1 / 0.45))
-    return light.astype(np.float32)
 
 
 def _library() -> Any:

@@ -18,7 +18,7 @@ from av.stream import Discard
 from ..core.thread_budget import Threads
 from ..errors import DamagedInputError, DeviceError, SourceError, SourceTimeoutError, StreamsegError
 from ..options import InputOptions
-from . import jpeg2000, tga, tiff
+from . import float_pictures, jpeg2000, tga, tiff
 from .colour_tags import ColourTags
 from .open import FAILURES, INDEX_LAST, decoder_limit, explained, missing_in_stream, reason, too_large
 from .probe import is_cover
@@ -74,6 +74,8 @@ class Decoder:
         self._may_caption = stream.codec_context.name in ("h264", "hevc", "mpeg2video")
         self._instead = {"tiff": tiff.decoded, "targa": tga.decoded}.get(stream.codec_context.name)
         self._is_jpeg2000 = stream.codec_context.name in ("jpeg2000", "libopenjpeg")
+        self._complete = jpeg2000.complete if self._is_jpeg2000 else (
+            float_pictures.complete if stream.codec_context.name == "exr" else None)
         self._tags = ColourTags.of(stream)
         self._context = decoder_for(stream, options)
         self._packets: list[av.Packet] = []
@@ -220,8 +222,8 @@ class Decoder:
                 self._time_by_decoding(picture)
             self.given += 1
             self._tags.complete(picture)
-            if self._is_jpeg2000:
-                jpeg2000.complete(picture, self.first_packet)
+            if self._complete is not None:
+                self._complete(picture, self.first_packet)
             yield picture
 
     def _time_by_decoding(self, picture: av.VideoFrame) -> None:

@@ -1,9 +1,9 @@
 """Pictures of half and float numbers (OpenEXR, Radiance, PFM, TIFF) as 16-bit RGB.
 
-Those of all but TIFF are light: 0.5 is half as bright as white. They get sRGB's curve; taken as they are they look too
-dark, to the network, too, and in every output but EXR. OpenEXR's colours are multiplied by their alpha ("Technical
-introduction to OpenEXR"), which is undone. swscale (FFmpeg 8.1) does not convert grey ones right: it takes their range
-for limited, and ends the process on float grey with alpha.
+Those of all but TIFF are light: 0.5 is half as bright as white. They get sRGB's curve, or that of the film that our
+sink made them of; taken as they are they look too dark, to the network, too, and in every output but EXR. OpenEXR's
+colours are multiplied by their alpha ("Technical introduction to OpenEXR"), which is undone. swscale (FFmpeg 8.1) does
+not convert grey ones right: it takes their range for limited, and ends the process on float grey with alpha.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from ..core import curves, exr_header
+
 Floats = npt.NDArray[np.float32]
 NAMES = (".exr", ".hdr", ".pfm", ".phm")  # of files whose numbers are light
 _ROWS = 256       # that are worked on at once
-_WHITE = 1.002    # from here on a number is brighter than white, and not white that was rounded
+_WHITE = 1.001    # from here on a number is brighter than white, and not white that was rounded
 _LINEAR, _UNTAGGED = 8, 2  # transfers; the latter as of other pictures, which have sRGB's curve
 
 
@@ -33,10 +35,12 @@ def encoded(picture: av.VideoFrame) -> tuple[av.VideoFrame, bool]:
     if not of_floats(picture):
         return picture, False
     colours, alpha = _channels(picture, name)
-    is_light = int(picture.color_trc) == _LINEAR
+    told: Any = picture.opaque
+    light, transfer, primaries = told or ("linear", _UNTAGGED, int(picture.color_primaries))
+    is_light = int(picture.color_trc) == _LINEAR and light == "linear"
     made = av.VideoFrame(picture.width, picture.height, "gbrp16le" if alpha is None else "gbrap16le")
-    made.pts, made.time_base, made.color_trc = picture.pts, picture.time_base, _UNTAGGED
-    made.color_range, made.color_primaries = picture.color_range, picture.color_primaries
+    made.pts, made.time_base = picture.pts, picture.time_base
+    made.color_range, made.color_primaries, made.color_trc = picture.color_range, primaries, transfer
     goals = [_rows(plane, np.dtype("<u2"), picture.height)[:, :picture.width] for plane in made.planes]
     bright = False
     for top in range(0, picture.height, _ROWS):
@@ -48,21 +52,16 @@ def encoded(picture: av.VideoFrame) -> tuple[av.VideoFrame, bool]:
             value = _finite(colour[rows])
             if is_light and share is not None:
                 value = np.divide(value, share, out=value, where=share > 0)
+            if is_light:
+                value = curves.encoded(np.maximum(value, 0), curves.known(transfer, is_rgb=True))
             bright = bright or bool((value > _WHITE).any())
-            value = np.clip(value, 0, 1)
-            goal[rows] = np.rint((_curve(value) if is_light else value) * 65535)
+            goal[rows] = np.rint(np.clip(value, 0, 1) * 65535)
     return made, bright
 
 
-def light_of(values: Floats) -> Floats:
-    """The numbers that ``encoded`` made ``values`` (0..1) of."""
-    dark = values <= 0.04045
-    return np.where(dark, values / 12.92, ((values + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def _curve(light: Floats) -> Floats:
-    """sRGB's (IEC 61966-2-1) of light in 0..1."""
-    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** np.float32(1 / 2.4) - 0.055)
+def complete(picture: av.VideoFrame, data: bytes) -> None:
+    """Note in the picture that was decoded from the OpenEXR file ``data`` what our sink said of it, for ``encoded``."""
+    picture.opaque = exr_header.origin(data)
 
 
 def _finite(values: npt.NDArray[Any]) -> Floats:

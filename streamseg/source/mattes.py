@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..core import curves
 from ..core.frames import Frame
 from ..errors import SourceError
-from .float_pictures import NAMES, light_of
+from .float_pictures import NAMES
 
 # Of 255 levels: how far the chroma of a grey picture strays in lossy codecs.
 _NEUTRAL = 6
@@ -33,7 +34,8 @@ def alpha_of(frame: Frame, name: str) -> npt.NDArray[np.float32]:
     plane = frame.planes[0].astype(np.float32)
     if frame.full_range:
         shares = (plane / np.float32(peak)).astype(np.float32)
-        return light_of(shares) if frame.name is not None and frame.name.lower().endswith(NAMES) else shares
+        is_light = frame.name is not None and frame.name.lower().endswith(NAMES)
+        return curves.light_of(shares, curves.SRGB) if is_light else shares
     unit = np.float32(1 << (frame.pixel.depth - 8))
     return np.clip((plane - 16 * unit) / (219 * unit), 0, 1)
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 import streamseg
 from streamseg.api import run
+from streamseg.core import curves
 from streamseg.core.frames import Frame
 from streamseg.core.opencv import cv2
 from streamseg.core.pixel_formats import Colour
@@ -262,3 +263,34 @@ def test_a_grey_exr_is_read_as_light_and_does_not_end_the_process(tmp_path: Path
     assert np.abs(found["grey"] - srgb(light)).max() < 1e-3
     assert np.abs(found["alpha"] - (ramp[:, ::-1] if names == "YA" else srgb(light))).max() < 1e-3
     assert (found["grey"].min(), found["grey"].max()) == (0, 1)
+
+
+@pytest.mark.parametrize("light", ["linear", "encoded"])
+@pytest.mark.parametrize("colour", [Colour(1, 1, 1, 1), Colour(), Colour(9, 1, 9, 16), Colour(9, 1, 9, 18),
+                                    Colour(5, 1, 5, 5), Colour(1, 1, 1, 13)], ids=str)
+def test_a_film_comes_back_from_exr_as_it_was(tmp_path: Path, colour: Colour, light: str) -> None:
+    """All greys of 8 or 10 bits, by a light that only the film's curve gives back; and the tags of its curve."""
+    pytest.importorskip("OpenEXR", reason="OpenEXR is not installed: pip install '.[exr]'")
+    deep = colour.transfer in (16, 18)
+    luma = np.clip(np.arange(16, 236)[None].repeat(32, 0) * (4 if deep else 1), 0, 940).astype("u2" if deep else "u1")
+    middle = np.full((32, 220) if deep else (16, 110), 512 if deep else 128, luma.dtype)
+    frame = Frame((luma, middle, middle), "yuv444p10le" if deep else "yuv420p", Fraction(1, 25), 0, 0, colour)
+    write(open_sink(tmp_path / "in.mkv", about([frame]), options=Options(codec="ffv1")), [frame])
+    run(tmp_path / "in.mkv", tmp_path / "o_%02d.exr", method="threshold", background="original",
+        codec_set={"light": light})
+    read = next(iter(streamseg.open_source(tmp_path / "o_%02d.exr")))
+    meant = (luma[8].astype(float) - (64 if deep else 16)) / (876 if deep else 219)
+    for plane in read.planes:
+        assert np.abs(plane[8] / 65535 - meant).max() < (1 / 876 if deep else 1 / 219)
+    assert read.colour.transfer == (1 if colour.transfer in (1, 2) else colour.transfer)
+    assert read.colour.primaries == colour.primaries
+    run(tmp_path / "o_%02d.exr", tmp_path / "back.mkv", method="threshold", background="original", codec="ffv1")
+    back = next(iter(streamseg.open_source(tmp_path / "back.mkv")))
+    assert np.abs(back.rgb().astype(int) - frame.rgb()).max() <= 1
+
+
+@pytest.mark.parametrize("transfer", [1, 4, 5, 13, 16, 18])
+def test_a_curve_and_its_inverse_are_one(transfer: int) -> None:
+    values = np.linspace(0, 1, 4096, dtype=np.float32)
+    there = curves.encoded(curves.light_of(values, transfer), transfer)
+    assert np.abs(there - values).max() < 5e-4  # H.273 rounds where BT.709's two parts meet
