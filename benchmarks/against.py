@@ -60,7 +60,7 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``measure`` gives a build's figures of one turn; ``musts``: what issue 24 asks of them."""
+    """``measure`` gives a build's figures of one turn; ``musts``: what is wanted of them."""
 
     name: str
     group: str

@@ -5,7 +5,7 @@ between them, decode and encode each in a thread as in a run. All rows of a clip
 repeatedly, in one process; a row's ratio is taken within the same turn, and the median over the turns is
 told. Two more ratios stand beside it: with what the first frame alone takes subtracted from both sides, as in a long
 film; and with a limit whose encoder is given the composite's own pictures, which may be dearer than the film's.
-``must`` is what the project asks of itself (issue 24).
+``must`` is what the project asks of itself.
 
 With --device gpu the model runs there, and two rows more decode and encode there too (NVDEC, NVENC), where
 the device and PyAV's wheel have them; where not, the result says why.

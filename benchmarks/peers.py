@@ -38,7 +38,7 @@ NOT_HERE = {
     "backgroundremover, its own nets": "its weights are downloaded at first use",
     "RobustVideoMatting, BackgroundMattingV2, MODNet, MatAnyone": "no packages; their weights are downloads",
 }
-# how many times a peer's speed streamseg is to have (issue 24)
+# how many times a peer's speed streamseg is to have
 MUSTS = {"MediaPipe Tasks + OpenCV": Must("times", ">=", 2.5), "rembg, remove": Must("times", ">=", 6.0),
          "rembg b, ffmpeg": Must("times", ">=", 6.0), "rembg p, photos": Must("times", ">=", 3.0)}
 

@@ -1,7 +1,7 @@
 """Options: every default of streamseg lives here and nowhere else.
 
 One field is one option of the Python API (``streamseg.run(..., background="blur")``) and one flag of
-the command line (``--background blur``): cli.py builds its flags from these fields and their metadata.
+the command line (``--background blur``): cli/flags.py builds the flags from these fields and their metadata.
 This module imports nothing heavy, so that ``streamseg --help`` starts fast.
 """
 

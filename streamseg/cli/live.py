@@ -72,7 +72,7 @@ def live(session: Session, source: str | None, to: tuple[str, ...], save_config:
         named(name, path, "a file")
     given = _given(flags) | ({"source": source} if source else {}) | ({"to": list(to)} if to else {})
     settings = _with_file(given)
-    from ..core import opencv  # noqa: F401 - before PyAV, or the window hangs: see sink/window.py
+    from ..core import opencv  # noqa: F401 - before PyAV, or the window hangs: see sink/live/preview.py
     options, live_options = _options(_effective(settings, given))
     if save_config is not None:
         _save(save_config, settings, options, live_options)

@@ -1,7 +1,7 @@
 """The parameters of requests, made from the fields of Options, and what of a run no request may say.
 
 A request names no file of the server's, no class to import, and nothing that is the server's own: those are
-refused by name. ``ForPicture`` and ``ForFilm`` are the pydantic models that the OpenAPI document shows.
+refused by name. ``PictureOptions`` and ``FilmOptions`` are the pydantic models that the OpenAPI document shows.
 """
 
 from __future__ import annotations

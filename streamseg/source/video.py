@@ -15,7 +15,7 @@ from typing import Any
 from ..core import matrices
 from ..core.frames import Frame
 from ..core.spatial import Spatial
-from ..core.words import counted
+from ..core.words import counted, were
 from ..errors import OptionError, SourceError
 from ..options import InputOptions
 from .api import BaseSource
@@ -90,7 +90,7 @@ class VideoSource(BaseSource):
         self.notes.extend(reader.remarks())
         if normaliser.rescaled:
             self.notes.append(f"the picture changes its size: {counted(normaliser.rescaled, 'frame')} "
-                              f"{'was' if normaliser.rescaled == 1 else 'were'} scaled to "
+                              f"{were(normaliser.rescaled)} scaled to "
                               f"{self.info.width} x {self.info.height}")
         if normaliser.reduced:
             width, height = normaliser.reduced
