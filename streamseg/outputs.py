@@ -53,7 +53,7 @@ def open_outputs(sink: Target | Sequence[Target] | None, format: str | None, inf
 
     Raises OptionError where there is none, or two are the same file, and what ``open_sink`` raises.
     """
-    targets: list[tuple[str, Target]] = [(kind_of(target, format, info, options), target)
+    targets: list[tuple[str, Target]] = [(kind_of(target, options, info, format), target)
                                          for target in _listed(sink)]
     also = {"matte": options.matte, "cutout": options.cutout, "foreground": options.foreground}
     targets += [(kind, path) for kind, path in also.items() if path is not None]
@@ -113,9 +113,15 @@ def _listed(sink: Target | Sequence[Target] | None) -> list[Target]:
     return list(sink) if isinstance(sink, (list, tuple)) else [sink]  # type: ignore[list-item]
 
 
-def kind_of(target: Target, format: str | None, info: VideoInfo, options: Options) -> str:
+def kind_of(target: Target, options: Options, info: VideoInfo | None = None, format: str | None = None) -> str:
     """Which pictures an output is made of: a Sink's own kind; 'cutout' where transparency was asked for, or nothing was
-    and the output is one for it; else 'composite'. Raises OptionError for what is no output."""
+    and the output is one for it; else 'composite'.
+
+    info     of the source; None: a film's
+    format   what a file object is to hold, as an extension
+
+    Raises OptionError for what is no output, and for a packed one with a background.
+    """
     check_target(target)
     if isinstance(target, Sink):
         return adapt_sink(target).kind

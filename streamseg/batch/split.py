@@ -20,8 +20,9 @@ from ..core.opencv import opencv_threads
 from ..core.thread_budget import Threads
 from ..errors import SourceError, StreamsegError
 from ..options import InputOptions, Options
+from ..outputs import kind_of
 from ..report import Subject
-from ..sink import BaseSink, alpha_by_default, commit_together, open_sink
+from ..sink import BaseSink, commit_together, open_sink
 from ..sink.containers import extension
 from ..sink.join import JOINABLE, JoinedSink, Part, part_of
 from ..source import BaseSource, open_source
@@ -36,7 +37,7 @@ from .records import Written
 from .spans import Span
 
 _WHOLE_ONLY = ("start", "duration", "preview", "cfr", "rate", "deinterlace", "skip_still", "keep_partial",
-               "strokes", "matte_in")
+               "strokes", "matte_in", "packed")
 
 
 class NotInParts(StreamsegError):
@@ -76,11 +77,8 @@ class PartDone:
 def outputs_of(job: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(target, kind) of a job's outputs, as ``run`` decides."""
     options = job["options"]
-    found = []
-    for target in job["sinks"]:
-        bare = (options.get("packed") is not None or options.get("background") == "none"
-                or (options.get("background") is None and alpha_by_default(target)))
-        found.append((target, "cutout" if bare and not options.get("show_matte") else "composite"))
+    whole = Options.of(options)
+    found = [(target, kind_of(target, whole)) for target in job["sinks"]]
     return found + [(options[kind], kind) for kind in EXTRA if options.get(kind) is not None]
 
 

@@ -44,6 +44,7 @@ class VideoSink(BaseSink):
     def __init__(self, target: str, info: VideoInfo, kind: str, options: OutputOptions) -> None:
         super().__init__()
         self.target, self.kind = target, kind
+        self._written_kind = kind  # what the written pictures are: packed cut-outs are opaque
         self.frames = 0
         self.waits_for_reader = target == "-"
         self._info, self._options = info, options
@@ -80,7 +81,7 @@ class VideoSink(BaseSink):
             if self._shape is None:
                 self._start(frame)
             self._check_frame(frame)
-            if frame.profile and self.kind != "matte" and not self._lost_profile:
+            if frame.profile and self._written_kind != "matte" and not self._lost_profile:
                 self._lost_profile = True
                 self.notes.append("the pictures' colour profile (ICC) is lost: a film holds none; where it "
                                   "is sRGB's, that changes nothing")
@@ -106,7 +107,7 @@ class VideoSink(BaseSink):
                 pad_short_stream(self.growing, self._format)
                 verify(self.growing, self._format.muxer, self._written(), self.target, lambda: self._stopping)
                 self.size = self.growing.stat().st_size
-                if self.kind in ("composite", "cutout"):
+                if self._written_kind in ("composite", "cutout"):
                     self.notes += lost_tags(self.growing, self._format.muxer, self._info)
         except BaseException:
             self.abort()
@@ -157,10 +158,10 @@ class VideoSink(BaseSink):
         elif self._format.muxer == "webp":
             time_base = Fraction(1, 1000)
         info = replace(self._info, rate=self._required.rate) if self._required else self._info
-        made, remarks = settings_for(self.target, self._format, info, self.kind, self._options,
+        made, remarks = settings_for(self.target, self._format, info, self._written_kind, self._options,
                                      pixels=pixels, colour=colour, size=size, time_base=time_base)
         if self._format.muxer == "gif":
-            one_bit = "; its alpha is 1 bit: half and more is opaque" if self.kind == "cutout" else ""
+            one_bit = "; its alpha is 1 bit: half and more is opaque" if self._written_kind == "cutout" else ""
             remarks.append("GIF holds times in hundredths of a second and 256 colours a picture" + one_bit)
         if self._format.muxer in ("gif", "webp"):
             remarks += untold(colour, f".{self._format.muxer}")
@@ -184,7 +185,7 @@ class VideoSink(BaseSink):
             self._tracks = Tracks(container, self._format, self._info, self._options, self.notes)
         if self._info.chapters and self._format.muxer in CHAPTERS:
             container.set_chapters(cast(Any, list(self._info.chapters)))
-        elif self._info.chapters and self.kind in ("composite", "cutout"):
+        elif self._info.chapters and self._written_kind in ("composite", "cutout"):
             self.notes.append(f"the chapters ({len(self._info.chapters)}) are left out: {self._called} holds "
                               "none; .mkv, .mp4, .mov and .webm do")
         if self._context is None:  # else it is open: its header was wanted before
@@ -205,7 +206,7 @@ class VideoSink(BaseSink):
             settings.apply(cast(av.VideoStream, stream).codec_context)
             stream.time_base = settings.time_base
         stream.disposition = Disposition.default  # beside a sound track that is, as FFmpeg's program has it
-        if self.kind != "matte":
+        if self._written_kind != "matte":
             stream.metadata.update(self._info.labels)
         return cast(av.VideoStream, stream)
 
@@ -222,7 +223,7 @@ class VideoSink(BaseSink):
         self._moved = round(self._first * rate) - lead(self._first - zero, rate)
 
     def _carries_tracks(self) -> bool:
-        requested = self._options.audio and self.kind in ("composite", "cutout") and bool(self._info.tracks)
+        requested = self._options.audio and self._written_kind in ("composite", "cutout") and bool(self._info.tracks)
         if requested and self._format.audio is None:
             self.notes.append(f"{self._called} holds no sound and no subtitles")
             return False
@@ -232,7 +233,7 @@ class VideoSink(BaseSink):
         """The frame without its captions where they do not belong; a note where they are lost."""
         if frame.captions is None or self._encoder is None:
             return frame
-        if self.kind not in ("composite", "cutout"):
+        if self._written_kind not in ("composite", "cutout"):
             return replace(frame, captions=None)
         if self._encoder.codec not in CAPTIONED and not self._lost_captions:
             self._lost_captions = True
@@ -268,14 +269,14 @@ class VideoSink(BaseSink):
             frame = replace(frame, pts=round(frame.time / settings.time_base), time_base=settings.time_base,
                             duration=round(duration) or None)
         self._order(frame)
-        if self.kind == "cutout" and not self._transparent and frame.alpha is not None:
+        if self._written_kind == "cutout" and not self._transparent and frame.alpha is not None:
             self._transparent = self.frames == 0 and bool((frame.alpha < frame.pixel.peak // 2).any())
         if settings.codec == "gif":
-            rgba = picture_for(frame, replace(settings, pix_fmt="rgba"), self.kind == "cutout")
-            self._palette = self._palette or Palette(rgba, self.kind == "cutout")
+            rgba = picture_for(frame, replace(settings, pix_fmt="rgba"), self._written_kind == "cutout")
+            self._palette = self._palette or Palette(rgba, self._written_kind == "cutout")
             self._mux_all(self._palette.put(rgba))
         else:
-            self._mux_all([picture_for(frame, settings, self.kind == "cutout")])
+            self._mux_all([picture_for(frame, settings, self._written_kind == "cutout")])
         self.frames += 1
 
     def _order(self, frame: Frame) -> None:
@@ -325,7 +326,7 @@ class VideoSink(BaseSink):
         assert self._encoder is not None
         assert self._span is not None
         return Written(self.frames, self._encoder.width, self._encoder.height, self._span[1] - self._span[0],
-                       self.kind == "cutout", self._transparent)
+                       self._written_kind == "cutout", self._transparent)
 
     def _remarks(self) -> None:
         if self._too_fast:

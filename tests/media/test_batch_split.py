@@ -207,7 +207,7 @@ def test_a_film_that_begins_late_does_so_still(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [
     {"start": 1.0}, {"cfr": 25}, {"method": "mog2"}, {"method": "plate"}, {"on_error": "skip"}, {"skip_still": 40.0},
-    {"background": "film"}, {"method": "my.own:Method"}], ids=str)
+    {"background": "film"}, {"method": "my.own:Method"}, {"packed": "stacked"}], ids=str)
 def test_what_needs_the_whole_film_is_not_split(tmp_path: Path, options: dict[str, Any]) -> None:
     source = clips.video(tmp_path / "in.mp4", frames=12)
     job: dict[str, Any] = {"source": str(source), "sinks": ["out.mp4"], "options": {}}

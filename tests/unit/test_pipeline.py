@@ -358,7 +358,7 @@ def test_no_output_and_the_same_output_twice_are_refused(monkeypatch: pytest.Mon
     ("a.webm", {"background": "blur"}, "composite"), ("a.mkv", {"background": "none"}, "cutout"),
     ("a_%03d.png", {}, "cutout"), ("a.png", {"show_matte": True}, "composite"), ("-", {}, "composite")])
 def test_transparency_is_the_default_where_it_is_usual(target: str, options: dict[str, Any], kind: str):
-    assert run_outputs.kind_of(target, None, INFO, streamseg.Options(**options)) == kind
+    assert run_outputs.kind_of(target, streamseg.Options(**options), INFO) == kind
 
 
 def test_an_unknown_option_is_refused_with_the_known_ones():

@@ -192,14 +192,9 @@ def _made(task: FilmTask) -> dict[str, Any] | None:
 
 def _kind(target: Target, options: Options) -> str:
     """Which of a compositor's pictures an output is; of a result ``run`` decides so."""
-    from ...sink import alpha_by_default
+    from ...outputs import kind_of
 
-    if target.kind != "result":
-        return target.kind
-    if options.show_matte:
-        return "composite"
-    wanted = options.background == "none" or (options.background is None and alpha_by_default(target.name))
-    return "cutout" if wanted else "composite"
+    return target.kind if target.kind != "result" else kind_of(target.name, options)
 
 
 class _Progress:

@@ -22,7 +22,6 @@ import numpy.typing as npt
 from ...core.frames import Frame, VideoInfo
 from ...errors import OptionError
 from ...options import OutputOptions
-from ...report import Output
 from ..pixels import alpha_of, extended
 from ..video import VideoSink
 from .deovr import NOTE, check_fisheye, deovr
@@ -39,16 +38,13 @@ class PackedSink(VideoSink):
             check_fisheye(info)
         width, height = packed_size(info.width, info.height, self._layout)
         super().__init__(target, replace(info, width=width, height=height), "composite", options)
+        self.kind = "cutout"  # what it takes
         self.notes.append(NOTE if self._layout == DEOVR else f"alpha is packed ({self._layout}): `python -m "
                           "streamseg.sink.packed > player.html` gives a page that plays it")
 
     def write(self, frame: Frame) -> None:
         """Pack one cut-out and write it. Raises SinkError."""
         super().write(packed(frame, self._layout))
-
-    def result(self) -> Output:
-        """It is a cut-out."""
-        return replace(super().result(), kind="cutout")
 
 
 def check_packed(options: OutputOptions, background: str | None) -> None:

@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import streamseg
@@ -65,6 +66,17 @@ def test_strokes_come_with_a_job(client: Client, tmp_path: Path, as_text: bool) 
         answer = client.post("/v1/jobs", files={"file": ("a.mp4", film.read_bytes())}, data={**FAST, "strokes": text})
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_option")
         assert "root" not in answer.text
+
+
+def test_a_film_is_packed_as_in_run(client: Client, film: Path, tmp_path: Path) -> None:
+    told = ended(client, hand_in(client, film, packed="stacked", output="out.mp4"))
+    assert told["state"] == "done", told
+    (tmp_path / "got.mp4").write_bytes(client.get(told["outputs"][0]["url"]).content)
+    streamseg.run(film, tmp_path / "own.mp4", packed="stacked", method="threshold")
+    got, own = ([frame.luma() for frame in streamseg.open_source(tmp_path / name)] for name in ("got.mp4", "own.mp4"))
+    height = next(iter(streamseg.open_source(film))).height
+    assert {plane.shape[0] for plane in got} == {2 * height}
+    assert all(np.array_equal(*pair) for pair in zip(got, own, strict=True))
 
 
 def test_a_background_is_uploaded(client: Client, film: Path, tmp_path: Path) -> None:
