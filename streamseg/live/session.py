@@ -103,7 +103,7 @@ class LiveSession:
             raise self._outputs[0].failure  # type: ignore[misc]
         matting = self._matting
         return self._stats.report(self._overtaken(), matting.inferred, matting.carried, matting.still,
-                                   self._capture.damaged)
+                                  self._capture.damaged)
 
     def add(self, output: LiveOutput) -> None:
         """Begin to write to one more output, while the engine runs; for its main thread."""
