@@ -39,6 +39,7 @@ _LINE = 7           # samples at half the matte's size: what is nowhere so wide 
 _KEEP = np.float32(0.9)  # of the model's own mean, from frame to frame
 _OUT, _SURE = 0.6, 0.8    # mean up to which a part goes; alpha from which on one is sure
 _FILL = 0.85        # the large model's alpha from which on a part is filled in
+_HALF = 0.15        # product of both from which on a hole is filled
 _FRESH = 0.5        # of a look: with less left the motion is not to be believed
 _BAY = 0.08         # of the matte's height: the width of a bay in the outline
 
@@ -79,7 +80,8 @@ class SecondLook:
 
     def _forget(self, shape: tuple[int, ...]) -> None:
         self._memory: _Memory | None = None
-        self._shape, self._since = shape, GAP
+        self._shape = shape
+        self._asked_at: int | None = None  # the frame that was looked at last
 
     def __call__(self, frame: Frame, matte: Matte) -> Matte:
         """The matte, corrected where there was a doubt; itself where there was none."""
@@ -88,10 +90,9 @@ class SecondLook:
             self._forget(matte.alpha.shape)
         size = working_size(matte.alpha.shape)
         alpha = shrink(matte.alpha, size)
-        self._since += 1
         if self._memory is not None:
             self._memory.move(motion, size, alpha)
-        if self._since >= GAP:
+        if self._asked_at is None or not 0 <= frame.index - self._asked_at < GAP:  # some frames have no matte of a net
             self._look(frame, alpha, size)
         if self._memory is None:
             return matte
@@ -103,15 +104,15 @@ class SecondLook:
 
     def _look(self, frame: Frame, alpha: Alpha, size: tuple[int, int]) -> None:
         """Ask if there is a doubt; if there is none any more, remember nothing."""
-        grey = ((alpha > _GREY[0]) & (alpha < _GREY[1])).astype(np.uint8)
-        if not cv2.morphologyEx(grey, cv2.MORPH_OPEN, disc(_LINE)).any():
+        doubtful = ((alpha > _GREY[0]) & (alpha < _GREY[1])) | _holes(alpha > _SURE)
+        if not cv2.morphologyEx(doubtful.astype(np.uint8), cv2.MORPH_OPEN, disc(_LINE)).any():
             self._memory = None
             return
         found: Any = cv2.resize(self._ask(frame), self._shape[::-1])
         if self._memory is None:
             self._memory = _Memory(np.zeros_like(alpha), np.zeros_like(alpha), alpha)
         self._memory.add(shrink(found, size))
-        self._since = 0
+        self._asked_at = frame.index
 
 
 def _change(alpha: Alpha, memory: _Memory) -> Alpha:
@@ -127,7 +128,9 @@ def _change(alpha: Alpha, memory: _Memory) -> Alpha:
     out = _grown(doubtful & ~bays, _LINE, 5) & (mean < _OUT) & (cv2.dilate(sure, disc(3)) == 0)
     inside = bays | _holes(bays)
     filled = _grown((alpha < _GREY[1]) & (memory.asked > _FILL) & (mean > 0.5) & inside & known, 3, 3) & inside
-    change = _soft(filled) * weight * (np.maximum(alpha, memory.asked) - alpha) - _soft(out) * weight * alpha
+    patches = _grown(_patches(_holes(alpha > _SURE), memory), 1, 3)
+    change = (_soft(filled) * weight * (np.maximum(alpha, memory.asked) - alpha) + _soft(patches) * (1 - alpha)
+              - _soft(out) * weight * alpha)
     return np.asarray(change, np.float32)
 
 
@@ -139,6 +142,18 @@ def _holes(mask: Any) -> Any:
     enclosed = (left > 0) & (top > 0) & (right < mask.shape[1]) & (bottom < mask.shape[0])
     enclosed[0] = False
     return enclosed[parts]
+
+
+def _patches(holes: Any, memory: _Memory) -> Any:
+    """bool (h, w): those holes that are the subject, each as a whole: to the large model, while its look is fresh, or
+    to both by half."""
+    count, parts = cv2.connectedComponents(holes.astype(np.uint8), connectivity=4)
+    area = np.bincount(parts.ravel(), minlength=count)
+    own, asked, looks = (np.bincount(parts.ravel(), values.ravel(), count) / area
+                         for values in (memory.own, memory.asked, memory.looks))
+    found = (own * asked > _HALF) | ((asked > 0.5) & (looks > _FRESH))
+    found[0] = False
+    return found[parts]
 
 
 def _grown(mask: Any, line: int, more: int) -> Any:

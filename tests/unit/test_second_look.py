@@ -67,6 +67,22 @@ def test_a_hole_in_the_subject_that_only_the_other_fills_is_filled() -> None:
     assert min(share(alpha, blob(90, radius=6)) for alpha in found) > 0.9
 
 
+@pytest.mark.parametrize(("asked", "filled"), [(SUBJECT, True), (SUBJECT - blob(90, radius=14), False)])
+def test_a_hole_of_which_the_model_is_sure_is_the_other_ones_to_judge(asked: Array, filled: bool) -> None:
+    hole = np.clip(SUBJECT - blob(90, radius=12), 0, 1)
+    found = corrected(Asked(np.clip(asked, 0, 1)), [hole] * 3)
+    assert share(hole, blob(90, radius=8)) < 0.05
+    assert all((share(alpha, blob(90, radius=8)) > 0.9) == filled for alpha in found)
+
+
+def test_the_film_s_frames_count_and_not_those_that_the_model_sees() -> None:
+    asked = Asked(SUBJECT)
+    look = SecondLook(asked)
+    for frame in shown(3 * GAP)[::8]:
+        look(frame, Matte(np.maximum(SUBJECT, GREY)))
+    assert asked.frames == [0, GAP, 2 * GAP]
+
+
 def test_where_nothing_is_doubtful_nobody_is_asked_and_the_mattes_are_the_same() -> None:
     asked, look = Asked(np.zeros_like(SUBJECT)), SecondLook(lambda frame: asked(frame))
     for frame in shown(GAP + 2):
