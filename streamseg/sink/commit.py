@@ -9,7 +9,7 @@ import itertools
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +23,9 @@ _numbers = itertools.count()
 
 
 @contextlib.contextmanager
-def writing(target: object, folder: Path | None = None) -> Iterator[None]:
-    """Turn what the file system or FFmpeg raises into a SinkError that names target and remedy."""
+def writing(target: object, folder: Path | None = None, remedy: Callable[[], str] = str) -> Iterator[None]:
+    """Turn what the file system or FFmpeg raises into a SinkError that names target and remedy; ``remedy`` gives the
+    end of the message where FFmpeg says no more than that something does not suit it."""
     try:
         yield
     except StreamsegError:  # the input's damage too
@@ -37,7 +38,8 @@ def writing(target: object, folder: Path | None = None) -> Iterator[None]:
             free = f"{shutil.disk_usage(folder).free / 1e6:.0f} MB are free in {folder}" if folder else ""
             raise SinkError(f"{target}: no space left on the disk; {free or 'free some'}: make room or "
                             "write to another disk") from error
-        raise SinkError(f"{target} cannot be written: {reason(error)}") from error
+        end = remedy() if isinstance(error, av.error.ArgumentError) else ""
+        raise SinkError(f"{target} cannot be written: {reason(error)}{end}") from error
 
 
 def reason(error: BaseException) -> str:

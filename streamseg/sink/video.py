@@ -76,7 +76,7 @@ class VideoSink(BaseSink):
         """Encode one frame and mux the packets that came with it. Raises SinkError."""
         if self._done or self._finished:
             raise SinkError(f"{self.target}: closed already, frame {frame.index} comes too late")
-        with writing(self.target, self.path and self.path.parent):
+        with writing(self.target, self.path and self.path.parent, self._remedy):
             frame = self._timed(frame)
             if self._shape is None:
                 self._start(frame)
@@ -99,7 +99,7 @@ class VideoSink(BaseSink):
             self.abort()
             raise SinkError(f"{self.target}: no frames came, so there is nothing to write")
         try:
-            with writing(self.target, self.path and self.path.parent):
+            with writing(self.target, self.path and self.path.parent, self._remedy):
                 self._finish()
                 if self.growing is not None and self._span is not None and self._last_duration:
                     last_until(self.growing, self._format.muxer, self._span[1] + self._last_duration - self._span[0])
@@ -114,6 +114,12 @@ class VideoSink(BaseSink):
             raise
         self._shut()
         self._finished = True
+
+    def _remedy(self) -> str:
+        if self._tracks is None:
+            return ""
+        return ("; where its sound or subtitles are the cause, --no-audio leaves them out, and .mkv holds nearly "
+                "everything")
 
     def stop(self) -> None:
         """Let ``finish`` break off while it reads the file back."""

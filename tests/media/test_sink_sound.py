@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 
 from streamseg.core.frames import Track
-from streamseg.errors import DamagedInputError
+from streamseg.errors import DamagedInputError, SinkError
 from streamseg.options import Options
 from streamseg.sink import open_sink
 from streamseg.sink.tracks import name_of
@@ -153,6 +153,13 @@ def test_pcm_whose_channels_are_only_counted_is_copied_to_mp4(tmp_path: Path, na
     sound = _heard(tmp_path / "out.mp4")
     assert [_pitch(sound[24000:72000, channel]) for channel in range(len(pitches))] == pytest.approx(pitches, abs=2)
     assert [note for note in notes if "audio" in note] == []
+
+
+def test_sound_that_a_container_refuses_late_is_told_of_with_a_remedy(tmp_path: Path) -> None:
+    source = _film(tmp_path / "in.nut", "eac3", [_tone(440)], "mono")  # NUT does not say what MP4's head of it wants
+    with pytest.raises(SinkError, match=r"out\.mp4 cannot be written: Invalid argument; .*--no-audio leaves them out"):
+        _written(source, tmp_path / "out.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.nut"]
 
 
 def test_aac_of_an_avi_becomes_opus(tmp_path: Path) -> None:
