@@ -76,7 +76,8 @@ def test_a_film_is_packed_as_in_run(client: Client, film: Path, tmp_path: Path) 
     got, own = ([frame.luma() for frame in streamseg.open_source(tmp_path / name)] for name in ("got.mp4", "own.mp4"))
     height = next(iter(streamseg.open_source(film))).height
     assert {plane.shape[0] for plane in got} == {2 * height}
-    assert all(np.array_equal(*pair) for pair in zip(got, own, strict=True))
+    # x264 codes the same pictures a little differently with other numbers of threads
+    assert all(np.abs(one.astype(int) - other).mean() < 2 for one, other in zip(got, own, strict=True))
 
 
 def test_a_background_is_uploaded(client: Client, film: Path, tmp_path: Path) -> None:
