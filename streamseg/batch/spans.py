@@ -24,7 +24,7 @@ from ..core.thread_budget import Threads
 from ..options import InputOptions, Options
 from ..smooth import frames_ahead, frames_behind, frames_to_last
 from ..source.open import open_container
-from ..source.probe import select_stream
+from ..source.probe import counts_by_decoding, select_stream
 from ..temporal import Array, Cuts
 
 # Frames: a multiple of the distances of key mattes (3) and of the looks at the whole picture (16, 8 key mattes), so
@@ -89,7 +89,7 @@ def _packets(path: str, options: InputOptions) -> tuple[list[int], list[int], Fr
         stream = select_stream(container, path, options.stream)
         times, keys = [], []
         for packet in container.demux(stream):
-            time = packet.dts if container.format.name == "avi" else packet.pts  # as source.decode has it
+            time = packet.dts if counts_by_decoding(container) else packet.pts
             if packet.size and time is not None:
                 times.append(time)
                 if packet.is_keyframe:

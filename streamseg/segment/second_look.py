@@ -130,7 +130,7 @@ def _change(alpha: Alpha, memory: _Memory) -> Alpha:
     out = _grown(doubtful & ~bays, _LINE, 5) & (mean < _OUT) & (cv2.dilate(sure, disc(3)) == 0)
     inside = bays | _holes(bays)
     filled = _grown((alpha < _GREY[1]) & (memory.asked > _FILL) & (mean > 0.5) & inside & known, 3, 3) & inside
-    patches = _grown(_patches(_holes(alpha > _SURE), memory), 1, 3)
+    patches = _grown(_patches(alpha, memory), 1, 3)
     change = (_soft(filled) * weight * (np.maximum(alpha, memory.asked) - alpha) + _soft(patches) * (1 - alpha)
               - _soft(out) * weight * alpha)
     return np.asarray(change, np.float32)
@@ -138,24 +138,29 @@ def _change(alpha: Alpha, memory: _Memory) -> Alpha:
 
 def _holes(mask: Any) -> Any:
     """bool (h, w): what a mask encloses."""
+    parts, enclosed = _outside(mask)
+    return enclosed[parts]
+
+
+def _outside(mask: Any) -> tuple[Any, Any]:
+    """The connected areas beside a mask: int32 (h, w), each sample's, 0 for the mask itself; bool (n,), whether the
+    mask encloses it."""
     count, parts, about, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
     left, top = about[:count, cv2.CC_STAT_LEFT], about[:count, cv2.CC_STAT_TOP]
     right, bottom = left + about[:count, cv2.CC_STAT_WIDTH], top + about[:count, cv2.CC_STAT_HEIGHT]
     enclosed = (left > 0) & (top > 0) & (right < mask.shape[1]) & (bottom < mask.shape[0])
     enclosed[0] = False
-    return enclosed[parts]
+    return parts, enclosed
 
 
-def _patches(holes: Any, memory: _Memory) -> Any:
-    """bool (h, w): those holes that are the subject, each as a whole: to the large model, while its look is fresh, or
-    to both by half."""
-    count, parts = cv2.connectedComponents(holes.astype(np.uint8), connectivity=4)
-    area = np.bincount(parts.ravel(), minlength=count)
-    own, asked, looks = (np.bincount(parts.ravel(), values.ravel(), count) / area
+def _patches(alpha: Alpha, memory: _Memory) -> Any:
+    """bool (h, w): those holes in a matte that are the subject, each as a whole: to the large model, while its look is
+    fresh, or to both by half."""
+    parts, enclosed = _outside(alpha > _SURE)
+    area = np.maximum(1, np.bincount(parts.ravel(), minlength=len(enclosed)))
+    own, asked, looks = (np.bincount(parts.ravel(), values.ravel(), len(enclosed)) / area
                          for values in (memory.own, memory.asked, memory.looks))
-    found = (own * asked > _HALF) | ((asked > 0.5) & (looks > _FRESH))
-    found[0] = False
-    return found[parts]
+    return (enclosed & ((own * asked > _HALF) | ((asked > 0.5) & (looks > _FRESH))))[parts]
 
 
 def _grown(mask: Any, line: int, more: int) -> Any:

@@ -21,7 +21,7 @@ from ..options import InputOptions
 from . import float_pictures, jpeg2000, tga, tiff
 from .colour_tags import ColourTags
 from .open import FAILURES, INDEX_LAST, decoder_limit, explained, missing_in_stream, reason, too_large
-from .probe import is_cover
+from .probe import counts_by_decoding, is_cover
 
 CAPTION = b"GA94"  # ATSC A/53, part 4: before closed captions in the pictures' user data
 TRIES = 8  # demuxing errors in a row after which reading ends
@@ -83,8 +83,7 @@ class Decoder:
         self._begun: set[int] = set()  # tracks
         self._at = 0.0
         self._decoding: int | None = None  # the time of the packet that is being decoded
-        # AVI stores when pictures are decoded; where B frames lie between, FFmpeg makes up when they are shown.
-        self._by_decoding = container.format.name == "avi"
+        self._by_decoding = counts_by_decoding(container)
         self._first_dts: int | None = None
         self._late: int | None = None  # by so much pictures leave the decoder later than they go in
         if piped and "mp4" in container.format.name:

@@ -116,6 +116,12 @@ def has_own_times(container: Any) -> bool:
     return has_times(container) or is_picture(container) or name in COUNTED
 
 
+def counts_by_decoding(container: Any) -> bool:
+    """Whether a container stores when pictures are decoded, and not when they are shown: AVI. Where B frames lie
+    between, the times of display that FFmpeg gives are made up."""
+    return bool(container.format.name == "avi")
+
+
 def frame_rate(stream: Any, container: Any, requested: Fraction | None = None) -> Fraction | None:
     """The rate that the container states, None where it states none or an impossible one. Without times it is
     the ``requested`` rate, or else what the codec states."""
